@@ -1,0 +1,2 @@
+//! The `wasmrun` command.
+fn main() {}

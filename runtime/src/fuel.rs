@@ -1,0 +1,33 @@
+//! What fuel costs: a table per instruction and the points at which it is charged.
+//!
+//! Fuel is prepaid per *segment*, a straight line of instructions from one charge point to the next.
+//! Charge points are the function entry, a loop header, and what follows an `if`, `else`, `br_if`,
+//! `br_table`, a call, or an `end` that is branched to. At a charge point the cost of the whole segment is
+//! subtracted before any of it runs; when less than that is left the guest stops with "out of fuel".
+//! At a loop header the poll comes first and the charge second. All tiers charge the same amounts at the
+//! same points, so that what remains is the same everywhere.
+//!
+//! Bulk instructions cost one more unit for each [`BULK_UNIT`] bytes or elements, charged as they start.
+
+use wasmparser::Operator;
+
+/// Bytes (or elements, times eight) that a bulk instruction handles for one unit of fuel.
+pub const BULK_UNIT: u64 = 64;
+
+/// Fuel that one instruction costs. Structure that makes no code is free.
+pub fn cost(operator: &Operator<'_>) -> u32 {
+    match operator {
+        Operator::Nop
+        | Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::Else
+        | Operator::End
+        | Operator::Drop => 0,
+        _ => 1,
+    }
+}
+
+/// Fuel that a bulk instruction costs on top for `amount` bytes.
+pub fn bulk_cost(amount: u64) -> u64 {
+    amount / BULK_UNIT
+}

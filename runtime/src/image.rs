@@ -1,0 +1,70 @@
+//! Initial contents of a module's memories, laid out so that an instance can map them.
+//!
+//! The first instance of a module copies its data segments. From the second one on they are mapped
+//! copy-on-write from a memfd, when the segments have constant offsets and lie inside the initial memory:
+//! a program that is run once pays nothing for a sharing that never comes.
+
+use std::sync::atomic::Ordering;
+
+use crate::module::{Module, SegmentMode};
+use crate::types::MemoryType;
+use crate::vm::ImageFile;
+
+/// Images larger than this are copied like the first instance's: a sparse module would otherwise need an
+/// image file of up to 4 GiB.
+const MAX_IMAGE: usize = 256 << 20;
+
+/// The initial contents of one memory.
+#[derive(Debug)]
+pub(crate) struct MemoryImage {
+    /// Page-aligned offset in the memory at which the file is mapped.
+    pub(crate) offset: usize,
+    /// The contents, padded to whole pages.
+    pub(crate) file: ImageFile,
+}
+
+impl Module {
+    /// The images of the memories that the module defines, from the second instantiation on. `None` for a
+    /// memory without one; the whole answer is `None` when segments must be applied one by one.
+    pub(crate) fn memory_images(&self) -> Option<&[Option<MemoryImage>]> {
+        if self.instantiations.fetch_add(1, Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let images = self.images.get_or_init(|| build(self).unwrap_or_default());
+        (!images.is_empty()).then_some(images)
+    }
+}
+
+fn build(module: &Module) -> Option<Vec<Option<MemoryImage>>> {
+    let imported = module.imported_memories.len();
+    let mut segments: Vec<Vec<(usize, &[u8])>> = vec![Vec::new(); module.memories.len()];
+    for segment in &module.data {
+        let SegmentMode::Active { target, offset } = &segment.mode else { continue };
+        // Segments of an imported memory, or at an offset that depends on one, are applied in order.
+        let memory = (*target as usize).checked_sub(imported)?;
+        let offset = offset.as_value()? as u32 as usize;
+        let data = &module.bytes[segment.data.clone()];
+        let size = module.memories[memory].limits.min as usize * MemoryType::PAGE;
+        if offset.checked_add(data.len())? > size {
+            return None;
+        }
+        if !data.is_empty() {
+            segments[memory].push((offset, data));
+        }
+    }
+    segments.into_iter().map(|s| if s.is_empty() { Some(None) } else { image(&s).map(Some) }).collect()
+}
+
+fn image(segments: &[(usize, &[u8])]) -> Option<MemoryImage> {
+    let page = region::page::size();
+    let start = segments.iter().map(|(offset, _)| *offset).min()? / page * page;
+    let end = segments.iter().map(|(offset, data)| offset + data.len()).max()?.next_multiple_of(page);
+    if end - start > MAX_IMAGE {
+        return None;
+    }
+    let mut contents = vec![0; end - start];
+    for (offset, data) in segments {
+        contents[offset - start..][..data.len()].copy_from_slice(data);
+    }
+    Some(MemoryImage { offset: start, file: ImageFile::new(&contents)? })
+}

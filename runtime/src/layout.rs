@@ -1,0 +1,148 @@
+//! Where things are in an instance's context ([`VmContext`](crate::vm::VmContext)): the single source of
+//! its offsets for every tier.
+//!
+//! Offsets are constants of a module. The context is one allocation:
+//!
+//! ```text
+//! header | imported functions | memories | tables | imported globals | globals | funcrefs
+//!          FuncRef each         *Memory    *Table   *GlobalSlot        16 B       FuncRef each, made lazily
+//! ```
+
+use std::mem::size_of;
+
+use crate::module::{ElementItems, ExternIndex, Module};
+use crate::vm::{FuncRef, GlobalSlot, VmContext};
+
+/// Offsets in bytes from the start of the context.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    imported_functions: u32,
+    memories: u32,
+    tables: u32,
+    imported_globals: u32,
+    imported_global_count: u32,
+    globals: u32,
+    func_refs: u32,
+    size: u32,
+    /// Slot of each function in the funcref array; [`NO_SLOT`] for a function that is never referenced.
+    func_ref_slots: Box<[u32]>,
+}
+
+const NO_SLOT: u32 = u32::MAX;
+
+impl Layout {
+    pub(crate) fn of(module: &Module) -> Layout {
+        let (func_ref_slots, func_ref_count) = escaping_functions(module);
+        let mut end = size_of::<VmContext>() as u32;
+        let mut place = |count: usize, size: usize| {
+            let at = end;
+            end += (count * size) as u32;
+            at
+        };
+        let imported_functions = place(module.imported_functions as usize, size_of::<FuncRef>());
+        let memories = place(module.memory_count() as usize, 8);
+        let tables = place(module.table_count() as usize, 8);
+        let imported_globals = place(module.imported_globals.len(), 8);
+        // Globals and funcrefs are aligned to 16: a v128 global is one aligned load.
+        end = end.next_multiple_of(16);
+        let mut place = |count: usize, size: usize| {
+            let at = end;
+            end += (count * size) as u32;
+            at
+        };
+        let globals = place(module.globals.len(), size_of::<GlobalSlot>());
+        let func_refs = place(func_ref_count as usize, size_of::<FuncRef>());
+        Layout {
+            imported_functions,
+            memories,
+            tables,
+            imported_globals,
+            imported_global_count: module.imported_globals.len() as u32,
+            globals,
+            func_refs,
+            size: end,
+            func_ref_slots,
+        }
+    }
+
+    /// Bytes of the whole context.
+    pub fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// The [`FuncRef`] of an imported function.
+    pub fn imported_function(&self, function: u32) -> u32 {
+        self.imported_functions + function * size_of::<FuncRef>() as u32
+    }
+
+    /// The pointer to a memory.
+    pub fn memory(&self, memory: u32) -> u32 {
+        self.memories + memory * 8
+    }
+
+    /// The pointer to a table.
+    pub fn table(&self, table: u32) -> u32 {
+        self.tables + table * 8
+    }
+
+    /// Where a global is.
+    pub fn global(&self, global: u32) -> GlobalPlace {
+        match global.checked_sub(self.imported_global_count) {
+            None => GlobalPlace::Imported(self.imported_globals + global * 8),
+            Some(defined) => GlobalPlace::Own(self.globals + defined * size_of::<GlobalSlot>() as u32),
+        }
+    }
+
+    /// The slot for the funcref of a function that the module defines and that something refers to.
+    pub fn func_ref(&self, function: u32) -> Option<u32> {
+        match self.func_ref_slots.get(function as usize) {
+            None | Some(&NO_SLOT) => None,
+            Some(&slot) => Some(self.func_refs + slot * size_of::<FuncRef>() as u32),
+        }
+    }
+}
+
+/// Where a global is.
+#[derive(Clone, Copy, Debug)]
+pub enum GlobalPlace {
+    /// In the context itself, at this offset.
+    Own(u32),
+    /// Behind the pointer at this offset.
+    Imported(u32),
+}
+
+/// Gives a slot to each defined function that can become a reference: exported, in an element segment, in
+/// a constant expression (which covers `ref.func` in code, as that needs a declaration), or the start
+/// function.
+fn escaping_functions(module: &Module) -> (Box<[u32]>, u32) {
+    let mut slots = vec![NO_SLOT; module.functions.len()].into_boxed_slice();
+    let mut count = 0;
+    let mut escape = |function: u32| {
+        let slot = &mut slots[function as usize];
+        if function >= module.imported_functions && *slot == NO_SLOT {
+            *slot = count;
+            count += 1;
+        }
+    };
+    for export in &module.exports {
+        if let ExternIndex::Func(function) = export.index {
+            escape(function);
+        }
+    }
+    for segment in &module.elements {
+        match &segment.items {
+            ElementItems::Functions(functions) => functions.iter().copied().for_each(&mut escape),
+            ElementItems::Expressions(items) => {
+                items.iter().for_each(|item| item.for_each_function(&module.bytes, &mut escape));
+            }
+        }
+    }
+    for global in &module.globals {
+        global.init.for_each_function(&module.bytes, &mut escape);
+    }
+    for init in module.tables.iter().filter_map(|t| t.init.as_ref()) {
+        init.for_each_function(&module.bytes, &mut escape);
+    }
+    module.start.into_iter().for_each(&mut escape);
+    (slots, count)
+}

@@ -1,0 +1,20 @@
+//! What running WebAssembly code touches: the module model, memories, tables, globals, instances, stacks
+//! and traps. The tiers (`interpreter`, later the JIT) and the embedding crate stand on it.
+//!
+//! The safe half describes modules; the half under [`vm`] is memory that code of every tier reads and
+//! writes, and holds nearly all of the crate's `unsafe`.
+
+pub mod const_expr;
+pub mod features;
+pub mod fuel;
+mod image;
+pub mod layout;
+pub mod module;
+mod names;
+mod parse;
+pub mod trap;
+pub mod types;
+#[allow(unsafe_code)]
+pub mod vm;
+
+pub use parse::{MAX_SLOTS, ParseError, parse, used_proposals, validate};

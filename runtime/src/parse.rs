@@ -1,0 +1,477 @@
+//! From bytes to a validated [`Module`].
+//!
+//! Sections are read in order; function bodies are validated on all cores once their section has been
+//! seen, and everything is finished before the module exists. A module that is refused is judged once more
+//! with every proposal switched on, so that the error can say which proposal would admit it.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wasmparser::{
+    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
+    FuncValidatorAllocations, FunctionBody, KnownCustom, Parser, Payload, TypeRef, ValidPayload, Validator,
+    ValidatorResources,
+};
+
+use crate::const_expr::ConstExpr;
+use crate::features::{Features, PROPOSALS, Proposal};
+use crate::module::{
+    Body, DataSegment, ElementItems, ElementSegment, Export, ExternIndex, GlobalDef, Import, Module, Section,
+    SegmentMode, TableDef,
+};
+use crate::types::{
+    ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType,
+    TypeRegistry, ValType,
+};
+
+/// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
+const PARALLEL_THRESHOLD: usize = 256 << 10;
+
+/// Value slots that a function of tier 0 can address.
+pub const MAX_SLOTS: u32 = 65_000;
+
+/// Why bytes are not a module that the engine can run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// The bytes are not a valid module.
+    #[error("{message} (at offset 0x{offset:x}{})", in_function(.function))]
+    Invalid {
+        /// What is wrong, in the validator's words.
+        message: String,
+        /// Where, in bytes from the start of the module.
+        offset: usize,
+        /// The function whose body it is in.
+        function: Option<u32>,
+    },
+    /// The module is valid, but needs a proposal that is off or not executed yet.
+    #[error("{message} (at offset 0x{offset:x}{}): the module uses the proposal `{proposal}`, which {}",
+        in_function(.function), if *.executed { "is switched off" } else { "this engine does not execute yet" })]
+    Proposal {
+        /// Name of the proposal.
+        proposal: &'static str,
+        /// Whether the engine could execute it.
+        executed: bool,
+        /// What the validator said without it.
+        message: String,
+        /// Where it is first needed.
+        offset: usize,
+        /// The function whose body it is in.
+        function: Option<u32>,
+    },
+    /// The bytes are a component, not a core module.
+    #[error("this is a WebAssembly component; only core modules can be run")]
+    Component,
+    /// The module is valid but exceeds a limit of the engine.
+    #[error("{what} (at offset 0x{offset:x}{})", in_function(.function))]
+    TooLarge {
+        /// The limit and what was found.
+        what: String,
+        /// Where, in bytes from the start of the module.
+        offset: usize,
+        /// The function whose body it is in.
+        function: Option<u32>,
+    },
+}
+
+fn in_function(function: &Option<u32>) -> String {
+    function.map_or(String::new(), |f| format!(" in function {f}"))
+}
+
+/// Validates `bytes` and makes a module of them.
+pub fn parse(bytes: Arc<[u8]>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
+    if Parser::is_component(&bytes) {
+        return Err(ParseError::Component);
+    }
+    if u32::try_from(bytes.len()).is_err() {
+        let what = format!("the module has {} bytes; the limit is 4 GiB", bytes.len());
+        return Err(ParseError::TooLarge { what, offset: 0, function: None });
+    }
+    let mut builder = Builder { module: Module::empty(), bodies: Vec::new() };
+    builder.module.features = features;
+    match builder.read(&bytes, features).and_then(|()| validate_bodies(&bytes, &builder)) {
+        Ok(()) => {}
+        Err(Refusal::TooLarge(error)) => return Err(error),
+        Err(Refusal::Invalid { message, offset, function }) => {
+            return Err(match needed_proposal(&bytes, features) {
+                Some(proposal) => ParseError::Proposal {
+                    proposal: proposal.name,
+                    executed: proposal.executed,
+                    message,
+                    offset,
+                    function,
+                },
+                None => ParseError::Invalid { message, offset, function },
+            });
+        }
+    }
+    let mut module = builder.module;
+    module.bytes = bytes;
+    module.seal(registry);
+    Ok(module)
+}
+
+/// Validates `bytes` with `features` and forgets the result.
+pub fn validate(bytes: &[u8], features: Features) -> bool {
+    let mut builder = Builder { module: Module::empty(), bodies: Vec::new() };
+    builder.read(bytes, features).and_then(|()| validate_bodies(bytes, &builder)).is_ok()
+}
+
+/// The proposals without which `bytes`, valid with all of them, would not be valid. Empty for a module
+/// that is not valid at all.
+pub fn used_proposals(bytes: &[u8]) -> Vec<&'static Proposal> {
+    if !validate(bytes, Features::all()) {
+        return Vec::new();
+    }
+    PROPOSALS.iter().filter(|p| !validate(bytes, Features::all().with(p, false))).collect()
+}
+
+/// The proposal outside `features` that `bytes` needs, if some set of proposals makes it valid.
+fn needed_proposal(bytes: &[u8], features: Features) -> Option<&'static Proposal> {
+    let used = used_proposals(bytes);
+    used.into_iter().find(|p| !features.contains(p))
+}
+
+enum Refusal {
+    Invalid { message: String, offset: usize, function: Option<u32> },
+    TooLarge(ParseError),
+}
+
+impl From<BinaryReaderError> for Refusal {
+    fn from(error: BinaryReaderError) -> Refusal {
+        Refusal::Invalid {
+            message: error.message().to_owned(),
+            offset: error.offset() as usize,
+            function: None,
+        }
+    }
+}
+
+struct Builder {
+    module: Module,
+    bodies: Vec<FuncToValidate<ValidatorResources>>,
+}
+
+impl Builder {
+    /// Reads all sections and validates everything but the function bodies.
+    fn read(&mut self, bytes: &[u8], features: Features) -> Result<(), Refusal> {
+        let mut validator = Validator::new_with_features(features.to_validator());
+        for payload in Parser::new(0).parse_all(bytes) {
+            let payload = payload?;
+            if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {
+                let range = body.range();
+                let len = (range.end - range.start) as u32;
+                self.bodies.push(to_validate);
+                self.module.bodies.push(Body { start: range.start as u32, len });
+                continue;
+            }
+            if let Some((id, range)) = payload.as_section() {
+                let range = range.start as usize..range.end as usize;
+                let (name, custom) = match &payload {
+                    Payload::CustomSection(section) => (section.name().to_owned(), true),
+                    _ => (section_name(id).to_owned(), false),
+                };
+                self.module.sections.push(Section { name, custom, range });
+            }
+            self.section(payload)?;
+        }
+        Ok(())
+    }
+
+    fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
+        let module = &mut self.module;
+        match payload {
+            Payload::TypeSection(types) => {
+                for group in types {
+                    for ty in group?.into_types() {
+                        match ty.composite_type.inner {
+                            CompositeInnerType::Func(ty) => module.types.push(FuncType::new(
+                                ty.params().iter().map(|t| val_type(*t)),
+                                ty.results().iter().map(|t| val_type(*t)),
+                            )),
+                            // Only `Features::all` admits these, and then no module is made.
+                            _ => module.types.push(FuncType::new([], [])),
+                        }
+                    }
+                }
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import?;
+                    let ty = match import.ty {
+                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                            module.functions.push(ty);
+                            module.imported_functions += 1;
+                            ExternType::Func(module.types[ty as usize].clone())
+                        }
+                        TypeRef::Table(ty) => {
+                            let ty = table_type(&ty);
+                            module.imported_tables.push(ty);
+                            ExternType::Table(ty)
+                        }
+                        TypeRef::Memory(ty) => {
+                            let ty = memory_type(&ty);
+                            module.imported_memories.push(ty);
+                            ExternType::Memory(ty)
+                        }
+                        TypeRef::Global(ty) => {
+                            let ty = global_type(&ty);
+                            module.imported_globals.push(ty);
+                            ExternType::Global(ty)
+                        }
+                        // As above: no module is made of one with tags.
+                        TypeRef::Tag(_) => continue,
+                    };
+                    module.imports.push(Import {
+                        module: import.module.to_owned(),
+                        name: import.name.to_owned(),
+                        ty,
+                    });
+                }
+            }
+            Payload::FunctionSection(functions) => {
+                for ty in functions {
+                    module.functions.push(ty?);
+                }
+            }
+            Payload::TableSection(tables) => {
+                for table in tables {
+                    let table = table?;
+                    let init = match &table.init {
+                        wasmparser::TableInit::RefNull => None,
+                        wasmparser::TableInit::Expr(expr) => Some(ConstExpr::new(expr)),
+                    };
+                    module.tables.push(TableDef { ty: table_type(&table.ty), init });
+                }
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    module.memories.push(memory_type(&memory?));
+                }
+            }
+            Payload::GlobalSection(globals) => {
+                for global in globals {
+                    let global = global?;
+                    let init = ConstExpr::new(&global.init_expr);
+                    module.globals.push(GlobalDef { ty: global_type(&global.ty), init });
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    let export = export?;
+                    let index = match export.kind {
+                        ExternalKind::Func | ExternalKind::FuncExact => ExternIndex::Func(export.index),
+                        ExternalKind::Table => ExternIndex::Table(export.index),
+                        ExternalKind::Memory => ExternIndex::Memory(export.index),
+                        ExternalKind::Global => ExternIndex::Global(export.index),
+                        ExternalKind::Tag => continue,
+                    };
+                    module.exports.push(Export { name: export.name.to_owned(), index });
+                }
+            }
+            Payload::StartSection { func, .. } => module.start = Some(func),
+            Payload::ElementSection(segments) => {
+                for segment in segments {
+                    module.elements.push(element_segment(segment?)?);
+                }
+            }
+            Payload::DataSection(segments) => {
+                for segment in segments {
+                    let segment = segment?;
+                    let mode = match segment.kind {
+                        DataKind::Passive => SegmentMode::Passive,
+                        DataKind::Active { memory_index, offset_expr } => {
+                            SegmentMode::Active { target: memory_index, offset: ConstExpr::new(&offset_expr) }
+                        }
+                    };
+                    let end = segment.range.end as usize;
+                    let data = end - segment.data.len()..end;
+                    module.data.push(DataSegment { mode, data });
+                }
+            }
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(_) = section.as_known() {
+                    module.name_section = Some(section.data_offset() as usize..section.range().end as usize);
+                }
+            }
+            Payload::Version { encoding: Encoding::Module, .. } | Payload::End(_) => {}
+            // The validator has refused everything else that a module cannot hold.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Validates all bodies, in parallel when there is enough to do. The error is that of the lowest function.
+fn validate_bodies(bytes: &[u8], builder: &Builder) -> Result<(), Refusal> {
+    let bodies = &builder.module.bodies;
+    let total: usize = bodies.iter().map(|b| b.len as usize).sum();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicUsize::new(0);
+    // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
+    let worker = || -> Option<(usize, Refusal)> {
+        const RUN: usize = 16;
+        let mut allocations = FuncValidatorAllocations::default();
+        loop {
+            let start = next.fetch_add(RUN, Ordering::Relaxed);
+            if start >= bodies.len() {
+                return None;
+            }
+            for index in start..(start + RUN).min(bodies.len()) {
+                match validate_body(bytes, builder, index, allocations) {
+                    Ok(reusable) => allocations = reusable,
+                    Err(refusal) => {
+                        next.store(bodies.len(), Ordering::Relaxed);
+                        return Some((index, refusal));
+                    }
+                }
+            }
+        }
+    };
+    let first = if total < PARALLEL_THRESHOLD || cores == 1 {
+        worker()
+    } else {
+        std::thread::scope(|scope| {
+            // A thread that cannot be started is not missed: this one takes its share.
+            let handles: Vec<_> = (1..cores.min(16))
+                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, worker).ok())
+                .collect();
+            let own = worker();
+            let others = handles.into_iter().filter_map(|h| match h.join() {
+                Ok(found) => found,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            own.into_iter().chain(others).min_by_key(|(index, _)| *index)
+        })
+    };
+    first.map_or(Ok(()), |(_, refusal)| Err(refusal))
+}
+
+fn validate_body(
+    bytes: &[u8],
+    builder: &Builder,
+    index: usize,
+    allocations: FuncValidatorAllocations,
+) -> Result<FuncValidatorAllocations, Refusal> {
+    let body = builder.module.bodies[index];
+    let (start, len) = (body.start as usize, body.len as usize);
+    let to_validate = &builder.bodies[index];
+    let function = to_validate.index;
+    let fail = |error: BinaryReaderError| Refusal::Invalid {
+        message: error.message().to_owned(),
+        offset: error.offset() as usize,
+        function: Some(function),
+    };
+    let to_validate = FuncToValidate {
+        resources: to_validate.resources.clone(),
+        index: function,
+        ty: to_validate.ty,
+        features: to_validate.features,
+    };
+    let mut validator = to_validate.into_validator(allocations);
+    let reader = wasmparser::BinaryReader::new_features(
+        &bytes[start..start + len],
+        start as u64,
+        builder.module.features.to_validator(),
+    );
+    let body = FunctionBody::new(reader);
+    // Each operator takes at least a byte and pushes few values, so that only large bodies can pass the
+    // limit on slots; the height is watched in those alone.
+    let mut reader = body.get_binary_reader_for_operators().map_err(fail)?;
+    validator.read_locals(&mut body.get_binary_reader()).map_err(fail)?;
+    let watched = len as u64 + u64::from(validator.len_locals()) >= u64::from(MAX_SLOTS / 4);
+    let mut max_height = 0;
+    while !reader.eof() {
+        let offset = reader.original_position();
+        reader.visit_operator(&mut validator.visitor(offset)).map_err(fail)?.map_err(fail)?;
+        if watched {
+            max_height = max_height.max(validator.operand_stack_height());
+        }
+    }
+    reader.finish_expression(&validator.visitor(reader.original_position())).map_err(fail)?;
+    // Two slots for each value cover vectors; call frames need a few more.
+    if watched && max_height.saturating_add(validator.len_locals()) > MAX_SLOTS {
+        return Err(Refusal::TooLarge(ParseError::TooLarge {
+            what: format!(
+                "the function needs {max_height} operands and {} locals at once; the engine's limit is \
+                 {MAX_SLOTS} for both",
+                validator.len_locals()
+            ),
+            offset: start,
+            function: Some(function),
+        }));
+    }
+    Ok(validator.into_allocations())
+}
+
+fn section_name(id: u8) -> &'static str {
+    const NAMES: [&str; 14] = [
+        "custom",
+        "type",
+        "import",
+        "function",
+        "table",
+        "memory",
+        "global",
+        "export",
+        "start",
+        "element",
+        "code",
+        "data",
+        "data count",
+        "tag",
+    ];
+    NAMES.get(id as usize).copied().unwrap_or("unknown")
+}
+
+fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, BinaryReaderError> {
+    let mode = match segment.kind {
+        ElementKind::Passive => SegmentMode::Passive,
+        ElementKind::Declared => SegmentMode::Declared,
+        ElementKind::Active { table_index, offset_expr } => {
+            SegmentMode::Active { target: table_index.unwrap_or(0), offset: ConstExpr::new(&offset_expr) }
+        }
+    };
+    let (ty, items) = match segment.items {
+        wasmparser::ElementItems::Functions(functions) => {
+            let functions: Result<Vec<u32>, _> = functions.into_iter().collect();
+            (RefType::FUNCREF, ElementItems::Functions(functions?.into()))
+        }
+        wasmparser::ElementItems::Expressions(ty, expressions) => {
+            let items: Result<Vec<_>, _> =
+                expressions.into_iter().map(|e| e.map(|e| ConstExpr::new(&e))).collect();
+            (ref_type(ty), ElementItems::Expressions(items?.into()))
+        }
+    };
+    Ok(ElementSegment { mode, ty, items })
+}
+
+fn val_type(ty: wasmparser::ValType) -> ValType {
+    match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::V128 => ValType::V128,
+        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty)),
+    }
+}
+
+fn ref_type(ty: wasmparser::RefType) -> RefType {
+    // Types beyond these two exist only under `Features::all`, where no module is made.
+    let heap = if ty.is_extern_ref() { HeapType::Extern } else { HeapType::Func };
+    RefType { nullable: ty.is_nullable(), heap }
+}
+
+fn table_type(ty: &wasmparser::TableType) -> TableType {
+    TableType { element: ref_type(ty.element_type), limits: Limits { min: ty.initial, max: ty.maximum } }
+}
+
+fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
+    MemoryType { limits: Limits { min: ty.initial, max: ty.maximum } }
+}
+
+fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {
+    let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
+    GlobalType { content: val_type(ty.content_type), mutability }
+}

@@ -1,0 +1,365 @@
+//! The types of WebAssembly as the rest of the engine sees them, and the registry that gives equal
+//! function types of different modules one number.
+//!
+//! A signature check of an indirect call is then one comparison of two `u32`s. Ids are given out per
+//! engine and live as long as it does.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a reference points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HeapType {
+    /// Functions.
+    Func,
+    /// Values of the host, opaque to the guest.
+    Extern,
+}
+
+/// The type of a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RefType {
+    /// Whether null is among its values.
+    pub nullable: bool,
+    /// What it points at.
+    pub heap: HeapType,
+}
+
+impl RefType {
+    /// `funcref`: a function or null.
+    pub const FUNCREF: RefType = RefType { nullable: true, heap: HeapType::Func };
+    /// `externref`: a host value or null.
+    pub const EXTERNREF: RefType = RefType { nullable: true, heap: HeapType::Extern };
+}
+
+impl fmt::Display for RefType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.heap {
+            HeapType::Func => "funcref",
+            HeapType::Extern => "externref",
+        })
+    }
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValType {
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer.
+    I64,
+    /// 32-bit IEEE 754 float.
+    F32,
+    /// 64-bit IEEE 754 float.
+    F64,
+    /// 128-bit vector.
+    V128,
+    /// Reference.
+    Ref(RefType),
+}
+
+impl ValType {
+    /// `funcref`.
+    pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
+    /// `externref`.
+    pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
+
+    /// Whether values of this type live on the reference stack, where the collector finds them.
+    ///
+    /// A `funcref` is a plain pointer to a [`FuncRef`](crate::vm::FuncRef) owned by an instance, so it
+    /// lives with the numbers.
+    pub fn is_collected(self) -> bool {
+        matches!(self, ValType::Ref(RefType { heap: HeapType::Extern, .. }))
+    }
+
+    /// Number of 64-bit value slots that a value of this type takes.
+    pub fn value_slots(self) -> usize {
+        match self {
+            ValType::V128 => 2,
+            _ if self.is_collected() => 0,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for ValType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValType::I32 => f.write_str("i32"),
+            ValType::I64 => f.write_str("i64"),
+            ValType::F32 => f.write_str("f32"),
+            ValType::F64 => f.write_str("f64"),
+            ValType::V128 => f.write_str("v128"),
+            ValType::Ref(r) => r.fmt(f),
+        }
+    }
+}
+
+/// The type of a function: parameters and results. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FuncType {
+    // Parameters first, results behind them.
+    types: Arc<[ValType]>,
+    params: u32,
+}
+
+impl FuncType {
+    /// A function type from its parameter and result types.
+    pub fn new(
+        params: impl IntoIterator<Item = ValType>,
+        results: impl IntoIterator<Item = ValType>,
+    ) -> FuncType {
+        let mut types: Vec<ValType> = params.into_iter().collect();
+        let params = types.len() as u32;
+        types.extend(results);
+        FuncType { types: types.into(), params }
+    }
+
+    /// The types of the parameters.
+    pub fn params(&self) -> &[ValType] {
+        &self.types[..self.params as usize]
+    }
+
+    /// The types of the results.
+    pub fn results(&self) -> &[ValType] {
+        &self.types[self.params as usize..]
+    }
+
+    /// How parameters and results spread over the value and the reference stack.
+    pub fn slots(&self) -> SignatureSlots {
+        SignatureSlots::of(self)
+    }
+}
+
+impl fmt::Debug for FuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for FuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, types: &[ValType]| -> fmt::Result {
+            f.write_str("(")?;
+            for (i, ty) in types.iter().enumerate() {
+                write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
+            }
+            f.write_str(")")
+        };
+        list(f, self.params())?;
+        f.write_str(" -> ")?;
+        list(f, self.results())
+    }
+}
+
+/// Slot counts of a signature on the two stacks of tier 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignatureSlots {
+    /// Value slots of the parameters.
+    pub params: u32,
+    /// Value slots of the results.
+    pub results: u32,
+    /// Reference slots of the parameters.
+    pub ref_params: u32,
+    /// Reference slots of the results.
+    pub ref_results: u32,
+}
+
+impl SignatureSlots {
+    fn of(ty: &FuncType) -> SignatureSlots {
+        let values = |types: &[ValType]| types.iter().map(|t| t.value_slots() as u32).sum();
+        let refs = |types: &[ValType]| types.iter().filter(|t| t.is_collected()).count() as u32;
+        SignatureSlots {
+            params: values(ty.params()),
+            results: values(ty.results()),
+            ref_params: refs(ty.params()),
+            ref_results: refs(ty.results()),
+        }
+    }
+
+    /// Value slots that arguments and results share at the bottom of a frame.
+    pub fn shared(self) -> u32 {
+        self.params.max(self.results)
+    }
+
+    /// Reference slots that arguments and results share at the bottom of a frame.
+    pub fn ref_shared(self) -> u32 {
+        self.ref_params.max(self.ref_results)
+    }
+}
+
+/// Bounds of a memory (in pages) or of a table (in elements).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Size at creation.
+    pub min: u64,
+    /// Size that growth may not pass.
+    pub max: Option<u64>,
+}
+
+/// The type of a linear memory. Limits are in pages of 64 KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MemoryType {
+    /// Size limits in pages.
+    pub limits: Limits,
+}
+
+impl MemoryType {
+    /// Bytes in a page.
+    pub const PAGE: usize = 65536;
+
+    /// The most pages that a 32-bit memory can have.
+    pub const MAX_PAGES: u64 = 65536;
+
+    /// A memory of `min` to `max` pages.
+    pub fn new(min: u32, max: Option<u32>) -> MemoryType {
+        MemoryType { limits: Limits { min: min.into(), max: max.map(u64::from) } }
+    }
+}
+
+/// The type of a table. Limits are in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableType {
+    /// Type of the elements.
+    pub element: RefType,
+    /// Size limits in elements.
+    pub limits: Limits,
+}
+
+impl TableType {
+    /// A table of `min` to `max` elements.
+    pub fn new(element: RefType, min: u32, max: Option<u32>) -> TableType {
+        TableType { element, limits: Limits { min: min.into(), max: max.map(u64::from) } }
+    }
+}
+
+/// Whether a global can be assigned after its creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mutability {
+    /// Never changes.
+    Const,
+    /// Can be assigned.
+    Var,
+}
+
+/// The type of a global.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GlobalType {
+    /// Type of the value.
+    pub content: ValType,
+    /// Whether it can be assigned.
+    pub mutability: Mutability,
+}
+
+impl GlobalType {
+    /// A global type from its parts.
+    pub fn new(content: ValType, mutability: Mutability) -> GlobalType {
+        GlobalType { content, mutability }
+    }
+}
+
+/// The type of something imported or exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternType {
+    /// A function.
+    Func(FuncType),
+    /// A table.
+    Table(TableType),
+    /// A linear memory.
+    Memory(MemoryType),
+    /// A global.
+    Global(GlobalType),
+}
+
+impl fmt::Display for ExternType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = |f: &mut fmt::Formatter<'_>, l: &Limits| match l.max {
+            Some(max) => write!(f, "{}..{max}", l.min),
+            None => write!(f, "{}..", l.min),
+        };
+        match self {
+            ExternType::Func(ty) => write!(f, "func {ty}"),
+            ExternType::Table(ty) => {
+                f.write_str("table ")?;
+                limits(f, &ty.limits)?;
+                write!(f, " of {}", ty.element)
+            }
+            ExternType::Memory(ty) => {
+                f.write_str("memory ")?;
+                limits(f, &ty.limits)?;
+                f.write_str(" pages")
+            }
+            ExternType::Global(ty) => {
+                let mutability = if ty.mutability == Mutability::Var { "mut " } else { "" };
+                write!(f, "global {mutability}{}", ty.content)
+            }
+        }
+    }
+}
+
+/// The number of a function type, the same for equal types in all modules of an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct TypeId(pub u32);
+
+impl TypeId {
+    /// Never given out: the id of the stand-in for a null function reference.
+    pub const NONE: TypeId = TypeId(u32::MAX);
+}
+
+/// Gives each distinct function type one [`TypeId`].
+#[derive(Debug, Default)]
+pub struct TypeRegistry {
+    inner: Mutex<RegistryInner>,
+}
+
+#[derive(Debug, Default)]
+struct RegistryInner {
+    ids: HashMap<FuncType, TypeId>,
+    types: Vec<FuncType>,
+}
+
+impl TypeRegistry {
+    /// The id of `ty`, new or known.
+    pub fn intern(&self, ty: &FuncType) -> TypeId {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&id) = inner.ids.get(ty) {
+            return id;
+        }
+        let id = TypeId(inner.types.len() as u32);
+        inner.types.push(ty.clone());
+        inner.ids.insert(ty.clone(), id);
+        id
+    }
+
+    /// The type that `id` stands for, if this registry gave it out.
+    pub fn get(&self, id: TypeId) -> Option<FuncType> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.types.get(id.0 as usize).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_types_share_an_id_and_others_do_not() {
+        let registry = TypeRegistry::default();
+        let a = registry.intern(&FuncType::new([ValType::I32], [ValType::I64]));
+        let b = registry.intern(&FuncType::new([ValType::I32], [ValType::I64]));
+        let c = registry.intern(&FuncType::new([ValType::I32, ValType::I64], []));
+        assert_eq!(a, b);
+        assert_ne!(a, c);
+        assert_eq!(registry.get(c).unwrap().to_string(), "(i32, i64) -> ()");
+    }
+
+    #[test]
+    fn references_that_the_collector_must_see_take_no_value_slot() {
+        let slots =
+            FuncType::new([ValType::EXTERNREF, ValType::I32, ValType::FUNCREF], [ValType::V128]).slots();
+        assert_eq!((slots.params, slots.ref_params, slots.results), (2, 1, 2));
+    }
+}

@@ -1,0 +1,251 @@
+//! The execution context of a store: what running code shares with the runtime.
+//!
+//! There is one for each store. It points at the current stack, holds the words that code polls, the fuel,
+//! and whatever is pending when code returns with a status other than "ok".
+
+use std::mem::offset_of;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::context::VmContext;
+use super::interrupt::{InterruptTarget, PollWords};
+use super::stack::{Stack, StackSizes};
+use crate::trap::{HostError, Pending, Trap};
+
+/// What running code asks of the store that it belongs to.
+pub trait StoreHooks {
+    /// Whether a memory may grow from `current` to `desired` bytes.
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, HostError>;
+
+    /// Whether a table may grow from `current` to `desired` elements.
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, HostError>;
+
+    /// Requests of other threads (see [`reason`](super::reason)) have reached the guest. An error stops it.
+    fn interrupted(&mut self, reasons: u32) -> Result<(), Pending>;
+}
+
+/// Where code stopped: the innermost frame of a backtrace.
+#[derive(Clone, Copy, Debug)]
+pub struct StopSite {
+    /// Instruction of tier 0.
+    pub ip: *const u8,
+    /// Frame of tier 0.
+    pub sp: *mut u64,
+    /// Context of the frame's instance.
+    pub vmctx: *mut VmContext,
+}
+
+impl StopSite {
+    const NONE: StopSite = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
+}
+
+/// One entry of the host into guest code, on the native stack of the entry function. Entries form a list
+/// from the innermost to the outermost.
+#[derive(Debug)]
+pub struct Activation {
+    /// The entry around this one.
+    pub previous: *const Activation,
+    /// The frame that called out to the host, while it does.
+    pub exit: StopSite,
+    /// Bottom of this entry's frames.
+    pub base: *mut u64,
+}
+
+/// The execution context of a store.
+#[derive(Debug)]
+#[repr(C)]
+pub struct ExecContext {
+    poll: PollWords,
+    /// Units of fuel left. Charged in every tier at the same points; meaningless unless the code charges.
+    pub fuel: i64,
+    /// First reference slot of the running frame.
+    pub ref_frame: *mut u32,
+    /// Address behind the last reference slot.
+    pub ref_limit: usize,
+    stack: Box<Stack>,
+    /// First value slot that is free for the next entry from the host.
+    pub value_top: *mut u64,
+    /// First reference slot that is free for the next entry from the host.
+    pub ref_top: *mut u32,
+    /// The innermost entry.
+    pub activation: *mut Activation,
+    /// Where code stopped when it returned [`Status::Trap`](crate::trap::Status).
+    pub stop: StopSite,
+    pending: Option<Pending>,
+    target: Arc<InterruptTarget>,
+    hooks: Option<NonNull<dyn StoreHooks>>,
+}
+
+impl ExecContext {
+    /// Offset of the limit that frames of tier 0 are compared with.
+    pub const VALUE_LIMIT: usize = offset_of!(ExecContext, poll) + offset_of!(PollWords, value_limit);
+    /// Offset of the limit that compiled code compares its stack pointer with.
+    pub const NATIVE_LIMIT: usize = offset_of!(ExecContext, poll) + offset_of!(PollWords, native_limit);
+    /// Offset of the fuel.
+    pub const FUEL: usize = offset_of!(ExecContext, fuel);
+
+    /// A context with a stack of its own. Boxed: other threads and contexts point at it.
+    pub fn new(sizes: StackSizes) -> Option<Box<ExecContext>> {
+        let stack = Box::new(Stack::new(sizes)?);
+        let context = Box::new(ExecContext {
+            poll: PollWords {
+                value_limit: AtomicUsize::new(stack.values_end()),
+                native_limit: AtomicUsize::new(0),
+            },
+            fuel: 0,
+            ref_frame: stack.references(),
+            ref_limit: stack.references_end(),
+            value_top: stack.values(),
+            ref_top: stack.references(),
+            stack,
+            activation: ptr::null_mut(),
+            stop: StopSite::NONE,
+            pending: None,
+            target: Arc::default(),
+            hooks: None,
+        });
+        context.target.attach(Some(NonNull::from(&context.poll)));
+        Some(context)
+    }
+
+    /// Names the store's hooks.
+    ///
+    /// # Safety
+    /// `hooks` must stay valid, and may be used whenever guest code of this store runs.
+    pub unsafe fn set_hooks(&mut self, hooks: NonNull<dyn StoreHooks>) {
+        self.hooks = Some(hooks);
+    }
+
+    /// The store's hooks.
+    pub fn hooks(&mut self) -> Option<&mut dyn StoreHooks> {
+        // SAFETY: promised in `set_hooks`.
+        self.hooks.map(|mut hooks| unsafe { hooks.as_mut() })
+    }
+
+    /// The store as other threads see it.
+    pub fn target(&self) -> &Arc<InterruptTarget> {
+        &self.target
+    }
+
+    /// The current stack.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Whether no guest code is running.
+    pub fn is_idle(&self) -> bool {
+        self.activation.is_null()
+    }
+
+    /// The limit that a frame's end is compared with at entries and loop headers.
+    #[inline(always)]
+    pub fn value_limit(&self) -> usize {
+        self.poll.value_limit.load(Ordering::Relaxed)
+    }
+
+    /// Remembers what made code stop. The first reason counts.
+    pub fn set_pending(&mut self, pending: Pending) {
+        self.pending.get_or_insert(pending);
+    }
+
+    /// Takes what made code stop.
+    pub fn take_pending(&mut self) -> Option<Pending> {
+        self.pending.take()
+    }
+
+    /// The slow path of every poll: answers requests of other threads, then checks whether a frame that
+    /// ends at `frame_end` fits on the value stack.
+    #[cold]
+    #[inline(never)]
+    pub fn poll_slow(&mut self, frame_end: usize) -> Result<(), Pending> {
+        self.poll.value_limit.store(self.stack.values_end(), Ordering::SeqCst);
+        self.poll.native_limit.store(self.native_floor(), Ordering::SeqCst);
+        let reasons = self.target.take();
+        if reasons != 0
+            && let Some(hooks) = self.hooks()
+        {
+            hooks.interrupted(reasons)?;
+        }
+        if frame_end > self.stack.values_end() {
+            return Err(Trap::StackOverflow.into());
+        }
+        Ok(())
+    }
+
+    /// Lowest address that native frames may reach, from the outermost entry's own.
+    fn native_floor(&self) -> usize {
+        let mut outermost = self.activation.cast_const();
+        if outermost.is_null() {
+            return 0;
+        }
+        // SAFETY: activations live on the native stack below which we run.
+        unsafe {
+            while !(*outermost).previous.is_null() {
+                outermost = (*outermost).previous;
+            }
+        }
+        (outermost as usize).saturating_sub(self.stack.sizes().native)
+    }
+
+    /// Whether the native stack has room for one more entry from the host, whose activation is at
+    /// `activation`.
+    pub fn native_stack_left(&self, activation: *const Activation) -> bool {
+        activation as usize >= self.native_floor()
+    }
+}
+
+impl Drop for ExecContext {
+    fn drop(&mut self) {
+        self.target.attach(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_known_to_generated_code_do_not_move() {
+        assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 16));
+    }
+
+    #[test]
+    fn a_request_reaches_the_next_poll_and_only_that() {
+        struct Hooks(Vec<u32>);
+        impl StoreHooks for Hooks {
+            fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+                Ok(true)
+            }
+            fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+                Ok(true)
+            }
+            fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
+                self.0.push(reasons);
+                Err(Trap::Interrupt.into())
+            }
+        }
+        let mut hooks = Hooks(Vec::new());
+        let mut exec = ExecContext::new(StackSizes::default()).unwrap();
+        // SAFETY: the hooks outlive the context.
+        unsafe { exec.set_hooks(NonNull::from(&mut hooks as &mut dyn StoreHooks)) };
+        exec.target().clone().request(crate::vm::reason::INTERRUPT);
+        assert_eq!(exec.value_limit(), 0);
+        assert!(matches!(exec.poll_slow(0), Err(Pending::Trap(Trap::Interrupt))));
+        assert_ne!(exec.value_limit(), 0);
+        assert!(exec.poll_slow(0).is_ok());
+        assert!(matches!(exec.poll_slow(usize::MAX), Err(Pending::Trap(Trap::StackOverflow))));
+        drop(exec);
+        assert_eq!(hooks.0, [crate::vm::reason::INTERRUPT]);
+    }
+}

@@ -1,0 +1,405 @@
+//! Instances: a context together with the memories and tables that the instance owns.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::context::{ContextBox, FuncRef, GlobalSlot, VmContext};
+use super::exec::ExecContext;
+use super::memory::{GrowError, Memory, MemoryStrategy};
+use super::table::{LazyElements, NO_FUNCTION, Table, write_ref};
+use crate::const_expr::{ConstContext, ConstExpr};
+use crate::layout::GlobalPlace;
+use crate::module::{ElementItems, Module, SegmentMode};
+use crate::trap::{HostError, Pending, Trap};
+use crate::types::{HeapType, MemoryType, ValType};
+
+/// What a module's imports are bound to, in the order of each kind. Types have been checked.
+#[derive(Debug, Default)]
+pub struct Imports {
+    /// Functions.
+    pub functions: Vec<NonNull<FuncRef>>,
+    /// Tables.
+    pub tables: Vec<NonNull<Table>>,
+    /// Memories.
+    pub memories: Vec<NonNull<Memory>>,
+    /// Globals.
+    pub globals: Vec<NonNull<GlobalSlot>>,
+}
+
+/// Why an instance was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InstantiateError {
+    /// The system, or a limit of the engine, has no room for a memory.
+    #[error("memory {index} of {pages} pages cannot be made: {cause}")]
+    Memory {
+        /// Index of the memory.
+        index: u32,
+        /// Its initial size.
+        pages: u64,
+        /// What failed.
+        cause: GrowError,
+    },
+    /// The system, or a limit of the engine, has no room for a table.
+    #[error("table {index} of {elements} elements cannot be made: the limit of the engine is 10000000")]
+    Table {
+        /// Index of the table.
+        index: u32,
+        /// Its initial length.
+        elements: u64,
+    },
+    /// The resource limiter of the store refused.
+    #[error("{what} exceeds the limits of the store")]
+    Limit {
+        /// What it refused.
+        what: String,
+    },
+    /// The resource limiter of the store failed.
+    #[error("the resource limiter failed")]
+    Limiter(#[source] HostError),
+    /// The system has no memory for the context.
+    #[error("no memory for the instance's context of {0} bytes")]
+    Context(usize),
+    /// An active segment does not fit.
+    #[error("{0}")]
+    Trap(Trap),
+}
+
+/// An instance of a module.
+#[derive(Debug)]
+pub struct Instance {
+    pub(super) context: ContextBox,
+    pub(super) module: Arc<Module>,
+    // Boxed one by one: contexts and other instances point at them.
+    #[allow(clippy::vec_box)]
+    pub(super) memories: Vec<Box<Memory>>,
+    #[allow(clippy::vec_box)]
+    pub(super) tables: Vec<Box<Table>>,
+    dropped_data: Vec<bool>,
+    dropped_elements: Vec<bool>,
+}
+
+impl Instance {
+    /// Makes an instance and applies its active segments; the start function is left to the caller. The
+    /// instance is returned even when a segment traps, as it may be referred to from a table by then.
+    ///
+    /// # Safety
+    /// `exec` and everything in `imports` must live as long as the instance, and nothing may borrow them now.
+    pub(super) unsafe fn new(
+        module: Arc<Module>,
+        imports: &Imports,
+        exec: *mut ExecContext,
+        strategy: MemoryStrategy,
+    ) -> Result<(Box<Instance>, Result<(), Trap>), InstantiateError> {
+        let layout = module.layout();
+        let mut context = ContextBox::new(&module, exec).ok_or(InstantiateError::Context(layout.size()))?;
+        for (i, function) in imports.functions.iter().enumerate() {
+            // SAFETY: imports are alive.
+            context.write(layout.imported_function(i as u32), unsafe { function.as_ref() }.clone());
+        }
+        // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
+        let memories = unsafe { make_memories(&module, exec, strategy) }?;
+        // SAFETY: as above.
+        let tables = unsafe { make_tables(&module, exec) }?;
+        let mut instance = Box::new(Instance {
+            context,
+            memories,
+            tables,
+            dropped_data: vec![false; module.data.len()],
+            dropped_elements: vec![false; module.elements.len()],
+            module,
+        });
+        let this = &raw mut *instance;
+        instance.context.set_instance(this);
+        instance.bind(imports);
+        instance.init_globals();
+        let applied = instance.init_tables().and_then(|()| instance.init_memories());
+        Ok((instance, applied))
+    }
+
+    /// Fills the pointer arrays of the context.
+    fn bind(&mut self, imports: &Imports) {
+        let layout = self.module.layout();
+        let own = self.memories.iter_mut().map(|m| NonNull::from(&mut **m));
+        for (i, memory) in imports.memories.iter().copied().chain(own).enumerate() {
+            self.context.write(layout.memory(i as u32), memory);
+            if i == 0 {
+                // SAFETY: the memory is alive.
+                self.context.set_memory0(unsafe { memory.as_ref() }.descriptor());
+            }
+        }
+        let own = self.tables.iter_mut().map(|t| NonNull::from(&mut **t));
+        for (i, table) in imports.tables.iter().copied().chain(own).enumerate() {
+            self.context.write(layout.table(i as u32), table);
+        }
+        for (i, global) in imports.globals.iter().enumerate() {
+            if let GlobalPlace::Imported(offset) = layout.global(i as u32) {
+                self.context.write(offset, *global);
+            }
+        }
+    }
+
+    /// The context.
+    pub fn context(&self) -> *mut VmContext {
+        self.context.as_ptr()
+    }
+
+    /// The module.
+    pub fn module(&self) -> &Arc<Module> {
+        &self.module
+    }
+
+    /// The memories that it owns.
+    pub(super) fn own_memory_bytes(&self) -> usize {
+        self.memories.iter().map(|m| m.len()).sum()
+    }
+
+    fn init_globals(&mut self) {
+        let module = self.module.clone();
+        let first = module.imported_globals.len() as u32;
+        for (i, global) in module.globals.iter().enumerate() {
+            let value = global.init.evaluate(&module.bytes, &mut Values(self.context()));
+            if let GlobalPlace::Own(offset) = module.layout().global(first + i as u32) {
+                let mut slot = GlobalSlot::default();
+                write_ref(&mut slot.words[0], value);
+                self.context.write(offset, slot);
+            }
+        }
+    }
+
+    fn init_tables(&mut self) -> Result<(), Trap> {
+        let module = self.module.clone();
+        for (table, def) in self.tables.iter_mut().zip(&module.tables) {
+            if let Some(init) = &def.init {
+                let value = init.evaluate(&module.bytes, &mut Values(self.context.as_ptr()));
+                let len = table.len();
+                table.fill(0, value, len)?;
+            }
+        }
+        let lazy = lazy_elements(&module);
+        if let Some(lazy) = &lazy {
+            for (table, functions) in self.tables.iter_mut().zip(lazy) {
+                if let Some(functions) = functions.clone() {
+                    table.set_lazy(LazyElements { functions, owner: self.context.as_ptr() });
+                }
+            }
+        }
+        for (i, segment) in module.elements.iter().enumerate() {
+            match &segment.mode {
+                SegmentMode::Active { target, offset } => {
+                    if lazy.is_none() {
+                        let start = self.evaluate(offset) as u32;
+                        let len = segment.items.len() as u32;
+                        self.table_init(i as u32, *target, start, 0, len)?;
+                    }
+                    self.drop_elements(i as u32);
+                }
+                SegmentMode::Declared => self.drop_elements(i as u32),
+                SegmentMode::Passive => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn init_memories(&mut self) -> Result<(), Trap> {
+        let module = self.module.clone();
+        let images = module.memory_images();
+        if let Some(images) = images {
+            for (memory, image) in self.memories.iter_mut().zip(images) {
+                if let Some(image) = image {
+                    memory.load_image(image.offset, &image.file).map_err(|_| Trap::MemoryOutOfBounds)?;
+                }
+            }
+        }
+        for (i, segment) in module.data.iter().enumerate() {
+            if let SegmentMode::Active { target, offset } = &segment.mode {
+                if images.is_none() {
+                    let start = self.evaluate(offset) as u32;
+                    self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
+                }
+                self.drop_data(i as u32);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, expr: &ConstExpr) -> u64 {
+        expr.evaluate(&self.module.bytes, &mut Values(self.context.as_ptr()))
+    }
+
+    /// `memory.init`: copies from a data segment into a memory.
+    pub fn memory_init(
+        &mut self,
+        segment: u32,
+        memory: u32,
+        to: u32,
+        from: u32,
+        len: u32,
+    ) -> Result<(), Trap> {
+        let data = match self.dropped_data[segment as usize] {
+            true => &[][..],
+            false => &self.module.bytes[self.module.data[segment as usize].data.clone()],
+        };
+        // SAFETY: the context is alive, and guest memory is not borrowed while guest code runs.
+        let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
+        let from = slice_range(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
+        let to = slice_range(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
+        memory.data_mut()[to].copy_from_slice(&data[from]);
+        Ok(())
+    }
+
+    /// `data.drop`.
+    pub fn drop_data(&mut self, segment: u32) {
+        self.dropped_data[segment as usize] = true;
+    }
+
+    /// `table.init`: copies from an element segment into a table.
+    pub fn table_init(&mut self, segment: u32, table: u32, to: u32, from: u32, len: u32) -> Result<(), Trap> {
+        let module = self.module.clone();
+        let items = &module.elements[segment as usize].items;
+        let available = if self.dropped_elements[segment as usize] { 0 } else { items.len() };
+        let context = self.context.as_ptr();
+        // SAFETY: the context is alive; one table is borrowed at a time.
+        let table = unsafe { &mut *VmContext::table(context, table) };
+        let from = slice_range(from, len, available).ok_or(Trap::TableOutOfBounds)?;
+        slice_range(to, len, table.len() as usize).ok_or(Trap::TableOutOfBounds)?;
+        for (i, item) in from.enumerate() {
+            let value = match items {
+                ElementItems::Functions(functions) => Values(context).func_ref(functions[item]),
+                ElementItems::Expressions(items) => items[item].evaluate(&module.bytes, &mut Values(context)),
+            };
+            table.set(to + i as u32, value)?;
+        }
+        Ok(())
+    }
+
+    /// `elem.drop`.
+    pub fn drop_elements(&mut self, segment: u32) {
+        self.dropped_elements[segment as usize] = true;
+    }
+
+    /// Calls `visit` with each function that the instance's tables, globals and imports refer to.
+    pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
+        let context = self.context.as_ptr();
+        let layout = self.module.layout();
+        for i in 0..self.module.imported_functions {
+            // SAFETY: offsets are from the module's own layout.
+            visit(unsafe { VmContext::at::<FuncRef>(context, layout.imported_function(i)) });
+        }
+        for table in &self.tables {
+            table.for_each_function(visit);
+        }
+        let first = self.module.imported_globals.len() as u32;
+        for (i, global) in self.module.globals.iter().enumerate() {
+            if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
+                // SAFETY: as above; a function global holds null or a FuncRef.
+                let word = unsafe { (*VmContext::global(context, first + i as u32)).words[0] };
+                if word != 0 {
+                    visit(word as *const FuncRef);
+                }
+            }
+        }
+    }
+}
+
+/// Resolves names in constant expressions by a context.
+struct Values(*mut VmContext);
+
+impl ConstContext for Values {
+    fn global(&mut self, index: u32) -> u64 {
+        // SAFETY: made only for live contexts, with indices of their modules.
+        unsafe { (*VmContext::global(self.0, index)).words[0] }
+    }
+
+    fn func_ref(&mut self, index: u32) -> u64 {
+        // SAFETY: as above; a function that an expression or segment names has a slot.
+        unsafe { VmContext::func_ref(self.0, index).as_ptr() as u64 }
+    }
+}
+
+fn slice_range(start: u32, len: u32, available: usize) -> Option<std::ops::Range<usize>> {
+    let (start, len) = (start as usize, len as usize);
+    (start + len <= available).then(|| start..start + len)
+}
+
+/// # Safety
+/// `exec` must be alive and unborrowed.
+unsafe fn make_memories(
+    module: &Module,
+    exec: *mut ExecContext,
+    strategy: MemoryStrategy,
+) -> Result<Vec<Box<Memory>>, InstantiateError> {
+    let first = module.imported_memories.len() as u32;
+    let make = |(i, ty): (usize, &MemoryType)| {
+        let pages = ty.limits.min;
+        let maximum = ty.limits.max.map(|max| max as usize * MemoryType::PAGE);
+        let index = first + i as u32;
+        // SAFETY: the caller's promise.
+        if let Some(hooks) = unsafe { (*exec).hooks() } {
+            let allowed = hooks.memory_growing(0, pages as usize * MemoryType::PAGE, maximum);
+            if !allowed.map_err(InstantiateError::Limiter)? {
+                let what = format!("memory {index} of {pages} pages");
+                return Err(InstantiateError::Limit { what });
+            }
+        }
+        let memory =
+            Memory::new(*ty, strategy).map_err(|cause| InstantiateError::Memory { index, pages, cause })?;
+        Ok(Box::new(memory))
+    };
+    module.memories.iter().enumerate().map(make).collect()
+}
+
+/// # Safety
+/// `exec` must be alive and unborrowed.
+unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box<Table>>, InstantiateError> {
+    let first = module.imported_tables.len() as u32;
+    let mut tables = Vec::with_capacity(module.tables.len());
+    for (i, def) in module.tables.iter().enumerate() {
+        let (index, limits) = (first + i as u32, def.ty.limits);
+        // SAFETY: the caller's promise.
+        if let Some(hooks) = unsafe { (*exec).hooks() } {
+            let maximum = limits.max.map(|max| max as usize);
+            let allowed = hooks.table_growing(0, limits.min as usize, maximum);
+            if !allowed.map_err(InstantiateError::Limiter)? {
+                let what = format!("table {index} of {} elements", limits.min);
+                return Err(InstantiateError::Limit { what });
+            }
+        }
+        let table = Table::new(def.ty).ok_or(InstantiateError::Table { index, elements: limits.min })?;
+        tables.push(Box::new(table));
+    }
+    Ok(tables)
+}
+
+/// The initial elements of each table that the module defines, when all its active segments are lists of
+/// functions at constant offsets inside tables of its own. Otherwise segments are applied one by one, in
+/// order, as a trap in one must leave the earlier ones visible.
+fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<[u32]>>>> {
+    let imported = module.imported_tables.len();
+    let mut images: Vec<Option<Vec<u32>>> = vec![None; module.tables.len()];
+    for segment in &module.elements {
+        let SegmentMode::Active { target, offset } = &segment.mode else { continue };
+        let table = (*target as usize).checked_sub(imported)?;
+        let ElementItems::Functions(functions) = &segment.items else { return None };
+        let def = &module.tables[table];
+        let start = offset.as_value()? as u32 as usize;
+        let end = start + functions.len();
+        if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap != HeapType::Func {
+            return None;
+        }
+        let image = images[table].get_or_insert_default();
+        if image.len() < end {
+            image.resize(end, NO_FUNCTION);
+        }
+        image[start..end].copy_from_slice(functions);
+    }
+    Some(images.into_iter().map(|image| image.map(Arc::from)).collect())
+}
+
+impl From<InstantiateError> for Pending {
+    fn from(error: InstantiateError) -> Pending {
+        match error {
+            InstantiateError::Trap(trap) => Pending::Trap(trap),
+            other => Pending::Host(Box::new(other)),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Linear memories.
+//!
+//! A *guarded* memory reserves the 4 GiB that a 32-bit address can reach and a guard behind them, so that
+//! growth happens in place, the base never moves, and compiled code needs no bounds checks. Where the
+//! reservation fails, or the configuration asks for it, a memory is *checked*: an ordinary allocation that
+//! may move when it grows. Both are the same to the interpreter, which checks every access.
+
+use std::alloc::{self, Layout as AllocLayout};
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use region::{Allocation, Protection};
+
+use crate::types::MemoryType;
+
+/// Bytes that a guarded memory reserves for addresses.
+const RESERVATION: usize = 4 << 30;
+
+/// Inaccessible bytes behind the reservation: constant offsets below this need no check in compiled code.
+const GUARD: usize = 32 << 20;
+
+/// How memories are laid out in the address space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemoryStrategy {
+    /// Reserve the whole address range; fall back to `Checked` when the system refuses.
+    #[default]
+    Guarded,
+    /// Allocate what is used and move it when it grows.
+    Checked,
+}
+
+/// Base and length of a memory, as code of every tier reads them.
+#[derive(Debug)]
+#[repr(C)]
+pub struct MemoryDescriptor {
+    /// First byte.
+    pub base: *mut u8,
+    /// Accessible bytes.
+    pub len: usize,
+}
+
+// SAFETY: plain data; access is governed by the store that owns the memory.
+unsafe impl Sync for MemoryDescriptor {}
+
+impl MemoryDescriptor {
+    /// A memory of no bytes, for instances without one.
+    pub(super) fn empty() -> *const MemoryDescriptor {
+        static EMPTY: MemoryDescriptor = MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 };
+        &raw const EMPTY
+    }
+}
+
+/// A linear memory.
+#[repr(C)]
+pub struct Memory {
+    descriptor: MemoryDescriptor,
+    ty: MemoryType,
+    storage: Storage,
+}
+
+enum Storage {
+    // Unmapped when it is dropped.
+    Guarded(#[expect(dead_code, reason = "owned for its drop")] Allocation),
+    Checked { capacity: usize },
+}
+
+/// Why a memory did not grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrowError {
+    /// It would pass its declared maximum or the 4 GiB of its addresses.
+    #[error("the memory would pass its maximum")]
+    Maximum,
+    /// The system refused.
+    #[error("the system has no more memory")]
+    System,
+}
+
+impl Memory {
+    /// A zeroed memory of the type's initial size.
+    pub fn new(ty: MemoryType, strategy: MemoryStrategy) -> Result<Memory, GrowError> {
+        if ty.limits.min > MemoryType::MAX_PAGES {
+            return Err(GrowError::Maximum);
+        }
+        let len = ty.limits.min as usize * MemoryType::PAGE;
+        let guarded = match strategy {
+            MemoryStrategy::Guarded => region::alloc(RESERVATION + GUARD, Protection::NONE).ok(),
+            MemoryStrategy::Checked => None,
+        };
+        let mut memory = match guarded {
+            Some(mut reservation) => Memory {
+                descriptor: MemoryDescriptor { base: reservation.as_mut_ptr(), len: 0 },
+                ty,
+                storage: Storage::Guarded(reservation),
+            },
+            None => Memory {
+                descriptor: MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 },
+                ty,
+                storage: Storage::Checked { capacity: 0 },
+            },
+        };
+        memory.resize(len)?;
+        Ok(memory)
+    }
+
+    /// Its type as declared.
+    pub fn ty(&self) -> MemoryType {
+        self.ty
+    }
+
+    /// Base and length for generated code.
+    pub fn descriptor(&self) -> *const MemoryDescriptor {
+        &raw const self.descriptor
+    }
+
+    /// Size in bytes.
+    pub fn len(&self) -> usize {
+        self.descriptor.len
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.descriptor.len == 0
+    }
+
+    /// Size in pages.
+    pub fn pages(&self) -> u64 {
+        (self.descriptor.len / MemoryType::PAGE) as u64
+    }
+
+    /// The most pages that it may have.
+    pub fn max_pages(&self) -> u64 {
+        self.ty.limits.max.unwrap_or(MemoryType::MAX_PAGES).min(MemoryType::MAX_PAGES)
+    }
+
+    /// Whether the whole address range is reserved.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.storage, Storage::Guarded(_))
+    }
+
+    /// The bytes.
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: `len` bytes at `base` are mapped and initialised, and borrowed with `self`.
+        unsafe { std::slice::from_raw_parts(self.descriptor.base, self.descriptor.len) }
+    }
+
+    /// The bytes, to be changed.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.descriptor.base, self.descriptor.len) }
+    }
+
+    /// Grows by `delta` pages and returns the old size in pages.
+    pub fn grow(&mut self, delta: u64) -> Result<u64, GrowError> {
+        let old = self.pages();
+        let new = old.checked_add(delta).filter(|n| *n <= self.max_pages()).ok_or(GrowError::Maximum)?;
+        self.resize(new as usize * MemoryType::PAGE)?;
+        Ok(old)
+    }
+
+    fn resize(&mut self, len: usize) -> Result<(), GrowError> {
+        if len == self.descriptor.len {
+            return Ok(());
+        }
+        match &mut self.storage {
+            Storage::Guarded(_) => {
+                // Pages become accessible; the system gives them out zeroed when they are touched.
+                // SAFETY: the range lies inside the reservation, which only this memory uses.
+                unsafe {
+                    let start = self.descriptor.base.add(self.descriptor.len);
+                    region::protect(start, len - self.descriptor.len, Protection::READ_WRITE)
+                }
+                .map_err(|_| GrowError::System)?;
+            }
+            Storage::Checked { capacity } => {
+                let grown = checked_realloc(self.descriptor.base, *capacity, len)?;
+                self.descriptor.base = grown.as_ptr();
+                *capacity = len;
+            }
+        }
+        self.descriptor.len = len;
+        Ok(())
+    }
+
+    /// Maps `image` at `offset` copy-on-write, or copies it where mapping is not possible.
+    pub(crate) fn load_image(&mut self, offset: usize, image: &ImageFile) -> Result<(), GrowError> {
+        if !matches!(self.storage, Storage::Guarded(_)) || !offset.is_multiple_of(region::page::size()) {
+            // The image is padded to whole system pages, which may reach past a small memory's end.
+            let len = image.len().min(self.len() - offset);
+            return image.read(&mut self.data_mut()[offset..offset + len]).ok_or(GrowError::System);
+        }
+        assert!(offset + image.len() <= self.len(), "an image lies inside its memory");
+        // SAFETY: the range is page-aligned, lies inside this memory, and nothing borrows its bytes.
+        unsafe { image.map_at(self.descriptor.base.add(offset)) }.ok_or(GrowError::System)
+    }
+}
+
+fn checked_layout(len: usize) -> Result<AllocLayout, GrowError> {
+    AllocLayout::from_size_align(len, 16).map_err(|_| GrowError::System)
+}
+
+/// Reallocates a checked memory; new bytes are zero.
+fn checked_realloc(base: *mut u8, old: usize, new: usize) -> Result<NonNull<u8>, GrowError> {
+    let layout = checked_layout(new)?;
+    // SAFETY: `new` is not zero here (it differs from the old size and sizes only grow), and `base` was
+    // allocated by this function with `old` bytes unless that is zero.
+    let grown = unsafe { alloc::alloc_zeroed(layout) };
+    let grown = NonNull::new(grown).ok_or(GrowError::System)?;
+    if old != 0 {
+        // SAFETY: both are valid for `old` bytes and distinct.
+        unsafe {
+            ptr::copy_nonoverlapping(base, grown.as_ptr(), old);
+            alloc::dealloc(base, checked_layout(old)?);
+        }
+    }
+    Ok(grown)
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Storage::Checked { capacity } = self.storage
+            && capacity != 0
+            && let Ok(layout) = checked_layout(capacity)
+        {
+            // SAFETY: allocated by `checked_realloc` with this size.
+            unsafe { alloc::dealloc(self.descriptor.base, layout) };
+        }
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("pages", &self.pages())
+            .field("guarded", &self.is_guarded())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An anonymous file that holds initial contents of a memory.
+#[derive(Debug)]
+pub struct ImageFile {
+    file: std::fs::File,
+    len: usize,
+}
+
+impl ImageFile {
+    /// A file with `contents`, whose length is a multiple of the page size. `None` where the system has no
+    /// such files.
+    #[cfg(target_os = "linux")]
+    pub fn new(contents: &[u8]) -> Option<ImageFile> {
+        use std::io::Write;
+        use std::os::fd::FromRawFd;
+        // SAFETY: a valid name and flags; the descriptor is owned by nobody else.
+        let mut file = unsafe {
+            let fd = libc::memfd_create(c"wasm-image".as_ptr(), libc::MFD_CLOEXEC);
+            if fd < 0 {
+                return None;
+            }
+            std::fs::File::from_raw_fd(fd)
+        };
+        file.write_all(contents).ok()?;
+        Some(ImageFile { file, len: contents.len() })
+    }
+
+    /// A file with `contents`. `None`: this system has no such files.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new(_contents: &[u8]) -> Option<ImageFile> {
+        None
+    }
+
+    /// Number of bytes.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    fn read(&self, to: &mut [u8]) -> Option<()> {
+        use std::os::unix::fs::FileExt;
+        self.file.read_exact_at(to, 0).ok()
+    }
+
+    /// Maps the file privately over the pages at `address`.
+    ///
+    /// # Safety
+    /// The pages must belong to the caller, and nothing may borrow their bytes.
+    unsafe fn map_at(&self, address: *mut u8) -> Option<()> {
+        use std::os::fd::AsRawFd;
+        // SAFETY: the caller owns the pages that are replaced.
+        let mapped = unsafe {
+            libc::mmap(
+                address.cast(),
+                self.len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_FIXED,
+                self.file.as_raw_fd(),
+                0,
+            )
+        };
+        (mapped != libc::MAP_FAILED).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(test: impl Fn(Memory)) {
+        for strategy in [MemoryStrategy::Guarded, MemoryStrategy::Checked] {
+            // Miri knows no reservations.
+            if cfg!(miri) && strategy == MemoryStrategy::Guarded {
+                continue;
+            }
+            test(Memory::new(MemoryType::new(1, Some(4)), strategy).unwrap());
+        }
+    }
+
+    #[test]
+    fn growth_keeps_contents_and_adds_zeroes() {
+        both(|mut memory| {
+            memory.data_mut()[65535] = 7;
+            assert_eq!(memory.grow(2), Ok(1));
+            assert_eq!(memory.len(), 3 * 65536);
+            assert_eq!(memory.data()[65535], 7);
+            assert!(memory.data()[65536..].iter().all(|b| *b == 0));
+        });
+    }
+
+    #[test]
+    fn growth_stops_at_the_maximum_and_changes_nothing() {
+        both(|mut memory| {
+            assert_eq!(memory.grow(4), Err(GrowError::Maximum));
+            assert_eq!(memory.grow(u64::MAX), Err(GrowError::Maximum));
+            assert_eq!(memory.pages(), 1);
+            assert_eq!(memory.grow(3), Ok(1));
+            assert_eq!(memory.grow(0), Ok(4));
+        });
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps memory")]
+    fn guarded_memories_grow_in_place() {
+        let mut memory = Memory::new(MemoryType::new(1, None), MemoryStrategy::Guarded).unwrap();
+        let base = memory.data().as_ptr();
+        memory.grow(1000).unwrap();
+        assert!(memory.is_guarded());
+        assert_eq!(memory.data().as_ptr(), base);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps memory")]
+    fn writes_to_a_mapped_image_stay_private() {
+        let image = ImageFile::new(&[5; 65536]).unwrap();
+        for strategy in [MemoryStrategy::Guarded, MemoryStrategy::Checked] {
+            let ty = MemoryType::new(2, None);
+            let mut first = Memory::new(ty, strategy).unwrap();
+            first.load_image(65536, &image).unwrap();
+            first.data_mut()[65536] = 9;
+            let mut second = Memory::new(ty, strategy).unwrap();
+            second.load_image(65536, &image).unwrap();
+            assert_eq!((second.data()[0], second.data()[65536], second.data()[131071]), (0, 5, 5));
+        }
+    }
+}

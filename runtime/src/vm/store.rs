@@ -1,0 +1,285 @@
+//! Everything that lives as long as a store: its execution context, its instances, its host functions and
+//! the host values behind `externref`.
+//!
+//! An instance can be dropped while the store lives. What other instances still reach (an imported memory,
+//! a function in a table) stays; the rest is freed at once, or as soon as no guest code runs.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::context::{FuncRef, VmContext};
+use super::exec::ExecContext;
+use super::host::HostFunc;
+use super::instance::{Imports, Instance, InstantiateError};
+use super::memory::MemoryStrategy;
+use super::stack::StackSizes;
+use crate::module::Module;
+use crate::trap::Trap;
+
+/// Names an instance of a store. Keys of dropped instances are never valid again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceKey {
+    index: u32,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: u32,
+    /// Whether keys of this generation are still good. A dropped instance may linger while it is reachable.
+    live: bool,
+    instance: Option<Box<Instance>>,
+}
+
+#[derive(Debug)]
+struct HostEntry {
+    // Keeps the function alive that `func_ref` points at.
+    _func: Arc<HostFunc>,
+    func_ref: Box<FuncRef>,
+}
+
+/// The runtime half of a store.
+pub struct Store {
+    exec: Box<ExecContext>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Number of dropped instances that have not been freed.
+    lingering: usize,
+    host_funcs: Vec<HostEntry>,
+    host_func_index: HashMap<*const HostFunc, usize>,
+    externs: Vec<Box<dyn Any + Send + Sync>>,
+    strategy: MemoryStrategy,
+}
+
+// SAFETY: the raw pointers inside all point at what the store owns and moves with; using a store takes a
+// unique or shared borrow of it, as for any value.
+unsafe impl Send for Store {}
+// SAFETY: through a shared borrow nothing of a store changes.
+unsafe impl Sync for Store {}
+
+impl Store {
+    /// An empty store, or `None` when the system has no memory for its stacks.
+    pub fn new(sizes: StackSizes, strategy: MemoryStrategy) -> Option<Store> {
+        Some(Store {
+            exec: ExecContext::new(sizes)?,
+            entries: Vec::new(),
+            free: Vec::new(),
+            lingering: 0,
+            host_funcs: Vec::new(),
+            host_func_index: HashMap::new(),
+            externs: Vec::new(),
+            strategy,
+        })
+    }
+
+    /// The execution context.
+    pub fn exec(&self) -> &ExecContext {
+        &self.exec
+    }
+
+    /// The execution context, to be changed.
+    pub fn exec_mut(&mut self) -> &mut ExecContext {
+        &mut self.exec
+    }
+
+    /// Makes an instance and applies its active segments. When one of them traps, the error says so and
+    /// the instance is dropped (what it already put into tables of others stays callable).
+    ///
+    /// # Safety
+    /// Everything in `imports` belongs to this store, is alive, and has the types that the module asks for.
+    pub unsafe fn instantiate(
+        &mut self,
+        module: Arc<Module>,
+        imports: &Imports,
+    ) -> Result<InstanceKey, InstantiateError> {
+        let exec = &raw mut *self.exec;
+        // SAFETY: imports live in this store, which frees an instance only after those that import from it.
+        let (instance, applied) = unsafe { Instance::new(module, imports, exec, self.strategy) }?;
+        let key = self.insert(instance);
+        if let Err(trap) = applied {
+            self.drop_instance(key);
+            return Err(InstantiateError::Trap(trap));
+        }
+        Ok(key)
+    }
+
+    fn insert(&mut self, instance: Box<Instance>) -> InstanceKey {
+        if let Some(index) = self.free.pop() {
+            let entry = &mut self.entries[index as usize];
+            entry.live = true;
+            entry.instance = Some(instance);
+            return InstanceKey { index, generation: entry.generation };
+        }
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry { generation: 0, live: true, instance: Some(instance) });
+        InstanceKey { index, generation: 0 }
+    }
+
+    /// The instance that `key` names, unless it has been dropped.
+    pub fn instance(&self, key: InstanceKey) -> Option<&Instance> {
+        let entry = self.entries.get(key.index as usize)?;
+        if entry.live && entry.generation == key.generation { entry.instance.as_deref() } else { None }
+    }
+
+    /// The key of the live instance with context `context`.
+    ///
+    /// # Safety
+    /// `context` must point at a context of this store.
+    pub unsafe fn key_of(&self, context: *mut VmContext) -> Option<InstanceKey> {
+        let found =
+            self.entries.iter().enumerate().find(|(_, entry)| {
+                entry.live && entry.instance.as_ref().is_some_and(|i| i.context() == context)
+            });
+        found.map(|(index, entry)| InstanceKey { index: index as u32, generation: entry.generation })
+    }
+
+    /// Number of instances that take memory, dropped ones included that are still reachable.
+    pub fn instance_count(&self) -> usize {
+        self.entries.iter().filter(|e| e.instance.is_some()).count()
+    }
+
+    /// Number of live instances.
+    pub fn live_instance_count(&self) -> usize {
+        self.entries.iter().filter(|e| e.live && e.instance.is_some()).count()
+    }
+
+    /// Drops an instance: its key becomes invalid, and what nothing else reaches is freed, now or when the
+    /// running guest code has returned. Returns whether there was such an instance.
+    pub fn drop_instance(&mut self, key: InstanceKey) -> bool {
+        if self.instance(key).is_none() {
+            return false;
+        }
+        let entry = &mut self.entries[key.index as usize];
+        entry.live = false;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.lingering += 1;
+        self.free_unreachable();
+        true
+    }
+
+    /// Frees dropped instances that no live instance reaches. Does nothing while guest code runs, as its
+    /// frames may refer to any of them.
+    pub fn free_unreachable(&mut self) {
+        if self.lingering == 0 || !self.exec.is_idle() {
+            return;
+        }
+        let index_of: HashMap<*mut VmContext, usize> = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(i, e)| e.instance.as_ref().map(|instance| (instance.context(), i)))
+            .collect();
+        let owners = self.owners();
+        let mut reached = vec![false; self.entries.len()];
+        let mut queue: Vec<usize> = (0..self.entries.len()).filter(|i| self.entries[*i].live).collect();
+        queue.iter().for_each(|i| reached[*i] = true);
+        while let Some(i) = queue.pop() {
+            let Some(instance) = &self.entries[i].instance else { continue };
+            let mut reach = |index: Option<&usize>| {
+                if let Some(&index) = index
+                    && !std::mem::replace(&mut reached[index], true)
+                {
+                    queue.push(index);
+                }
+            };
+            instance.for_each_function(&mut |func_ref| {
+                // SAFETY: functions referred to from reachable instances have not been freed.
+                reach(index_of.get(unsafe { &(*func_ref).vmctx }));
+            });
+            for address in imported_addresses(instance) {
+                reach(owners.get(&address));
+            }
+        }
+        for (i, entry) in self.entries.iter_mut().enumerate() {
+            if !reached[i] && entry.instance.take().is_some() {
+                self.free.push(i as u32);
+                self.lingering -= 1;
+            }
+        }
+    }
+
+    /// Which instance owns each memory, table and global that can be imported, by address.
+    fn owners(&self) -> HashMap<usize, usize> {
+        let mut owners = HashMap::new();
+        for (i, entry) in self.entries.iter().enumerate() {
+            let Some(instance) = &entry.instance else { continue };
+            owners.extend(instance.memories.iter().map(|m| (&raw const **m as usize, i)));
+            owners.extend(instance.tables.iter().map(|t| (&raw const **t as usize, i)));
+            let module = instance.module();
+            for g in module.imported_globals.len() as u32..module.global_count() {
+                // SAFETY: the instance is alive.
+                owners.insert(unsafe { VmContext::global(instance.context(), g) } as usize, i);
+            }
+        }
+        owners
+    }
+
+    /// Bytes of linear memory that all instances hold.
+    pub fn memory_bytes(&self) -> usize {
+        self.entries.iter().filter_map(|e| e.instance.as_ref()).map(|i| i.own_memory_bytes()).sum()
+    }
+
+    /// A reference to a host function, which the store keeps alive from now on.
+    pub fn host_func(&mut self, func: &Arc<HostFunc>) -> NonNull<FuncRef> {
+        let index = *self.host_func_index.entry(Arc::as_ptr(func)).or_insert_with(|| {
+            self.host_funcs.push(HostEntry {
+                func_ref: Box::new(FuncRef {
+                    cell: std::ptr::null(),
+                    vmctx: std::ptr::null_mut(),
+                    host: Arc::as_ptr(func),
+                    type_id: func.signature(),
+                    func_index: 0,
+                }),
+                _func: func.clone(),
+            });
+            self.host_funcs.len() - 1
+        });
+        NonNull::from(&*self.host_funcs[index].func_ref)
+    }
+
+    /// Keeps a host value and returns the reference to it: never 0, which is null.
+    pub fn insert_extern(&mut self, value: Box<dyn Any + Send + Sync>) -> Option<u32> {
+        let id = u32::try_from(self.externs.len() + 1).ok()?;
+        self.externs.push(value);
+        Some(id)
+    }
+
+    /// The host value behind a reference.
+    pub fn extern_value(&self, id: u32) -> Option<&(dyn Any + Send + Sync)> {
+        self.externs.get((id as usize).checked_sub(1)?).map(|b| &**b)
+    }
+}
+
+/// Addresses of the memories, tables and globals that an instance imports.
+fn imported_addresses(instance: &Instance) -> Vec<usize> {
+    let (context, module) = (instance.context(), instance.module());
+    // SAFETY: the instance is alive and the indices are of its module.
+    unsafe {
+        let memories =
+            (0..module.imported_memories.len() as u32).map(|i| VmContext::memory(context, i) as usize);
+        let tables = (0..module.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
+        let globals =
+            (0..module.imported_globals.len() as u32).map(|i| VmContext::global(context, i) as usize);
+        memories.chain(tables).chain(globals).collect()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        debug_assert!(self.exec.is_idle(), "a store cannot be dropped by its own guest code");
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("instances", &self.instance_count()).finish_non_exhaustive()
+    }
+}
+
+impl From<Trap> for InstantiateError {
+    fn from(trap: Trap) -> InstantiateError {
+        InstantiateError::Trap(trap)
+    }
+}

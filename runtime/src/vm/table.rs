@@ -1,0 +1,302 @@
+//! Tables.
+//!
+//! A table of functions starts as zeroes and looks its elements up in its module's element segments when
+//! they are first read: instantiation does not make ten thousand references of which five are called. Code
+//! reads the words directly; a word that is zero, or whose type does not match, takes the slow path here.
+
+use std::sync::Arc;
+
+use super::context::{FuncRef, NULL_FUNC_REF, VmContext, null_func_ref};
+use crate::trap::Trap;
+use crate::types::{HeapType, TableType};
+
+/// No table has more elements: a growing table must not be a way around memory limits.
+const MAX_ELEMENTS: u64 = 10_000_000;
+
+/// First element and length of a table, as code of every tier reads them.
+#[derive(Debug)]
+#[repr(C)]
+pub struct TableDescriptor {
+    /// First element. For functions: a [`FuncRef`], [`NULL_FUNC_REF`], or 0 for "not looked up yet".
+    /// For host references: the reference in the low half, 0 for null.
+    pub elements: *mut u64,
+    /// Number of elements.
+    pub len: usize,
+}
+
+/// A table.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Table {
+    descriptor: TableDescriptor,
+    ty: TableType,
+    storage: Vec<u64>,
+    lazy: Option<LazyElements>,
+}
+
+/// Initial elements that have not been looked up yet.
+#[derive(Debug)]
+pub(super) struct LazyElements {
+    /// Function index of each element, or [`NO_FUNCTION`].
+    pub(super) functions: Arc<[u32]>,
+    /// The context whose functions they are.
+    pub(super) owner: *mut VmContext,
+}
+
+/// Marks an element that no segment fills.
+pub(super) const NO_FUNCTION: u32 = u32::MAX;
+
+impl Table {
+    /// A table of nulls, of the type's initial size.
+    pub fn new(ty: TableType) -> Option<Table> {
+        let mut table = Table {
+            descriptor: TableDescriptor { elements: std::ptr::null_mut(), len: 0 },
+            ty,
+            storage: Vec::new(),
+            lazy: None,
+        };
+        table.resize(ty.limits.min, 0)?;
+        Some(table)
+    }
+
+    pub(super) fn set_lazy(&mut self, lazy: LazyElements) {
+        self.lazy = Some(lazy);
+    }
+
+    /// The type as declared.
+    pub fn ty(&self) -> TableType {
+        self.ty
+    }
+
+    /// First element and length for generated code.
+    pub fn descriptor(&self) -> *const TableDescriptor {
+        &raw const self.descriptor
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> u32 {
+        self.descriptor.len as u32
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most elements that it may have.
+    pub fn max_len(&self) -> u64 {
+        self.ty.limits.max.unwrap_or(u64::MAX).min(MAX_ELEMENTS)
+    }
+
+    fn is_functions(&self) -> bool {
+        self.ty.element.heap == HeapType::Func
+    }
+
+    /// An element in the representation of a slot: null is 0.
+    pub fn get(&mut self, index: u32) -> Option<u64> {
+        let word = *self.storage.get(index as usize)?;
+        if !self.is_functions() {
+            return Some(word);
+        }
+        if word == 0 {
+            return Some(self.look_up(index));
+        }
+        Some(if word == null_func_ref() { 0 } else { word })
+    }
+
+    /// Looks an element up in the initial elements, and remembers the answer.
+    #[cold]
+    fn look_up(&mut self, index: u32) -> u64 {
+        let function = match &self.lazy {
+            Some(lazy) => lazy.functions.get(index as usize).copied().unwrap_or(NO_FUNCTION),
+            None => NO_FUNCTION,
+        };
+        let (word, value) = match (&self.lazy, function) {
+            (None, _) | (_, NO_FUNCTION) => (null_func_ref(), 0),
+            (Some(lazy), function) => {
+                // SAFETY: an instance outlives the tables that it owns, and `function` is in a segment.
+                let func_ref = unsafe { VmContext::func_ref(lazy.owner, function) }.as_ptr() as u64;
+                (func_ref, func_ref)
+            }
+        };
+        self.storage[index as usize] = word;
+        value
+    }
+
+    /// The function to call for an element: what `call_indirect` does when the fast path fails.
+    pub fn callee(&mut self, index: u32, expected: crate::types::TypeId) -> Result<*const FuncRef, Trap> {
+        let word = self.get(index).ok_or(Trap::TableOutOfBounds)?;
+        if word == 0 {
+            return Err(Trap::IndirectCallToNull);
+        }
+        let func_ref = word as *const FuncRef;
+        // SAFETY: references in a table point at functions that live as long as the store says.
+        if unsafe { (*func_ref).type_id } != expected {
+            return Err(Trap::BadSignature);
+        }
+        Ok(func_ref)
+    }
+
+    fn to_word(&self, value: u64) -> u64 {
+        if value == 0 && self.is_functions() { null_func_ref() } else { value }
+    }
+
+    /// Sets an element; `value` is in the representation of a slot.
+    pub fn set(&mut self, index: u32, value: u64) -> Result<(), Trap> {
+        let word = self.to_word(value);
+        let element = self.storage.get_mut(index as usize).ok_or(Trap::TableOutOfBounds)?;
+        write_ref(element, word);
+        Ok(())
+    }
+
+    /// Grows by `delta` elements of `value` and returns the old length, or `None` when that is too many.
+    pub fn grow(&mut self, delta: u32, value: u64) -> Option<u32> {
+        let old = self.len();
+        let new = u64::from(old) + u64::from(delta);
+        if new > self.max_len() {
+            return None;
+        }
+        self.resize(new, self.to_word(value))?;
+        Some(old)
+    }
+
+    fn resize(&mut self, len: u64, word: u64) -> Option<()> {
+        if len > MAX_ELEMENTS {
+            return None;
+        }
+        let len = len as usize;
+        if word == 0 && self.storage.is_empty() {
+            // Zeroed pages that the system provides as they are touched.
+            self.storage = zeroed(len)?;
+        } else {
+            self.storage.try_reserve(len - self.storage.len()).ok()?;
+            self.storage.resize(len, word);
+        }
+        self.descriptor = TableDescriptor { elements: self.storage.as_mut_ptr(), len };
+        Some(())
+    }
+
+    /// Sets `len` elements from `start` on.
+    pub fn fill(&mut self, start: u32, value: u64, len: u32) -> Result<(), Trap> {
+        let word = self.to_word(value);
+        let range = range(start, len);
+        for element in self.storage.get_mut(range).ok_or(Trap::TableOutOfBounds)? {
+            write_ref(element, word);
+        }
+        Ok(())
+    }
+
+    /// Copies elements between two tables or within one.
+    ///
+    /// # Safety
+    /// Both pointers must point at live tables that nothing else borrows; they may be equal.
+    pub unsafe fn copy(
+        to: *mut Table,
+        to_start: u32,
+        from: *mut Table,
+        from_start: u32,
+        len: u32,
+    ) -> Result<(), Trap> {
+        // SAFETY: the caller's promise. No reference to one table lives while the other is used.
+        unsafe {
+            let end = |start: u32| u64::from(start) + u64::from(len);
+            if end(to_start) > u64::from((*to).len()) || end(from_start) > u64::from((*from).len()) {
+                return Err(Trap::TableOutOfBounds);
+            }
+            let mut copy = |i: u32| -> Result<(), Trap> {
+                let value = (*from).get(from_start + i).ok_or(Trap::TableOutOfBounds)?;
+                (*to).set(to_start + i, value)
+            };
+            if to_start <= from_start {
+                (0..len).try_for_each(&mut copy)
+            } else {
+                (0..len).rev().try_for_each(copy)
+            }
+        }
+    }
+
+    /// Calls `visit` with each function that the table refers to.
+    pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
+        if self.is_functions() {
+            for &word in self.storage.iter().filter(|w| **w != 0 && **w != null_func_ref()) {
+                visit(word as *const FuncRef);
+            }
+        }
+    }
+}
+
+/// Stores a reference where a collector will look for it. Every reference store of the interpreter and of
+/// the runtime goes through here: this is the hook for a write barrier.
+#[inline(always)]
+pub fn write_ref(to: &mut u64, value: u64) {
+    *to = value;
+}
+
+fn range(start: u32, len: u32) -> std::ops::Range<usize> {
+    start as usize..start as usize + len as usize
+}
+
+fn zeroed(len: usize) -> Option<Vec<u64>> {
+    if len == 0 {
+        return Some(Vec::new());
+    }
+    let layout = std::alloc::Layout::array::<u64>(len).ok()?;
+    // SAFETY: the layout is not empty; the vector gets exactly the allocation that it would have made.
+    unsafe {
+        let ptr = std::alloc::alloc_zeroed(layout).cast::<u64>();
+        (!ptr.is_null()).then(|| Vec::from_raw_parts(ptr, len, len))
+    }
+}
+
+const _: () = assert!(NULL_FUNC_REF.func_index == u32::MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::RefType;
+
+    fn table(min: u32, max: Option<u32>) -> Table {
+        Table::new(TableType::new(RefType::EXTERNREF, min, max)).unwrap()
+    }
+
+    #[test]
+    fn growth_respects_the_maximum() {
+        let mut table = table(2, Some(5));
+        assert_eq!(table.grow(3, 7), Some(2));
+        assert_eq!(table.get(4), Some(7));
+        assert_eq!(table.grow(1, 0), None);
+        assert_eq!(table.grow(u32::MAX, 0), None);
+        assert_eq!(table.len(), 5);
+    }
+
+    #[test]
+    fn huge_tables_are_refused() {
+        assert!(Table::new(TableType::new(RefType::FUNCREF, u32::MAX, None)).is_none());
+    }
+
+    #[test]
+    fn overlapping_copies_behave_like_memmove() {
+        let mut t = table(6, None);
+        for i in 0..6 {
+            t.set(i, u64::from(i) + 1).unwrap();
+        }
+        let p = &raw mut t;
+        // SAFETY: one live table.
+        unsafe {
+            Table::copy(p, 1, p, 0, 4).unwrap();
+            assert_eq!(Table::copy(p, 3, p, 0, 4), Err(Trap::TableOutOfBounds));
+        }
+        let values: Vec<_> = (0..6).map(|i| t.get(i).unwrap()).collect();
+        assert_eq!(values, [1, 1, 2, 3, 4, 6]);
+    }
+
+    #[test]
+    fn null_functions_read_back_as_null() {
+        let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None)).unwrap();
+        assert_eq!(t.get(0), Some(0));
+        t.set(1, 0).unwrap();
+        assert_eq!(t.get(1), Some(0));
+        assert_eq!(t.callee(1, crate::types::TypeId(0)), Err(Trap::IndirectCallToNull));
+        assert_eq!(t.callee(2, crate::types::TypeId(0)), Err(Trap::TableOutOfBounds));
+    }
+}
