@@ -7,10 +7,10 @@
 //! linked into a writable directory and written there.
 //!
 //! # The code of a refusal
-//! A refused change is [`Errno::Perm`], on paths and on files. `EROFS` would say more, but `EPERM` is what programs and
-//! tests written for the most used runtime expect, and what every other refusal of the sandbox says. A *file* of a
-//! read-only mount cannot have been opened for writing, so writing to it says [`Errno::Badf`] when its backend is asked
-//! first; here it is [`Errno::Perm`] as well.
+//! A refused change of a name or of a timestamp is [`Errno::Perm`]. `EROFS` would say more, but `EPERM` is what programs
+//! and tests written for the most used runtime expect, and what every other refusal of the sandbox says. Data is
+//! different: a file of a read-only mount cannot have been opened for writing, and writing to such a file is
+//! [`Errno::Badf`] everywhere.
 
 use std::any::Any;
 use std::io::{IoSlice, IoSliceMut};
@@ -209,9 +209,10 @@ struct MountedFile {
 }
 
 impl MountedFile {
-    /// The file, if it may be changed.
+    /// The file, if its data may be changed.
     fn writable(&self) -> Result<&dyn File, Errno> {
-        self.grant.require_write()?;
+        // It was opened read-only, or it would not have been opened.
+        self.grant.require_write().map_err(|_| Errno::Badf)?;
         Ok(&*self.file)
     }
 }
@@ -246,7 +247,8 @@ impl File for MountedFile {
     }
 
     fn set_times(&self, atim: TimeSpec, mtim: TimeSpec) -> Result<(), Errno> {
-        self.writable()?.set_times(atim, mtim)
+        self.grant.require_write()?;
+        self.file.set_times(atim, mtim)
     }
 
     fn allocate(&self, offset: u64, len: u64) -> Result<(), Errno> {

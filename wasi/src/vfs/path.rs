@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn trailing_slashes_are_seen_and_are_no_components() {
-        for (text, must_be_dir) in [("a", false), ("a/", true), ("a///", true), ("./", true), ("a/b", false)] {
+        for (text, must_be_dir) in [("a", false), ("a/", true), ("a///", true), ("./", true), ("a/b", false)]
+        {
             assert_eq!(path(text).must_be_dir(), must_be_dir, "{text}");
         }
         assert_eq!(path("a///").components().collect::<Vec<_>>(), [name("a")]);
