@@ -49,8 +49,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use crate::errno::Errno;
-
+pub use crate::errno::Errno;
 pub use mount::{Mount, Perm};
 pub use path::{Basename, GuestPath};
 

@@ -4,6 +4,7 @@
 //! guest therefore allocates more than the budget allows.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{IoSlice, IoSliceMut};
 
 use crate::errno::Errno;
@@ -120,9 +121,9 @@ impl Content {
 
     /// Sees to it that a page exists.
     fn reserve(&mut self, page: u64, budget: &mut Budget) -> Result<(), Errno> {
-        if !self.pages.contains_key(&page) {
+        if let Entry::Vacant(entry) = self.pages.entry(page) {
             budget.take(PAGE as u64)?;
-            self.pages.insert(page, Box::new([0; PAGE]));
+            entry.insert(Box::new([0; PAGE]));
         }
         Ok(())
     }
