@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno as HostErrno;
 
 use crate::errno::Errno;
+use crate::vfs::Follow;
 use crate::vfs::path::{Basename, Component, GuestPath, MAX_LINKS};
 use crate::vfs::resolve::{ALWAYS, DirFd, Place, Resolver, STEP, read_link_at};
 
@@ -41,15 +42,11 @@ impl Resolver for Walker {
     ) -> Result<OwnedFd, Errno> {
         let create = flags.contains(OFlags::CREATE);
         let exclusive = create && flags.contains(OFlags::EXCL);
-        // Slashes after a link make it followed, except where something is to be created.
-        let follow = match (create, path.must_be_dir()) {
-            (true, true) => false,
-            (false, true) => true,
-            (_, false) => !exclusive && !flags.contains(OFlags::NOFOLLOW),
-        };
+        let follow =
+            Follow::to_open(!flags.contains(OFlags::NOFOLLOW), create, exclusive, path.must_be_dir());
         let flags = flags | ALWAYS | OFlags::NOFOLLOW;
         for _ in 0..ATTEMPTS {
-            let result = match self.place(root, path, follow)? {
+            let result = match walk(root, path, follow)? {
                 Place::Named { must_be_dir: true, .. } if create => return Err(Errno::Isdir),
                 Place::Dots { .. } if exclusive => return Err(Errno::Exist),
                 Place::Dots { .. } if create => return Err(Errno::Isdir),
@@ -57,7 +54,7 @@ impl Resolver for Walker {
                     let flags = if must_be_dir { flags | OFlags::DIRECTORY } else { flags };
                     let result = rustix::fs::openat(&dir, name.as_bytes(), flags, mode);
                     // A link where none was a moment ago. (With `O_DIRECTORY`, it is `ENOTDIR` that says so.)
-                    let raced = follow
+                    let raced = follow != Follow::No
                         && matches!(result, Err(HostErrno::LOOP | HostErrno::NOTDIR))
                         && matches!(read_link_at(dir.as_fd(), &name), Ok(Some(_)));
                     if raced {
@@ -81,56 +78,61 @@ impl Resolver for Walker {
         path: &GuestPath,
         follow: bool,
     ) -> Result<Place<'root>, Errno> {
-        let mut walk = Walk { root, stack: Vec::new() };
-        let mut links = 0;
-        // What is still to come, the next one last.
-        let mut ahead: Vec<Component> = Vec::new();
-        push_reversed(&mut ahead, path);
-        let mut must_be_dir = path.must_be_dir();
-        while let Some(component) = ahead.pop() {
-            let last = ahead.is_empty();
-            let name = match component {
-                Component::Name(name) => name,
-                Component::Here if last => return Ok(Place::Dots { dir: walk.into_top(), up: false }),
-                Component::Here => continue,
-                Component::Up => {
-                    walk.up()?;
-                    if last {
-                        return Ok(Place::Dots { dir: walk.into_top(), up: true });
-                    }
-                    continue;
+        walk(root, path, follow.into())
+    }
+}
+
+/// Walks `path` to the place that it names.
+fn walk<'root>(root: BorrowedFd<'root>, path: &GuestPath, follow: Follow) -> Result<Place<'root>, Errno> {
+    let mut walk = Walk { root, stack: Vec::new() };
+    let mut links = 0;
+    // What is still to come, the next one last.
+    let mut ahead: Vec<Component> = Vec::new();
+    push_reversed(&mut ahead, path);
+    let mut must_be_dir = path.must_be_dir();
+    while let Some(component) = ahead.pop() {
+        let last = ahead.is_empty();
+        let name = match component {
+            Component::Name(name) => name,
+            Component::Here if last => return Ok(Place::Dots { dir: walk.into_top(), up: false }),
+            Component::Here => continue,
+            Component::Up => {
+                walk.up()?;
+                if last {
+                    return Ok(Place::Dots { dir: walk.into_top(), up: true });
                 }
-            };
-            let target = if last {
-                if !follow {
+                continue;
+            }
+        };
+        let target = if last {
+            if !follow.follows(must_be_dir) {
+                return Ok(Place::Named { dir: walk.into_top(), name, must_be_dir });
+            }
+            match read_link_at(walk.top(), &name) {
+                Ok(Some(target)) => target,
+                Ok(None) | Err(Errno::Noent) => {
                     return Ok(Place::Named { dir: walk.into_top(), name, must_be_dir });
                 }
-                match read_link_at(walk.top(), &name) {
-                    Ok(Some(target)) => target,
-                    Ok(None) | Err(Errno::Noent) => {
-                        return Ok(Place::Named { dir: walk.into_top(), name, must_be_dir });
-                    }
-                    Err(error) => return Err(error),
-                }
-            } else {
-                match walk.down(&name)? {
-                    Step::Taken => continue,
-                    Step::Link(target) => target,
-                }
-            };
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(Errno::Loop);
+                Err(error) => return Err(error),
             }
-            let target = GuestPath::new(&target)?;
-            if last {
-                must_be_dir |= target.must_be_dir();
+        } else {
+            match walk.down(&name)? {
+                Step::Taken => continue,
+                Step::Link(target) => target,
             }
-            push_reversed(&mut ahead, &target);
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Errno::Loop);
         }
-        // A path has components, and each of them either goes on or has returned above.
-        Err(Errno::Noent)
+        let target = GuestPath::new(&target)?;
+        if last {
+            must_be_dir |= target.must_be_dir();
+        }
+        push_reversed(&mut ahead, &target);
     }
+    // A path has components, and each of them either goes on or has returned above.
+    Err(Errno::Noent)
 }
 
 /// Puts the components of `path` before those that remain.

@@ -74,6 +74,8 @@ impl File for HostFile {
         // data went even if somebody else appended right after.
         let flags = ReadWriteFlags::APPEND;
         match uninterrupted(|| rustix::io::pwritev2(&self.fd, bufs, u64::MAX, flags)) {
+            // Nothing is written nowhere: the position has not moved.
+            Ok(0) => Ok(Appended { written: 0, end: self.size()? }),
             Ok(written) => Ok(Appended { written, end: rustix::fs::tell(&self.fd)? }),
             // Before Linux 4.16.
             Err(Errno::Notsup) => self.append_from_end(bufs),

@@ -20,8 +20,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::errno::Errno;
 use crate::vfs::path::Basename;
 use crate::vfs::{
-    Advice, Appended, Dir, DirEntry, ENTRY_OVERHEAD, File, FileKind, FileStat, GuestPath, OpenHow, Opened,
-    TimeSpec, check_link_target,
+    Advice, Appended, Dir, DirEntry, ENTRY_OVERHEAD, File, FileKind, FileStat, Follow, GuestPath, OpenHow,
+    Opened, TimeSpec, check_link_target,
 };
 use content::{Budget, Content};
 use tree::{Body, Entries, Ino, Node, Place, ROOT, Tree};
@@ -160,13 +160,13 @@ impl MemDir {
         self.handle.lock()
     }
 
-    fn place(&self, tree: &Tree, path: &GuestPath, follow: bool) -> Result<Place, Errno> {
+    fn place(&self, tree: &Tree, path: &GuestPath, follow: Follow) -> Result<Place, Errno> {
         tree.place(self.handle.ino, path, follow)
     }
 
     /// What `path` names, for looking at it or setting its attributes.
     fn find(&self, tree: &Tree, path: &GuestPath, follow: bool) -> Result<Ino, Errno> {
-        let place = self.place(tree, path, follow || path.must_be_dir())?;
+        let place = self.place(tree, path, (follow || path.must_be_dir()).into())?;
         let ino = tree.at(&place)?;
         let must_be_dir = matches!(place, Place::Named { must_be_dir: true, .. });
         if must_be_dir && tree.node(ino)?.kind() != FileKind::Directory {
@@ -177,7 +177,7 @@ impl MemDir {
 
     /// A free place for something new, which is a directory or may not have slashes after it.
     fn free(&self, tree: &Tree, path: &GuestPath, is_dir: bool) -> Result<(Ino, Basename), Errno> {
-        match self.place(tree, path, false)? {
+        match self.place(tree, path, Follow::No)? {
             Place::Dots { .. } => Err(Errno::Exist),
             Place::Named { dir, name, must_be_dir } => match tree.lookup(dir, &name)? {
                 Some(_) => Err(Errno::Exist),
@@ -197,11 +197,7 @@ impl MemDir {
     /// Finds what to open, or makes it.
     fn find_to_open(&self, tree: &mut Tree, path: &GuestPath, how: &OpenHow) -> Result<Ino, Errno> {
         let exclusive = how.create && how.exclusive;
-        let follow = match (how.create, path.must_be_dir()) {
-            (true, true) => false,
-            (false, true) => true,
-            (_, false) => how.follow_final_symlink && !exclusive,
-        };
+        let follow = Follow::to_open(how.follow_final_symlink, how.create, exclusive, path.must_be_dir());
         let place = self.place(tree, path, follow)?;
         if let Place::Named { must_be_dir: true, .. } = place
             && how.create
@@ -265,7 +261,7 @@ impl Dir for MemDir {
 
     fn remove_dir(&self, path: &GuestPath) -> Result<(), Errno> {
         let mut tree = self.lock();
-        let (dir, name) = match self.place(&tree, path, false)? {
+        let (dir, name) = match self.place(&tree, path, Follow::No)? {
             Place::Dots { up: false, .. } => return Err(Errno::Inval),
             Place::Dots { up: true, .. } => return Err(Errno::Notempty),
             Place::Named { dir, name, .. } => (dir, name),
@@ -279,7 +275,7 @@ impl Dir for MemDir {
 
     fn unlink(&self, path: &GuestPath) -> Result<(), Errno> {
         let mut tree = self.lock();
-        let Place::Named { dir, name, must_be_dir } = self.place(&tree, path, false)? else {
+        let Place::Named { dir, name, must_be_dir } = self.place(&tree, path, Follow::No)? else {
             return Err(Errno::Isdir);
         };
         let ino = tree.lookup(dir, &name)?.ok_or(Errno::Noent)?;
@@ -322,7 +318,7 @@ impl Dir for MemDir {
         let (
             Place::Named { dir: old_dir, name: old_name, must_be_dir: old_slash },
             Place::Named { dir: new_dir, name: new_name, must_be_dir: new_slash },
-        ) = (self.place(&tree, old, false)?, to.place(&tree, new, false)?)
+        ) = (self.place(&tree, old, Follow::No)?, to.place(&tree, new, Follow::No)?)
         else {
             return Err(Errno::Busy);
         };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::errno::Errno;
 use crate::vfs::path::{Basename, Component, GuestPath, MAX_LINKS};
-use crate::vfs::{FileKind, FileStat, TimeSpec};
+use crate::vfs::{FileKind, FileStat, Follow, TimeSpec};
 
 use super::content::{Budget, Content};
 
@@ -161,9 +161,8 @@ impl Tree {
         }
     }
 
-    /// Follows `path` from `root`, which it cannot get above, to the place that the last component names. With
-    /// `follow`, a link there is followed.
-    pub(super) fn place(&self, root: Ino, path: &GuestPath, follow: bool) -> Result<Place, Errno> {
+    /// Follows `path` from `root`, which it cannot get above, to the place that the last component names.
+    pub(super) fn place(&self, root: Ino, path: &GuestPath, follow: Follow) -> Result<Place, Errno> {
         let mut dir = root;
         let mut ahead: Vec<Component> = path.components().collect();
         ahead.reverse();
@@ -189,7 +188,7 @@ impl Tree {
             let found = self.lookup(dir, &name)?;
             let body = found.map(|ino| self.node(ino)).transpose()?.map(|node| &node.body);
             match (found, body) {
-                (_, Some(Body::Link(target))) if !last || follow => {
+                (_, Some(Body::Link(target))) if !last || follow.follows(must_be_dir) => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Err(Errno::Loop);
