@@ -1,0 +1,311 @@
+//! Guest memory as host calls see it: the only place of this crate that touches guest bytes.
+//!
+//! Invariants: every address is checked in 64-bit arithmetic against the memory's length before anything is read or
+//! written; a pointer that does not fit is a trap and names the parameter; numbers are little endian; misalignment is
+//! allowed unless `strict`, because no code depends on it being refused and old toolchains misalign. Callers validate
+//! all their out-pointers ([`GuestMem::check`]) before their first side effect.
+//!
+//! The methods copy, or lend slices only for the time of one closure: a memory shared between threads can later be
+//! put behind the same methods with a bounce buffer.
+
+use crate::abi::{IOVEC, Layout};
+use crate::{Errno, Fault};
+use std::io::{IoSlice, IoSliceMut};
+
+/// The most `iovec`s that one call may pass, as on Linux.
+const MAX_IOVECS: u32 = 1024;
+/// So many `iovec`s need no allocation: the C libraries pass one or two.
+const INLINE_IOVECS: usize = 8;
+
+/// A guest's linear memory for the time of one host call.
+pub struct GuestMem<'a> {
+    bytes: &'a mut [u8],
+    strict: bool,
+}
+
+impl<'a> GuestMem<'a> {
+    /// The memory that consists of these bytes.
+    pub fn new(bytes: &'a mut [u8]) -> GuestMem<'a> {
+        GuestMem { bytes, strict: false }
+    }
+
+    /// Whether a pointer that is not aligned for its type traps.
+    pub fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
+    /// The trap for an address range that does not fit; pages are what WebAssembly counts in.
+    #[cold]
+    fn outside(&self, what: &str, address: u64, len: u64) -> Fault {
+        let size = self.bytes.len();
+        if size.is_multiple_of(65536) {
+            Fault::Trap(format!("{what} {address:#x}+{len} outside {} pages", size / 65536))
+        } else {
+            Fault::Trap(format!("{what} {address:#x}+{len} outside {size} bytes"))
+        }
+    }
+
+    #[inline]
+    fn range(&self, what: &str, address: u64, len: u64) -> Result<std::ops::Range<usize>, Fault> {
+        // A range of length zero is nowhere, so it may be anywhere.
+        if len == 0 {
+            return Ok(0..0);
+        }
+        // No overflow: addresses have 32 bits, and lengths are products of at most two 32-bit numbers' worth of bytes.
+        match address.checked_add(len) {
+            Some(end) if end <= self.bytes.len() as u64 => Ok(address as usize..end as usize),
+            _ => Err(self.outside(what, address, len)),
+        }
+    }
+
+    #[inline]
+    fn aligned(&self, what: &str, address: u32, align: u32) -> Result<(), Fault> {
+        if self.strict && !address.is_multiple_of(align) {
+            return Err(Fault::Trap(format!("{what} {address:#x} is not aligned to {align} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Traps unless a value of this layout fits at the address.
+    #[inline]
+    pub fn check(&self, what: &str, address: u32, layout: Layout) -> Result<(), Fault> {
+        self.check_array(what, address, 1, layout)
+    }
+
+    /// Traps unless that many values of this layout fit at the address.
+    #[inline]
+    pub fn check_array(&self, what: &str, address: u32, count: u32, layout: Layout) -> Result<(), Fault> {
+        self.aligned(what, address, layout.align)?;
+        self.range(what, address.into(), u64::from(count) * u64::from(layout.size)).map(drop)
+    }
+
+    /// Traps unless that many bytes fit at the address.
+    #[inline]
+    pub fn check_bytes(&self, what: &str, address: u32, len: u32) -> Result<(), Fault> {
+        self.range(what, address.into(), len.into()).map(drop)
+    }
+
+    #[inline]
+    fn read<const N: usize>(&self, what: &str, address: u32, align: u32) -> Result<[u8; N], Fault> {
+        self.aligned(what, address, align)?;
+        let range = self.range(what, address.into(), N as u64)?;
+        let mut value = [0; N];
+        value.copy_from_slice(&self.bytes[range]);
+        Ok(value)
+    }
+
+    #[inline]
+    fn write<const N: usize>(
+        &mut self,
+        what: &str,
+        address: u32,
+        align: u32,
+        value: [u8; N],
+    ) -> Result<(), Fault> {
+        self.aligned(what, address, align)?;
+        let range = self.range(what, address.into(), N as u64)?;
+        self.bytes[range].copy_from_slice(&value);
+        Ok(())
+    }
+
+    /// Reads a byte.
+    #[inline]
+    pub fn read_u8(&self, what: &str, address: u32) -> Result<u8, Fault> {
+        self.read::<1>(what, address, 1).map(|[byte]| byte)
+    }
+
+    /// Reads 16 bits.
+    #[inline]
+    pub fn read_u16(&self, what: &str, address: u32) -> Result<u16, Fault> {
+        self.read(what, address, 2).map(u16::from_le_bytes)
+    }
+
+    /// Reads 32 bits.
+    #[inline]
+    pub fn read_u32(&self, what: &str, address: u32) -> Result<u32, Fault> {
+        self.read(what, address, 4).map(u32::from_le_bytes)
+    }
+
+    /// Reads 64 bits.
+    #[inline]
+    pub fn read_u64(&self, what: &str, address: u32) -> Result<u64, Fault> {
+        self.read(what, address, 8).map(u64::from_le_bytes)
+    }
+
+    /// Writes 16 bits.
+    #[inline]
+    pub fn write_u16(&mut self, what: &str, address: u32, value: u16) -> Result<(), Fault> {
+        self.write(what, address, 2, value.to_le_bytes())
+    }
+
+    /// Writes 32 bits.
+    #[inline]
+    pub fn write_u32(&mut self, what: &str, address: u32, value: u32) -> Result<(), Fault> {
+        self.write(what, address, 4, value.to_le_bytes())
+    }
+
+    /// Writes 64 bits.
+    #[inline]
+    pub fn write_u64(&mut self, what: &str, address: u32, value: u64) -> Result<(), Fault> {
+        self.write(what, address, 8, value.to_le_bytes())
+    }
+
+    /// Copies bytes into the guest.
+    #[inline]
+    pub fn write_bytes(&mut self, what: &str, address: u32, bytes: &[u8]) -> Result<(), Fault> {
+        let range = self.range(what, address.into(), bytes.len() as u64)?;
+        self.bytes[range].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Copies bytes out of the guest. The caller has bounded `len`; memory itself bounds it too.
+    pub fn read_vec(&self, what: &str, address: u32, len: u32) -> Result<Vec<u8>, Fault> {
+        let range = self.range(what, address.into(), len.into())?;
+        Ok(self.bytes[range].to_vec())
+    }
+
+    /// Lets the closure fill a range of the guest, in pieces of at most `chunk` bytes, from the front.
+    pub fn fill(
+        &mut self,
+        what: &str,
+        address: u32,
+        len: u32,
+        chunk: usize,
+        mut filler: impl FnMut(&mut [u8]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let range = self.range(what, address.into(), len.into())?;
+        self.bytes[range].chunks_mut(chunk).try_for_each(&mut filler)
+    }
+
+    /// Reads and checks a list of `iovec`s and every buffer in it. More than 1024, or a sum that does not fit in 32
+    /// bits, is `EINVAL`. Of the buffers, only the first `budget` bytes are kept: reads and writes may be short.
+    pub fn iovecs(&self, what: &str, address: u32, count: u32, budget: u64) -> Result<IoVecs, Fault> {
+        if count > MAX_IOVECS {
+            return Err(Errno::Inval.into());
+        }
+        self.check_array(what, address, count, IOVEC)?;
+        let mut list = IoVecs { inline: [(0, 0); INLINE_IOVECS], spilled: Vec::new(), count: 0, total: 0 };
+        let mut sum = 0u64;
+        for index in 0..count {
+            let at = address + index * IOVEC.size;
+            let (buffer, len) = (self.read_u32(what, at)?, self.read_u32(what, at + 4)?);
+            self.range("", buffer.into(), len.into())
+                .map_err(|_| self.outside(&format!("{what}[{index}]"), buffer.into(), len.into()))?;
+            let left = budget.saturating_sub(sum);
+            sum += u64::from(len);
+            let kept = u64::from(len).min(left) as u32;
+            if kept > 0 {
+                list.push(buffer, kept);
+            }
+        }
+        if sum > u64::from(u32::MAX) {
+            return Err(Errno::Inval.into());
+        }
+        Ok(list)
+    }
+
+    /// Lends the buffers for reading, all at once, in order. They may overlap.
+    #[inline]
+    pub fn gather<R>(&self, list: &IoVecs, consume: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+        let slice =
+            |&(address, len): &(u32, u32)| IoSlice::new(&self.bytes[address as usize..][..len as usize]);
+        let vectors = list.as_slice();
+        if vectors.len() <= INLINE_IOVECS {
+            let mut slices = [IoSlice::new(&[]); INLINE_IOVECS];
+            for (slot, vector) in slices.iter_mut().zip(vectors) {
+                *slot = slice(vector);
+            }
+            consume(&slices[..vectors.len()])
+        } else {
+            consume(&vectors.iter().map(slice).collect::<Vec<_>>())
+        }
+    }
+
+    /// Lends the buffers for writing, in order. Where they ascend and do not overlap, which is all that compilers and
+    /// libraries produce, it lends all of them; otherwise only the first, and the read is short, which is legal.
+    #[inline]
+    pub fn scatter<R>(&mut self, list: &IoVecs, produce: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R {
+        let vectors = match list.as_slice() {
+            [] => return produce(&mut []),
+            vectors if ascending(vectors) => vectors,
+            vectors => &vectors[..1],
+        };
+        if let [(address, len)] = vectors {
+            let slice = &mut self.bytes[*address as usize..][..*len as usize];
+            return produce(&mut [IoSliceMut::new(slice)]);
+        }
+        let mut slices = Vec::with_capacity(vectors.len());
+        let (mut rest, mut start) = (&mut *self.bytes, 0);
+        for &(address, len) in vectors {
+            let (_, tail) = rest.split_at_mut(address as usize - start);
+            let (slice, tail) = tail.split_at_mut(len as usize);
+            slices.push(IoSliceMut::new(slice));
+            (rest, start) = (tail, address as usize + len as usize);
+        }
+        produce(&mut slices)
+    }
+}
+
+/// Whether each buffer begins at or after the end of the one before.
+fn ascending(vectors: &[(u32, u32)]) -> bool {
+    vectors.windows(2).all(|pair| u64::from(pair[0].0) + u64::from(pair[0].1) <= u64::from(pair[1].0))
+}
+
+/// Non-empty buffers in guest memory, checked against the [`GuestMem`] that made the list.
+pub struct IoVecs {
+    inline: [(u32, u32); INLINE_IOVECS],
+    spilled: Vec<(u32, u32)>,
+    count: usize,
+    total: u32,
+}
+
+impl IoVecs {
+    fn push(&mut self, address: u32, len: u32) {
+        if self.count < INLINE_IOVECS {
+            self.inline[self.count] = (address, len);
+        } else {
+            if self.count == INLINE_IOVECS {
+                self.spilled.extend_from_slice(&self.inline);
+            }
+            self.spilled.push((address, len));
+        }
+        self.count += 1;
+        // Cannot overflow in a list that is returned: its sum was checked. Until then, saturate.
+        self.total = self.total.saturating_add(len);
+    }
+
+    fn as_slice(&self) -> &[(u32, u32)] {
+        if self.count <= INLINE_IOVECS { &self.inline[..self.count] } else { &self.spilled }
+    }
+
+    /// How many bytes the buffers have together.
+    pub fn total(&self) -> u32 {
+        self.total
+    }
+
+    /// Shortens the list to at most this many bytes.
+    pub fn truncate(&mut self, limit: u32) {
+        if self.total <= limit {
+            return;
+        }
+        let (mut kept, mut left) = (0, limit);
+        let count = self.count;
+        let vectors = if count <= INLINE_IOVECS { &mut self.inline[..count] } else { &mut self.spilled[..] };
+        for (_, len) in vectors.iter_mut() {
+            if left == 0 {
+                break;
+            }
+            *len = (*len).min(left);
+            left -= *len;
+            kept += 1;
+        }
+        if count > INLINE_IOVECS {
+            self.spilled.truncate(kept);
+            if kept <= INLINE_IOVECS {
+                self.inline[..kept].copy_from_slice(&self.spilled);
+            }
+        }
+        self.count = kept;
+        self.total = limit;
+    }
+}

@@ -1,0 +1,310 @@
+//! The three standard streams: where a guest's input comes from and its output goes.
+//!
+//! Invariants: nothing is buffered, so that the host sees exactly the guest's bytes, when the guest writes them, and
+//! input that the guest has not read is left to whoever reads next. Streams flow in one direction only, whatever the
+//! descriptor behind them could do. The flags of a descriptor that the host shares with others are never changed:
+//! `NONBLOCK` is the guest's own and is kept by asking `ppoll` first.
+//!
+//! Given to [`WasiBuilder`](crate::WasiBuilder); read and written by `p1/io.rs`.
+
+use crate::limits::Limits;
+use crate::vfs::{FileKind, FileStat};
+use crate::wait::Waiter;
+use crate::{Errno, Outcome};
+use rustix::event::PollFlags;
+use std::io::{self, IoSlice, IoSliceMut, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a guest reads from its standard input.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub enum Input {
+    /// Nothing: the end of the file is at its beginning.
+    #[default]
+    Null,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The standard input of this process, read when the guest reads and never further.
+    Inherit,
+    /// A file, pipe, terminal or socket of the host.
+    Fd(OwnedFd),
+}
+
+/// Where a guest's standard output or standard error goes.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub enum Output {
+    /// Nowhere.
+    #[default]
+    Null,
+    /// To the stream of the same name of this process.
+    Inherit,
+    /// Into memory. One handle may serve both streams: then it holds them as they were interleaved.
+    Capture(Capture),
+    /// To a file, pipe, terminal or socket of the host.
+    Fd(OwnedFd),
+}
+
+impl From<std::fs::File> for Input {
+    fn from(file: std::fs::File) -> Input {
+        Input::Fd(file.into())
+    }
+}
+
+impl From<std::fs::File> for Output {
+    fn from(file: std::fs::File) -> Output {
+        Output::Fd(file.into())
+    }
+}
+
+/// Output kept in memory, and the handle to read it with: every clone is the same memory.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    limit: usize,
+}
+
+impl Default for Capture {
+    /// Holds [`Limits::capture_bytes`] of the defaults.
+    fn default() -> Capture {
+        Capture::new(Limits::DEFAULT.capture_bytes)
+    }
+}
+
+impl Capture {
+    /// Holds so many bytes; the guest's writes beyond are `ENOSPC`.
+    pub fn new(limit: usize) -> Capture {
+        Capture { bytes: Arc::default(), limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        // A thread that panicked while it copied bytes has left a valid vector.
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was written so far.
+    pub fn contents(&self) -> Vec<u8> {
+        self.lock().clone()
+    }
+
+    /// What was written so far, which makes room for as much again.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn write(&self, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let mut bytes = self.lock();
+        let room = self.limit - bytes.len().min(self.limit);
+        let mut written = 0;
+        for buf in bufs {
+            let count = buf.len().min(room - written);
+            bytes.extend_from_slice(&buf[..count]);
+            written += count;
+        }
+        if written == 0 && bufs.iter().any(|buf| !buf.is_empty()) { Err(Errno::Nospc) } else { Ok(written) }
+    }
+}
+
+/// A standard stream as the descriptor table holds it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    end: End,
+    /// What the host says it is; unknown for what is no descriptor of the host.
+    kind: FileKind,
+    is_input: bool,
+}
+
+#[derive(Debug)]
+enum End {
+    Null,
+    Bytes { bytes: Vec<u8>, position: usize },
+    Capture(Capture),
+    Host(HostFd),
+}
+
+#[derive(Debug)]
+enum HostFd {
+    Stdin(io::Stdin),
+    Stdout(io::Stdout),
+    Stderr(io::Stderr),
+    Owned(OwnedFd),
+}
+
+impl HostFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            HostFd::Stdin(stream) => stream.as_fd(),
+            HostFd::Stdout(stream) => stream.as_fd(),
+            HostFd::Stderr(stream) => stream.as_fd(),
+            HostFd::Owned(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// After `POLLOUT`, a pipe takes so many bytes without blocking (POSIX guarantees 512, hosts in use 4096).
+const PIPE_ROOM: usize = 4096;
+
+impl Stream {
+    /// Standard input.
+    pub fn input(input: Input) -> Stream {
+        let end = match input {
+            Input::Null => End::Null,
+            Input::Bytes(bytes) => End::Bytes { bytes, position: 0 },
+            Input::Inherit => End::Host(HostFd::Stdin(io::stdin())),
+            Input::Fd(fd) => End::Host(HostFd::Owned(fd)),
+        };
+        Stream { kind: end.kind(), end, is_input: true }
+    }
+
+    /// Standard output.
+    pub fn stdout(output: Output) -> Stream {
+        Stream::output(output, || HostFd::Stdout(io::stdout()))
+    }
+
+    /// Standard error.
+    pub fn stderr(output: Output) -> Stream {
+        Stream::output(output, || HostFd::Stderr(io::stderr()))
+    }
+
+    fn output(output: Output, inherited: impl FnOnce() -> HostFd) -> Stream {
+        let end = match output {
+            Output::Null => End::Null,
+            Output::Capture(capture) => End::Capture(capture),
+            Output::Inherit => End::Host(inherited()),
+            Output::Fd(fd) => End::Host(HostFd::Owned(fd)),
+        };
+        Stream { kind: end.kind(), end, is_input: false }
+    }
+
+    pub fn is_input(&self) -> bool {
+        self.is_input
+    }
+
+    pub fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    /// The descriptor to wait on; `None` if the stream is always ready.
+    pub fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.end {
+            End::Host(fd) if self.may_block() => Some(fd.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// How many bytes are left, where the host need not be asked.
+    pub fn available(&self) -> Option<u64> {
+        match &self.end {
+            End::Bytes { bytes, position } => Some((bytes.len() - position) as u64),
+            End::Null if self.is_input => Some(0),
+            _ => None,
+        }
+    }
+
+    fn may_block(&self) -> bool {
+        !matches!(self.kind, FileKind::Regular | FileKind::BlockDevice)
+    }
+
+    /// The attributes; what is no descriptor of the host has none but the size of what can still be read.
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // The widths of the host's fields differ.
+    pub fn stat(&self) -> Result<FileStat, Errno> {
+        let kind = self.kind;
+        let End::Host(fd) = &self.end else {
+            let size = self.available().unwrap_or(0);
+            return Ok(FileStat { dev: 0, ino: 0, kind, nlink: 1, size, atim: 0, mtim: 0, ctim: 0 });
+        };
+        let stat = rustix::fs::fstat(fd.as_fd())?;
+        let time = |seconds: i64, nanos: u64| {
+            u64::try_from(seconds)
+                .map_or(0, |seconds| seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+        };
+        Ok(FileStat {
+            dev: stat.st_dev as u64,
+            ino: stat.st_ino as u64,
+            kind,
+            nlink: stat.st_nlink as u64,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            atim: time(stat.st_atime as i64, stat.st_atime_nsec as u64),
+            mtim: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            ctim: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        })
+    }
+
+    /// Flushes a file behind the stream; what has nowhere to be flushed to is `EINVAL`, as on the host.
+    pub fn sync(&self, data_only: bool) -> Result<(), Errno> {
+        match &self.end {
+            End::Host(fd) if data_only => Ok(rustix::fs::fdatasync(fd.as_fd())?),
+            End::Host(fd) => Ok(rustix::fs::fsync(fd.as_fd())?),
+            _ => Err(Errno::Inval),
+        }
+    }
+
+    /// Reads what is there, waiting for the first byte unless `nonblock`.
+    pub fn read(&mut self, bufs: &mut [IoSliceMut<'_>], nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
+        if !self.is_input {
+            return Err(Errno::Badf.into());
+        }
+        let may_block = self.may_block();
+        match &mut self.end {
+            End::Null | End::Capture(_) => Ok(0),
+            End::Bytes { bytes, position } => {
+                let mut rest = &bytes[*position..];
+                let count = io::Read::read_vectored(&mut rest, bufs)?;
+                *position += count;
+                Ok(count)
+            }
+            End::Host(fd) => {
+                let fd = fd.as_fd();
+                if may_block && nonblock {
+                    waiter.require_ready(fd, PollFlags::IN)?;
+                } else if may_block && waiter.is_cancellable() {
+                    waiter.wait_for(fd, PollFlags::IN)?;
+                }
+                waiter.retry(fd, PollFlags::IN, nonblock, || Ok(rustix::io::readv(fd, bufs)?))
+            }
+        }
+    }
+
+    /// Writes, waiting for room unless `nonblock`.
+    pub fn write(&self, bufs: &[IoSlice<'_>], nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
+        if self.is_input {
+            return Err(Errno::Badf.into());
+        }
+        let fd = match &self.end {
+            End::Null | End::Bytes { .. } => return Ok(bufs.iter().map(|buf| buf.len()).sum()),
+            End::Capture(capture) => return Ok(capture.write(bufs)?),
+            End::Host(fd) => fd.as_fd(),
+        };
+        // The fast path, and the usual one: the guest's buffers go to the host in one system call.
+        if !self.may_block() || !(nonblock || waiter.is_cancellable()) {
+            return waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::writev(fd, bufs)?));
+        }
+        if nonblock {
+            waiter.require_ready(fd, PollFlags::OUT)?;
+        } else {
+            waiter.wait_for(fd, PollFlags::OUT)?;
+        }
+        // The descriptor itself blocks, so no more than surely fits: a short write, which is legal.
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else { return Ok(0) };
+        let first = &first[..first.len().min(PIPE_ROOM)];
+        waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::write(fd, first)?))
+    }
+}
+
+impl End {
+    fn kind(&self) -> FileKind {
+        let End::Host(fd) = self else { return FileKind::Unknown };
+        let fd = fd.as_fd();
+        use rustix::fs::FileType;
+        match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            // Languages take every character device without a position for a terminal, so only a terminal is one.
+            Ok(FileType::CharacterDevice) if fd.is_terminal() => FileKind::CharacterDevice,
+            Ok(FileType::RegularFile) => FileKind::Regular,
+            Ok(FileType::BlockDevice) => FileKind::BlockDevice,
+            Ok(FileType::Socket) => FileKind::Socket,
+            Ok(FileType::Fifo) => FileKind::Fifo,
+            _ => FileKind::Unknown,
+        }
+    }
+}
