@@ -217,6 +217,16 @@ impl MemoryType {
     pub fn new(min: u32, max: Option<u32>) -> MemoryType {
         MemoryType { limits: Limits { min: min.into(), max: max.map(u64::from) } }
     }
+
+    /// Size at creation, in pages.
+    pub fn minimum(&self) -> u64 {
+        self.limits.min
+    }
+
+    /// Size that growth may not pass, in pages.
+    pub fn maximum(&self) -> Option<u64> {
+        self.limits.max
+    }
 }
 
 /// The type of a table. Limits are in elements.
@@ -232,6 +242,21 @@ impl TableType {
     /// A table of `min` to `max` elements.
     pub fn new(element: RefType, min: u32, max: Option<u32>) -> TableType {
         TableType { element, limits: Limits { min: min.into(), max: max.map(u64::from) } }
+    }
+
+    /// Type of the elements.
+    pub fn element(&self) -> RefType {
+        self.element
+    }
+
+    /// Length at creation.
+    pub fn minimum(&self) -> u64 {
+        self.limits.min
+    }
+
+    /// Length that growth may not pass.
+    pub fn maximum(&self) -> Option<u64> {
+        self.limits.max
     }
 }
 
@@ -258,6 +283,16 @@ impl GlobalType {
     pub fn new(content: ValType, mutability: Mutability) -> GlobalType {
         GlobalType { content, mutability }
     }
+
+    /// Type of the value.
+    pub fn content(&self) -> ValType {
+        self.content
+    }
+
+    /// Whether it can be assigned.
+    pub fn mutability(&self) -> Mutability {
+        self.mutability
+    }
 }
 
 /// The type of something imported or exported.
@@ -271,6 +306,28 @@ pub enum ExternType {
     Memory(MemoryType),
     /// A global.
     Global(GlobalType),
+}
+
+impl ExternType {
+    /// The type, if this is one of a function.
+    pub fn func(&self) -> Option<&FuncType> {
+        if let ExternType::Func(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The type, if this is one of a table.
+    pub fn table(&self) -> Option<&TableType> {
+        if let ExternType::Table(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The type, if this is one of a memory.
+    pub fn memory(&self) -> Option<&MemoryType> {
+        if let ExternType::Memory(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The type, if this is one of a global.
+    pub fn global(&self) -> Option<&GlobalType> {
+        if let ExternType::Global(ty) = self { Some(ty) } else { None }
+    }
 }
 
 impl fmt::Display for ExternType {

@@ -202,8 +202,8 @@ impl VmContext {
         unsafe {
             let module = Self::module(this);
             let Some(defined) = function.checked_sub(module.imported_function_count()) else {
-                let slot = Self::at::<FuncRef>(this, module.layout().imported_function(function));
-                return NonNull::new_unchecked(slot);
+                let instance = (*this).instance;
+                return (&(*instance).imported_functions)[function as usize];
             };
             let offset = module.layout().func_ref(function).expect("a referenced function has a slot");
             let slot = Self::at::<FuncRef>(this, offset);

@@ -127,6 +127,25 @@ impl ExecContext {
         self.hooks = Some(hooks);
     }
 
+    /// Names the store's hooks for as long as one entry lasts, and returns those of the entry around it. The
+    /// host's entries use it, so that the pointer always comes from the borrow that is current.
+    ///
+    /// # Safety
+    /// As for [`ExecContext::set_hooks`], until the hooks are replaced again.
+    #[inline]
+    pub unsafe fn replace_hooks(
+        &mut self,
+        hooks: Option<NonNull<dyn StoreHooks>>,
+    ) -> Option<NonNull<dyn StoreHooks>> {
+        std::mem::replace(&mut self.hooks, hooks)
+    }
+
+    /// Where the store's hooks are: for host functions, which get at their store this way.
+    #[inline]
+    pub fn hooks_ptr(&self) -> Option<NonNull<dyn StoreHooks>> {
+        self.hooks
+    }
+
     /// The store's hooks.
     pub fn hooks(&mut self) -> Option<&mut dyn StoreHooks> {
         // SAFETY: promised in `set_hooks`.

@@ -76,6 +76,11 @@ pub struct Instance {
     pub(super) tables: Vec<Box<Table>>,
     dropped_data: Vec<bool>,
     dropped_elements: Vec<bool>,
+    /// The functions that its imports are bound to. A reference to an imported function points at the
+    /// function's own record, not at the copy in this context: it may outlive this instance.
+    pub(super) imported_functions: Box<[NonNull<FuncRef>]>,
+    /// Where the store keeps it.
+    pub(super) index: u32,
 }
 
 impl Instance {
@@ -106,6 +111,8 @@ impl Instance {
             tables,
             dropped_data: vec![false; module.data.len()],
             dropped_elements: vec![false; module.elements.len()],
+            imported_functions: imports.functions.as_slice().into(),
+            index: 0,
             module,
         });
         let this = &raw mut *instance;

@@ -20,5 +20,5 @@ pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use stack::{Stack, StackSizes};
-pub use store::{InstanceKey, Store};
-pub use table::{Table, TableDescriptor};
+pub use store::{InstanceKey, Store, Totals};
+pub use table::{Table, TableDescriptor, write_ref};

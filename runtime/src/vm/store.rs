@@ -40,6 +40,17 @@ struct HostEntry {
     func_ref: Box<FuncRef>,
 }
 
+/// How much of what can be limited a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Instances, dropped ones included that are still reachable.
+    pub instances: usize,
+    /// Memories that those instances own.
+    pub memories: usize,
+    /// Tables that those instances own.
+    pub tables: usize,
+}
+
 /// The runtime half of a store.
 pub struct Store {
     exec: Box<ExecContext>,
@@ -47,6 +58,7 @@ pub struct Store {
     free: Vec<u32>,
     /// Number of dropped instances that have not been freed.
     lingering: usize,
+    totals: Totals,
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
     externs: Vec<Box<dyn Any + Send + Sync>>,
@@ -67,6 +79,7 @@ impl Store {
             entries: Vec::new(),
             free: Vec::new(),
             lingering: 0,
+            totals: Totals::default(),
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
             externs: Vec::new(),
@@ -105,7 +118,11 @@ impl Store {
         Ok(key)
     }
 
-    fn insert(&mut self, instance: Box<Instance>) -> InstanceKey {
+    fn insert(&mut self, mut instance: Box<Instance>) -> InstanceKey {
+        self.totals.instances += 1;
+        self.totals.memories += instance.memories.len();
+        self.totals.tables += instance.tables.len();
+        instance.index = self.free.last().map_or(self.entries.len() as u32, |index| *index);
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[index as usize];
             entry.live = true;
@@ -123,16 +140,28 @@ impl Store {
         if entry.live && entry.generation == key.generation { entry.instance.as_deref() } else { None }
     }
 
-    /// The key of the live instance with context `context`.
+    /// The instance that `key` names, also when it has been dropped but is still reachable and `key` was
+    /// made since (see [`Store::key_of`]).
+    #[inline]
+    pub fn reachable(&self, key: InstanceKey) -> Option<&Instance> {
+        let entry = self.entries.get(key.index as usize)?;
+        if entry.generation == key.generation { entry.instance.as_deref() } else { None }
+    }
+
+    /// The key of the instance with context `context`. That of a dropped instance which is still reachable
+    /// is good until the instance is freed.
     ///
     /// # Safety
-    /// `context` must point at a context of this store.
-    pub unsafe fn key_of(&self, context: *mut VmContext) -> Option<InstanceKey> {
-        let found =
-            self.entries.iter().enumerate().find(|(_, entry)| {
-                entry.live && entry.instance.as_ref().is_some_and(|i| i.context() == context)
-            });
-        found.map(|(index, entry)| InstanceKey { index: index as u32, generation: entry.generation })
+    /// `context` must point at a context of this store that has not been freed.
+    pub unsafe fn key_of(&self, context: *mut VmContext) -> InstanceKey {
+        // SAFETY: the caller's promise.
+        let index = unsafe { (*VmContext::instance(context)).index };
+        InstanceKey { index, generation: self.entries[index as usize].generation }
+    }
+
+    /// What the store holds.
+    pub fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Number of instances that take memory, dropped ones included that are still reachable.
@@ -193,7 +222,14 @@ impl Store {
             }
         }
         for (i, entry) in self.entries.iter_mut().enumerate() {
-            if !reached[i] && entry.instance.take().is_some() {
+            if !reached[i]
+                && let Some(instance) = entry.instance.take()
+            {
+                // Keys that were made while it lingered end here.
+                entry.generation = entry.generation.wrapping_add(1);
+                self.totals.instances -= 1;
+                self.totals.memories -= instance.memories.len();
+                self.totals.tables -= instance.tables.len();
                 self.free.push(i as u32);
                 self.lingering -= 1;
             }
