@@ -3,7 +3,7 @@
 // Two pixels share a character cell (an upper half block with its own foreground and background), in 24-bit colour;
 // --plain, or the customary NO_COLOR variable, draws with letters instead and moves no cursor, for pipes and tests.
 // A frame depends on its number and the size alone, never on the clock: the same arguments print the same bytes on
-// every engine. The clock only holds an animation to --fps and fills the closing line, which goes to stderr.
+// every engine. The clock only holds an animation to --fps and fills the line that closes one, on stderr.
 //
 // Nothing here allocates: one frame's text is built in a static buffer and leaves in one write.
 
@@ -367,7 +367,7 @@ int main(int argc, char **argv)
             }
         }
     }
-    if (!plain) {
+    if (!plain && frames > 1) {
         unsigned tenths = (unsigned)(1e4 * drawing / frames + 0.5); // of a millisecond
         put_number((unsigned)frames), put(" frames of "), put_number((unsigned)cols), put(" x "), put_number(2 * (unsigned)rows);
         put(" pixels: "), put_number(tenths / 10), put("."), put_number(tenths % 10), put(" ms each, ");
