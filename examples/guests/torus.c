@@ -300,7 +300,7 @@ static int usage(void)
         "  --frames   how many to draw: 30, or 1 with --plain; a full turn has 60\n"
         "  --from     the first frame's number, 0 unless told\n"
         "  --fps      draw no faster than this, 0 for as fast as the engine can; 30 unless told\n"
-        "  --samples  rays along each side of a pixel, 1 to 8; 1 unless told\n"
+        "  --samples  rays along each side of a pixel, 1 to 8; 2 unless told\n"
         "  --plain    letters instead of colours, frame after frame; NO_COLOR in the environment does the same\n");
     send(2);
     return 2;
@@ -328,7 +328,7 @@ static int option(char **arg, const char *name, int lo, int hi, int *out)
 int main(int argc, char **argv)
 {
     const char *no_color = getenv("NO_COLOR");
-    int plain = no_color && *no_color, cols = 64, rows = 30, frames = -1, from = 0, fps = 30, samples = 1;
+    int plain = no_color && *no_color, cols = 64, rows = 30, frames = -1, from = 0, fps = 30, samples = 2;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--plain")) plain = 1;
         else if (option(argv + i, "--frames", 1, MAX_FRAMES, &frames)) i++;
