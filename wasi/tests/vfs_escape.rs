@@ -254,6 +254,22 @@ fn ways_out() -> Vec<(GuestPath, bool)> {
     ways
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn both_resolvers_are_tested_where_there_are_two() {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+    use wasmrun_wasi::vfs::host::{HostDir, HostOptions};
+    let base = tempfile::tempdir().unwrap();
+    let name = |resolver| {
+        let options = HostOptions { resolver, ..HostOptions::default() };
+        HostDir::open_ambient(base.path(), options).unwrap().resolver_name()
+    };
+    let forced = std::env::var_os("WASI_FORCE_WALKER").is_some_and(|value| value == "1");
+    let kernel = openat2(CWD, ".", OFlags::PATH, Mode::empty(), ResolveFlags::BENEATH).is_ok();
+    assert_eq!(name(ResolverChoice::Best), if kernel && !forced { "openat2" } else { "walker" });
+    assert_eq!(name(ResolverChoice::Walker), "walker");
+}
+
 #[test]
 fn no_operation_reaches_outside_by_any_path() {
     for resolver in RESOLVERS {

@@ -17,12 +17,15 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vfs_common::{RESOLVERS, guest_picture, host, read_all, write};
 use wasmrun_wasi::vfs::memfs::MemFs;
-use wasmrun_wasi::vfs::{Dir, Errno, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
+use wasmrun_wasi::vfs::{Dir, Errno, File, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
 
 /// Few, so that programs meet themselves.
-const NAMES: &[&str] = &[
-    "a", "b", "l", "a/", "./a", "../a", "l/", "l//", "l/.", "/a", "", "a/b", "a/b/", "a/..", "a/../b", "l/b",
-    "l/..", "l/a/b", "b/l", "b/l/a", ".", "./", "..", "a/.", "b/../a/", "c", "c/",
+const PLAIN: &[&str] = &["a", "b", "c", "l", "a/b", "a/c", "l/b", "a/b/c"];
+
+/// The same with all that one can do to a path.
+const ODD: &[&str] = &[
+    "a/", "./a", "../a", "l/", "l//", "l/.", "/a", "", "a/b/", "a/..", "a/../b", "l/..", "l/a/b", "b/l",
+    "b/l/a", ".", "./", "..", "a/.", "b/../a/", "c/", "l/c/", "a/b/../c",
 ];
 
 /// What links point to.
@@ -36,7 +39,7 @@ const HANDLES: usize = 3;
 #[derive(Clone, Debug)]
 enum Step {
     OpenDir { at: usize, path: &'static str },
-    Open { at: usize, path: &'static str, how: OpenHow, act: Act },
+    Open { at: usize, path: &'static str, how: OpenHow, acts: Vec<Act> },
     Metadata { at: usize, path: &'static str, follow: bool },
     SetTimes { at: usize, path: &'static str, follow: bool, time: u64 },
     CreateDir { at: usize, path: &'static str },
@@ -62,20 +65,21 @@ enum Act {
 
 fn step() -> impl Strategy<Value = Step> {
     let at = || 0..HANDLES;
-    let path = || select(NAMES);
+    let path = || prop_oneof![3 => select(PLAIN), 2 => select(ODD)];
     let data = || vec(any::<u8>(), 0..6);
     let position = || prop_oneof![0_u64..10, Just(5000), Just(u64::MAX)];
-    let how = any::<[bool; 7]>().prop_map(|bits| OpenHow {
-        read: bits[0],
-        write: bits[1],
-        create: bits[2],
-        exclusive: bits[3],
-        truncate: bits[4],
-        // Seldom, since it excludes the others.
-        directory: bits[5] && !bits[2] && !bits[4],
-        follow_final_symlink: bits[6],
-        ..OpenHow::default()
-    });
+    // With what excludes much else less often.
+    let how =
+        (any::<[bool; 4]>(), [0..4, 0..4, 0..8]).prop_map(|(bits, [write, exclusive, directory])| OpenHow {
+            read: bits[0],
+            write: write > 0,
+            create: bits[1],
+            exclusive: exclusive == 0,
+            truncate: bits[2],
+            directory: directory == 0,
+            follow_final_symlink: bits[3],
+            ..OpenHow::default()
+        });
     let act = prop_oneof![
         3 => Just(Act::Read),
         4 => (position(), data()).prop_map(|(position, data)| Act::Write { position, data }),
@@ -86,7 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         2 => (at(), path()).prop_map(|(at, path)| Step::OpenDir { at, path }),
-        8 => (at(), path(), how, act).prop_map(|(at, path, how, act)| Step::Open { at, path, how, act }),
+        8 => (at(), path(), how, vec(act, 1..5)).prop_map(|(at, path, how, acts)| Step::Open { at, path, how, acts }),
         2 => (at(), path(), any::<bool>()).prop_map(|(at, path, follow)| Step::Metadata { at, path, follow }),
         1 => (at(), path(), any::<bool>(), select(&[0_u64, 1_500_000_000, 1 << 60][..]))
             .prop_map(|(at, path, follow, time)| Step::SetTimes { at, path, follow, time }),
@@ -112,6 +116,21 @@ impl World {
         &self.dirs[at % self.dirs.len()]
     }
 
+    /// Uses a file, and says what came of it.
+    fn act(&self, at: usize, file: &dyn File, act: &Act) -> Result<String, Errno> {
+        match act {
+            Act::Read => Ok(format!("{}", read_all(file)?.escape_ascii())),
+            Act::Write { position, data } => Ok(format!("{}", write(file, data, *position)?)),
+            Act::Append { data } => Ok(format!("{:?}", file.append(&[IoSlice::new(data)])?)),
+            Act::SetLen { len } => file.set_len(*len).map(|()| String::new()),
+            Act::Allocate { position, len } => file.allocate(*position, *len).map(|()| String::new()),
+            Act::UnlinkAndUse { path } => {
+                self.dir(at).unlink(&GuestPath::new(path.as_bytes())?)?;
+                Ok(format!("{}", write(file, b"late", 1)?))
+            }
+        }
+    }
+
     /// Takes a step, and says what came of it in words that do not depend on the file system.
     fn step(&mut self, step: &Step) -> Result<String, Errno> {
         let path = |text: &str| GuestPath::new(text.as_bytes());
@@ -131,22 +150,12 @@ impl World {
                 }
                 Ok(String::new())
             }
-            Step::Open { at, path: name, how, ref act } => match self.dir(at).open(&path(name)?, &how)? {
+            Step::Open { at, path: name, how, ref acts } => match self.dir(at).open(&path(name)?, &how)? {
                 Opened::Dir(_) => Ok("a directory".to_owned()),
                 Opened::File(file) => {
-                    let outcome = match act {
-                        Act::Read => format!("{:?}", read_all(&*file)),
-                        Act::Write { position, data } => format!("{:?}", write(&*file, data, *position)),
-                        Act::Append { data } => format!("{:?}", file.append(&[IoSlice::new(data)])),
-                        Act::SetLen { len } => format!("{:?}", file.set_len(*len)),
-                        Act::Allocate { position, len } => format!("{:?}", file.allocate(*position, *len)),
-                        Act::UnlinkAndUse { path: name } => {
-                            let unlinked = path(name).and_then(|path| self.dir(at).unlink(&path));
-                            format!("{unlinked:?} {:?}", write(&*file, b"late", 1))
-                        }
-                    };
+                    let outcomes: Vec<_> = acts.iter().map(|act| self.act(at, &*file, act)).collect();
                     let stat = file.stat()?;
-                    Ok(format!("{outcome}; {:?} of {}, {} names", stat.kind, stat.size, stat.nlink))
+                    Ok(format!("{outcomes:?}; {:?} of {}, {} names", stat.kind, stat.size, stat.nlink))
                 }
             },
             Step::Metadata { at, path: name, follow } => {
@@ -191,6 +200,27 @@ impl World {
     }
 }
 
+/// What every program finds: something under most names, in one of a few shapes.
+fn prelude() -> impl Strategy<Value = Vec<Step>> {
+    let at = 0;
+    let file = move |path| {
+        let how = OpenHow { write: true, create: true, ..OpenHow::default() };
+        let data = b"data".to_vec();
+        Step::Open { at, path, how, acts: vec![Act::Write { position: 0, data }] }
+    };
+    let dir = move |path| Step::CreateDir { at, path };
+    select(TARGETS).prop_map(move |target| {
+        vec![
+            dir("a"),
+            dir("a/b"),
+            file("a/c"),
+            file("c"),
+            Step::Symlink { at, target, path: "l" },
+            Step::Symlink { at, target: "../c", path: "a/b/l" },
+        ]
+    })
+}
+
 /// Runs a program on all worlds.
 fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let memory = MemFs::new(1 << 20);
@@ -223,8 +253,10 @@ fn run(steps: &[Step]) -> Result<(), TestCaseError> {
 #[test]
 fn programs_cannot_tell_the_backends_apart() {
     // The same programs each time; `PROPTEST_CASES` asks for more of them.
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(3000);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2000);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[42; 32]);
-    TestRunner::new_with_rng(config, rng).run(&vec(step(), 1..50), |steps| run(&steps)).unwrap();
+    TestRunner::new_with_rng(config, rng)
+        .run(&(prelude(), vec(step(), 1..40)), |(prelude, steps)| run(&[prelude, steps].concat()))
+        .unwrap();
 }
