@@ -180,6 +180,7 @@ pub trait CodeBlob: Any + Send + Sync {
 pub struct Module {
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) features: Features,
+    pub(crate) charges_fuel: bool,
     pub(crate) types: Vec<FuncType>,
     pub(crate) type_ids: Vec<TypeId>,
     pub(crate) imports: Vec<Import>,
@@ -213,6 +214,16 @@ impl Module {
     /// The module's bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Makes the code of this module pay fuel. To be decided before any of it is translated.
+    pub fn charge_fuel(&mut self, on: bool) {
+        self.charges_fuel = on;
+    }
+
+    /// Whether the code of this module pays fuel.
+    pub fn charges_fuel(&self) -> bool {
+        self.charges_fuel
     }
 
     /// The proposals that it was validated with.
@@ -427,6 +438,7 @@ impl Module {
         Module {
             bytes: Arc::from([]),
             features: Features::default(),
+            charges_fuel: false,
             types: Vec::new(),
             type_ids: Vec::new(),
             imports: Vec::new(),

@@ -5,7 +5,7 @@ use std::fmt;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use crate::trap::HostError;
-use crate::types::{FuncType, TypeId};
+use crate::types::{FuncType, SignatureSlots, TypeId};
 
 /// A call of a host function: where its arguments are and its results go.
 ///
@@ -28,6 +28,7 @@ type Entry = dyn Fn(HostCall) -> Result<(), HostError> + Send + Sync;
 pub struct HostFunc {
     ty: FuncType,
     type_id: TypeId,
+    slots: SignatureSlots,
     entry: Box<Entry>,
 }
 
@@ -38,7 +39,8 @@ impl HostFunc {
         type_id: TypeId,
         entry: impl Fn(HostCall) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> HostFunc {
-        HostFunc { ty, type_id, entry: Box::new(entry) }
+        let slots = ty.slots();
+        HostFunc { ty, type_id, slots, entry: Box::new(entry) }
     }
 
     /// Its type.
@@ -49,6 +51,11 @@ impl HostFunc {
     /// The engine-wide id of its type.
     pub fn signature(&self) -> TypeId {
         self.type_id
+    }
+
+    /// How its arguments and results spread over the stacks.
+    pub fn slots(&self) -> SignatureSlots {
+        self.slots
     }
 
     /// Calls it. It may panic, as host functions may.

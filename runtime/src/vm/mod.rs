@@ -3,6 +3,7 @@
 //! The layouts marked `repr(C)` are known to generated code; [`crate::layout`] and the tests beside each
 //! type hold their offsets.
 
+pub mod builtins;
 mod context;
 mod exec;
 mod host;

@@ -1,0 +1,23 @@
+//! Decides which dispatcher drives the handlers.
+//!
+//! Handlers end in a call of the next handler. Where the compiler makes that call a jump, they are chained
+//! directly (`wasmrun_tail_dispatch`); everywhere else a loop calls them one by one. The compiler makes
+//! jumps of them when it optimises, on the two architectures whose calling convention passes all eight
+//! words of machine state in registers. Nothing guarantees it, so the test `every_handler_ends_in_a_jump`
+//! checks the build that it runs in.
+//!
+//! Miri cannot run such chains, and sanitizers add frames that make them calls.
+
+use std::env;
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(wasmrun_tail_dispatch)");
+    println!("cargo::rerun-if-changed=build.rs");
+    let is = |name: &str, values: &[&str]| env::var(name).is_ok_and(|v| values.contains(&v.as_str()));
+    let optimised = !is("OPT_LEVEL", &["0"]);
+    let arch = is("CARGO_CFG_TARGET_ARCH", &["x86_64", "aarch64"]) && !is("CARGO_CFG_TARGET_OS", &["windows"]);
+    let special = env::var_os("CARGO_CFG_MIRI").is_some() || env::var_os("CARGO_CFG_SANITIZE").is_some();
+    if optimised && arch && !special {
+        println!("cargo::rustc-cfg=wasmrun_tail_dispatch");
+    }
+}

@@ -1,0 +1,315 @@
+//! Loads and stores.
+//!
+//! Every access is checked here, also where guard pages would catch it: recovering from a fault inside
+//! Rust code is not possible. The instruction holds the offset *behind* the access, so that the check and
+//! the address need one addition.
+
+use std::marker::PhantomData;
+
+use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
+
+use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
+use crate::operand::{Acc, DEST, Dest, Imm, Slot, Source, Value};
+use crate::table::{Entry, entry};
+
+/// Bytes of an offset.
+pub(crate) const OFFSET: usize = 4;
+
+/// How bytes of memory become a value.
+pub(crate) trait LoadAs {
+    type Out: Value;
+    /// Bytes that are read.
+    const BYTES: usize;
+    /// # Safety
+    /// `BYTES` bytes at `from` can be read.
+    unsafe fn load(from: *const u8) -> Self::Out;
+}
+
+/// How a value becomes bytes of memory.
+pub(crate) trait StoreAs {
+    type In: Value;
+    /// Bytes that are written.
+    const BYTES: usize;
+    /// # Safety
+    /// `BYTES` bytes at `to` can be written.
+    unsafe fn store(to: *mut u8, value: Self::In);
+}
+
+/// The end of an access, when it lies inside a memory of `len` bytes. Neither sum can overflow.
+#[inline(always)]
+fn end_inside(address: u32, end: u32, len: usize) -> Option<usize> {
+    let end = address as usize + end as usize;
+    (end <= len).then_some(end)
+}
+
+type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
+
+/// A load from memory 0: destination, address, offset behind the access.
+pub(crate) struct Load<O, X, Z>(PhantomData<(O, X, Z)>);
+
+impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: the instruction has these operands; the access is checked.
+        unsafe {
+            let address = X::get(&m, HEAD + DEST);
+            match end_inside(address, m.operand(HEAD + DEST + X::WIDTH), m.len) {
+                Some(end) => {
+                    let value = O::load(m.mem.add(end - O::BYTES));
+                    Z::put(&mut m, HEAD, value);
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A load from a constant address: destination, end of the access.
+pub(crate) struct LoadAt<O, Z>(PhantomData<(O, Z)>);
+
+impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
+    const SIZE: usize = HEAD + DEST + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: as above.
+        unsafe {
+            match end_inside(0, m.operand(HEAD + DEST), m.len) {
+                Some(end) => {
+                    let value = O::load(m.mem.add(end - O::BYTES));
+                    Z::put(&mut m, HEAD, value);
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A store to memory 0: address, value, offset behind the access.
+pub(crate) struct Store<O, X, Y>(PhantomData<(O, X, Y)>);
+
+impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
+    const SIZE: usize = HEAD + X::WIDTH + Y::WIDTH + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: as above.
+        unsafe {
+            let address = X::get(&m, HEAD);
+            match end_inside(address, m.operand(HEAD + X::WIDTH + Y::WIDTH), m.len) {
+                Some(end) => {
+                    O::store(m.mem.add(end - O::BYTES), Y::get(&m, HEAD + X::WIDTH));
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A store to a constant address: value, end of the access.
+pub(crate) struct StoreAt<O, Y>(PhantomData<(O, Y)>);
+
+impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
+    const SIZE: usize = HEAD + Y::WIDTH + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: as above.
+        unsafe {
+            match end_inside(0, m.operand(HEAD + Y::WIDTH), m.len) {
+                Some(end) => {
+                    O::store(m.mem.add(end - O::BYTES), Y::get(&m, HEAD));
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// The memory whose pointer is at the context offset that the instruction has at byte offset `at`.
+///
+/// # Safety
+/// The instruction has such an operand.
+#[inline(always)]
+unsafe fn descriptor(m: &Machine, at: usize) -> (*mut u8, usize) {
+    // SAFETY: the caller's promise; a `Memory` starts with its descriptor.
+    unsafe {
+        let memory: *mut Memory = *VmContext::at::<*mut Memory>(m.ctx, m.operand(at));
+        let descriptor = memory.cast::<MemoryDescriptor>();
+        ((*descriptor).base, (*descriptor).len)
+    }
+}
+
+/// A load from any memory: destination, address in a slot, offset behind the access, memory.
+pub(crate) struct LoadFrom<O>(PhantomData<O>);
+
+impl<O: LoadAs> Op for LoadFrom<O> {
+    const SIZE: usize = HEAD + DEST + 2 + OFFSET + 4;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: as for `Load`.
+        unsafe {
+            let (base, len) = descriptor(&m, HEAD + DEST + 2 + OFFSET);
+            let address = <Slot as Source<u32>>::get(&m, HEAD + DEST);
+            match end_inside(address, m.operand(HEAD + DEST + 2), len) {
+                Some(end) => {
+                    let value = O::load(base.add(end - O::BYTES));
+                    <Slot as Dest>::put(&mut m, HEAD, value);
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A store to any memory: address and value in slots, offset behind the access, memory.
+pub(crate) struct StoreTo<O>(PhantomData<O>);
+
+impl<O: StoreAs> Op for StoreTo<O> {
+    const SIZE: usize = HEAD + 2 + 2 + OFFSET + 4;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: as for `Store`.
+        unsafe {
+            let (base, len) = descriptor(&m, HEAD + 4 + OFFSET);
+            let address = <Slot as Source<u32>>::get(&m, HEAD);
+            match end_inside(address, m.operand(HEAD + 4), len) {
+                Some(end) => {
+                    O::store(base.add(end - O::BYTES), <Slot as Source<O::In>>::get(&m, HEAD + 2));
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// Loads: address in a slot, in the accumulator, constant; the same writing the accumulator alone; from
+/// any memory (twice, as a load that writes a slot only).
+pub(crate) const LOAD_ROW: usize = 7;
+
+const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
+    [
+        entry::<Load<O, Slot, Slot>>(),
+        entry::<Load<O, Acc, Slot>>(),
+        entry::<LoadAt<O, Slot>>(),
+        entry::<Load<O, Slot, Acc>>(),
+        entry::<Load<O, Acc, Acc>>(),
+        entry::<LoadAt<O, Acc>>(),
+        entry::<LoadFrom<O>>(),
+    ]
+}
+
+/// Stores: address × value in {slot, accumulator, constant}; to any memory.
+pub(crate) const STORE_ROW: usize = 10;
+
+const fn store_row<O: StoreAs>() -> [Entry; STORE_ROW] {
+    [
+        entry::<Store<O, Slot, Slot>>(),
+        entry::<Store<O, Slot, Acc>>(),
+        entry::<Store<O, Slot, Imm>>(),
+        entry::<Store<O, Acc, Slot>>(),
+        entry::<Store<O, Acc, Acc>>(),
+        entry::<Store<O, Acc, Imm>>(),
+        entry::<StoreAt<O, Slot>>(),
+        entry::<StoreAt<O, Acc>>(),
+        entry::<StoreAt<O, Imm>>(),
+        entry::<StoreTo<O>>(),
+    ]
+}
+
+macro_rules! loads {
+    ($($name:ident: $bytes:ty => $out:ty, |$x:ident| $body:expr;)*) => {
+        /// The loads. Those that extend with zeroes serve both integer types.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum LoadKind { $($name),* }
+
+        $(
+            pub(crate) struct $name;
+            impl LoadAs for $name {
+                type Out = $out;
+                const BYTES: usize = size_of::<$bytes>();
+                #[inline(always)]
+                unsafe fn load(from: *const u8) -> $out {
+                    // SAFETY: the caller's promise.
+                    let $x = <$bytes>::from_le_bytes(unsafe { from.cast::<[u8; size_of::<$bytes>()]>().read() });
+                    $body
+                }
+            }
+        )*
+
+        pub(crate) const LOADS: [[Entry; LOAD_ROW]; [$(LoadKind::$name),*].len()] = [$(load_row::<$name>()),*];
+
+        impl LoadKind {
+            /// Bytes that it reads.
+            pub(crate) fn bytes(self) -> u32 {
+                match self { $(LoadKind::$name => <$name as LoadAs>::BYTES as u32),* }
+            }
+        }
+    };
+}
+
+loads! {
+    Load32: u32 => u32, |x| x;
+    Load64: u64 => u64, |x| x;
+    LoadF32: f32 => f32, |x| x;
+    LoadF64: f64 => f64, |x| x;
+    Load8U: u8 => u32, |x| x.into();
+    Load16U: u16 => u32, |x| x.into();
+    I32Load8S: i8 => i32, |x| x.into();
+    I32Load16S: i16 => i32, |x| x.into();
+    I64Load8S: i8 => i64, |x| x.into();
+    I64Load16S: i16 => i64, |x| x.into();
+    I64Load32S: i32 => i64, |x| x.into();
+}
+
+macro_rules! stores {
+    ($($name:ident: $in:ty => $bytes:ty;)*) => {
+        /// The stores. Narrow ones serve both integer types.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum StoreKind { $($name),* }
+
+        $(
+            pub(crate) struct $name;
+            impl StoreAs for $name {
+                type In = $in;
+                const BYTES: usize = size_of::<$bytes>();
+                #[inline(always)]
+                unsafe fn store(to: *mut u8, value: $in) {
+                    // SAFETY: the caller's promise.
+                    unsafe { to.cast::<[u8; size_of::<$bytes>()]>().write((value as $bytes).to_le_bytes()) }
+                }
+            }
+        )*
+
+        pub(crate) const STORES: [[Entry; STORE_ROW]; [$(StoreKind::$name),*].len()] = [$(store_row::<$name>()),*];
+
+        impl StoreKind {
+            /// Bytes that it writes.
+            pub(crate) fn bytes(self) -> u32 {
+                match self { $(StoreKind::$name => <$name as StoreAs>::BYTES as u32),* }
+            }
+        }
+    };
+}
+
+stores! {
+    Store8: u32 => u8;
+    Store16: u32 => u16;
+    Store32: u32 => u32;
+    Store64: u64 => u64;
+    StoreF32: f32 => f32;
+    StoreF64: f64 => f64;
+}

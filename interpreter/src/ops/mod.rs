@@ -1,0 +1,11 @@
+//! The handlers, by family. Each family has an enumeration of its operations, from which the translator
+//! names them, and a table of rows, one row for each operation and one entry for each combination of
+//! operand kinds.
+
+pub(crate) mod branch;
+pub(crate) mod bulk;
+pub(crate) mod call;
+pub(crate) mod memory;
+pub(crate) mod misc;
+pub(crate) mod numeric;
+pub(crate) mod reference;

@@ -1,0 +1,395 @@
+//! Numeric instructions: what each computes, written once, and the shapes that read and write operands.
+
+use std::marker::PhantomData;
+
+use wasmrun_runtime::trap::Trap;
+
+use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
+use crate::operand::{Acc, DEST, Dest, Imm, Slot, Source, Value};
+use crate::table::{Entry, entry};
+
+/// A function of two operands.
+pub(crate) trait Binary {
+    type In: Value;
+    type Out: Value;
+    fn apply(a: Self::In, b: Self::In) -> Result<Self::Out, Trap>;
+}
+
+/// A function of one operand.
+pub(crate) trait Unary {
+    type In: Value;
+    type Out: Value;
+    fn apply(a: Self::In) -> Result<Self::Out, Trap>;
+}
+
+/// A binary instruction: destination, first operand, second operand.
+pub(crate) struct BinaryOp<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
+
+impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, X, Y, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: the instruction has these operands.
+        unsafe {
+            let a = X::get(&m, HEAD + DEST);
+            let b = Y::get(&m, HEAD + DEST + X::WIDTH);
+            match O::apply(a, b) {
+                Ok(result) => {
+                    Z::put(&mut m, HEAD, result);
+                    m.next::<D>(Self::SIZE)
+                }
+                Err(trap) => stop::<D>(m, trap),
+            }
+        }
+    }
+}
+
+/// A unary instruction: destination, operand.
+pub(crate) struct UnaryOp<O, X, Z>(PhantomData<(O, X, Z)>);
+
+impl<O: Unary, X: Source<O::In>, Z: Dest> Op for UnaryOp<O, X, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: the instruction has these operands.
+        unsafe {
+            match O::apply(X::get(&m, HEAD + DEST)) {
+                Ok(result) => {
+                    Z::put(&mut m, HEAD, result);
+                    m.next::<D>(Self::SIZE)
+                }
+                Err(trap) => stop::<D>(m, trap),
+            }
+        }
+    }
+}
+
+/// Stops with one of the numeric traps, out of line.
+#[inline(always)]
+unsafe fn stop<D: Dispatch>(m: Machine, trap: Trap) -> D::Out {
+    // SAFETY: `ctx` is alive.
+    unsafe {
+        match trap {
+            Trap::IntegerDivisionByZero => D::cold::<Stop<{ code(Trap::IntegerDivisionByZero) }>>(m),
+            Trap::IntegerOverflow => D::cold::<Stop<{ code(Trap::IntegerOverflow) }>>(m),
+            _ => D::cold::<Stop<{ code(Trap::BadConversionToInteger) }>>(m),
+        }
+    }
+}
+
+/// Combinations of operand kinds of a binary instruction, in the order of its row: those that write a
+/// slot, then the same writing the accumulator alone.
+pub(crate) const BINARY_ROW: usize = 14;
+
+const fn binary_row<O: Binary>() -> [Entry; BINARY_ROW] {
+    [
+        entry::<BinaryOp<O, Slot, Slot, Slot>>(),
+        entry::<BinaryOp<O, Slot, Acc, Slot>>(),
+        entry::<BinaryOp<O, Acc, Slot, Slot>>(),
+        entry::<BinaryOp<O, Slot, Imm, Slot>>(),
+        entry::<BinaryOp<O, Acc, Imm, Slot>>(),
+        entry::<BinaryOp<O, Imm, Slot, Slot>>(),
+        entry::<BinaryOp<O, Imm, Acc, Slot>>(),
+        entry::<BinaryOp<O, Slot, Slot, Acc>>(),
+        entry::<BinaryOp<O, Slot, Acc, Acc>>(),
+        entry::<BinaryOp<O, Acc, Slot, Acc>>(),
+        entry::<BinaryOp<O, Slot, Imm, Acc>>(),
+        entry::<BinaryOp<O, Acc, Imm, Acc>>(),
+        entry::<BinaryOp<O, Imm, Slot, Acc>>(),
+        entry::<BinaryOp<O, Imm, Acc, Acc>>(),
+    ]
+}
+
+/// Combinations of a unary instruction, in the same order.
+pub(crate) const UNARY_ROW: usize = 4;
+
+const fn unary_row<O: Unary>() -> [Entry; UNARY_ROW] {
+    [
+        entry::<UnaryOp<O, Slot, Slot>>(),
+        entry::<UnaryOp<O, Acc, Slot>>(),
+        entry::<UnaryOp<O, Slot, Acc>>(),
+        entry::<UnaryOp<O, Acc, Acc>>(),
+    ]
+}
+
+macro_rules! binary {
+    ($($name:ident: $in:ty => $out:ty, |$a:ident, $b:ident| $body:expr;)*) => {
+        /// The binary instructions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum BinaryKind { $($name),* }
+
+        impl BinaryKind {
+            /// All of them, in order.
+            pub(crate) const ALL: &'static [BinaryKind] = &[$(BinaryKind::$name),*];
+        }
+
+        $(
+            pub(crate) struct $name;
+            impl Binary for $name {
+                type In = $in;
+                type Out = $out;
+                #[inline(always)]
+                fn apply($a: $in, $b: $in) -> Result<$out, Trap> { $body }
+            }
+        )*
+
+        pub(crate) const BINARIES: [[Entry; BINARY_ROW]; [$(BinaryKind::$name),*].len()] =
+            [$(binary_row::<$name>()),*];
+    };
+}
+
+macro_rules! unary {
+    ($($name:ident: $in:ty => $out:ty, |$a:ident| $body:expr;)*) => {
+        /// The unary instructions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u16)]
+        pub(crate) enum UnaryKind { $($name),* }
+
+        $(
+            pub(crate) struct $name;
+            impl Unary for $name {
+                type In = $in;
+                type Out = $out;
+                #[inline(always)]
+                fn apply($a: $in) -> Result<$out, Trap> { $body }
+            }
+        )*
+
+        pub(crate) const UNARIES: [[Entry; UNARY_ROW]; [$(UnaryKind::$name),*].len()] =
+            [$(unary_row::<$name>()),*];
+    };
+}
+
+binary! {
+    I32Add: u32 => u32, |a, b| Ok(a.wrapping_add(b));
+    I32Sub: u32 => u32, |a, b| Ok(a.wrapping_sub(b));
+    I32Mul: u32 => u32, |a, b| Ok(a.wrapping_mul(b));
+    I32And: u32 => u32, |a, b| Ok(a & b);
+    I32Or: u32 => u32, |a, b| Ok(a | b);
+    I32Xor: u32 => u32, |a, b| Ok(a ^ b);
+    I32Shl: u32 => u32, |a, b| Ok(a.wrapping_shl(b));
+    I32ShrS: i32 => i32, |a, b| Ok(a.wrapping_shr(b as u32));
+    I32ShrU: u32 => u32, |a, b| Ok(a.wrapping_shr(b));
+    I32Rotl: u32 => u32, |a, b| Ok(a.rotate_left(b & 31));
+    I32Rotr: u32 => u32, |a, b| Ok(a.rotate_right(b & 31));
+    I32DivS: i32 => i32, |a, b| if b == 0 {
+        Err(Trap::IntegerDivisionByZero)
+    } else {
+        a.checked_div(b).ok_or(Trap::IntegerOverflow)
+    };
+    I32DivU: u32 => u32, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
+    I32RemS: i32 => i32, |a, b| if b == 0 {
+        Err(Trap::IntegerDivisionByZero)
+    } else {
+        Ok(a.wrapping_rem(b))
+    };
+    I32RemU: u32 => u32, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
+
+    I64Add: u64 => u64, |a, b| Ok(a.wrapping_add(b));
+    I64Sub: u64 => u64, |a, b| Ok(a.wrapping_sub(b));
+    I64Mul: u64 => u64, |a, b| Ok(a.wrapping_mul(b));
+    I64And: u64 => u64, |a, b| Ok(a & b);
+    I64Or: u64 => u64, |a, b| Ok(a | b);
+    I64Xor: u64 => u64, |a, b| Ok(a ^ b);
+    I64Shl: u64 => u64, |a, b| Ok(a.wrapping_shl(b as u32));
+    I64ShrS: i64 => i64, |a, b| Ok(a.wrapping_shr(b as u32));
+    I64ShrU: u64 => u64, |a, b| Ok(a.wrapping_shr(b as u32));
+    I64Rotl: u64 => u64, |a, b| Ok(a.rotate_left(b as u32 & 63));
+    I64Rotr: u64 => u64, |a, b| Ok(a.rotate_right(b as u32 & 63));
+    I64DivS: i64 => i64, |a, b| if b == 0 {
+        Err(Trap::IntegerDivisionByZero)
+    } else {
+        a.checked_div(b).ok_or(Trap::IntegerOverflow)
+    };
+    I64DivU: u64 => u64, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
+    I64RemS: i64 => i64, |a, b| if b == 0 {
+        Err(Trap::IntegerDivisionByZero)
+    } else {
+        Ok(a.wrapping_rem(b))
+    };
+    I64RemU: u64 => u64, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
+
+    F32Add: f32 => f32, |a, b| Ok(a + b);
+    F32Sub: f32 => f32, |a, b| Ok(a - b);
+    F32Mul: f32 => f32, |a, b| Ok(a * b);
+    F32Div: f32 => f32, |a, b| Ok(a / b);
+    F32Min: f32 => f32, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
+        f32::from_bits(a.to_bits() | b.to_bits())
+    } else {
+        a + b
+    });
+    F32Max: f32 => f32, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
+        f32::from_bits(a.to_bits() & b.to_bits())
+    } else {
+        a + b
+    });
+    F32Copysign: f32 => f32, |a, b| Ok(a.copysign(b));
+
+    F64Add: f64 => f64, |a, b| Ok(a + b);
+    F64Sub: f64 => f64, |a, b| Ok(a - b);
+    F64Mul: f64 => f64, |a, b| Ok(a * b);
+    F64Div: f64 => f64, |a, b| Ok(a / b);
+    F64Min: f64 => f64, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
+        f64::from_bits(a.to_bits() | b.to_bits())
+    } else {
+        a + b
+    });
+    F64Max: f64 => f64, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
+        f64::from_bits(a.to_bits() & b.to_bits())
+    } else {
+        a + b
+    });
+    F64Copysign: f64 => f64, |a, b| Ok(a.copysign(b));
+
+    I32Eq: u32 => u32, |a, b| Ok((a == b).into());
+    I32Ne: u32 => u32, |a, b| Ok((a != b).into());
+    I32LtS: i32 => u32, |a, b| Ok((a < b).into());
+    I32LtU: u32 => u32, |a, b| Ok((a < b).into());
+    I32GtS: i32 => u32, |a, b| Ok((a > b).into());
+    I32GtU: u32 => u32, |a, b| Ok((a > b).into());
+    I32LeS: i32 => u32, |a, b| Ok((a <= b).into());
+    I32LeU: u32 => u32, |a, b| Ok((a <= b).into());
+    I32GeS: i32 => u32, |a, b| Ok((a >= b).into());
+    I32GeU: u32 => u32, |a, b| Ok((a >= b).into());
+    I64Eq: u64 => u32, |a, b| Ok((a == b).into());
+    I64Ne: u64 => u32, |a, b| Ok((a != b).into());
+    I64LtS: i64 => u32, |a, b| Ok((a < b).into());
+    I64LtU: u64 => u32, |a, b| Ok((a < b).into());
+    I64GtS: i64 => u32, |a, b| Ok((a > b).into());
+    I64GtU: u64 => u32, |a, b| Ok((a > b).into());
+    I64LeS: i64 => u32, |a, b| Ok((a <= b).into());
+    I64LeU: u64 => u32, |a, b| Ok((a <= b).into());
+    I64GeS: i64 => u32, |a, b| Ok((a >= b).into());
+    I64GeU: u64 => u32, |a, b| Ok((a >= b).into());
+    F32Eq: f32 => u32, |a, b| Ok((a == b).into());
+    F32Ne: f32 => u32, |a, b| Ok((a != b).into());
+    F32Lt: f32 => u32, |a, b| Ok((a < b).into());
+    F32Gt: f32 => u32, |a, b| Ok((a > b).into());
+    F32Le: f32 => u32, |a, b| Ok((a <= b).into());
+    F32Ge: f32 => u32, |a, b| Ok((a >= b).into());
+    F64Eq: f64 => u32, |a, b| Ok((a == b).into());
+    F64Ne: f64 => u32, |a, b| Ok((a != b).into());
+    F64Lt: f64 => u32, |a, b| Ok((a < b).into());
+    F64Gt: f64 => u32, |a, b| Ok((a > b).into());
+    F64Le: f64 => u32, |a, b| Ok((a <= b).into());
+    F64Ge: f64 => u32, |a, b| Ok((a >= b).into());
+}
+
+/// Converts a float to an integer, or says why not. `$above` and `$below` are exclusive bounds, exact in
+/// the float type, except that `$above` is inclusive when marked so: the lowest integer itself is exact.
+macro_rules! truncate {
+    ($x:ident, $to:ty, $lower:tt $low:expr, $high:expr) => {
+        if $x $lower $low && $x < $high {
+            Ok($x as $to)
+        } else if $x.is_nan() {
+            Err(Trap::BadConversionToInteger)
+        } else {
+            Err(Trap::IntegerOverflow)
+        }
+    };
+}
+
+unary! {
+    I32Clz: u32 => u32, |a| Ok(a.leading_zeros());
+    I32Ctz: u32 => u32, |a| Ok(a.trailing_zeros());
+    I32Popcnt: u32 => u32, |a| Ok(a.count_ones());
+    I32Extend8S: u32 => i32, |a| Ok((a as i8).into());
+    I32Extend16S: u32 => i32, |a| Ok((a as i16).into());
+    I64Clz: u64 => u64, |a| Ok(a.leading_zeros().into());
+    I64Ctz: u64 => u64, |a| Ok(a.trailing_zeros().into());
+    I64Popcnt: u64 => u64, |a| Ok(a.count_ones().into());
+    I64Extend8S: u64 => i64, |a| Ok((a as i8).into());
+    I64Extend16S: u64 => i64, |a| Ok((a as i16).into());
+    I64Extend32S: u64 => i64, |a| Ok((a as i32).into());
+    I32WrapI64: u64 => u32, |a| Ok(a as u32);
+    I64ExtendI32S: i32 => i64, |a| Ok(a.into());
+    I64ExtendI32U: u32 => u64, |a| Ok(a.into());
+
+    F32Abs: f32 => f32, |a| Ok(a.abs());
+    F32Neg: f32 => f32, |a| Ok(-a);
+    F32Ceil: f32 => f32, |a| Ok(a.ceil());
+    F32Floor: f32 => f32, |a| Ok(a.floor());
+    F32Trunc: f32 => f32, |a| Ok(a.trunc());
+    F32Nearest: f32 => f32, |a| Ok(a.round_ties_even());
+    F32Sqrt: f32 => f32, |a| Ok(a.sqrt());
+    F64Abs: f64 => f64, |a| Ok(a.abs());
+    F64Neg: f64 => f64, |a| Ok(-a);
+    F64Ceil: f64 => f64, |a| Ok(a.ceil());
+    F64Floor: f64 => f64, |a| Ok(a.floor());
+    F64Trunc: f64 => f64, |a| Ok(a.trunc());
+    F64Nearest: f64 => f64, |a| Ok(a.round_ties_even());
+    F64Sqrt: f64 => f64, |a| Ok(a.sqrt());
+
+    I32TruncF32S: f32 => i32, |a| truncate!(a, i32, >= -2147483648.0, 2147483648.0);
+    I32TruncF32U: f32 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
+    I32TruncF64S: f64 => i32, |a| truncate!(a, i32, > -2147483649.0, 2147483648.0);
+    I32TruncF64U: f64 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
+    I64TruncF32S: f32 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
+    I64TruncF32U: f32 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
+    I64TruncF64S: f64 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
+    I64TruncF64U: f64 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
+    I32TruncSatF32S: f32 => i32, |a| Ok(a as i32);
+    I32TruncSatF32U: f32 => u32, |a| Ok(a as u32);
+    I32TruncSatF64S: f64 => i32, |a| Ok(a as i32);
+    I32TruncSatF64U: f64 => u32, |a| Ok(a as u32);
+    I64TruncSatF32S: f32 => i64, |a| Ok(a as i64);
+    I64TruncSatF32U: f32 => u64, |a| Ok(a as u64);
+    I64TruncSatF64S: f64 => i64, |a| Ok(a as i64);
+    I64TruncSatF64U: f64 => u64, |a| Ok(a as u64);
+    F32ConvertI32S: i32 => f32, |a| Ok(a as f32);
+    F32ConvertI32U: u32 => f32, |a| Ok(a as f32);
+    F32ConvertI64S: i64 => f32, |a| Ok(a as f32);
+    F32ConvertI64U: u64 => f32, |a| Ok(a as f32);
+    F64ConvertI32S: i32 => f64, |a| Ok(a.into());
+    F64ConvertI32U: u32 => f64, |a| Ok(a.into());
+    F64ConvertI64S: i64 => f64, |a| Ok(a as f64);
+    F64ConvertI64U: u64 => f64, |a| Ok(a as f64);
+    F32DemoteF64: f64 => f32, |a| Ok(a as f32);
+    F64PromoteF32: f32 => f64, |a| Ok(a.into());
+    I32ReinterpretF32: f32 => u32, |a| Ok(a.to_bits());
+    I64ReinterpretF64: f64 => u64, |a| Ok(a.to_bits());
+    F32ReinterpretI32: u32 => f32, |a| Ok(f32::from_bits(a));
+    F64ReinterpretI64: u64 => f64, |a| Ok(f64::from_bits(a));
+}
+
+impl BinaryKind {
+    /// The comparison that is true when this one is false. Floats have none: NaN makes both false.
+    pub(crate) fn negated(self) -> Option<BinaryKind> {
+        use BinaryKind::*;
+        Some(match self {
+            I32Eq => I32Ne,
+            I32Ne => I32Eq,
+            I32LtS => I32GeS,
+            I32LtU => I32GeU,
+            I32GtS => I32LeS,
+            I32GtU => I32LeU,
+            I32LeS => I32GtS,
+            I32LeU => I32GtU,
+            I32GeS => I32LtS,
+            I32GeU => I32LtU,
+            I64Eq => I64Ne,
+            I64Ne => I64Eq,
+            I64LtS => I64GeS,
+            I64LtU => I64GeU,
+            I64GtS => I64LeS,
+            I64GtU => I64LeU,
+            I64LeS => I64GtS,
+            I64LeU => I64GtU,
+            I64GeS => I64LtS,
+            I64GeU => I64LtU,
+            F32Eq => F32Ne,
+            F32Ne => F32Eq,
+            F64Eq => F64Ne,
+            F64Ne => F64Eq,
+            _ => return None,
+        })
+    }
+
+    /// Its place among the comparisons.
+    pub(crate) fn comparison(self) -> Option<u16> {
+        (self as u16).checked_sub(BinaryKind::I32Eq as u16)
+    }
+}

@@ -1,0 +1,179 @@
+//! Calls: arguments in their homes are where the callee's frame starts.
+
+use wasmrun_runtime::types::{FuncType, SignatureSlots};
+
+use super::stack::{Operand, Place, Ty};
+use super::{Translator, control::fits_i32};
+use crate::table;
+
+/// Where a call's arguments start.
+struct Arguments {
+    value: u16,
+    reference: u16,
+}
+
+impl Translator<'_> {
+    /// Settles and pops the arguments of a call.
+    fn arguments(&mut self, ty: &FuncType) -> Arguments {
+        let count = ty.params().len();
+        self.settle_top(count);
+        self.out.commit();
+        for _ in 0..count {
+            self.stack.pop();
+        }
+        Arguments {
+            value: self.stack.value_height() as u16,
+            reference: self.stack.ref_height() as u16,
+        }
+    }
+
+    /// Pushes the results of a call, which are where its arguments were.
+    fn results(&mut self, ty: &FuncType, at: &Arguments) {
+        self.out.called();
+        for ty in ty.results() {
+            self.push_temp(Ty::of(*ty));
+        }
+        let mut values = ty.results().iter().map(|ty| Ty::of(*ty)).filter(|ty| !ty.is_collected());
+        // A single value comes back in the accumulator as well.
+        if let (Some(value), None) = (values.next(), values.next()) {
+            self.out.holds(value.class(), at.value);
+        }
+        self.new_segment();
+    }
+
+    /// Moves the reference frame behind our own references, if there are any, around a call.
+    fn around(&mut self, at: &Arguments, call: impl FnOnce(&mut Self)) {
+        if at.reference > 0 {
+            self.out.op(table::REF_ENTER);
+            self.out.u16(at.reference);
+        }
+        call(self);
+        if at.reference > 0 {
+            self.out.op(table::REF_LEAVE);
+            self.out.u16(at.reference);
+        }
+    }
+
+    fn restore(&mut self, at: &Arguments) {
+        self.out.op(table::RESTORE);
+        self.out.u16(self.link + 1);
+        self.out.u16(at.value);
+    }
+
+    pub(super) fn call(&mut self, function: u32) {
+        let ty = self.module.function_type(function).clone();
+        let at = self.arguments(&ty);
+        self.around(&at, |this| match function.checked_sub(this.module.imported_function_count()) {
+            Some(defined) => {
+                this.out.op(table::CALL);
+                this.out.u32(defined);
+                this.out.u16(at.value);
+            }
+            None => {
+                this.out.op(table::CALL_IMPORT);
+                this.out.u32(this.module.layout().imported_function(function));
+                this.out.u16(at.value);
+                this.restore(&at);
+            }
+        });
+        self.results(&ty, &at);
+    }
+
+    pub(super) fn call_indirect(&mut self, ty_index: u32, table_index: u32) {
+        let ty = self.module.types()[ty_index as usize].clone();
+        let index = self.stack.pop();
+        let table_offset = self.module.layout().table(table_index);
+        let index = self.index_operand(index);
+        let at = self.arguments(&ty);
+        self.around(&at, |this| {
+            match index {
+                Index::Acc => {
+                    this.out.op(table::CALL_INDIRECT_ACC);
+                }
+                Index::Slot(slot) => {
+                    this.out.op(table::CALL_INDIRECT_SLOT);
+                    this.out.u16(slot);
+                }
+                Index::Imm(value) => {
+                    this.out.op(table::CALL_INDIRECT_IMM);
+                    this.out.u32(value);
+                }
+            }
+            this.out.u32(table_offset);
+            this.out.u32(ty_index);
+            this.out.u16(at.value);
+            this.restore(&at);
+        });
+        self.results(&ty, &at);
+    }
+
+    /// Where an index can be read once the arguments have been settled, which leaves accumulators alone.
+    fn index_operand(&mut self, index: Operand) -> Index {
+        match index.place {
+            Place::Const(bits) if fits_i32(bits) || bits <= u64::from(u32::MAX) => Index::Imm(bits as u32),
+            Place::Temp if self.out.consume_acc(index.ty.class(), index.home) => Index::Acc,
+            _ => Index::Slot(self.in_slot(index)),
+        }
+    }
+
+    /// Moves the reference arguments of a tail call to where the callee's frame starts: here.
+    fn tail_references(&mut self, at: &Arguments, slots: SignatureSlots) {
+        if slots.ref_params > 0 && at.reference > 0 {
+            self.out.op(table::REF_MOVE);
+            self.out.u16(0);
+            self.out.u16(at.reference);
+            self.out.u16(slots.ref_params as u16);
+        }
+    }
+
+    pub(super) fn return_call(&mut self, function: u32) {
+        let ty = self.module.function_type(function).clone();
+        let slots = ty.slots();
+        let at = self.arguments(&ty);
+        self.tail_references(&at, slots);
+        match function.checked_sub(self.module.imported_function_count()) {
+            Some(defined) => {
+                self.out.op(table::TAIL_CALL);
+                self.out.u32(defined);
+            }
+            None => {
+                self.out.op(table::TAIL_CALL_IMPORT);
+                self.out.u32(self.module.layout().imported_function(function));
+            }
+        }
+        self.tail_operands(&at, slots);
+        if function < self.module.imported_function_count() {
+            self.out.u16(slots.results as u16);
+        }
+        self.unreachable();
+    }
+
+    fn tail_operands(&mut self, at: &Arguments, slots: SignatureSlots) {
+        self.out.u16(at.value);
+        self.out.u16(slots.params as u16);
+        self.out.u16(self.link);
+    }
+
+    pub(super) fn return_call_indirect(&mut self, ty_index: u32, table_index: u32) {
+        let ty = self.module.types()[ty_index as usize].clone();
+        let slots = ty.slots();
+        let index = self.stack.pop();
+        let index = self.in_slot(index);
+        let at = self.arguments(&ty);
+        self.tail_references(&at, slots);
+        self.out.op(table::TAIL_CALL_INDIRECT);
+        self.out.u16(index);
+        self.out.u32(self.module.layout().table(table_index));
+        self.out.u32(ty_index);
+        self.tail_operands(&at, slots);
+        self.out.u16(slots.results as u16);
+        self.unreachable();
+    }
+}
+
+/// Where the index of an indirect call is.
+enum Index {
+    Acc,
+    Slot(u16),
+    Imm(u32),
+}

@@ -1,0 +1,529 @@
+//! Structured control: blocks, branches, and the labels that they lead to.
+
+use wasmparser::{BlockType, BrTable};
+use wasmrun_runtime::types::{FuncType, ValType};
+
+use super::emit::Fixup;
+use super::stack::{Operand, Place, Ty};
+use super::{Translator, local_type};
+use crate::ops::branch::is_float_compare;
+use crate::table;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Function,
+    Block,
+    Loop,
+    If,
+    Else,
+}
+
+/// Parameters and results of a block.
+#[derive(Clone, Debug)]
+enum Signature {
+    Empty,
+    Result(Ty),
+    Type(FuncType),
+}
+
+impl Signature {
+    fn collect(types: &[ValType]) -> Vec<Ty> {
+        types.iter().map(|ty| Ty::of(*ty)).collect()
+    }
+
+    fn params(&self) -> Vec<Ty> {
+        match self {
+            Signature::Empty | Signature::Result(_) => Vec::new(),
+            Signature::Type(ty) => Self::collect(ty.params()),
+        }
+    }
+
+    fn results(&self) -> Vec<Ty> {
+        match self {
+            Signature::Empty => Vec::new(),
+            Signature::Result(ty) => vec![*ty],
+            Signature::Type(ty) => Self::collect(ty.results()),
+        }
+    }
+}
+
+/// An open block.
+#[derive(Debug)]
+pub(super) struct Control {
+    kind: Kind,
+    signature: Signature,
+    /// Operands below the block's parameters.
+    height: usize,
+    /// First value and reference slot of its operands.
+    values: u32,
+    references: u32,
+    /// Where a loop starts.
+    start: usize,
+    /// Branches to its end.
+    exits: Vec<Fixup>,
+    /// The branch of an `if` to its `else`.
+    otherwise: Option<Fixup>,
+}
+
+impl Control {
+    /// The block that a function body is.
+    pub(super) fn function(ty: &FuncType) -> Control {
+        Control {
+            kind: Kind::Function,
+            signature: Signature::Type(FuncType::new([], ty.results().iter().copied())),
+            height: 0,
+            values: 0,
+            references: 0,
+            start: 0,
+            exits: Vec::new(),
+            otherwise: None,
+        }
+    }
+}
+
+impl Translator<'_> {
+    fn signature(&self, ty: BlockType) -> Signature {
+        match ty {
+            BlockType::Empty => Signature::Empty,
+            BlockType::Type(ty) => Signature::Result(local_type(ty)),
+            BlockType::FuncType(index) => Signature::Type(self.module.types()[index as usize].clone()),
+        }
+    }
+
+    fn open(&mut self, kind: Kind, signature: Signature, params: usize) {
+        let height = self.stack.len() - params;
+        let (mut values, mut references) = (self.stack.value_height(), self.stack.ref_height());
+        for index in height..self.stack.len() {
+            match self.stack.get(index).ty {
+                Ty::Collected => references -= 1,
+                _ => values -= 1,
+            }
+        }
+        let start = self.out.here();
+        self.control.push(Control {
+            kind,
+            signature,
+            height,
+            values,
+            references,
+            start,
+            exits: Vec::new(),
+            otherwise: None,
+        });
+    }
+
+    pub(super) fn block(&mut self, ty: BlockType) {
+        let signature = self.signature(ty);
+        let params = signature.params().len();
+        self.settle_top(params);
+        self.settle_locals();
+        self.out.commit();
+        self.open(Kind::Block, signature, params);
+    }
+
+    pub(super) fn loop_(&mut self, ty: BlockType) {
+        let signature = self.signature(ty);
+        let params = signature.params().len();
+        self.settle_top(params);
+        self.settle_locals();
+        self.out.label();
+        self.open(Kind::Loop, signature, params);
+        self.new_segment();
+    }
+
+    pub(super) fn if_(&mut self, ty: BlockType) {
+        let condition = self.stack.pop();
+        let signature = self.signature(ty);
+        let params = signature.params().len();
+        // What is emitted between the comparison and the branch would keep them from being fused.
+        let settled = (self.stack.len() - params..self.stack.len())
+            .all(|i| self.stack.get(i).place == Place::Temp)
+            && self.stack.find_local(None, self.stack.len()).is_none();
+        let condition = if settled { condition } else { self.keep_condition(condition) };
+        self.settle_top(params);
+        self.settle_locals();
+        let fixup = self.branch_when(condition, false, None);
+        self.open(Kind::If, signature, params);
+        self.control.last_mut().expect("just opened").otherwise = fixup;
+        self.new_segment();
+    }
+
+    /// A condition whose value survives the code that is emitted before its branch: a local may be read
+    /// later, as nothing assigns it in between.
+    fn keep_condition(&mut self, condition: Operand) -> Operand {
+        if condition.place == Place::Temp {
+            self.out.commit();
+        }
+        condition
+    }
+
+    pub(super) fn else_(&mut self) {
+        if self.reachable {
+            self.settle_results();
+            self.out.commit();
+            let at = self.out.op(table::BR);
+            let fixup = self.out.forward(at);
+            self.control.last_mut().expect("an open `if`").exits.push(fixup);
+        }
+        let control = self.control.last_mut().expect("an open `if`");
+        control.kind = Kind::Else;
+        let otherwise = control.otherwise.take();
+        let height = control.height;
+        let params = control.signature.params();
+        if let Some(fixup) = otherwise {
+            self.out.bind(fixup);
+        }
+        self.out.label();
+        self.truncate(height);
+        for ty in params {
+            self.push_temp(ty);
+        }
+        self.reachable = true;
+        self.new_segment();
+    }
+
+    pub(super) fn end(&mut self) {
+        let control = self.control.last().expect("an open block");
+        if control.kind == Kind::Function {
+            if self.reachable {
+                self.return_();
+            }
+            self.control.pop();
+            return;
+        }
+        if self.reachable {
+            self.settle_results();
+        }
+        let control = self.control.pop().expect("an open block");
+        let joined = !control.exits.is_empty() || control.otherwise.is_some();
+        if joined {
+            self.out.commit();
+        }
+        for fixup in control.exits {
+            self.out.bind(fixup);
+        }
+        if let Some(fixup) = control.otherwise {
+            self.out.bind(fixup);
+        }
+        if joined {
+            self.out.label();
+        }
+        self.truncate(control.height);
+        for ty in control.signature.results() {
+            self.push_temp(ty);
+        }
+        let was_reachable = self.reachable;
+        self.reachable |= joined;
+        if joined || !was_reachable {
+            self.segment = None;
+            if self.reachable {
+                self.new_segment();
+            }
+        }
+    }
+
+    /// Puts the results of the innermost block where the code behind it expects them.
+    fn settle_results(&mut self) {
+        let depth = 0;
+        self.move_branch_values(depth);
+        let control = self.control.last().expect("an open block");
+        let (height, results) = (control.height, control.signature.results());
+        self.truncate(height);
+        for ty in results {
+            self.push_temp(ty);
+        }
+    }
+
+    fn truncate(&mut self, height: usize) {
+        while self.stack.len() > height {
+            self.stack.pop();
+        }
+    }
+
+    /// Types of the values that a branch to the block `depth` levels out carries.
+    fn branch_types(&self, depth: u32) -> Vec<Ty> {
+        let control = &self.control[self.control.len() - 1 - depth as usize];
+        match control.kind {
+            Kind::Loop => control.signature.params(),
+            _ => control.signature.results(),
+        }
+    }
+
+    /// The operands that such a branch carries, with the slots that they have to be in.
+    fn branch_moves(&self, depth: u32) -> Vec<(u16, Operand)> {
+        let control = &self.control[self.control.len() - 1 - depth as usize];
+        // At the end of a loop its results fall through, as those of any block.
+        let types = self.branch_types(depth);
+        let first = self.stack.len() - types.len();
+        self.moves_to(first, types.len(), control.values, control.references)
+    }
+
+    fn moves_to(&self, first: usize, count: usize, mut value: u32, mut reference: u32) -> Vec<(u16, Operand)> {
+        (first..first + count)
+            .map(|index| {
+                let operand = self.stack.get(index);
+                let next = if operand.ty.is_collected() { &mut reference } else { &mut value };
+                let to = *next as u16;
+                *next += 1;
+                (to, operand)
+            })
+            .collect()
+    }
+
+    /// Moves the results of the innermost block to their homes, without popping them.
+    fn move_branch_values(&mut self, depth: u32) {
+        let control = &self.control[self.control.len() - 1 - depth as usize];
+        let count = control.signature.results().len();
+        let first = self.stack.len() - count;
+        let moves = self.moves_to(first, count, control.values, control.references);
+        self.perform(&moves);
+    }
+
+    /// Performs moves in order. Each goes to a temporary at or below its operand's home, so that none
+    /// overwrites the source of a later one.
+    fn perform(&mut self, moves: &[(u16, Operand)]) {
+        for (to, operand) in moves {
+            if !in_place(*to, operand) {
+                self.move_to(*to, *operand);
+            }
+        }
+    }
+
+    pub(super) fn br(&mut self, depth: u32) {
+        if self.is_function(depth) {
+            self.return_();
+        } else {
+            let moves = self.branch_moves(depth);
+            self.perform(&moves);
+            self.out.commit();
+            self.jump(depth);
+        }
+        self.unreachable();
+    }
+
+    fn is_function(&self, depth: u32) -> bool {
+        depth as usize + 1 == self.control.len()
+    }
+
+    /// An unconditional jump to a block that is not the function itself.
+    fn jump(&mut self, depth: u32) {
+        let index = self.control.len() - 1 - depth as usize;
+        if self.control[index].kind == Kind::Loop {
+            let start = self.control[index].start;
+            let at = self.out.op(table::BR_BACK);
+            self.out.displacement(at, start);
+        } else {
+            let at = self.out.op(table::BR);
+            let fixup = self.out.forward(at);
+            self.control[index].exits.push(fixup);
+        }
+    }
+
+    pub(super) fn br_if(&mut self, depth: u32) {
+        let condition = self.stack.pop();
+        let moves = self.branch_moves(depth);
+        let direct = !self.is_function(depth) && moves.iter().all(|(to, operand)| in_place(*to, operand));
+        if direct {
+            let index = self.control.len() - 1 - depth as usize;
+            let back = (self.control[index].kind == Kind::Loop).then_some(self.control[index].start);
+            let fixup = self.branch_when(condition, true, back);
+            self.control[index].exits.extend(fixup);
+        } else {
+            let over = self.branch_when(condition, false, None);
+            if self.is_function(depth) {
+                self.return_values(&moves);
+            } else {
+                self.perform(&moves);
+                self.jump(depth);
+            }
+            if let Some(over) = over {
+                self.out.bind(over);
+            }
+            self.out.label();
+        }
+        self.new_segment();
+    }
+
+    /// Branches when `condition` is `when`: to `back`, or forwards to what the returned fixup is bound to.
+    fn branch_when(&mut self, condition: Operand, when: bool, back: Option<usize>) -> Option<Fixup> {
+        let at = match self.fused(condition, when, back.is_some()) {
+            Some(at) => at,
+            None => {
+                let acc = match condition.place {
+                    Place::Temp => self.out.consume_acc(condition.ty.class(), condition.home),
+                    Place::Local(index) => {
+                        self.out.in_acc(condition.ty.class(), self.stack.local(index).slot)
+                    }
+                    Place::Const(_) => false,
+                };
+                let slot = if acc { None } else { Some(self.in_slot(condition)) };
+                let at = self.out.op(table::br_if(acc, when, back.is_some()));
+                slot.into_iter().for_each(|slot| self.out.u16(slot));
+                at
+            }
+        };
+        self.out.commit();
+        match back {
+            Some(start) => {
+                self.out.displacement(at, start);
+                None
+            }
+            None => Some(self.out.forward(at)),
+        }
+    }
+
+    /// Emits the comparison before as part of the branch, if there is one that only the branch reads.
+    fn fused(&mut self, condition: Operand, when: bool, back: bool) -> Option<usize> {
+        if condition.place != Place::Temp {
+            return None;
+        }
+        let (opcode, operands) = self.out.last_for(condition.home)?;
+        let (kind, sources) = table::as_binary(opcode)?;
+        let row = kind.comparison()?;
+        let fused = if is_float_compare(row) {
+            if back {
+                return None;
+            }
+            table::compare(row, sources, !when)
+        } else {
+            let kind = if when { kind } else { kind.negated()? };
+            table::compare(kind.comparison()?, sources, back)
+        };
+        let operands = operands.to_vec();
+        self.out.retract_last();
+        let at = self.out.op(fused);
+        self.out.bytes(&operands);
+        Some(at)
+    }
+
+    pub(super) fn br_table(&mut self, targets: &BrTable<'_>) {
+        let index = self.stack.pop();
+        let acc = index.place == Place::Temp && self.out.consume_acc(index.ty.class(), index.home);
+        let slot = if acc { None } else { Some(self.in_slot(index)) };
+        self.out.commit();
+        let at = self.out.op(if acc { table::BR_TABLE_ACC } else { table::BR_TABLE_SLOT });
+        slot.into_iter().for_each(|slot| self.out.u16(slot));
+        self.out.u32(targets.len());
+        let depths = targets.targets().map(|t| t.expect("validated targets")).chain([targets.default()]);
+        // Entries that need code on the way share it.
+        let mut stubs: Vec<Vec<Fixup>> = Vec::new();
+        stubs.resize_with(self.control.len(), Vec::new);
+        for depth in depths {
+            let fixup = self.out.forward(at);
+            stubs[depth as usize].push(fixup);
+        }
+        for (depth, entries) in stubs.into_iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
+            let depth = depth as u32;
+            let index = self.control.len() - 1 - depth as usize;
+            let moves = self.branch_moves(depth);
+            let direct = !self.is_function(depth)
+                && self.control[index].kind != Kind::Loop
+                && moves.iter().all(|(to, operand)| in_place(*to, operand));
+            if direct {
+                self.control[index].exits.extend(entries);
+                continue;
+            }
+            self.out.label();
+            entries.into_iter().for_each(|fixup| self.out.bind(fixup));
+            if self.is_function(depth) {
+                self.return_values(&moves);
+            } else {
+                self.perform(&moves);
+                self.jump(depth);
+            }
+        }
+        self.unreachable();
+    }
+
+    pub(super) fn return_(&mut self) {
+        let depth = self.control.len() as u32 - 1;
+        let moves = self.branch_moves(depth);
+        self.return_values(&moves);
+        self.unreachable();
+    }
+
+    /// Returns these operands; the stack is left as it is.
+    fn return_values(&mut self, moves: &[(u16, Operand)]) {
+        let values: Vec<_> = moves.iter().filter(|(_, operand)| !operand.ty.is_collected()).collect();
+        let references: Vec<_> = moves.iter().filter(|(_, operand)| operand.ty.is_collected()).copied().collect();
+        self.perform(&references);
+        if let [(_, value)] = values[..] {
+            return self.return_one(*value);
+        }
+        // Results share slots with parameters, which may be among the sources: those get out of the way.
+        let mut safe: Vec<(u16, Operand)> = Vec::with_capacity(values.len());
+        for (to, operand) in values.iter().copied() {
+            let mut operand = *operand;
+            if let Place::Local(_) = operand.place {
+                self.move_to(operand.home, operand);
+                operand.place = Place::Temp;
+            }
+            safe.push((*to, operand));
+        }
+        self.out.commit();
+        for (to, operand) in safe {
+            self.move_to(to, operand);
+        }
+        self.out.op(table::RET);
+        self.out.u16(self.link);
+    }
+
+    fn return_one(&mut self, value: Operand) {
+        let (slot_op, acc_op) = match value.ty {
+            Ty::F32 => (table::RET_F32_SLOT, table::RET_F32_ACC),
+            Ty::F64 => (table::RET_F64_SLOT, table::RET_F64_ACC),
+            _ => (table::RET_SLOT, table::RET_ACC),
+        };
+        let class = value.ty.class();
+        match value.place {
+            Place::Const(bits) => {
+                let immediate = match value.ty {
+                    Ty::F64 => Some(table::RET_F64_IMM),
+                    Ty::F32 => Some(table::RET_F32_IMM),
+                    Ty::I32 => Some(table::RET_I32_IMM),
+                    _ if fits_i32(bits) => Some(table::RET_I64_IMM),
+                    _ => None,
+                };
+                match immediate {
+                    Some(opcode) => {
+                        self.out.op(opcode);
+                        self.out.u16(self.link);
+                        self.immediate(value.ty, bits);
+                    }
+                    None => {
+                        let slot = self.in_slot(value);
+                        self.out.op(slot_op);
+                        self.out.u16(self.link);
+                        self.out.u16(slot);
+                    }
+                }
+            }
+            _ => {
+                let slot = self.in_slot(value);
+                let acc = self.out.in_acc(class, slot);
+                self.out.op(if acc { acc_op } else { slot_op });
+                self.out.u16(self.link);
+                if !acc {
+                    self.out.u16(slot);
+                }
+            }
+        }
+    }
+
+    /// Appends an immediate of a type.
+    pub(super) fn immediate(&mut self, ty: Ty, bits: u64) {
+        match ty {
+            Ty::F64 => self.out.u64(bits),
+            _ => self.out.u32(bits as u32),
+        }
+    }
+}
+
+/// Whether a 64-bit constant is a sign-extended 32-bit one.
+pub(super) fn fits_i32(bits: u64) -> bool {
+    i32::try_from(bits as i64).is_ok()
+}
+
+fn in_place(to: u16, operand: &Operand) -> bool {
+    operand.place == Place::Temp && operand.home == to
+}

@@ -1,0 +1,354 @@
+//! From a validated function body to bytecode, in one pass.
+//!
+//! `local.get` and constants make no code: they become operands of what uses them. `local.set` changes the
+//! destination of the instruction before it. A comparison that is only branched on becomes part of the
+//! branch. What an accumulator holds is followed, so that the next instruction can read it there and the
+//! slot need not be written at all.
+//!
+//! The result depends on the body alone: when a trap asks for an offset in the module, the function is
+//! translated again with a source map, so that no map has to be kept.
+
+mod calls;
+mod control;
+mod emit;
+mod operators;
+mod stack;
+
+use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmrun_runtime::fuel;
+use wasmrun_runtime::module::Module;
+use wasmrun_runtime::trap::{Pending, Trap};
+use wasmrun_runtime::types::FuncType;
+
+use crate::code::{Code, Header, LINK_SLOTS};
+use crate::table;
+use control::Control;
+use emit::{Emitter, SourceMap};
+use stack::{Operand, Place, Stack, Ty};
+
+/// Translates a function that `module` defines; with `map`, notes where instructions come from.
+pub(crate) fn function(
+    module: &Module,
+    function: u32,
+    map: Option<&mut SourceMap>,
+) -> Result<Code, Pending> {
+    let want_map = map.is_some();
+    // Only code without declared references finds out at its end that it needs a reference frame.
+    let mut result = Translator::new(module, function, want_map, false).run()?;
+    if result.needs_ref_frame {
+        result = Translator::new(module, function, want_map, true).run()?;
+    }
+    if let (Some(to), Some(from)) = (map, result.map) {
+        *to = from;
+    }
+    Ok(Code::new(result.bytes, function))
+}
+
+/// The offset in the module of the instruction that the byte at `offset` from the entry of a function's
+/// code belongs to.
+pub(crate) fn wasm_offset(module: &Module, index: u32, offset: usize) -> u32 {
+    let mut map = SourceMap::new();
+    let start = module.body(index).map_or(0, |body| body.start);
+    if function(module, index, Some(&mut map)).is_err() {
+        return start;
+    }
+    let at = (offset + Header::SIZE) as u32;
+    let next = map.partition_point(|(instruction, _)| *instruction <= at);
+    next.checked_sub(1).map_or(start, |i| map[i].1)
+}
+
+struct Translated {
+    bytes: Vec<u8>,
+    map: Option<SourceMap>,
+    needs_ref_frame: bool,
+}
+
+struct Translator<'m> {
+    module: &'m Module,
+    function: u32,
+    ty: FuncType,
+    out: Emitter,
+    stack: Stack,
+    control: Vec<Control>,
+    /// Slot of the return address.
+    link: u16,
+    /// Where the cost of the current segment is, when fuel is charged.
+    segment: Option<usize>,
+    /// Whether code can come here.
+    reachable: bool,
+    /// Blocks that were opened in code that cannot be reached.
+    skipped: usize,
+    ref_frame: bool,
+}
+
+impl<'m> Translator<'m> {
+    fn new(module: &'m Module, function: u32, with_map: bool, ref_frame: bool) -> Translator<'m> {
+        let ty = module.function_type(function).clone();
+        Translator {
+            module,
+            function,
+            link: ty.slots().shared() as u16,
+            ty,
+            out: Emitter::new(with_map),
+            stack: Stack::default(),
+            control: Vec::new(),
+            segment: None,
+            reachable: true,
+            skipped: 0,
+            ref_frame,
+        }
+    }
+
+    fn run(mut self) -> Result<Translated, Pending> {
+        let body = self.module.body(self.function).expect("imported functions have no code");
+        let range = body.start as usize..(body.start + body.len) as usize;
+        let reader = BinaryReader::new_features(
+            &self.module.bytes()[range.clone()],
+            u64::from(body.start),
+            self.module.features().to_validator(),
+        );
+        // The body has been validated: reading it again cannot fail.
+        let zeroes = self.declare_locals(&FunctionBody::new(reader.clone())).expect("validated locals");
+        let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
+        self.begin();
+        while !operators.eof() {
+            self.out.source = operators.original_position() as u32;
+            let operator = operators.read().expect("validated operators");
+            self.operator(&operator);
+        }
+        let (values, references) = self.stack.peaks();
+        if values > u32::from(u16::MAX) || references > u32::from(u16::MAX) {
+            return Err(Trap::FunctionTooLarge.into());
+        }
+        let needs_ref_frame = references > 0 && !self.ref_frame;
+        let header = Header { frame_bytes: values * 8, link: self.link, zeroes };
+        if self.ref_frame {
+            self.out.patch_ref_frame(references as u16);
+        }
+        let (bytes, map) = self.out.finish(header);
+        Ok(Translated { bytes, map, needs_ref_frame })
+    }
+
+    /// Gives each local its slot. Returns the number of value slots that start as zero.
+    fn declare_locals(&mut self, body: &FunctionBody<'_>) -> wasmparser::Result<u16> {
+        let slots = self.ty.slots();
+        // Next free slot on the value and on the reference stack.
+        let mut next = [0, 0];
+        let declare = |stack: &mut Stack, next: &mut [u32; 2], ty: Ty| {
+            let next = &mut next[usize::from(ty.is_collected())];
+            stack.add_local(ty, *next);
+            *next += 1;
+        };
+        for ty in self.ty.params() {
+            declare(&mut self.stack, &mut next, Ty::of(*ty));
+        }
+        let first = slots.shared() + u32::from(LINK_SLOTS);
+        next = [first, slots.ref_shared()];
+        for local in body.get_locals_reader()? {
+            let (count, ty) = local?;
+            let ty = local_type(ty);
+            for _ in 0..count {
+                declare(&mut self.stack, &mut next, ty);
+            }
+        }
+        let [value, reference] = next;
+        self.stack.set_base(value, reference);
+        Ok((value - first) as u16)
+    }
+
+    fn begin(&mut self) {
+        if self.ref_frame {
+            self.out.op(table::REF_FRAME);
+            self.out.u16(self.ty.slots().ref_params as u16);
+            self.out.u16(0);
+        }
+        self.out.label();
+        self.control.push(Control::function(&self.ty));
+        self.new_segment();
+    }
+
+    /// Begins a segment: fuel for all of it is charged here.
+    fn new_segment(&mut self) {
+        if self.module.charges_fuel() {
+            let at = self.out.op(table::CHARGE);
+            self.out.u32(0);
+            self.segment = Some(at + 2);
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>) {
+        if !self.reachable {
+            self.skip(operator);
+            return;
+        }
+        if let Some(at) = self.segment {
+            self.out.add_u32(at, fuel::cost(operator));
+        }
+        self.translate(operator);
+    }
+
+    /// Passes over an operator that cannot be reached.
+    fn skip(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.skipped += 1,
+            Operator::End if self.skipped > 0 => self.skipped -= 1,
+            Operator::End => self.end(),
+            Operator::Else if self.skipped == 0 => self.else_(),
+            _ => {}
+        }
+    }
+
+    /// Code behind this point is reached by branches alone.
+    fn unreachable(&mut self) {
+        self.reachable = false;
+        self.segment = None;
+    }
+
+    /// Pushes the result of an instruction: the temporary that it has to write.
+    fn push_temp(&mut self, ty: Ty) -> u16 {
+        self.stack.push(ty, Place::Temp)
+    }
+
+    /// The slot of an operand; a constant is put into its home.
+    fn in_slot(&mut self, operand: Operand) -> u16 {
+        match operand.place {
+            Place::Temp => operand.home,
+            Place::Local(index) => self.stack.local(index).slot,
+            Place::Const(bits) => {
+                self.constant(operand.home, bits);
+                operand.home
+            }
+        }
+    }
+
+    fn constant(&mut self, to: u16, bits: u64) {
+        match u32::try_from(bits) {
+            Ok(bits) => {
+                self.out.op_to(table::CONST32, to, None);
+                self.out.u32(bits);
+            }
+            Err(_) => {
+                self.out.op_to(table::CONST64, to, None);
+                self.out.u64(bits);
+            }
+        }
+    }
+
+    /// Puts the value of an operand into `to`. The operand's own slot has been or will be written.
+    fn move_to(&mut self, to: u16, operand: Operand) {
+        let from = match operand.place {
+            Place::Const(bits) => return self.constant(to, bits),
+            Place::Temp => operand.home,
+            Place::Local(index) => self.stack.local(index).slot,
+        };
+        if from == to {
+            return;
+        }
+        if operand.ty.is_collected() {
+            self.out.op(table::REF_COPY);
+            self.out.u16(to);
+            self.out.u16(from);
+            return;
+        }
+        let class = operand.ty.class();
+        if self.out.in_acc(class, from) {
+            self.out.op_to(copy_acc(operand.ty), to, None);
+        } else {
+            self.out.copy(to, from);
+        }
+    }
+
+    /// Puts the operand at a position of the stack into its home.
+    fn settle(&mut self, index: usize) {
+        let operand = self.stack.get(index);
+        if operand.place != Place::Temp {
+            self.move_to(operand.home, operand);
+            self.stack.settle(index);
+        }
+    }
+
+    /// Puts all operands that are locals into their homes: code that joins may have assigned them.
+    fn settle_locals(&mut self) {
+        let mut below = self.stack.len();
+        while let Some(index) = self.stack.find_local(None, below) {
+            self.settle(index);
+            below = index;
+        }
+    }
+
+    /// The topmost `count` operands, settled, as code that reads their homes needs them.
+    fn settle_top(&mut self, count: usize) {
+        for index in self.stack.len() - count..self.stack.len() {
+            self.settle(index);
+        }
+    }
+
+    fn local_get(&mut self, index: u32) {
+        let local = self.stack.local(index);
+        if local.ty.is_collected() {
+            let home = self.push_temp(local.ty);
+            self.out.op(table::REF_COPY);
+            self.out.u16(home);
+            self.out.u16(local.slot);
+        } else {
+            self.stack.push(local.ty, Place::Local(index));
+        }
+    }
+
+    fn local_set(&mut self, index: u32) {
+        let local = self.stack.local(index);
+        let value = self.stack.pop();
+        if local.ty.is_collected() {
+            return self.move_to(local.slot, value);
+        }
+        // Operands that stand for the old value keep it.
+        let mut below = self.stack.len();
+        let mut kept = false;
+        while let Some(at) = self.stack.find_local(Some(index), below) {
+            self.settle(at);
+            below = at;
+            kept = true;
+        }
+        match value.place {
+            Place::Temp if !kept && self.out.last_writes(value.home) => {
+                self.out.retarget_last(value.home, local.slot);
+            }
+            Place::Temp if self.out.consume_acc(value.ty.class(), value.home) => {
+                self.out.op_to(copy_acc(value.ty), local.slot, None);
+                self.out.holds(value.ty.class(), local.slot);
+            }
+            _ => self.move_to(local.slot, value),
+        }
+    }
+
+    fn local_tee(&mut self, index: u32) {
+        let value = self.stack.get(self.stack.len() - 1);
+        self.local_set(index);
+        match value.place {
+            Place::Const(bits) => {
+                self.stack.push(value.ty, Place::Const(bits));
+            }
+            _ => self.local_get(index),
+        }
+    }
+}
+
+fn copy_acc(ty: Ty) -> u16 {
+    match ty {
+        Ty::F32 => table::COPY_ACC32,
+        Ty::F64 => table::COPY_ACC64,
+        _ => table::COPY_ACC,
+    }
+}
+
+fn local_type(ty: wasmparser::ValType) -> Ty {
+    match ty {
+        wasmparser::ValType::I32 => Ty::I32,
+        wasmparser::ValType::I64 => Ty::I64,
+        wasmparser::ValType::F32 => Ty::F32,
+        wasmparser::ValType::F64 => Ty::F64,
+        wasmparser::ValType::Ref(r) if r.is_extern_ref() => Ty::Collected,
+        wasmparser::ValType::Ref(_) => Ty::Func,
+        wasmparser::ValType::V128 => unreachable!("modules with vectors are refused at load"),
+    }
+}

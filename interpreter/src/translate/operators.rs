@@ -1,0 +1,639 @@
+//! Which instruction each operator becomes.
+
+use wasmparser::{MemArg, MemArgTarget, Operator};
+use wasmrun_runtime::layout::GlobalPlace;
+
+use super::control::fits_i32;
+use super::stack::{Operand, Place, Ty};
+use super::Translator;
+use crate::operand::Class;
+use crate::ops::branch::SelectKind;
+use crate::ops::memory::{LoadKind, StoreKind};
+use crate::ops::numeric::{BinaryKind, UnaryKind};
+use crate::table::{self, Sources};
+
+/// A source operand as an instruction reads it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Slot(u16),
+    Acc,
+    Imm(u64),
+}
+
+impl Source {
+    fn place(self) -> table::Place {
+        match self {
+            Source::Slot(_) => table::Place::Slot,
+            Source::Acc => table::Place::Acc,
+            Source::Imm(_) => table::Place::Imm,
+        }
+    }
+}
+
+impl Translator<'_> {
+    pub(super) fn translate(&mut self, operator: &Operator<'_>) {
+        use BinaryKind as B;
+        use LoadKind as L;
+        use Operator as O;
+        use StoreKind as S;
+        use Ty::{F32, F64, I32, I64};
+        use UnaryKind as U;
+        match *operator {
+            O::Nop => {}
+            O::Unreachable => {
+                self.out.op(table::UNREACHABLE);
+                self.unreachable();
+            }
+            O::Block { blockty } => self.block(blockty),
+            O::Loop { blockty } => self.loop_(blockty),
+            O::If { blockty } => self.if_(blockty),
+            O::Else => self.else_(),
+            O::End => self.end(),
+            O::Br { relative_depth } => self.br(relative_depth),
+            O::BrIf { relative_depth } => self.br_if(relative_depth),
+            O::BrTable { ref targets } => self.br_table(targets),
+            O::Return => self.return_(),
+            O::Call { function_index } => self.call(function_index),
+            O::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index),
+            O::ReturnCall { function_index } => self.return_call(function_index),
+            O::ReturnCallIndirect { type_index, table_index } => {
+                self.return_call_indirect(type_index, table_index);
+            }
+            O::Drop => {
+                self.stack.pop();
+            }
+            O::Select | O::TypedSelect { .. } => self.select(),
+
+            O::LocalGet { local_index } => self.local_get(local_index),
+            O::LocalSet { local_index } => self.local_set(local_index),
+            O::LocalTee { local_index } => self.local_tee(local_index),
+            O::GlobalGet { global_index } => self.global_get(global_index),
+            O::GlobalSet { global_index } => self.global_set(global_index),
+
+            O::I32Const { value } => self.push_const(I32, (value as u32).into()),
+            O::I64Const { value } => self.push_const(I64, value as u64),
+            O::F32Const { value } => self.push_const(F32, value.bits().into()),
+            O::F64Const { value } => self.push_const(F64, value.bits()),
+
+            O::I32Load { memarg } => self.load(L::Load32, I32, memarg),
+            O::I64Load { memarg } => self.load(L::Load64, I64, memarg),
+            O::F32Load { memarg } => self.load(L::LoadF32, F32, memarg),
+            O::F64Load { memarg } => self.load(L::LoadF64, F64, memarg),
+            O::I32Load8S { memarg } => self.load(L::I32Load8S, I32, memarg),
+            O::I32Load8U { memarg } => self.load(L::Load8U, I32, memarg),
+            O::I32Load16S { memarg } => self.load(L::I32Load16S, I32, memarg),
+            O::I32Load16U { memarg } => self.load(L::Load16U, I32, memarg),
+            O::I64Load8S { memarg } => self.load(L::I64Load8S, I64, memarg),
+            O::I64Load8U { memarg } => self.load(L::Load8U, I64, memarg),
+            O::I64Load16S { memarg } => self.load(L::I64Load16S, I64, memarg),
+            O::I64Load16U { memarg } => self.load(L::Load16U, I64, memarg),
+            O::I64Load32S { memarg } => self.load(L::I64Load32S, I64, memarg),
+            O::I64Load32U { memarg } => self.load(L::Load32, I64, memarg),
+            O::I32Store { memarg } | O::I64Store32 { memarg } => self.store(S::Store32, memarg),
+            O::I64Store { memarg } => self.store(S::Store64, memarg),
+            O::F32Store { memarg } => self.store(S::StoreF32, memarg),
+            O::F64Store { memarg } => self.store(S::StoreF64, memarg),
+            O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(S::Store8, memarg),
+            O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(S::Store16, memarg),
+
+            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[mem], Some(I32)),
+            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[mem], Some(I32)),
+            O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[mem], None),
+            O::MemoryCopy { dst_mem, src_mem } => {
+                self.bulk(table::MEMORY_COPY, 3, &[dst_mem, src_mem], None);
+            }
+            O::MemoryInit { data_index, mem } => {
+                self.bulk(table::MEMORY_INIT, 3, &[data_index, mem], None);
+            }
+            O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[data_index], None),
+            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[table], Some(I32)),
+            O::TableCopy { dst_table, src_table } => {
+                self.bulk(table::TABLE_COPY, 3, &[dst_table, src_table], None);
+            }
+            O::TableInit { elem_index, table } => {
+                self.bulk(table::TABLE_INIT, 3, &[elem_index, table], None);
+            }
+            O::ElemDrop { elem_index } => self.bulk(table::ELEM_DROP, 0, &[elem_index], None),
+            O::TableGet { table } => self.table_get(table),
+            O::TableSet { table } => self.table_set(table),
+            O::TableGrow { table } => self.table_grow(table),
+            O::TableFill { table } => self.table_fill(table),
+            O::RefNull { hty } => {
+                if hty == wasmparser::HeapType::EXTERN {
+                    let home = self.push_temp(Ty::Collected);
+                    self.out.op(table::REF_NULL);
+                    self.out.u16(home);
+                } else {
+                    self.push_const(Ty::Func, 0);
+                }
+            }
+            O::RefFunc { function_index } => {
+                self.bulk(table::REF_FUNC, 0, &[function_index], Some(Ty::Func));
+            }
+            O::RefIsNull => self.ref_is_null(),
+
+            O::I32Eqz => self.eqz(B::I32Eq, I32),
+            O::I64Eqz => self.eqz(B::I64Eq, I64),
+            O::I32Eq => self.binary(B::I32Eq, I32),
+            O::I32Ne => self.binary(B::I32Ne, I32),
+            O::I32LtS => self.binary(B::I32LtS, I32),
+            O::I32LtU => self.binary(B::I32LtU, I32),
+            O::I32GtS => self.binary(B::I32GtS, I32),
+            O::I32GtU => self.binary(B::I32GtU, I32),
+            O::I32LeS => self.binary(B::I32LeS, I32),
+            O::I32LeU => self.binary(B::I32LeU, I32),
+            O::I32GeS => self.binary(B::I32GeS, I32),
+            O::I32GeU => self.binary(B::I32GeU, I32),
+            O::I64Eq => self.binary(B::I64Eq, I32),
+            O::I64Ne => self.binary(B::I64Ne, I32),
+            O::I64LtS => self.binary(B::I64LtS, I32),
+            O::I64LtU => self.binary(B::I64LtU, I32),
+            O::I64GtS => self.binary(B::I64GtS, I32),
+            O::I64GtU => self.binary(B::I64GtU, I32),
+            O::I64LeS => self.binary(B::I64LeS, I32),
+            O::I64LeU => self.binary(B::I64LeU, I32),
+            O::I64GeS => self.binary(B::I64GeS, I32),
+            O::I64GeU => self.binary(B::I64GeU, I32),
+            O::F32Eq => self.binary(B::F32Eq, I32),
+            O::F32Ne => self.binary(B::F32Ne, I32),
+            O::F32Lt => self.binary(B::F32Lt, I32),
+            O::F32Gt => self.binary(B::F32Gt, I32),
+            O::F32Le => self.binary(B::F32Le, I32),
+            O::F32Ge => self.binary(B::F32Ge, I32),
+            O::F64Eq => self.binary(B::F64Eq, I32),
+            O::F64Ne => self.binary(B::F64Ne, I32),
+            O::F64Lt => self.binary(B::F64Lt, I32),
+            O::F64Gt => self.binary(B::F64Gt, I32),
+            O::F64Le => self.binary(B::F64Le, I32),
+            O::F64Ge => self.binary(B::F64Ge, I32),
+
+            O::I32Clz => self.unary(U::I32Clz, I32),
+            O::I32Ctz => self.unary(U::I32Ctz, I32),
+            O::I32Popcnt => self.unary(U::I32Popcnt, I32),
+            O::I32Add => self.binary(B::I32Add, I32),
+            O::I32Sub => self.binary(B::I32Sub, I32),
+            O::I32Mul => self.binary(B::I32Mul, I32),
+            O::I32DivS => self.binary(B::I32DivS, I32),
+            O::I32DivU => self.binary(B::I32DivU, I32),
+            O::I32RemS => self.binary(B::I32RemS, I32),
+            O::I32RemU => self.binary(B::I32RemU, I32),
+            O::I32And => self.binary(B::I32And, I32),
+            O::I32Or => self.binary(B::I32Or, I32),
+            O::I32Xor => self.binary(B::I32Xor, I32),
+            O::I32Shl => self.binary(B::I32Shl, I32),
+            O::I32ShrS => self.binary(B::I32ShrS, I32),
+            O::I32ShrU => self.binary(B::I32ShrU, I32),
+            O::I32Rotl => self.binary(B::I32Rotl, I32),
+            O::I32Rotr => self.binary(B::I32Rotr, I32),
+            O::I64Clz => self.unary(U::I64Clz, I64),
+            O::I64Ctz => self.unary(U::I64Ctz, I64),
+            O::I64Popcnt => self.unary(U::I64Popcnt, I64),
+            O::I64Add => self.binary(B::I64Add, I64),
+            O::I64Sub => self.binary(B::I64Sub, I64),
+            O::I64Mul => self.binary(B::I64Mul, I64),
+            O::I64DivS => self.binary(B::I64DivS, I64),
+            O::I64DivU => self.binary(B::I64DivU, I64),
+            O::I64RemS => self.binary(B::I64RemS, I64),
+            O::I64RemU => self.binary(B::I64RemU, I64),
+            O::I64And => self.binary(B::I64And, I64),
+            O::I64Or => self.binary(B::I64Or, I64),
+            O::I64Xor => self.binary(B::I64Xor, I64),
+            O::I64Shl => self.binary(B::I64Shl, I64),
+            O::I64ShrS => self.binary(B::I64ShrS, I64),
+            O::I64ShrU => self.binary(B::I64ShrU, I64),
+            O::I64Rotl => self.binary(B::I64Rotl, I64),
+            O::I64Rotr => self.binary(B::I64Rotr, I64),
+            O::F32Abs => self.unary(U::F32Abs, F32),
+            O::F32Neg => self.unary(U::F32Neg, F32),
+            O::F32Ceil => self.unary(U::F32Ceil, F32),
+            O::F32Floor => self.unary(U::F32Floor, F32),
+            O::F32Trunc => self.unary(U::F32Trunc, F32),
+            O::F32Nearest => self.unary(U::F32Nearest, F32),
+            O::F32Sqrt => self.unary(U::F32Sqrt, F32),
+            O::F32Add => self.binary(B::F32Add, F32),
+            O::F32Sub => self.binary(B::F32Sub, F32),
+            O::F32Mul => self.binary(B::F32Mul, F32),
+            O::F32Div => self.binary(B::F32Div, F32),
+            O::F32Min => self.binary(B::F32Min, F32),
+            O::F32Max => self.binary(B::F32Max, F32),
+            O::F32Copysign => self.binary(B::F32Copysign, F32),
+            O::F64Abs => self.unary(U::F64Abs, F64),
+            O::F64Neg => self.unary(U::F64Neg, F64),
+            O::F64Ceil => self.unary(U::F64Ceil, F64),
+            O::F64Floor => self.unary(U::F64Floor, F64),
+            O::F64Trunc => self.unary(U::F64Trunc, F64),
+            O::F64Nearest => self.unary(U::F64Nearest, F64),
+            O::F64Sqrt => self.unary(U::F64Sqrt, F64),
+            O::F64Add => self.binary(B::F64Add, F64),
+            O::F64Sub => self.binary(B::F64Sub, F64),
+            O::F64Mul => self.binary(B::F64Mul, F64),
+            O::F64Div => self.binary(B::F64Div, F64),
+            O::F64Min => self.binary(B::F64Min, F64),
+            O::F64Max => self.binary(B::F64Max, F64),
+            O::F64Copysign => self.binary(B::F64Copysign, F64),
+
+            O::I32WrapI64 => self.unary(U::I32WrapI64, I32),
+            O::I64ExtendI32U => self.extend_u(),
+            O::I64ExtendI32S => self.unary(U::I64ExtendI32S, I64),
+            O::I32TruncF32S => self.unary(U::I32TruncF32S, I32),
+            O::I32TruncF32U => self.unary(U::I32TruncF32U, I32),
+            O::I32TruncF64S => self.unary(U::I32TruncF64S, I32),
+            O::I32TruncF64U => self.unary(U::I32TruncF64U, I32),
+            O::I64TruncF32S => self.unary(U::I64TruncF32S, I64),
+            O::I64TruncF32U => self.unary(U::I64TruncF32U, I64),
+            O::I64TruncF64S => self.unary(U::I64TruncF64S, I64),
+            O::I64TruncF64U => self.unary(U::I64TruncF64U, I64),
+            O::I32TruncSatF32S => self.unary(U::I32TruncSatF32S, I32),
+            O::I32TruncSatF32U => self.unary(U::I32TruncSatF32U, I32),
+            O::I32TruncSatF64S => self.unary(U::I32TruncSatF64S, I32),
+            O::I32TruncSatF64U => self.unary(U::I32TruncSatF64U, I32),
+            O::I64TruncSatF32S => self.unary(U::I64TruncSatF32S, I64),
+            O::I64TruncSatF32U => self.unary(U::I64TruncSatF32U, I64),
+            O::I64TruncSatF64S => self.unary(U::I64TruncSatF64S, I64),
+            O::I64TruncSatF64U => self.unary(U::I64TruncSatF64U, I64),
+            O::F32ConvertI32S => self.unary(U::F32ConvertI32S, F32),
+            O::F32ConvertI32U => self.unary(U::F32ConvertI32U, F32),
+            O::F32ConvertI64S => self.unary(U::F32ConvertI64S, F32),
+            O::F32ConvertI64U => self.unary(U::F32ConvertI64U, F32),
+            O::F64ConvertI32S => self.unary(U::F64ConvertI32S, F64),
+            O::F64ConvertI32U => self.unary(U::F64ConvertI32U, F64),
+            O::F64ConvertI64S => self.unary(U::F64ConvertI64S, F64),
+            O::F64ConvertI64U => self.unary(U::F64ConvertI64U, F64),
+            O::F32DemoteF64 => self.unary(U::F32DemoteF64, F32),
+            O::F64PromoteF32 => self.unary(U::F64PromoteF32, F64),
+            O::I32ReinterpretF32 => self.unary(U::I32ReinterpretF32, I32),
+            O::I64ReinterpretF64 => self.unary(U::I64ReinterpretF64, I64),
+            O::F32ReinterpretI32 => self.unary(U::F32ReinterpretI32, F32),
+            O::F64ReinterpretI64 => self.unary(U::F64ReinterpretI64, F64),
+            O::I32Extend8S => self.unary(U::I32Extend8S, I32),
+            O::I32Extend16S => self.unary(U::I32Extend16S, I32),
+            O::I64Extend8S => self.unary(U::I64Extend8S, I64),
+            O::I64Extend16S => self.unary(U::I64Extend16S, I64),
+            O::I64Extend32S => self.unary(U::I64Extend32S, I64),
+            ref other => unreachable!("modules that use {other:?} are refused at load"),
+        }
+    }
+
+    fn push_const(&mut self, ty: Ty, bits: u64) {
+        self.stack.push(ty, Place::Const(bits));
+    }
+
+    /// Where an instruction finds an operand that it alone reads. A constant that does not fit an immediate
+    /// is put into its home.
+    fn source(&mut self, operand: Operand) -> Source {
+        let class = operand.ty.class();
+        match operand.place {
+            Place::Temp if self.out.consume_acc(class, operand.home) => Source::Acc,
+            Place::Temp => Source::Slot(operand.home),
+            Place::Local(index) => {
+                let slot = self.stack.local(index).slot;
+                if self.out.in_acc(class, slot) { Source::Acc } else { Source::Slot(slot) }
+            }
+            Place::Const(bits) => match operand.ty {
+                Ty::I64 | Ty::Func if !fits_i32(bits) => Source::Slot(self.in_slot(operand)),
+                _ => Source::Imm(bits),
+            },
+        }
+    }
+
+    /// The same without the accumulator.
+    fn slot_or_imm(&mut self, operand: Operand) -> Source {
+        match operand.place {
+            Place::Const(bits) if !matches!(operand.ty, Ty::I64 | Ty::Func) || fits_i32(bits) => {
+                Source::Imm(bits)
+            }
+            _ => Source::Slot(self.in_slot(operand)),
+        }
+    }
+
+    fn operand(&mut self, source: Source, ty: Ty) {
+        match source {
+            Source::Slot(slot) => self.out.u16(slot),
+            Source::Acc => {}
+            Source::Imm(bits) => self.immediate(ty, bits),
+        }
+    }
+
+    fn binary(&mut self, kind: BinaryKind, result: Ty) {
+        let b = self.stack.pop();
+        let a = self.stack.pop();
+        self.binary_of(kind, a, b, result);
+    }
+
+    fn binary_of(&mut self, kind: BinaryKind, a: Operand, b: Operand, result: Ty) {
+        let mut x = self.source(a);
+        let mut y = self.source(b);
+        // One accumulator serves one operand, and one of two constants needs a slot.
+        match (x, y) {
+            (Source::Acc, Source::Acc) => y = Source::Slot(self.in_slot(b)),
+            (Source::Imm(_), Source::Imm(_)) => x = Source::Slot(self.in_slot(a)),
+            _ => {}
+        }
+        let sources = match (x, y) {
+            (Source::Slot(_), Source::Slot(_)) => Sources::SlotSlot,
+            (Source::Slot(_), Source::Acc) => Sources::SlotAcc,
+            (Source::Slot(_), Source::Imm(_)) => Sources::SlotImm,
+            (Source::Acc, Source::Imm(_)) => Sources::AccImm,
+            (Source::Acc, _) => Sources::AccSlot,
+            (Source::Imm(_), Source::Acc) => Sources::ImmAcc,
+            (Source::Imm(_), _) => Sources::ImmSlot,
+        };
+        let dest = self.push_temp(result);
+        self.out.op_to(table::binary(kind, sources), dest, Some(result.class()));
+        self.operand(x, a.ty);
+        self.operand(y, b.ty);
+    }
+
+    /// Comparison with zero; of a comparison, its negation.
+    fn eqz(&mut self, kind: BinaryKind, ty: Ty) {
+        let a = self.stack.pop();
+        if ty == Ty::I32
+            && a.place == Place::Temp
+            && let Some((opcode, _)) = self.out.last_for(a.home)
+            && let Some((compared, sources)) = table::as_binary(opcode)
+            && compared.comparison().is_some()
+            && let Some(negated) = compared.negated()
+        {
+            self.out.replace_last(table::binary(negated, Sources::SlotSlot) + sources);
+            self.push_temp(Ty::I32);
+            return;
+        }
+        let zero = Operand { ty, place: Place::Const(0), home: a.home };
+        if let Place::Const(_) = a.place {
+            // The home of the constant is free for it; the zero stays an immediate.
+            let slot = self.in_slot(a);
+            debug_assert_eq!(slot, a.home);
+            let a = Operand { place: Place::Temp, ..a };
+            return self.binary_of(kind, a, zero, Ty::I32);
+        }
+        self.binary_of(kind, a, zero, Ty::I32);
+    }
+
+    fn unary(&mut self, kind: UnaryKind, result: Ty) {
+        let a = self.stack.pop();
+        let x = match self.source(a) {
+            Source::Imm(_) => Source::Slot(self.in_slot(a)),
+            other => other,
+        };
+        let dest = self.push_temp(result);
+        self.out.op_to(table::unary(kind, x == Source::Acc), dest, Some(result.class()));
+        self.operand(x, a.ty);
+    }
+
+    /// `i64.extend_i32_u` makes no code: a slot with an `i32` is zero-extended.
+    fn extend_u(&mut self) {
+        let a = self.stack.pop();
+        self.stack.push(Ty::I64, a.place);
+    }
+
+    fn select(&mut self) {
+        let condition = self.stack.pop();
+        let b = self.stack.pop();
+        let a = self.stack.pop();
+        if a.ty.is_collected() {
+            let condition = self.in_slot(condition);
+            let dest = self.push_temp(a.ty);
+            self.out.op(table::REF_SELECT);
+            self.out.u16(dest);
+            self.out.u16(a.home);
+            self.out.u16(b.home);
+            self.out.u16(condition);
+            return;
+        }
+        let kind = match a.ty {
+            Ty::I32 => SelectKind::I32,
+            Ty::F32 => SelectKind::F32,
+            Ty::F64 => SelectKind::F64,
+            _ => SelectKind::I64,
+        };
+        let x = self.slot_or_imm(a);
+        let y = self.slot_or_imm(b);
+        let c = match self.source(condition) {
+            Source::Imm(_) => Source::Slot(self.in_slot(condition)),
+            other => other,
+        };
+        let imm = |source| matches!(source, Source::Imm(_));
+        let opcode = table::select(kind, imm(x), imm(y), c == Source::Acc);
+        let dest = self.push_temp(a.ty);
+        self.out.op_to(opcode, dest, Some(a.ty.class()));
+        self.operand(x, a.ty);
+        self.operand(y, b.ty);
+        self.operand(c, Ty::I32);
+    }
+
+    fn global_get(&mut self, index: u32) {
+        let ty = Ty::of(self.module.global_type(index).content);
+        if ty.is_collected() {
+            let dest = self.push_temp(ty);
+            self.out.op(table::REF_GLOBAL_GET);
+            self.out.u16(dest);
+            self.out.u32(index);
+            return;
+        }
+        let (opcode, offset) = match self.module.layout().global(index) {
+            GlobalPlace::Own(offset) => (table::GLOBAL_GET, offset),
+            GlobalPlace::Imported(offset) => (table::GLOBAL_GET_FAR, offset),
+        };
+        let dest = self.push_temp(ty);
+        let class = ty.class();
+        // The value goes through the integer accumulator, whatever its type.
+        self.out.op_to(opcode, dest, (class == Class::Int).then_some(class));
+        if class != Class::Int {
+            self.out.clobber(Class::Int);
+        }
+        self.out.u32(offset);
+    }
+
+    fn global_set(&mut self, index: u32) {
+        let value = self.stack.pop();
+        if value.ty.is_collected() {
+            self.out.op(table::REF_GLOBAL_SET);
+            self.out.u16(value.home);
+            self.out.u32(index);
+            return;
+        }
+        let place = self.module.layout().global(index);
+        let source = match (place, value.ty) {
+            // Immediates of this instruction are sign-extended; those of an `i32` must not be.
+            (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.source(value),
+            (GlobalPlace::Own(_), Ty::I32) => match self.source(value) {
+                Source::Imm(bits) if bits > i32::MAX as u64 => Source::Slot(self.in_slot(value)),
+                other => other,
+            },
+            _ => Source::Slot(self.in_slot(value)),
+        };
+        let (opcode, offset) = match (place, source) {
+            (GlobalPlace::Own(offset), Source::Slot(_)) => (table::GLOBAL_SET, offset),
+            (GlobalPlace::Own(offset), Source::Acc) => (table::GLOBAL_SET_ACC, offset),
+            (GlobalPlace::Own(offset), Source::Imm(_)) => (table::GLOBAL_SET_IMM, offset),
+            (GlobalPlace::Imported(offset), _) => (table::GLOBAL_SET_FAR, offset),
+        };
+        self.out.op(opcode);
+        self.operand(source, Ty::I32);
+        self.out.u32(offset);
+    }
+
+    /// The offset behind an access of `bytes` bytes at a constant offset. `None`: no address can reach it.
+    fn access_end(memarg: MemArg, bytes: u32, address: Source) -> Option<u32> {
+        let constant = match address {
+            Source::Imm(bits) => bits,
+            _ => 0,
+        };
+        u32::try_from(memarg.offset + u64::from(bytes) + constant).ok()
+    }
+
+    fn load(&mut self, kind: LoadKind, ty: Ty, memarg: MemArg) {
+        let address = self.stack.pop();
+        if let Some(memory) = other_memory(memarg) {
+            let slot = self.in_slot(address);
+            let end = Self::access_end(memarg, kind.bytes(), Source::Slot(slot));
+            let dest = self.push_temp(ty);
+            let Some(end) = end else { return self.out_of_bounds() };
+            self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
+            self.out.u16(slot);
+            self.out.u32(end);
+            self.out.u32(self.module.layout().memory(memory));
+            return;
+        }
+        let source = self.source(address);
+        let end = Self::access_end(memarg, kind.bytes(), source);
+        let dest = self.push_temp(ty);
+        let Some(end) = end else { return self.out_of_bounds() };
+        self.out.op_to(table::load(kind, source.place()), dest, Some(ty.class()));
+        if !matches!(source, Source::Imm(_)) {
+            self.operand(source, Ty::I32);
+        }
+        self.out.u32(end);
+    }
+
+    fn store(&mut self, kind: StoreKind, memarg: MemArg) {
+        let value = self.stack.pop();
+        let address = self.stack.pop();
+        if let Some(memory) = other_memory(memarg) {
+            let slots = (self.in_slot(address), self.in_slot(value));
+            let end = Self::access_end(memarg, kind.bytes(), Source::Slot(slots.0));
+            let Some(end) = end else { return self.out_of_bounds() };
+            self.out.op(table::store_to(kind));
+            self.out.u16(slots.0);
+            self.out.u16(slots.1);
+            self.out.u32(end);
+            self.out.u32(self.module.layout().memory(memory));
+            return;
+        }
+        let y = self.source(value);
+        let mut x = self.source(address);
+        if x == Source::Acc && y == Source::Acc && value.ty.class() == Class::Int {
+            x = Source::Slot(self.in_slot(address));
+        }
+        let Some(end) = Self::access_end(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
+        self.out.op(table::store(kind, x.place(), y.place()));
+        if !matches!(x, Source::Imm(_)) {
+            self.operand(x, Ty::I32);
+        }
+        self.operand(y, value.ty);
+        self.out.u32(end);
+    }
+
+    /// An access that no address can make valid.
+    fn out_of_bounds(&mut self) {
+        self.out.op(table::OUT_OF_BOUNDS);
+    }
+
+    /// An instruction on whole memories or tables: `operands` slots, then indices.
+    fn bulk(&mut self, opcode: u16, operands: usize, indices: &[u32], result: Option<Ty>) {
+        let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
+        popped.reverse();
+        let slots: Vec<u16> = popped.into_iter().map(|operand| self.in_slot(operand)).collect();
+        match result {
+            Some(ty) => {
+                let dest = self.push_temp(ty);
+                self.out.op_to(opcode, dest, None);
+            }
+            None => {
+                self.out.op(opcode);
+            }
+        }
+        slots.into_iter().for_each(|slot| self.out.u16(slot));
+        indices.iter().for_each(|index| self.out.u32(*index));
+    }
+
+    fn holds_collected(&self, table: u32) -> bool {
+        Ty::of(wasmrun_runtime::types::ValType::Ref(self.module.table_type(table).element)).is_collected()
+    }
+
+    fn table_get(&mut self, table: u32) {
+        if !self.holds_collected(table) {
+            return self.bulk(table::TABLE_GET, 1, &[table], Some(Ty::Func));
+        }
+        let index = self.stack.pop();
+        let index = self.in_slot(index);
+        let dest = self.push_temp(Ty::Collected);
+        self.out.op(table::REF_TABLE_GET);
+        self.out.u16(dest);
+        self.out.u16(index);
+        self.out.u32(table);
+    }
+
+    fn table_set(&mut self, table: u32) {
+        if !self.holds_collected(table) {
+            return self.bulk(table::TABLE_SET, 2, &[table], None);
+        }
+        let value = self.stack.pop();
+        let index = self.stack.pop();
+        let index = self.in_slot(index);
+        self.out.op(table::REF_TABLE_SET);
+        self.out.u16(index);
+        self.out.u16(value.home);
+        self.out.u32(table);
+    }
+
+    fn table_grow(&mut self, table: u32) {
+        if !self.holds_collected(table) {
+            return self.bulk(table::TABLE_GROW, 2, &[table], Some(Ty::I32));
+        }
+        let delta = self.stack.pop();
+        let value = self.stack.pop();
+        let delta = self.in_slot(delta);
+        let dest = self.push_temp(Ty::I32);
+        self.out.op_to(table::REF_TABLE_GROW, dest, None);
+        self.out.u16(value.home);
+        self.out.u16(delta);
+        self.out.u32(table);
+    }
+
+    fn table_fill(&mut self, table: u32) {
+        if !self.holds_collected(table) {
+            return self.bulk(table::TABLE_FILL, 3, &[table], None);
+        }
+        let len = self.stack.pop();
+        let value = self.stack.pop();
+        let start = self.stack.pop();
+        let (start, len) = (self.in_slot(start), self.in_slot(len));
+        self.out.op(table::REF_TABLE_FILL);
+        self.out.u16(start);
+        self.out.u16(value.home);
+        self.out.u16(len);
+        self.out.u32(table);
+    }
+
+    fn ref_is_null(&mut self) {
+        let a = self.stack.pop();
+        if a.ty.is_collected() {
+            let dest = self.push_temp(Ty::I32);
+            self.out.op_to(table::REF_IS_NULL, dest, None);
+            self.out.u16(a.home);
+            return;
+        }
+        self.stack.push(Ty::I64, a.place);
+        self.eqz(BinaryKind::I64Eq, Ty::I64);
+    }
+}
+
+/// The memory of an access, if it is not memory 0.
+fn other_memory(memarg: MemArg) -> Option<u32> {
+    match memarg.target {
+        MemArgTarget::Memory(0) => None,
+        MemArgTarget::Memory(memory) => Some(memory),
+        MemArgTarget::Array(_) => unreachable!("modules with arrays are refused at load"),
+    }
+}

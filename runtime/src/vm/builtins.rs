@@ -1,0 +1,305 @@
+//! Slow paths that all tiers share: growth, and bulk operations on memories and tables.
+//!
+//! Each takes the context of the running instance and indices of its module. Long operations look for
+//! requests of other threads as they go.
+
+use super::context::VmContext;
+use super::exec::ExecContext;
+use super::memory::Memory;
+use super::table::Table;
+use crate::fuel;
+use crate::trap::{Pending, Trap};
+use crate::types::MemoryType;
+
+/// Bytes that a bulk operation handles between two polls.
+const CHUNK: usize = 16 << 20;
+
+/// Pays for a bulk operation on `amount` bytes.
+unsafe fn charge(ctx: *mut VmContext, amount: u64) -> Result<(), Pending> {
+    // SAFETY: the callers' promise: `ctx` is alive.
+    unsafe {
+        if VmContext::module(ctx).charges_fuel() {
+            let exec = &mut *VmContext::exec(ctx);
+            let left = exec.fuel.saturating_sub_unsigned(fuel::bulk_cost(amount));
+            if left < 0 {
+                return Err(Trap::OutOfFuel.into());
+            }
+            exec.fuel = left;
+        }
+        Ok(())
+    }
+}
+
+/// Answers requests of other threads, if there are any.
+unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
+    // SAFETY: the callers' promise.
+    unsafe { if (*exec).value_limit() == 0 { (*exec).poll_slow(0) } else { Ok(()) } }
+}
+
+/// `memory.grow`: the old size in pages, or `None` when the memory did not grow.
+///
+/// # Safety
+/// `ctx` is alive, its guest code is running, `memory` is a memory of its module. The same holds, each for
+/// its indices, for every function of this module.
+pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u32) -> Result<Option<u32>, Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let memory = &mut *VmContext::memory(ctx, memory);
+        grow_memory(VmContext::exec(ctx), memory, delta.into())
+    }
+}
+
+/// Grows a memory by `delta` pages with the consent of the store's limiter.
+///
+/// # Safety
+/// `exec` is alive.
+pub unsafe fn grow_memory(
+    exec: *mut ExecContext,
+    memory: &mut Memory,
+    delta: u64,
+) -> Result<Option<u32>, Pending> {
+    let old = memory.pages();
+    let Some(new) = old.checked_add(delta).filter(|new| *new <= MemoryType::MAX_PAGES) else {
+        return Ok(None);
+    };
+    // SAFETY: the caller's promise; the hooks do not touch the memory.
+    if let Some(hooks) = unsafe { (*exec).hooks() } {
+        let maximum = memory.ty().limits.max.map(|max| max as usize * MemoryType::PAGE);
+        let allowed = hooks
+            .memory_growing(memory.len(), new as usize * MemoryType::PAGE, maximum)
+            .map_err(Pending::Host)?;
+        if !allowed {
+            return Ok(None);
+        }
+    }
+    Ok(memory.grow(delta).ok().map(|old| old as u32))
+}
+
+/// `memory.fill`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn memory_fill(
+    ctx: *mut VmContext,
+    memory: u32,
+    to: u32,
+    value: u8,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise; the memory is borrowed only between polls.
+    unsafe {
+        charge(ctx, len.into())?;
+        let memory = VmContext::memory(ctx, memory);
+        let (start, end) = (to as usize, to as usize + len as usize);
+        if end > (*memory).len() {
+            return Err(Trap::MemoryOutOfBounds.into());
+        }
+        for chunk in (start..end).step_by(CHUNK) {
+            (&mut *memory).data_mut()[chunk..(chunk + CHUNK).min(end)].fill(value);
+            poll(VmContext::exec(ctx))?;
+        }
+        Ok(())
+    }
+}
+
+/// `memory.copy`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn memory_copy(
+    ctx: *mut VmContext,
+    to_memory: u32,
+    from_memory: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, len.into())?;
+        let (target, source) = (VmContext::memory(ctx, to_memory), VmContext::memory(ctx, from_memory));
+        let (to, from, len) = (to as usize, from as usize, len as usize);
+        if to + len > (*target).len() || from + len > (*source).len() {
+            return Err(Trap::MemoryOutOfBounds.into());
+        }
+        let target = (*(*target).descriptor()).base.add(to);
+        let source = (*(*source).descriptor()).base.add(from).cast_const();
+        // In chunks from the end that keeps an overlapping copy right.
+        let upwards = target.cast_const() <= source;
+        let mut done = 0;
+        while done < len {
+            let chunk = CHUNK.min(len - done);
+            let at = if upwards { done } else { len - done - chunk };
+            std::ptr::copy(source.add(at), target.add(at), chunk);
+            done += chunk;
+            poll(VmContext::exec(ctx))?;
+        }
+        Ok(())
+    }
+}
+
+/// `memory.init`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn memory_init(
+    ctx: *mut VmContext,
+    segment: u32,
+    memory: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, len.into())?;
+        Ok((*VmContext::instance(ctx)).memory_init(segment, memory, to, from, len)?)
+    }
+}
+
+/// `data.drop`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn data_drop(ctx: *mut VmContext, segment: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (*VmContext::instance(ctx)).drop_data(segment) }
+}
+
+/// `table.grow`: the old length, or `None` when the table did not grow.
+///
+/// # Safety
+/// See [`memory_grow`]; `value` is in the representation of a slot.
+pub unsafe fn table_grow(
+    ctx: *mut VmContext,
+    table: u32,
+    value: u64,
+    delta: u32,
+) -> Result<Option<u32>, Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, u64::from(delta) * 8)?;
+        grow_table(VmContext::exec(ctx), &mut *VmContext::table(ctx, table), value, delta)
+    }
+}
+
+/// Grows a table by `delta` elements with the consent of the store's limiter.
+///
+/// # Safety
+/// `exec` is alive; `value` is in the representation of a slot and of the table's type.
+pub unsafe fn grow_table(
+    exec: *mut ExecContext,
+    table: &mut Table,
+    value: u64,
+    delta: u32,
+) -> Result<Option<u32>, Pending> {
+    let desired = u64::from(table.len()) + u64::from(delta);
+    if desired > table.max_len() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise; the hooks do not touch the table.
+    if let Some(hooks) = unsafe { (*exec).hooks() } {
+        let maximum = table.ty().limits.max.map(|max| max as usize);
+        let allowed = hooks
+            .table_growing(table.len() as usize, desired as usize, maximum)
+            .map_err(Pending::Host)?;
+        if !allowed {
+            return Ok(None);
+        }
+    }
+    Ok(table.grow(delta, value))
+}
+
+/// `table.get`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn table_get(ctx: *mut VmContext, table: u32, index: u32) -> Result<u64, Pending> {
+    // SAFETY: the caller's promise.
+    let table = unsafe { &mut *VmContext::table(ctx, table) };
+    Ok(table.get(index).ok_or(Trap::TableOutOfBounds)?)
+}
+
+/// `table.set`.
+///
+/// # Safety
+/// See [`table_grow`].
+pub unsafe fn table_set(ctx: *mut VmContext, table: u32, index: u32, value: u64) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok((*VmContext::table(ctx, table)).set(index, value)?) }
+}
+
+/// `table.size`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn table_size(ctx: *mut VmContext, table: u32) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { (*VmContext::table(ctx, table)).len() }
+}
+
+/// `table.fill`.
+///
+/// # Safety
+/// See [`table_grow`].
+pub unsafe fn table_fill(
+    ctx: *mut VmContext,
+    table: u32,
+    start: u32,
+    value: u64,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, u64::from(len) * 8)?;
+        Ok((*VmContext::table(ctx, table)).fill(start, value, len)?)
+    }
+}
+
+/// `table.copy`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn table_copy(
+    ctx: *mut VmContext,
+    to_table: u32,
+    from_table: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, u64::from(len) * 8)?;
+        let (to_table, from_table) = (VmContext::table(ctx, to_table), VmContext::table(ctx, from_table));
+        Ok(Table::copy(to_table, to, from_table, from, len)?)
+    }
+}
+
+/// `table.init`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn table_init(
+    ctx: *mut VmContext,
+    segment: u32,
+    table: u32,
+    to: u32,
+    from: u32,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        charge(ctx, u64::from(len) * 8)?;
+        Ok((*VmContext::instance(ctx)).table_init(segment, table, to, from, len)?)
+    }
+}
+
+/// `elem.drop`.
+///
+/// # Safety
+/// See [`memory_grow`].
+pub unsafe fn elem_drop(ctx: *mut VmContext, segment: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (*VmContext::instance(ctx)).drop_elements(segment) }
+}
