@@ -1,1 +1,93 @@
-//! Placeholder.
+//! An embeddable WebAssembly engine: it starts like an interpreter and has the API that users of Wasmtime
+//! and wasmi know.
+//!
+//! An [`Engine`] holds the settings, a [`Module`] is code, a [`Store`] is where instances live together with
+//! the host's data, and a [`Linker`] gives modules what they import:
+//!
+//! ```
+//! use wasmrun::{Caller, Engine, Linker, Module, Result, Store};
+//!
+//! fn main() -> Result<()> {
+//!     let engine = Engine::default();
+//!     let module = Module::new(&engine, r#"
+//!         (module
+//!           (import "host" "log" (func $log (param i32)))
+//!           (func (export "run") (param i32)
+//!             (call $log (i32.mul (local.get 0) (i32.const 2)))))
+//!     "#)?;
+//!
+//!     let mut linker = Linker::new(&engine);
+//!     linker.func_wrap("host", "log", |mut caller: Caller<'_, Vec<i32>>, value: i32| {
+//!         caller.data_mut().push(value);
+//!     })?;
+//!
+//!     let mut store = Store::new(&engine, Vec::new());
+//!     let instance = linker.instantiate(&mut store, &module)?;
+//!     let run = instance.get_typed_func::<i32, ()>(&mut store, "run")?;
+//!     run.call(&mut store, 21)?;
+//! #   if false {
+//!     assert_eq!(store.data(), &[42]);
+//! #   }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Cargo features
+//! * `wat` (default): [`Module::new`] accepts the text format.
+//! * `dwarf` (default): backtraces name source files and lines when a module carries DWARF.
+#![deny(missing_docs)]
+
+mod backtrace;
+mod config;
+#[cfg(feature = "dwarf")]
+mod dwarf;
+mod engine;
+mod entry;
+mod error;
+mod externs;
+mod func;
+mod handle;
+mod instance;
+mod link;
+mod linker;
+mod module;
+mod store;
+mod timer;
+mod types;
+mod values;
+
+pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
+pub use config::Config;
+/// How memories are laid out in the address space.
+///
+/// ```
+/// use wasmrun::{Config, MemoryStrategy};
+///
+/// let mut config = Config::new();
+/// config.memory_strategy(MemoryStrategy::Checked);
+/// ```
+pub use config::MemoryStrategy;
+pub use engine::{Engine, EngineWeak};
+pub use error::{Context, Error, I32Exit, Result};
+pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table};
+pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
+pub use instance::Instance;
+pub use linker::{InstancePre, Linker};
+pub use module::{ExportType, ImportType, Module};
+pub use store::{
+    AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
+    StoreLimits, StoreLimitsBuilder, UpdateDeadline,
+};
+pub use types::{
+    ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
+};
+pub use values::{ExternRef, Ref, V128, Val};
+/// Why guest code stopped.
+///
+/// ```
+/// use wasmrun::{Error, Trap};
+///
+/// let error = Error::from(Trap::IntegerDivisionByZero);
+/// assert!(error.is::<Trap>());
+/// ```
+pub use wasmrun_runtime::trap::Trap;

@@ -1,0 +1,222 @@
+//! What an engine is told once, before it exists.
+
+use wasmrun_runtime::features::{Features, PROPOSALS, proposal};
+use wasmrun_runtime::vm::StackSizes;
+
+pub use wasmrun_runtime::vm::MemoryStrategy;
+
+use crate::error::{Error, Result};
+
+/// The settings of an [`Engine`](crate::Engine).
+///
+/// Every setting has an effect; one that cannot be honoured is an error of
+/// [`Engine::new`](crate::Engine::new).
+///
+/// ```
+/// use wasmrun::{Config, Engine};
+///
+/// let mut config = Config::new();
+/// config.consume_fuel(true).max_wasm_stack(1 << 20).wasm_tail_call(false);
+/// let engine = Engine::new(&config)?;
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    features: Features,
+    max_wasm_stack: usize,
+    consume_fuel: bool,
+    memory_strategy: MemoryStrategy,
+    max_backtrace_frames: usize,
+}
+
+/// Smallest value stack: room for the arguments of any function that the host calls.
+const MIN_WASM_STACK: usize = 64 << 10;
+
+/// Largest value stack: it is reserved address space, and each store has one.
+const MAX_WASM_STACK: usize = 1 << 30;
+
+impl Config {
+    /// The default settings: all proposals that the engine executes, 8 MiB of guest stack, no fuel.
+    pub fn new() -> Config {
+        Config {
+            features: Features::executed(),
+            max_wasm_stack: StackSizes::default().values,
+            consume_fuel: false,
+            memory_strategy: MemoryStrategy::default(),
+            max_backtrace_frames: 20,
+        }
+    }
+
+    /// Switches a proposal of WebAssembly on or off, by the name that messages and the command line use.
+    ///
+    /// # Errors
+    /// There is no such proposal.
+    ///
+    /// ```
+    /// let mut config = wasmrun::Config::new();
+    /// config.wasm_feature("multi-memory", false)?;
+    /// assert!(config.wasm_feature("flying-memory", true).is_err());
+    /// # Ok::<(), wasmrun::Error>(())
+    /// ```
+    pub fn wasm_feature(&mut self, name: &str, on: bool) -> Result<&mut Config> {
+        let Some(proposal) = proposal(name) else {
+            let known: Vec<_> = PROPOSALS.iter().map(|p| p.name).collect();
+            return Err(Error::msg(format!(
+                "there is no proposal called `{name}`; the engine knows {}",
+                known.join(", ")
+            )));
+        };
+        self.features = self.features.with(proposal, on);
+        Ok(self)
+    }
+
+    /// Bytes of stack that guest code has for its locals and operands. A guest that needs more traps with
+    /// [`Trap::StackOverflow`](crate::Trap). Each [`Store`](crate::Store) reserves this much address space;
+    /// memory is taken as it is touched.
+    pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
+        self.max_wasm_stack = bytes;
+        self
+    }
+
+    /// Whether guest code pays for what it executes with the fuel of its store, and traps with
+    /// [`Trap::OutOfFuel`](crate::Trap) when it has none left. A new store has none: see
+    /// [`Store::set_fuel`](crate::Store::set_fuel).
+    pub fn consume_fuel(&mut self, on: bool) -> &mut Config {
+        self.consume_fuel = on;
+        self
+    }
+
+    /// How linear memories are laid out in the address space.
+    pub fn memory_strategy(&mut self, strategy: MemoryStrategy) -> &mut Config {
+        self.memory_strategy = strategy;
+        self
+    }
+
+    /// The most frames that a backtrace holds, from the innermost on. With 0 none are taken at all.
+    pub fn max_backtrace_frames(&mut self, frames: usize) -> &mut Config {
+        self.max_backtrace_frames = frames;
+        self
+    }
+
+    /// What is wrong with the settings.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(proposal) = PROPOSALS.iter().find(|p| self.features.contains(p) && !p.executed) {
+            return Err(Error::msg(format!(
+                "the proposal `{}` is switched on, but this engine does not execute it yet",
+                proposal.name
+            )));
+        }
+        if !(MIN_WASM_STACK..=MAX_WASM_STACK).contains(&self.max_wasm_stack) {
+            return Err(Error::msg(format!(
+                "a guest stack of {} bytes was asked for; it can have {MIN_WASM_STACK} to {MAX_WASM_STACK}",
+                self.max_wasm_stack
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn features(&self) -> Features {
+        self.features
+    }
+
+    pub(crate) fn fuel(&self) -> bool {
+        self.consume_fuel
+    }
+
+    pub(crate) fn strategy(&self) -> MemoryStrategy {
+        self.memory_strategy
+    }
+
+    pub(crate) fn backtrace_frames(&self) -> usize {
+        self.max_backtrace_frames
+    }
+
+    pub(crate) fn stack_sizes(&self) -> StackSizes {
+        // References are half as wide as values and rarer.
+        StackSizes {
+            values: self.max_wasm_stack,
+            references: self.max_wasm_stack / 8,
+            ..StackSizes::default()
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::new()
+    }
+}
+
+/// Makes the method of each proposal. A test holds the list against [`PROPOSALS`].
+macro_rules! proposal_methods {
+    ($($method:ident $name:literal)*) => {
+        /// Proposals, by the names that users of other engines know.
+        impl Config {
+            $(
+                #[doc = concat!("Switches the proposal `", $name, "` on or off.")]
+                pub fn $method(&mut self, on: bool) -> &mut Config {
+                    let proposal = proposal($name).expect("the table of proposals has this name");
+                    self.features = self.features.with(proposal, on);
+                    self
+                }
+            )*
+        }
+
+        #[cfg(test)]
+        const METHODS: &[(&str, fn(&mut Config, bool) -> &mut Config)] = &[$(($name, Config::$method)),*];
+    };
+}
+
+proposal_methods! {
+    wasm_mutable_global "mutable-global"
+    wasm_saturating_float_to_int "saturating-float-to-int"
+    wasm_sign_extension "sign-extension"
+    wasm_multi_value "multi-value"
+    wasm_bulk_memory "bulk-memory"
+    wasm_reference_types "reference-types"
+    wasm_extended_const "extended-const"
+    wasm_tail_call "tail-call"
+    wasm_multi_memory "multi-memory"
+    wasm_simd "simd"
+    wasm_relaxed_simd "relaxed-simd"
+    wasm_threads "threads"
+    wasm_exceptions "exceptions"
+    wasm_legacy_exceptions "legacy-exceptions"
+    wasm_function_references "function-references"
+    wasm_gc "gc"
+    wasm_memory64 "memory64"
+    wasm_custom_page_sizes "custom-page-sizes"
+    wasm_wide_arithmetic "wide-arithmetic"
+    wasm_stack_switching "stack-switching"
+    wasm_shared_everything_threads "shared-everything-threads"
+    wasm_memory_control "memory-control"
+    wasm_custom_descriptors "custom-descriptors"
+    wasm_acquire_release_atomics "acquire-release-atomics"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_proposal_has_a_method_that_switches_it() {
+        let names: Vec<_> = METHODS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<_> = PROPOSALS.iter().map(|p| p.name).collect();
+        assert_eq!(names, known);
+        for (proposal, (_, method)) in PROPOSALS.iter().zip(METHODS) {
+            let mut config = Config::new();
+            method(&mut config, true);
+            assert!(config.features().contains(proposal), "{}", proposal.name);
+            assert_eq!(config.check().is_ok(), proposal.executed, "{}", proposal.name);
+            method(&mut config, false);
+            assert!(!config.features().contains(proposal), "{}", proposal.name);
+        }
+    }
+
+    #[test]
+    fn impossible_stacks_are_refused() {
+        assert!(Config::new().max_wasm_stack(0).check().is_err());
+        assert!(Config::new().max_wasm_stack(usize::MAX).check().is_err());
+        assert!(Config::new().max_wasm_stack(1 << 20).check().is_ok());
+    }
+}

@@ -1,0 +1,206 @@
+//! The engine: settings, function types and the clock that all its stores share.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use wasmrun_runtime::types::TypeRegistry;
+use wasmrun_runtime::vm::{InterruptTarget, reason};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::timer::Timer;
+
+/// What modules and stores have in common: the settings, the function types and the clock.
+///
+/// Cheap to clone; a program usually has one, and uses it from all threads.
+///
+/// ```
+/// use wasmrun::Engine;
+///
+/// let engine = Engine::default();
+/// let same = engine.clone();
+/// assert!(Engine::same(&engine, &same));
+/// std::thread::spawn(move || same.increment_epoch()).join().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<EngineInner>,
+}
+
+struct EngineInner {
+    config: Config,
+    registry: TypeRegistry,
+    epoch: AtomicU64,
+    stores: Mutex<StoreList>,
+    timer: Timer,
+}
+
+/// The stores of an engine that still exist, and some that do not.
+#[derive(Default)]
+struct StoreList {
+    signals: Vec<Weak<StoreSignal>>,
+    /// Length at which dead entries are thrown out next.
+    prune_at: usize,
+}
+
+/// A store as its engine sees it.
+#[derive(Debug)]
+pub(crate) struct StoreSignal {
+    target: Arc<InterruptTarget>,
+    epoch_deadline: AtomicU64,
+}
+
+impl StoreSignal {
+    /// The epoch from which on the store's guest code is stopped.
+    pub(crate) fn epoch_deadline(&self) -> u64 {
+        self.epoch_deadline.load(Ordering::SeqCst)
+    }
+}
+
+impl Engine {
+    /// An engine with these settings.
+    ///
+    /// # Errors
+    /// A setting cannot be honoured.
+    pub fn new(config: &Config) -> Result<Engine> {
+        config.check()?;
+        let inner = EngineInner {
+            config: config.clone(),
+            registry: TypeRegistry::default(),
+            epoch: AtomicU64::new(0),
+            stores: Mutex::default(),
+            timer: Timer::default(),
+        };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Whether both are handles of one engine.
+    pub fn same(a: &Engine, b: &Engine) -> bool {
+        Arc::ptr_eq(&a.inner, &b.inner)
+    }
+
+    /// A handle that does not keep the engine alive.
+    ///
+    /// ```
+    /// let engine = wasmrun::Engine::default();
+    /// let weak = engine.weak();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(engine);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    pub fn weak(&self) -> EngineWeak {
+        EngineWeak { inner: Arc::downgrade(&self.inner) }
+    }
+
+    /// Advances the engine's epoch by one. Guest code of stores whose
+    /// [deadline](crate::Store::set_epoch_deadline) is reached stops at its next loop or call.
+    pub fn increment_epoch(&self) {
+        let epoch = self.inner.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        self.for_each_store(|signal| {
+            if signal.epoch_deadline() <= epoch {
+                signal.target.request(reason::EPOCH);
+            }
+        });
+    }
+
+    /// Interrupts the guest code of all stores, as [`InterruptHandle::interrupt`](crate::InterruptHandle)
+    /// does for one.
+    pub fn interrupt_all(&self) {
+        self.for_each_store(|signal| signal.target.request(reason::INTERRUPT));
+    }
+
+    fn for_each_store(&self, visit: impl Fn(&StoreSignal)) {
+        // Wakers run outside of the lock: they may make or drop stores.
+        let signals: Vec<_> = {
+            let list = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            list.signals.iter().filter_map(Weak::upgrade).collect()
+        };
+        signals.iter().for_each(|signal| visit(signal));
+    }
+
+    /// The current epoch.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.inner.epoch.load(Ordering::SeqCst)
+    }
+
+    /// Sets the epoch at which a store's guest code stops; at once if that has passed.
+    pub(crate) fn set_epoch_deadline(&self, signal: &StoreSignal, ticks: u64) {
+        // The deadline is stored before the epoch is read again: an increment in between sees one or the other.
+        let deadline = self.epoch().saturating_add(ticks);
+        signal.epoch_deadline.store(deadline, Ordering::SeqCst);
+        if deadline <= self.epoch() {
+            signal.target.request(reason::EPOCH);
+        }
+    }
+
+    /// Makes a store known.
+    pub(crate) fn register(&self, target: Arc<InterruptTarget>) -> Arc<StoreSignal> {
+        let signal = Arc::new(StoreSignal { target, epoch_deadline: AtomicU64::new(u64::MAX) });
+        let mut list = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.signals.len() >= list.prune_at {
+            list.signals.retain(|s| s.strong_count() > 0);
+            list.prune_at = (list.signals.len() * 2).max(16);
+        }
+        list.signals.push(Arc::downgrade(&signal));
+        signal
+    }
+
+    pub(crate) fn registry(&self) -> &TypeRegistry {
+        &self.inner.registry
+    }
+
+    pub(crate) fn timer(&self) -> &Timer {
+        &self.inner.timer
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new(&Config::new()).expect("the default settings can be honoured")
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+/// A handle of an [`Engine`] that does not keep it alive, for threads that advance its epoch.
+///
+/// ```
+/// use wasmrun::Engine;
+///
+/// let engine = Engine::default();
+/// let weak = engine.weak();
+/// let ticker = std::thread::spawn(move || {
+///     while let Some(engine) = weak.upgrade() {
+///         engine.increment_epoch();
+///     }
+/// });
+/// drop(engine);
+/// ticker.join().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct EngineWeak {
+    inner: Weak<EngineInner>,
+}
+
+impl EngineWeak {
+    /// The engine, if it still exists.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.inner.upgrade().map(|inner| Engine { inner })
+    }
+}
+
+impl fmt::Debug for EngineWeak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineWeak").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! The error type of the crate, in the manner of `anyhow`: any error goes in with `?`, context is put around
+//! it, and what went in can be found again by its type.
+//!
+//! An [`Error`] is a chain of layers, each owning the one that it is the context of. A backtrace of guest
+//! code is a layer too, but one that shows nothing of its own in the chain: it is found by its type and
+//! printed behind the causes.
+
+mod context;
+mod convert;
+mod layer;
+
+pub use context::Context;
+pub(crate) use convert::HookPanic;
+pub use convert::I32Exit;
+
+use std::any::TypeId;
+use std::error::Error as StdError;
+use std::fmt::{self, Debug, Display};
+
+use layer::{Boxed, ContextLayer, Layer, Message, Plain, Traced};
+
+use crate::backtrace::WasmBacktrace;
+
+/// A result with this crate's [`Error`].
+///
+/// ```
+/// fn number(text: &str) -> wasmrun::Result<i32> {
+///     Ok(text.parse::<i32>()?)
+/// }
+/// assert!(number("seven").is_err());
+/// ```
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something did not work: an error of any type, with context around it.
+///
+/// Code that traps gives an error from which a [`Trap`](crate::Trap) and a [`WasmBacktrace`] can be taken;
+/// the error of a host function keeps its own type and gets a backtrace as well.
+///
+/// `{}` prints the outermost message, `{:#}` all of them on one line, and `{:?}` all of them one below the
+/// other, with the backtrace.
+///
+/// ```
+/// use wasmrun::{Error, Trap};
+///
+/// let error = Error::from(Trap::StackOverflow).context("the plug-in failed");
+/// assert_eq!(error.to_string(), "the plug-in failed");
+/// assert_eq!(format!("{error:#}"), "the plug-in failed: call stack exhausted");
+/// assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::StackOverflow));
+/// ```
+pub struct Error {
+    layer: Box<dyn Layer>,
+}
+
+impl Error {
+    /// An error of any type.
+    pub fn new<E: StdError + Send + Sync + 'static>(error: E) -> Error {
+        Error { layer: Box::new(Plain(error)) }
+    }
+
+    /// An error that is just a message.
+    ///
+    /// ```
+    /// let error = wasmrun::Error::msg("no such device");
+    /// assert_eq!(error.to_string(), "no such device");
+    /// assert!(error.is::<&str>());
+    /// ```
+    pub fn msg<M: Display + Debug + Send + Sync + 'static>(message: M) -> Error {
+        Error { layer: Box::new(Message(message)) }
+    }
+
+    /// An error whose type is known no more. It cannot be found by its type, except for those of this crate.
+    pub fn from_boxed(error: Box<dyn StdError + Send + Sync + 'static>) -> Error {
+        convert::recognise(error).unwrap_or_else(|error| Error { layer: Box::new(Boxed(error)) })
+    }
+
+    /// This error with one more message around it.
+    #[must_use]
+    pub fn context<C: Display + Send + Sync + 'static>(self, context: C) -> Error {
+        Error { layer: Box::new(ContextLayer { context, error: self }) }
+    }
+
+    /// This error with a backtrace, unless it has one.
+    pub(crate) fn with_backtrace(self, backtrace: WasmBacktrace) -> Error {
+        if self.is::<WasmBacktrace>() {
+            return self;
+        }
+        Error { layer: Box::new(Traced { backtrace, error: self }) }
+    }
+
+    /// Whether an error, context or backtrace of type `E` is in it.
+    pub fn is<E: 'static>(&self) -> bool {
+        self.layer.find(TypeId::of::<E>()).is_some()
+    }
+
+    /// The outermost error, context or backtrace of type `E`.
+    pub fn downcast_ref<E: 'static>(&self) -> Option<&E> {
+        self.layer.find(TypeId::of::<E>())?.downcast_ref()
+    }
+
+    /// Takes the outermost error, context or backtrace of type `E` out of it, or gives the error back.
+    pub fn downcast<E: 'static>(self) -> Result<E, Error> {
+        match self.layer.take(TypeId::of::<E>()) {
+            Ok(found) => Ok(*found.downcast::<E>().expect("a layer gives the type that it was asked for")),
+            Err(layer) => Err(Error { layer }),
+        }
+    }
+
+    /// The messages from the outermost to the root cause.
+    ///
+    /// ```
+    /// let error = wasmrun::Error::msg("disk full").context("cannot save");
+    /// let messages: Vec<_> = error.chain().map(|e| e.to_string()).collect();
+    /// assert_eq!(messages, ["cannot save", "disk full"]);
+    /// ```
+    pub fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+        std::iter::successors(Some(self.layer.as_std()), |error| (**error).source())
+    }
+
+    /// The last error of the chain.
+    pub fn root_cause(&self) -> &(dyn StdError + 'static) {
+        self.chain().last().unwrap_or(self.layer.as_std())
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.layer.as_std())?;
+        if f.alternate() {
+            for cause in self.chain().skip(1) {
+                write!(f, ": {cause}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.layer.as_std())?;
+        let causes: Vec<_> = self.chain().skip(1).collect();
+        if !causes.is_empty() {
+            f.write_str("\n\nCaused by:")?;
+        }
+        for (i, cause) in causes.iter().enumerate() {
+            match causes.len() {
+                1 => write!(f, "\n    {cause}")?,
+                _ => write!(f, "\n    {i}: {cause}")?,
+            }
+        }
+        if let Some(backtrace) = self.downcast_ref::<WasmBacktrace>()
+            && !backtrace.frames().is_empty()
+        {
+            write!(f, "\n\n{backtrace}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Error {
+        Error::new(error)
+    }
+}

@@ -1,0 +1,73 @@
+//! Functions whose type is checked once.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::{Func, WasmParams, WasmResults};
+use crate::entry::call_typed;
+use crate::error::Result;
+use crate::store::AsContextMut;
+
+/// A [`Func`] whose type has been checked, so that calls are fast: arguments go straight to the guest's
+/// stack, and nothing is allocated.
+///
+/// ```
+/// use wasmrun::{Engine, Instance, Module, Store};
+///
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"
+///     (func (export "divmod") (param i32 i32) (result i32 i32)
+///       (i32.div_s (local.get 0) (local.get 1))
+///       (i32.rem_s (local.get 0) (local.get 1)))
+/// "#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let divmod = instance.get_typed_func::<(i32, i32), (i32, i32)>(&mut store, "divmod")?;
+/// let (quotient, remainder) = divmod.call(&mut store, (17, 5))?;
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+pub struct TypedFunc<P, R> {
+    // Of the type that `P` and `R` say: who calls it relies on that.
+    func: Func,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> TypedFunc<P, R> {
+    pub(super) fn new(func: Func) -> TypedFunc<P, R> {
+        TypedFunc { func, types: PhantomData }
+    }
+
+    /// The function without its type.
+    #[inline]
+    pub fn func(&self) -> &Func {
+        &self.func
+    }
+}
+
+impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
+    /// Calls it.
+    ///
+    /// # Errors
+    /// The function traps, or a function of the host that it calls fails.
+    ///
+    /// # Panics
+    /// A function of the host that it calls panics. The store can be used after that.
+    #[inline]
+    pub fn call(&self, mut store: impl AsContextMut, params: P) -> Result<R> {
+        call_typed(store.as_context_mut().inner_mut(), self, params)
+    }
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P, R> fmt::Debug for TypedFunc<P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypedFunc").field("func", &self.func).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! Instances.
+
+use std::sync::Arc;
+
+use wasmrun_runtime::module::{self as runtime, HostObject};
+use wasmrun_runtime::vm::{self, InstanceKey};
+
+use crate::engine::Engine;
+use crate::entry::call_start;
+use crate::error::{Error, Result};
+use crate::externs::{Export, Extern, Global, Memory, Table};
+use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
+use crate::handle::{export, wrong_handle};
+use crate::link::Bindings;
+use crate::module::Module;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreInner, StoreOpaque};
+
+/// An instance of a [`Module`].
+///
+/// It lives as long as its store, or until [`Store::drop_instance`](crate::Store::drop_instance).
+///
+/// ```
+/// use wasmrun::{Engine, Instance, Module, Store};
+///
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"
+///     (func (export "square") (param i64) (result i64) (i64.mul (local.get 0) (local.get 0)))
+/// "#)?;
+/// let mut store = Store::new(&engine, ());
+/// let instance = Instance::new(&mut store, &module, &[])?;
+/// let square = instance.get_typed_func::<i64, i64>(&mut store, "square")?;
+/// square.call(&mut store, 7)?;
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Instance {
+    store: StoreId,
+    key: InstanceKey,
+}
+
+impl Instance {
+    /// Makes an instance, with imports in the order in which the module declares them, and runs its start
+    /// function.
+    ///
+    /// # Errors
+    /// The imports do not match; a segment does not fit; the store's limiter refuses; the start function
+    /// traps.
+    pub fn new(mut store: impl AsContextMut, module: &Module, imports: &[Extern]) -> Result<Instance> {
+        let mut store = store.as_context_mut();
+        let inner = store.inner_mut();
+        let bindings = Bindings::new(&inner.opaque, module, imports)?;
+        Instance::bind(inner, module, bindings)
+    }
+
+    /// Makes an instance of checked imports.
+    pub(crate) fn bind<T: 'static>(
+        inner: &mut StoreInner<T>,
+        module: &Module,
+        bindings: Bindings,
+    ) -> Result<Instance> {
+        inner.opaque.check_not_in_callback()?;
+        if !Engine::same(&inner.opaque.engine, module.engine()) {
+            return Err(Error::msg("the module and the store belong to different engines"));
+        }
+        let key = make(inner, module.runtime().clone(), bindings)?;
+        let instance = Instance { store: inner.opaque.id, key };
+        if let Some(start) = module.runtime().start() {
+            let start = export(&inner.opaque, key, runtime::ExternIndex::Func(start))?;
+            let start = start.into_func().expect("a start function is a function");
+            if let Err(error) = call_start(inner, &start) {
+                // What it has put into tables of others stays callable.
+                inner.opaque.vm.drop_instance(key);
+                return Err(error);
+            }
+        }
+        Ok(instance)
+    }
+
+    /// Its key, if it is alive and of this store.
+    pub(crate) fn key_in(&self, store: &StoreOpaque) -> Result<InstanceKey> {
+        if self.store == store.id && store.vm.instance(self.key).is_some() {
+            return Ok(self.key);
+        }
+        Err(wrong_handle(self.store, store))
+    }
+
+    fn runtime_module<'a>(&self, store: &'a StoreOpaque) -> &'a Arc<runtime::Module> {
+        match self.key_in(store) {
+            Ok(key) => store.vm.instance(key).expect("it is alive").module(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Its module.
+    ///
+    /// # Panics
+    /// It belongs to another store or has been dropped.
+    pub fn module(&self, store: impl AsContext) -> Module {
+        let store = store.as_context();
+        let opaque = &store.inner().opaque;
+        Module::from_runtime(&opaque.engine, self.runtime_module(opaque).clone())
+    }
+
+    /// An export.
+    ///
+    /// # Panics
+    /// It belongs to another store or has been dropped.
+    pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
+        let mut store = store.as_context_mut();
+        let opaque = &store.inner_mut().opaque;
+        let exports = self.runtime_module(opaque).exports();
+        let index = exports.iter().find(|export| export.name == name)?.index;
+        export(opaque, self.key, index).ok()
+    }
+
+    /// An exported function.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn get_func(&self, store: impl AsContextMut, name: &str) -> Option<Func> {
+        self.get_export(store, name)?.into_func()
+    }
+
+    /// An exported function, with its type checked: see [`Func::typed`].
+    ///
+    /// # Errors
+    /// There is no such function, or it is of another type.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn get_typed_func<P: WasmParams, R: WasmResults>(
+        &self,
+        mut store: impl AsContextMut,
+        name: &str,
+    ) -> Result<TypedFunc<P, R>> {
+        let func = self.get_func(&mut store, name);
+        let func = func.ok_or_else(|| Error::msg(format!("there is no exported function `{name}`")))?;
+        func.typed(&store).map_err(|error| error.context(format!("function `{name}` cannot be called so")))
+    }
+
+    /// An exported memory.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn get_memory(&self, store: impl AsContextMut, name: &str) -> Option<Memory> {
+        self.get_export(store, name)?.into_memory()
+    }
+
+    /// An exported table.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn get_table(&self, store: impl AsContextMut, name: &str) -> Option<Table> {
+        self.get_export(store, name)?.into_table()
+    }
+
+    /// An exported global.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn get_global(&self, store: impl AsContextMut, name: &str) -> Option<Global> {
+        self.get_export(store, name)?.into_global()
+    }
+
+    /// All exports, in order.
+    ///
+    /// # Panics
+    /// As [`Instance::get_export`].
+    pub fn exports<'a, T: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContextMut<'a, T>>,
+    ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
+        let opaque: &'a StoreOpaque = &store.into().into_inner().opaque;
+        let key = self.key;
+        let exports = self.runtime_module(opaque).exports();
+        exports.iter().map(move |e| {
+            let item =
+                export(opaque, key, e.index).expect("the instance is alive while its store is borrowed");
+            Export::new(&e.name, item)
+        })
+    }
+}
+
+/// Makes an instance in the runtime; the start function is left out.
+fn make<T: 'static>(
+    inner: &mut StoreInner<T>,
+    module: Arc<runtime::Module>,
+    bindings: Bindings,
+) -> Result<InstanceKey> {
+    inner.check_counts(vm::Totals {
+        instances: 1,
+        memories: module.memory_count() as usize - bindings.memory_count(),
+        tables: module.table_count() as usize - bindings.table_count(),
+    })?;
+    bindings.instantiate(inner, module)
+}
+
+/// Makes a memory, table or global that belongs to no module.
+pub(crate) fn host_object<T: 'static>(inner: &mut StoreInner<T>, object: HostObject) -> Result<Extern> {
+    inner.opaque.check_not_in_callback()?;
+    let module = runtime::Module::for_host_object(object, inner.opaque.engine.registry());
+    let key = make(inner, Arc::new(module), Bindings::default())?;
+    let index = match object {
+        HostObject::Memory(_) => runtime::ExternIndex::Memory(0),
+        HostObject::Table(_) => runtime::ExternIndex::Table(0),
+        HostObject::Global(_) => runtime::ExternIndex::Global(0),
+    };
+    export(&inner.opaque, key, index)
+}

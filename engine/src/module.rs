@@ -1,0 +1,184 @@
+//! Modules.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmrun_runtime::module as runtime;
+
+use crate::engine::Engine;
+use crate::error::{Context, Result};
+use crate::types::ExternType;
+
+/// A validated module, ready to be instantiated any number of times.
+///
+/// Making one validates all of it and translates nothing: functions are translated when they are first
+/// called. Cheap to clone, and shared between threads.
+///
+/// ```
+/// use wasmrun::{Engine, Module};
+///
+/// let engine = Engine::default();
+/// let module = Module::new(&engine, r#"(module $adder (func (export "add")))"#)?;
+/// assert_eq!(module.name(), Some("adder"));
+/// assert_eq!(module.exports().next().unwrap().name(), "add");
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Module {
+    engine: Engine,
+    inner: Arc<runtime::Module>,
+}
+
+impl Module {
+    /// A module from its binary format or, with the cargo feature `wat`, from its text format.
+    ///
+    /// # Errors
+    /// The bytes are not a valid module, or it needs a proposal that is switched off or not executed yet.
+    pub fn new(engine: &Engine, bytes: impl AsRef<[u8]>) -> Result<Module> {
+        let bytes = bytes.as_ref();
+        #[cfg(feature = "wat")]
+        let bytes = &*wat::parse_bytes(bytes)?;
+        Module::from_binary(engine, bytes)
+    }
+
+    /// A module from a file in the binary or the text format.
+    ///
+    /// # Errors
+    /// The file cannot be read, or as for [`Module::new`].
+    pub fn from_file(engine: &Engine, file: impl AsRef<Path>) -> Result<Module> {
+        let file = file.as_ref();
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let module = Module::new(engine, bytes);
+        module.with_context(|| format!("{} is not a module that can be run", file.display()))
+    }
+
+    /// A module from its binary format.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+        let features = engine.config().features();
+        let mut inner = wasmrun_runtime::parse(Arc::from(bytes), features, engine.registry())?;
+        inner.set_consumes_fuel(engine.config().fuel());
+        Ok(Module::from_runtime(engine, Arc::new(inner)))
+    }
+
+    /// Whether bytes are a module that this engine can run.
+    ///
+    /// # Errors
+    /// They are not; the error is that of [`Module::from_binary`].
+    ///
+    /// ```
+    /// use wasmrun::{Engine, Module};
+    ///
+    /// assert!(Module::validate(&Engine::default(), b"\0asm\x01\0\0\0").is_ok());
+    /// assert!(Module::validate(&Engine::default(), b"elf").is_err());
+    /// ```
+    pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
+        Module::from_binary(engine, bytes).map(drop)
+    }
+
+    pub(crate) fn from_runtime(engine: &Engine, inner: Arc<runtime::Module>) -> Module {
+        Module { engine: engine.clone(), inner }
+    }
+
+    /// The engine that it was made with.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Its name, if the module says so.
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name()
+    }
+
+    /// What it imports, in order.
+    pub fn imports(&self) -> impl ExactSizeIterator<Item = ImportType<'_>> {
+        self.inner.imports().iter().map(|import| ImportType { import })
+    }
+
+    /// What it exports, in order.
+    pub fn exports(&self) -> impl ExactSizeIterator<Item = ExportType<'_>> {
+        let module = &*self.inner;
+        module.exports().iter().map(move |export| ExportType { module, export })
+    }
+
+    /// The type of an export.
+    pub fn get_export(&self, name: &str) -> Option<ExternType> {
+        self.exports().find(|export| export.name() == name).map(|export| export.ty())
+    }
+
+    /// The module as the other crates of this engine see it: sections, bodies, names.
+    #[doc(hidden)]
+    pub fn runtime(&self) -> &Arc<runtime::Module> {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// An import of a [`Module`].
+///
+/// ```
+/// use wasmrun::{Engine, Module};
+///
+/// let module = Module::new(&Engine::default(), r#"(import "env" "tick" (func))"#)?;
+/// let import = module.imports().next().unwrap();
+/// assert_eq!((import.module(), import.name()), ("env", "tick"));
+/// assert_eq!(import.ty().to_string(), "func () -> ()");
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ImportType<'module> {
+    import: &'module runtime::Import,
+}
+
+impl<'module> ImportType<'module> {
+    /// The first part of its name: which module it is expected from.
+    pub fn module(&self) -> &'module str {
+        &self.import.module
+    }
+
+    /// The second part of its name.
+    pub fn name(&self) -> &'module str {
+        &self.import.name
+    }
+
+    /// What it has to be.
+    pub fn ty(&self) -> ExternType {
+        self.import.ty.clone()
+    }
+}
+
+/// An export of a [`Module`].
+///
+/// ```
+/// use wasmrun::{Engine, Module};
+///
+/// let module = Module::new(&Engine::default(), r#"(memory (export "memory") 1 2)"#)?;
+/// let export = module.exports().next().unwrap();
+/// assert_eq!(export.ty().memory().unwrap().maximum(), Some(2));
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ExportType<'module> {
+    module: &'module runtime::Module,
+    export: &'module runtime::Export,
+}
+
+impl<'module> ExportType<'module> {
+    /// Its name.
+    pub fn name(&self) -> &'module str {
+        &self.export.name
+    }
+
+    /// What it is.
+    pub fn ty(&self) -> ExternType {
+        self.module.extern_type(self.export.index)
+    }
+}

@@ -1,0 +1,301 @@
+//! What a store consists of, and its answers to running code.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmrun_runtime::trap::{HostError, Pending, Trap};
+use wasmrun_runtime::vm::{self, InstanceKey, StoreHooks, reason};
+
+use super::{ResourceLimiter, StoreContextMut, StoreId};
+use crate::engine::{Engine, StoreSignal};
+use crate::error::{Error, HookPanic, Result};
+use crate::instance::Instance;
+use crate::timer::AlarmKey;
+use crate::values::Val;
+
+type Limiter<T> = dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync;
+type EpochCallback<T> = dyn FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync;
+
+/// What an [epoch callback](crate::Store::epoch_deadline_callback) decides.
+///
+/// ```
+/// use wasmrun::{Engine, Store, UpdateDeadline};
+///
+/// let mut store = Store::new(&Engine::default(), 3);
+/// store.set_epoch_deadline(1);
+/// store.epoch_deadline_callback(|mut store| {
+///     *store.data_mut() -= 1;
+///     Ok(if *store.data() > 0 { UpdateDeadline::Continue(1) } else { UpdateDeadline::Interrupt })
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateDeadline {
+    /// Go on, and ask again when the epoch has advanced this many times.
+    Continue(u64),
+    /// Trap with [`Trap::Interrupt`](crate::Trap).
+    Interrupt,
+}
+
+/// A store of the host with its data.
+pub struct StoreInner<T: 'static> {
+    pub(crate) opaque: StoreOpaque,
+    pub(crate) limiter: Option<Box<Limiter<T>>>,
+    pub(crate) epoch_callback: Option<Box<EpochCallback<T>>>,
+    pub(crate) data: T,
+}
+
+/// The part of a store that does not depend on the host's data.
+pub struct StoreOpaque {
+    pub(crate) id: StoreId,
+    pub(crate) engine: Engine,
+    pub(crate) vm: vm::Store,
+    signal: Arc<StoreSignal>,
+    /// Fuel beyond what the execution context can count.
+    fuel_reserve: u64,
+    deadline: Option<Instant>,
+    timeout: Option<Duration>,
+    /// Whether a callback of the store runs in the middle of guest code, which must not be entered then.
+    in_callback: bool,
+    /// Whether entries from the host have to look at the three fields above.
+    attention: bool,
+    /// Arguments and results of host functions that take them as [`Val`]s, kept for the next call.
+    pub(crate) val_buffer: Vec<Val>,
+}
+
+impl<T: 'static> StoreInner<T> {
+    pub(super) fn new(engine: &Engine, data: T) -> Result<StoreInner<T>> {
+        let config = engine.config();
+        let sizes = config.stack_sizes();
+        let vm = vm::Store::new(sizes, config.strategy()).ok_or_else(|| {
+            Error::msg(format!("the system has no memory for a guest stack of {} bytes", sizes.values))
+        })?;
+        let signal = engine.register(vm.exec().target().clone());
+        let opaque = StoreOpaque {
+            id: StoreId::next(),
+            engine: engine.clone(),
+            vm,
+            signal,
+            fuel_reserve: 0,
+            deadline: None,
+            timeout: None,
+            in_callback: false,
+            attention: false,
+            val_buffer: Vec::new(),
+        };
+        Ok(StoreInner { opaque, limiter: None, epoch_callback: None, data })
+    }
+
+    /// Asks the limiter, if there is one, whether so many more of everything are allowed.
+    pub(crate) fn check_counts(&mut self, more: vm::Totals) -> Result<()> {
+        let Some(limiter) = &mut self.limiter else { return Ok(()) };
+        let limiter = limiter(&mut self.data);
+        let have = self.opaque.vm.totals();
+        let check = |what: &str, have: usize, more: usize, limit: usize| {
+            if more == 0 || have.saturating_add(more) <= limit {
+                return Ok(());
+            }
+            Err(Error::msg(format!(
+                "resource limit exceeded: {what} count too high at {}; the limit is {limit}",
+                have + more
+            )))
+        };
+        check("instance", have.instances, more.instances, limiter.instances())?;
+        check("memory", have.memories, more.memories, limiter.memories())?;
+        check("table", have.tables, more.tables, limiter.tables())
+    }
+
+    /// Asks the limiter, if there is one, about growth. A panic of it becomes an error that the entry from
+    /// the host resumes: it must not unwind through guest code.
+    fn ask_limiter(
+        &mut self,
+        ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<bool>,
+    ) -> Result<bool, HostError> {
+        let Some(limiter) = &mut self.limiter else { return Ok(true) };
+        let data = &mut self.data;
+        match catch_unwind(AssertUnwindSafe(|| ask(limiter(data)))) {
+            Ok(answer) => Ok(answer?),
+            Err(payload) => Err(Box::new(HookPanic::new(payload))),
+        }
+    }
+
+    /// The trap that other threads have asked for, if they have. An interrupt is then taken; a deadline stays
+    /// until the call ends.
+    pub(crate) fn take_interrupt(&mut self) -> Option<Trap> {
+        let target = self.opaque.vm.exec().target();
+        let pending = target.pending();
+        if pending & reason::INTERRUPT != 0 {
+            target.withdraw(reason::INTERRUPT);
+            Some(Trap::Interrupt)
+        } else if pending & reason::DEADLINE != 0 {
+            Some(Trap::Deadline)
+        } else if self.epoch_callback.is_none() && self.epoch_due() {
+            Some(Trap::Interrupt)
+        } else {
+            None
+        }
+    }
+
+    fn epoch_due(&self) -> bool {
+        self.opaque.engine.epoch() >= self.opaque.signal.epoch_deadline()
+    }
+
+    fn epoch_reached(&mut self) -> Result<(), Pending> {
+        let Some(mut callback) = self.epoch_callback.take() else {
+            return Err(Trap::Interrupt.into());
+        };
+        let outer = self.opaque.enter_callback();
+        let answer = catch_unwind(AssertUnwindSafe(|| callback(StoreContextMut::new(self))));
+        self.opaque.leave_callback(outer);
+        // The callback may have been replaced by itself only through `Store`, which it cannot reach.
+        self.epoch_callback = Some(callback);
+        match answer {
+            Ok(Ok(UpdateDeadline::Continue(ticks))) => {
+                self.opaque.set_epoch_deadline(ticks);
+                Ok(())
+            }
+            Ok(Ok(UpdateDeadline::Interrupt)) => Err(Trap::Interrupt.into()),
+            Ok(Err(error)) => Err(Pending::Host(error.into())),
+            Err(payload) => Err(Pending::Panic(payload)),
+        }
+    }
+}
+
+impl<T: 'static> StoreHooks for StoreInner<T> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, HostError> {
+        self.ask_limiter(|limiter| limiter.memory_growing(current, desired, maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, HostError> {
+        self.ask_limiter(|limiter| limiter.table_growing(current, desired, maximum))
+    }
+
+    fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
+        let due = self.epoch_due();
+        let stop = if reasons & reason::INTERRUPT != 0 {
+            Err(Trap::Interrupt.into())
+        } else if reasons & reason::DEADLINE != 0 {
+            Err(Trap::Deadline.into())
+        } else if due {
+            self.epoch_reached()
+        } else {
+            // An epoch that came before the deadline was moved.
+            Ok(())
+        };
+        if stop.is_err() && due {
+            // The epoch deadline stays reached until it is set anew: the next call has to notice it too.
+            self.opaque.vm.exec().target().request(reason::EPOCH);
+        }
+        stop
+    }
+}
+
+impl StoreOpaque {
+    /// Whether the instance is there: alive, or dropped and still reachable, with a handle made since.
+    #[inline]
+    pub(crate) fn has(&self, key: InstanceKey) -> bool {
+        self.vm.reachable(key).is_some()
+    }
+
+    pub(crate) fn set_fuel(&mut self, fuel: u64) -> Result<()> {
+        self.fuel()?;
+        let countable = i64::try_from(fuel).unwrap_or(i64::MAX);
+        self.vm.exec_mut().fuel = countable;
+        self.fuel_reserve = fuel - countable as u64;
+        Ok(())
+    }
+
+    pub(crate) fn fuel(&self) -> Result<u64> {
+        if !self.engine.config().fuel() {
+            return Err(Error::msg("fuel is not configured in this store: see `Config::consume_fuel`"));
+        }
+        Ok(self.fuel_reserve.saturating_add(u64::try_from(self.vm.exec().fuel).unwrap_or(0)))
+    }
+
+    pub(crate) fn set_epoch_deadline(&mut self, ticks: u64) {
+        self.engine.set_epoch_deadline(&self.signal, ticks);
+    }
+
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        self.update_attention();
+    }
+
+    pub(crate) fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+        self.update_attention();
+    }
+
+    fn update_attention(&mut self) {
+        self.attention = self.in_callback || self.deadline.is_some() || self.timeout.is_some();
+    }
+
+    fn enter_callback(&mut self) -> bool {
+        let outer = std::mem::replace(&mut self.in_callback, true);
+        self.update_attention();
+        outer
+    }
+
+    fn leave_callback(&mut self, outer: bool) {
+        self.in_callback = outer;
+        self.update_attention();
+    }
+
+    /// Fails while a callback of the store runs in the middle of guest code.
+    pub(crate) fn check_not_in_callback(&self) -> Result<()> {
+        if self.in_callback {
+            return Err(Error::msg("a callback of the store cannot enter or change its guest code"));
+        }
+        Ok(())
+    }
+
+    /// Prepares an entry from the host: watches the deadline of the outermost one.
+    #[inline]
+    pub(crate) fn begin_call(&mut self) -> Result<Option<AlarmKey>> {
+        if self.attention { self.begin_watched_call() } else { Ok(None) }
+    }
+
+    #[cold]
+    fn begin_watched_call(&mut self) -> Result<Option<AlarmKey>> {
+        self.check_not_in_callback()?;
+        if !self.vm.exec().is_idle() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        // A timeout beyond what the clock can express is none.
+        let by_timeout = self.timeout.and_then(|timeout| now.checked_add(timeout));
+        let Some(deadline) = self.deadline.into_iter().chain(by_timeout).min() else { return Ok(None) };
+        if deadline <= now {
+            return Err(Trap::Deadline.into());
+        }
+        self.engine.timer().set(deadline, self.vm.exec().target().clone()).map(Some)
+    }
+
+    /// Ends what [`StoreOpaque::begin_call`] began.
+    #[inline]
+    pub(crate) fn end_call(&mut self, alarm: Option<AlarmKey>) {
+        if let Some(alarm) = alarm {
+            self.engine.timer().cancel(alarm);
+            self.vm.exec().target().withdraw(reason::DEADLINE);
+        }
+        self.vm.free_unreachable();
+    }
+
+    pub(crate) fn drop_instance(&mut self, instance: Instance) -> bool {
+        match instance.key_in(self) {
+            Ok(key) => self.vm.drop_instance(key),
+            Err(_) => false,
+        }
+    }
+}

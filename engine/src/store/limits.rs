@@ -1,0 +1,195 @@
+//! Limits on what the guests of a store may take.
+
+use crate::error::{Error, Result};
+
+/// Decides about the growth of memories and tables, and about how many of everything a store may hold.
+///
+/// It lives in the host's data of a store and is named with [`Store::limiter`](crate::Store::limiter).
+/// Guests notice a refusal as a `memory.grow` or `table.grow` that returns −1; an error stops them.
+///
+/// ```
+/// use wasmrun::{Engine, ResourceLimiter, Result, Store};
+///
+/// struct Quota {
+///     bytes: usize,
+/// }
+///
+/// impl ResourceLimiter for Quota {
+///     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+///         let wanted = desired - current;
+///         let granted = wanted <= self.bytes;
+///         if granted {
+///             self.bytes -= wanted;
+///         }
+///         Ok(granted)
+///     }
+///
+///     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+///         Ok(desired <= 1000)
+///     }
+/// }
+///
+/// let mut store = Store::new(&Engine::default(), Quota { bytes: 1 << 20 });
+/// store.limiter(|quota| quota);
+/// ```
+pub trait ResourceLimiter {
+    /// Whether a memory may grow from `current` to `desired` bytes. A new memory grows from 0. `maximum` is
+    /// what its type allows; requests beyond that are refused without asking.
+    ///
+    /// # Errors
+    /// An error stops the guest.
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// Whether a table may grow from `current` to `desired` elements.
+    ///
+    /// # Errors
+    /// An error stops the guest.
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// The most instances that the store may hold.
+    fn instances(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The most memories that the store may hold.
+    fn memories(&self) -> usize {
+        usize::MAX
+    }
+
+    /// The most tables that the store may hold.
+    fn tables(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// A [`ResourceLimiter`] with fixed limits.
+///
+/// ```
+/// use wasmrun::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+///
+/// struct Host {
+///     limits: StoreLimits,
+/// }
+///
+/// let limits = StoreLimitsBuilder::new().memory_size(64 << 20).instances(10).build();
+/// let mut store = Store::new(&Engine::default(), Host { limits });
+/// store.limiter(|host| &mut host.limits);
+/// ```
+#[derive(Clone, Debug)]
+pub struct StoreLimits {
+    memory_size: usize,
+    table_elements: usize,
+    instances: usize,
+    memories: usize,
+    tables: usize,
+    trap_on_grow_failure: bool,
+}
+
+impl Default for StoreLimits {
+    /// No limits.
+    fn default() -> StoreLimits {
+        StoreLimits {
+            memory_size: usize::MAX,
+            table_elements: usize::MAX,
+            instances: usize::MAX,
+            memories: usize::MAX,
+            tables: usize::MAX,
+            trap_on_grow_failure: false,
+        }
+    }
+}
+
+impl ResourceLimiter for StoreLimits {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let allowed = desired <= self.memory_size;
+        if !allowed && self.trap_on_grow_failure {
+            return Err(Error::msg(format!(
+                "forcing trap when growing memory from {current} to {desired} bytes: the limit is {}",
+                self.memory_size
+            )));
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let allowed = desired <= self.table_elements;
+        if !allowed && self.trap_on_grow_failure {
+            return Err(Error::msg(format!(
+                "forcing trap when growing table from {current} to {desired} elements: the limit is {}",
+                self.table_elements
+            )));
+        }
+        Ok(allowed)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.memories
+    }
+
+    fn tables(&self) -> usize {
+        self.tables
+    }
+}
+
+/// Makes [`StoreLimits`].
+///
+/// ```
+/// use wasmrun::StoreLimitsBuilder;
+///
+/// let limits = StoreLimitsBuilder::new().memories(1).tables(1).table_elements(10_000).build();
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct StoreLimitsBuilder(StoreLimits);
+
+impl StoreLimitsBuilder {
+    /// No limits so far.
+    pub fn new() -> StoreLimitsBuilder {
+        StoreLimitsBuilder::default()
+    }
+
+    /// The most bytes that each memory may have.
+    pub fn memory_size(mut self, bytes: usize) -> Self {
+        self.0.memory_size = bytes;
+        self
+    }
+
+    /// The most elements that each table may have.
+    pub fn table_elements(mut self, elements: usize) -> Self {
+        self.0.table_elements = elements;
+        self
+    }
+
+    /// The most instances that the store may hold.
+    pub fn instances(mut self, instances: usize) -> Self {
+        self.0.instances = instances;
+        self
+    }
+
+    /// The most memories that the store may hold.
+    pub fn memories(mut self, memories: usize) -> Self {
+        self.0.memories = memories;
+        self
+    }
+
+    /// The most tables that the store may hold.
+    pub fn tables(mut self, tables: usize) -> Self {
+        self.0.tables = tables;
+        self
+    }
+
+    /// Whether a growth beyond the limits stops the guest, instead of giving it −1.
+    pub fn trap_on_grow_failure(mut self, trap: bool) -> Self {
+        self.0.trap_on_grow_failure = trap;
+        self
+    }
+
+    /// The limits.
+    pub fn build(self) -> StoreLimits {
+        self.0
+    }
+}

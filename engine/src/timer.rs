@@ -1,0 +1,130 @@
+//! The alarm clock of an engine: one thread, started when the first call has a deadline and ended with the
+//! engine, that asks stores to stop.
+//!
+//! An alarm that has been cancelled never rings: ringing and cancelling exclude each other, so that a
+//! deadline of one call cannot stop a later one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use wasmrun_runtime::vm::{InterruptTarget, reason};
+
+use crate::error::{Context, Result};
+
+/// The alarm clock of an engine.
+#[derive(Default)]
+pub(crate) struct Timer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something earlier than before, or the end of the engine.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    alarms: BTreeMap<(Instant, u64), Arc<Alarm>>,
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+    ended: bool,
+}
+
+/// Whom to wake; `None` once it has been cancelled.
+type Alarm = Mutex<Option<Arc<InterruptTarget>>>;
+
+/// An alarm that has been set. It must be given back to [`Timer::cancel`].
+#[derive(Debug)]
+pub(crate) struct AlarmKey {
+    key: (Instant, u64),
+    alarm: Arc<Alarm>,
+}
+
+impl Timer {
+    /// Sets an alarm: at `when`, `target` gets a request for [`reason::DEADLINE`].
+    pub(crate) fn set(&self, when: Instant, target: Arc<InterruptTarget>) -> Result<AlarmKey> {
+        let mut state = lock(&self.shared.state);
+        if state.thread.is_none() {
+            let shared = self.shared.clone();
+            let builder = thread::Builder::new().name("wasmrun-timer".to_owned());
+            let thread = builder.spawn(move || shared.run());
+            state.thread = Some(thread.context("the thread that watches deadlines cannot be started")?);
+        }
+        let alarm = Arc::new(Mutex::new(Some(target)));
+        let key = (when, state.next);
+        state.next += 1;
+        state.alarms.insert(key, alarm.clone());
+        if state.alarms.first_key_value().is_some_and(|(first, _)| *first == key) {
+            self.shared.changed.notify_one();
+        }
+        Ok(AlarmKey { key, alarm })
+    }
+
+    /// Cancels an alarm. Afterwards it will not ring; it may have done so before.
+    pub(crate) fn cancel(&self, alarm: AlarmKey) {
+        lock(&alarm.alarm).take();
+        lock(&self.shared.state).alarms.remove(&alarm.key);
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut state = lock(&self.state);
+        while !state.ended {
+            let Some((&(when, _), _)) = state.alarms.first_key_value() else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let now = Instant::now();
+            if when > now {
+                let wait = self.changed.wait_timeout(state, when - now);
+                state = wait.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            let alarm = state.alarms.pop_first().map(|(_, alarm)| alarm);
+            drop(state);
+            if let Some(alarm) = alarm {
+                // Held while ringing, so that `cancel` returns before or after it, not in between.
+                if let Some(target) = &*lock(&alarm) {
+                    target.request(reason::DEADLINE);
+                }
+            }
+            state = lock(&self.state);
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let thread = {
+            let mut state = lock(&self.shared.state);
+            state.ended = true;
+            state.thread.take()
+        };
+        self.shared.changed.notify_one();
+        // A waker can drop the last handle of the engine, and then this is the timer's own thread.
+        if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
+        {
+            // The thread does not panic; if it did, there would be nothing to do about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timer")
+            .field("alarms", &lock(&self.shared.state).alarms.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,389 @@
+//! Values that cross the border between host and guest.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::entry::Slots;
+use crate::error::{Error, Result};
+use crate::func::Func;
+use crate::handle::wrong_handle;
+use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::types::{HeapType, RefType, ValType};
+
+/// A vector of 128 bits.
+///
+/// ```
+/// assert_eq!(wasmrun::V128::from(1).as_u128(), 1);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct V128(u128);
+
+impl V128 {
+    /// Its bits, lane 0 lowest.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl From<u128> for V128 {
+    fn from(bits: u128) -> V128 {
+        V128(bits)
+    }
+}
+
+/// A value of any type. Floats are kept as bits, so that no NaN changes on the way.
+///
+/// ```
+/// use wasmrun::Val;
+///
+/// assert_eq!(Val::from(7).i32(), Some(7));
+/// assert_eq!(Val::from(0.5f32), Val::F32(0.5f32.to_bits()));
+/// assert_eq!(Val::I64(7).i32(), None);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Val {
+    /// 32-bit integer.
+    I32(i32),
+    /// 64-bit integer.
+    I64(i64),
+    /// Bits of a 32-bit float.
+    F32(u32),
+    /// Bits of a 64-bit float.
+    F64(u64),
+    /// 128-bit vector.
+    V128(V128),
+    /// Reference to a function, or null.
+    FuncRef(Option<Func>),
+    /// Reference to a value of the host, or null.
+    ExternRef(Option<ExternRef>),
+}
+
+impl Val {
+    /// Its type.
+    pub fn ty(&self) -> ValType {
+        match self {
+            Val::I32(_) => ValType::I32,
+            Val::I64(_) => ValType::I64,
+            Val::F32(_) => ValType::F32,
+            Val::F64(_) => ValType::F64,
+            Val::V128(_) => ValType::V128,
+            Val::FuncRef(_) => ValType::FUNCREF,
+            Val::ExternRef(_) => ValType::EXTERNREF,
+        }
+    }
+
+    /// Zero or null of a type.
+    pub fn default_for_ty(ty: ValType) -> Val {
+        match ty {
+            ValType::I32 => Val::I32(0),
+            ValType::I64 => Val::I64(0),
+            ValType::F32 => Val::F32(0),
+            ValType::F64 => Val::F64(0),
+            ValType::V128 => Val::V128(V128(0)),
+            ValType::Ref(ty) => Ref::null(ty.heap).into(),
+        }
+    }
+
+    /// The value, if it is an `i32`.
+    pub fn i32(&self) -> Option<i32> {
+        if let Val::I32(v) = self { Some(*v) } else { None }
+    }
+
+    /// The value, if it is an `i64`.
+    pub fn i64(&self) -> Option<i64> {
+        if let Val::I64(v) = self { Some(*v) } else { None }
+    }
+
+    /// The value, if it is an `f32`.
+    pub fn f32(&self) -> Option<f32> {
+        if let Val::F32(v) = self { Some(f32::from_bits(*v)) } else { None }
+    }
+
+    /// The value, if it is an `f64`.
+    pub fn f64(&self) -> Option<f64> {
+        if let Val::F64(v) = self { Some(f64::from_bits(*v)) } else { None }
+    }
+
+    /// The value, if it is a `v128`.
+    pub fn v128(&self) -> Option<V128> {
+        if let Val::V128(v) = self { Some(*v) } else { None }
+    }
+
+    /// The reference, if it is one.
+    pub fn ref_(&self) -> Option<Ref> {
+        match self {
+            Val::FuncRef(func) => Some(Ref::Func(*func)),
+            Val::ExternRef(value) => Some(Ref::Extern(*value)),
+            _ => None,
+        }
+    }
+
+    /// The function, if it is a reference to one or null.
+    pub fn func_ref(&self) -> Option<Option<&Func>> {
+        if let Val::FuncRef(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The host value, if it is a reference to one or null.
+    pub fn extern_ref(&self) -> Option<Option<&ExternRef>> {
+        if let Val::ExternRef(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The value, or a panic when it is no `i32`.
+    #[track_caller]
+    pub fn unwrap_i32(&self) -> i32 {
+        self.i32().unwrap_or_else(|| panic!("expected i32, found {}", self.ty()))
+    }
+
+    /// The value, or a panic when it is no `i64`.
+    #[track_caller]
+    pub fn unwrap_i64(&self) -> i64 {
+        self.i64().unwrap_or_else(|| panic!("expected i64, found {}", self.ty()))
+    }
+
+    /// The value, or a panic when it is no `f32`.
+    #[track_caller]
+    pub fn unwrap_f32(&self) -> f32 {
+        self.f32().unwrap_or_else(|| panic!("expected f32, found {}", self.ty()))
+    }
+
+    /// The value, or a panic when it is no `f64`.
+    #[track_caller]
+    pub fn unwrap_f64(&self) -> f64 {
+        self.f64().unwrap_or_else(|| panic!("expected f64, found {}", self.ty()))
+    }
+
+    /// Checks that it is of a type, and writes it to the next slots.
+    pub(crate) fn put(&self, store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Result<()> {
+        let [low, high] = self.to_words(store, ty)?;
+        match self {
+            Val::V128(_) => {
+                slots.put(low);
+                slots.put(high);
+            }
+            Val::ExternRef(_) => slots.put_reference(low as u32),
+            _ => slots.put(low),
+        }
+        Ok(())
+    }
+
+    /// Checks that it is of a type, and gives its representation in a global.
+    pub(crate) fn to_words(self, store: &StoreOpaque, ty: ValType) -> Result<[u64; 2]> {
+        let found = self.ty();
+        if found != ty {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {found}")));
+        }
+        Ok(match self {
+            Val::I32(v) => [u64::from(v as u32), 0],
+            Val::I64(v) => [v as u64, 0],
+            Val::F32(v) => [v.into(), 0],
+            Val::F64(v) => [v, 0],
+            Val::V128(V128(v)) => [v as u64, (v >> 64) as u64],
+            Val::FuncRef(func) => [Ref::Func(func).to_word(store, RefType::FUNCREF)?, 0],
+            Val::ExternRef(value) => [Ref::Extern(value).to_word(store, RefType::EXTERNREF)?, 0],
+        })
+    }
+}
+
+impl PartialEq for Val {
+    /// Numbers are equal when their bits are; references when they refer to the same.
+    fn eq(&self, other: &Val) -> bool {
+        match (self, other) {
+            (Val::I32(a), Val::I32(b)) => a == b,
+            (Val::I64(a), Val::I64(b)) => a == b,
+            (Val::F32(a), Val::F32(b)) => a == b,
+            (Val::F64(a), Val::F64(b)) => a == b,
+            (Val::V128(a), Val::V128(b)) => a == b,
+            (Val::FuncRef(a), Val::FuncRef(b)) => a == b,
+            (Val::ExternRef(a), Val::ExternRef(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+macro_rules! val_from {
+    ($($from:ty => |$v:ident| $val:expr,)*) => {
+        $(impl From<$from> for Val {
+            fn from($v: $from) -> Val {
+                $val
+            }
+        })*
+    };
+}
+
+val_from! {
+    i32 => |v| Val::I32(v),
+    i64 => |v| Val::I64(v),
+    f32 => |v| Val::F32(v.to_bits()),
+    f64 => |v| Val::F64(v.to_bits()),
+    V128 => |v| Val::V128(v),
+    Func => |v| Val::FuncRef(Some(v)),
+    Option<Func> => |v| Val::FuncRef(v),
+    ExternRef => |v| Val::ExternRef(Some(v)),
+    Option<ExternRef> => |v| Val::ExternRef(v),
+}
+
+impl From<Ref> for Val {
+    fn from(reference: Ref) -> Val {
+        match reference {
+            Ref::Func(func) => Val::FuncRef(func),
+            Ref::Extern(value) => Val::ExternRef(value),
+        }
+    }
+}
+
+/// A reference, as tables hold them.
+///
+/// ```
+/// use wasmrun::{HeapType, Ref};
+///
+/// assert!(Ref::null(HeapType::Func).is_null());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ref {
+    /// A function, or null.
+    Func(Option<Func>),
+    /// A value of the host, or null.
+    Extern(Option<ExternRef>),
+}
+
+impl Ref {
+    /// Null.
+    pub fn null(heap: HeapType) -> Ref {
+        match heap {
+            HeapType::Extern => Ref::Extern(None),
+            _ => Ref::Func(None),
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Ref::Func(None) | Ref::Extern(None))
+    }
+
+    /// Its type.
+    pub fn ty(&self) -> RefType {
+        match self {
+            Ref::Func(_) => RefType::FUNCREF,
+            Ref::Extern(_) => RefType::EXTERNREF,
+        }
+    }
+
+    /// The function, if it is a reference to one or null.
+    pub fn as_func(&self) -> Option<Option<&Func>> {
+        if let Ref::Func(func) = self { Some(func.as_ref()) } else { None }
+    }
+
+    /// The host value, if it is a reference to one or null.
+    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+        if let Ref::Extern(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The function, or a panic when it is not a reference to one.
+    #[track_caller]
+    pub fn unwrap_func(&self) -> &Func {
+        self.as_func().flatten().unwrap_or_else(|| panic!("expected a function, found {self:?}"))
+    }
+
+    /// Checks that it is of a type, and gives its representation in a table: 0 is null.
+    pub(crate) fn to_word(self, store: &StoreOpaque, ty: RefType) -> Result<u64> {
+        if self.ty() != ty {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.ty())));
+        }
+        match self {
+            Ref::Func(None) | Ref::Extern(None) => Ok(0),
+            Ref::Func(Some(func)) => func.handle().to_word(store),
+            Ref::Extern(Some(value)) => Ok(value.id_in(store)?.into()),
+        }
+    }
+}
+
+impl From<Func> for Ref {
+    fn from(func: Func) -> Ref {
+        Ref::Func(Some(func))
+    }
+}
+
+impl From<Option<Func>> for Ref {
+    fn from(func: Option<Func>) -> Ref {
+        Ref::Func(func)
+    }
+}
+
+impl From<ExternRef> for Ref {
+    fn from(value: ExternRef) -> Ref {
+        Ref::Extern(Some(value))
+    }
+}
+
+impl From<Option<ExternRef>> for Ref {
+    fn from(value: Option<ExternRef>) -> Ref {
+        Ref::Extern(value)
+    }
+}
+
+/// A value of the host that guests can hold and pass on, but not look into.
+///
+/// The value lives as long as the store, also when no guest holds it any more.
+///
+/// ```
+/// use wasmrun::{Engine, ExternRef, Store};
+///
+/// let mut store = Store::new(&Engine::default(), ());
+/// let value = ExternRef::new(&mut store, "a secret".to_owned())?;
+/// assert_eq!(value.data(&store)?.downcast_ref::<String>().unwrap(), "a secret");
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ExternRef {
+    store: StoreId,
+    id: u32,
+}
+
+impl ExternRef {
+    /// Gives a value to the store.
+    ///
+    /// # Errors
+    /// The store has more than four billion of them.
+    pub fn new<V: Any + Send + Sync>(mut store: impl AsContextMut, value: V) -> Result<ExternRef> {
+        let mut store = store.as_context_mut();
+        let opaque = &mut store.inner_mut().opaque;
+        let id = opaque.vm.insert_extern(Box::new(value));
+        let id = id.ok_or_else(|| Error::msg("the store has no number left for a value of the host"))?;
+        Ok(ExternRef { store: opaque.id, id })
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// It belongs to another store.
+    pub fn data<'a, T: 'static>(
+        &self,
+        store: impl Into<crate::store::StoreContext<'a, T>>,
+    ) -> Result<&'a (dyn Any + Send + Sync)> {
+        let opaque = &store.into().inner().opaque;
+        let id = self.id_in(opaque)?;
+        Ok(opaque.vm.extern_value(id).expect("the store keeps the values that it gave numbers to"))
+    }
+
+    /// Whether it belongs to this store.
+    pub fn belongs_to(&self, store: impl AsContext) -> bool {
+        store.as_context().inner().opaque.id == self.store
+    }
+
+    #[inline]
+    pub(crate) fn id_in(self, store: &StoreOpaque) -> Result<u32> {
+        if self.store == store.id { Ok(self.id) } else { Err(wrong_handle(self.store, store)) }
+    }
+
+    /// The reference with the number `id`, which is not 0.
+    #[inline]
+    pub(crate) fn from_id(store: &StoreOpaque, id: u32) -> ExternRef {
+        ExternRef { store: store.id, id }
+    }
+}
+
+impl fmt::Debug for ExternRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ExternRef({})", self.id)
+    }
+}
