@@ -16,8 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vfs_common::{RESOLVERS, host, host_picture, path, read_all, write};
+use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::host::ResolverChoice;
-use wasmrun_wasi::vfs::{Dir, Errno, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
+use wasmrun_wasi::vfs::{Dir, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
 
 const CANARY: &[u8] = b"canary: nobody may read this";
 

@@ -16,8 +16,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use vfs_common::{RESOLVERS, guest_picture, host, read_all, write};
+use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::memfs::MemFs;
-use wasmrun_wasi::vfs::{Dir, Errno, File, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
+use wasmrun_wasi::vfs::{Dir, File, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
 
 /// Few, so that programs meet themselves.
 const PLAIN: &[&str] = &["a", "b", "c", "l", "a/b", "a/c", "l/b", "a/b/c"];

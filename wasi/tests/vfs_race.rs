@@ -17,7 +17,8 @@ use std::thread;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use vfs_common::{RESOLVERS, host, host_picture, path, read_all, write};
-use wasmrun_wasi::vfs::{Dir, Errno, OpenHow, Opened};
+use wasmrun_wasi::Errno;
+use wasmrun_wasi::vfs::{Dir, OpenHow, Opened};
 
 const ATTEMPTS: usize = 20_000;
 

@@ -12,8 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vfs_common::{RESOLVERS, guest_picture, host, host_picture, path, read_all, write};
+use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::memfs::MemFs;
-use wasmrun_wasi::vfs::{Dir, Errno, File, FileStat, Mount, OpenHow, Opened, Perm, TimeSpec};
+use wasmrun_wasi::vfs::{Dir, File, FileStat, Mount, OpenHow, Opened, Perm, TimeSpec};
 
 /// Names of every kind of thing, with and without slashes after them.
 const NAMES: &[&str] = &[

@@ -49,7 +49,8 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-pub use crate::errno::Errno;
+use crate::errno::Errno;
+
 pub use mount::{Mount, Perm};
 pub use path::{Basename, GuestPath};
 

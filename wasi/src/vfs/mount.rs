@@ -272,3 +272,29 @@ impl File for MountedFile {
         self.file.poll_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::memfs::MemFs;
+
+    #[test]
+    fn one_bit_decides() {
+        let mount = |perm| Mount::new(MemFs::default().root(), perm);
+        assert_eq!(mount(Perm::ReadWrite).require_write(), Ok(()));
+        assert_eq!(mount(Perm::ReadOnly).require_write(), Err(Errno::Perm));
+    }
+
+    #[test]
+    fn what_is_opened_is_guarded_like_what_it_was_opened_from() {
+        let fs = MemFs::default();
+        fs.write("d/f", b"x").unwrap();
+        let root = Mount::new(fs.root(), Perm::ReadOnly).root();
+        let path = |text: &str| GuestPath::new(text.as_bytes()).unwrap();
+        let Opened::Dir(below) = root.open(&path("d"), &OpenHow::default()).unwrap() else { panic!() };
+        assert_eq!(below.unlink(&path("f")), Err(Errno::Perm));
+        let Opened::File(file) = below.open(&path("f"), &OpenHow::default()).unwrap() else { panic!() };
+        assert_eq!(file.set_len(0), Err(Errno::Badf));
+        assert_eq!(fs.read("d/f", 9).unwrap(), b"x");
+    }
+}

@@ -9,9 +9,7 @@
 //! * what a second system call acts on is a [`Basename`] relative to a descriptor, never a string with a slash;
 //! * every descriptor is close-on-exec and never becomes a controlling terminal.
 
-use std::env;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno as HostErrno;
@@ -147,6 +145,9 @@ pub(super) fn resolver(choice: ResolverChoice, one_device: bool) -> Result<&'sta
 /// Whether the kernel resolves paths for us, found out once.
 #[cfg(target_os = "linux")]
 fn kernel_resolves() -> bool {
+    use std::env;
+    use std::sync::OnceLock;
+
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
         let forced = env::var_os("WASI_FORCE_WALKER").is_some_and(|value| value == "1");

@@ -12,8 +12,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::host::{HostDir, HostOptions, ResolverChoice};
-use wasmrun_wasi::vfs::{Dir, Errno, File, FileKind, GuestPath, OpenHow, Opened};
+use wasmrun_wasi::vfs::{Dir, File, FileKind, GuestPath, OpenHow, Opened};
 
 /// Both ways of following paths on the host. Where the kernel has none, the first is the second once more.
 pub const RESOLVERS: [ResolverChoice; 2] = [ResolverChoice::Best, ResolverChoice::Walker];

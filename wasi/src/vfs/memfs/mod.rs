@@ -501,3 +501,110 @@ impl File for MemFile {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CREATE: OpenHow = OpenHow {
+        read: true,
+        write: true,
+        append: false,
+        create: true,
+        exclusive: false,
+        truncate: false,
+        directory: false,
+        follow_final_symlink: false,
+        nonblock: false,
+        dsync: false,
+        sync: false,
+        rsync: false,
+    };
+
+    fn path(text: &str) -> GuestPath {
+        GuestPath::new(text.as_bytes()).unwrap()
+    }
+
+    fn left(fs: &MemFs) -> u64 {
+        fs.lock().budget.left()
+    }
+
+    #[test]
+    fn what_is_removed_is_given_back_when_nobody_has_it_open_any_more() {
+        let fs = MemFs::new(1 << 20);
+        let (root, before) = (fs.root(), left(&fs));
+        fs.write("d/e/f", &[1; 10_000]).unwrap();
+        fs.write("g", &[2; 5000]).unwrap();
+        root.symlink(b"somewhere", &path("l")).unwrap();
+        root.link(&path("l"), &*root, &path("l2")).unwrap();
+        root.rename(&path("g"), &*root, &path("d/e/f")).unwrap();
+        let open = root.open(&path("d/e/f"), &CREATE).unwrap();
+        for name in ["l", "l2", "d/e/f"] {
+            root.unlink(&path(name)).unwrap();
+        }
+        root.remove_dir(&path("d/e")).unwrap();
+        root.remove_dir(&path("d")).unwrap();
+        assert_eq!(before - left(&fs), 256 + 8192, "the open file is still there");
+        let Opened::File(file) = &open else { panic!() };
+        assert_eq!(file.stat().unwrap().nlink, 0);
+        drop(open);
+        assert_eq!(left(&fs), before);
+    }
+
+    #[test]
+    fn everything_a_guest_can_make_has_a_price() {
+        let fs = MemFs::new(1 << 16);
+        let root = fs.root();
+        let fill = |make: &dyn Fn(u32) -> Result<(), Errno>| {
+            let error = (0..1 << 16).find_map(|number| make(number).err());
+            assert_eq!(error, Some(Errno::Nospc));
+            for entry in root.entries(1 << 20).unwrap().into_iter().skip(2) {
+                let name = GuestPath::new(&entry.name).unwrap();
+                root.unlink(&name).or_else(|_| root.remove_dir(&name)).unwrap();
+            }
+            assert_eq!(left(&fs), 1 << 16);
+        };
+        fill(&|number| root.create_dir(&path(&number.to_string())));
+        fill(&|number| root.open(&path(&number.to_string()), &CREATE).map(drop));
+        fill(&|number| root.symlink(&[b'x'; 1000], &path(&number.to_string())));
+        fill(&|number| fs.write("f", &[]).and(root.link(&path("f"), &*root, &path(&number.to_string()))));
+        fill(&|number| fs.write(&number.to_string(), &[1]));
+    }
+
+    #[test]
+    fn a_failed_step_costs_nothing() {
+        let fs = MemFs::new(1000);
+        let root = fs.root();
+        fs.write("a", &[]).unwrap();
+        let before = left(&fs);
+        assert_eq!(root.symlink(&[b'x'; 900], &path("b")), Err(Errno::Nospc));
+        assert_eq!(root.rename(&path("a"), &*root, &path(&"n".repeat(250))), Ok(()));
+        assert_eq!(left(&fs), before - 249);
+    }
+
+    #[test]
+    fn the_host_reads_what_it_wrote_and_no_more_than_it_asked_for() {
+        let fs = MemFs::default();
+        fs.write("etc/motd", b"hello").unwrap();
+        assert_eq!(fs.read("etc/motd", 5).unwrap(), b"hello");
+        assert_eq!(fs.read("etc/motd", 4), Err(Errno::Fbig));
+        assert_eq!(fs.read("etc", 5), Err(Errno::Isdir));
+        assert_eq!(fs.write("etc/motd/x", b""), Err(Errno::Notdir));
+        fs.write("etc/motd", b"bye").unwrap();
+        assert_eq!(fs.read("etc/motd", 5).unwrap(), b"bye");
+    }
+
+    #[test]
+    fn times_are_those_of_the_clock() {
+        let fs = MemFs::with_clock(1 << 16, || 42);
+        fs.write("f", b"x").unwrap();
+        let stat = fs.root().metadata(&path("f"), true).unwrap();
+        assert_eq!((stat.atim, stat.mtim, stat.ctim), (42, 42, 42));
+    }
+
+    #[test]
+    fn two_trees_are_two_devices() {
+        let dev = |fs: MemFs| fs.root().self_stat().unwrap().dev;
+        assert_ne!(dev(MemFs::default()), dev(MemFs::default()));
+    }
+}
