@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-use vfs_common::{RESOLVERS, host, host_picture, path, read_all, write};
+use vfs_common::{RESOLVERS, host, host_picture, path, read_all, scratch, write};
 use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::host::ResolverChoice;
 use wasmrun_wasi::vfs::{Dir, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
@@ -91,7 +91,7 @@ struct Fixture {
 
 impl Fixture {
     fn new(resolver: ResolverChoice) -> Fixture {
-        let base = tempfile::tempdir().unwrap();
+        let base = scratch();
         let at = |name: &str| base.path().join(name);
         for dir in ["pre", "out", "out/sub", "preX"] {
             fs::create_dir(at(dir)).unwrap();

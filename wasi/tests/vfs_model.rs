@@ -15,7 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use vfs_common::{RESOLVERS, guest_picture, host, read_all, write};
+use vfs_common::{RESOLVERS, guest_picture, host, read_all, scratch, write};
 use wasmrun_wasi::Errno;
 use wasmrun_wasi::vfs::memfs::MemFs;
 use wasmrun_wasi::vfs::{Dir, File, FileKind, GuestPath, OpenHow, Opened, TimeSpec};
@@ -225,7 +225,7 @@ fn prelude() -> impl Strategy<Value = Vec<Step>> {
 /// Runs a program on all worlds.
 fn run(steps: &[Step]) -> Result<(), TestCaseError> {
     let memory = MemFs::new(1 << 20);
-    let hosts = RESOLVERS.map(|resolver| (tempfile::tempdir().unwrap(), resolver));
+    let hosts = RESOLVERS.map(|resolver| (scratch(), resolver));
     let mut worlds = vec![World { name: "memory", dirs: vec![memory.root()] }];
     for ((base, resolver), name) in hosts.iter().zip(["kernel", "walker"]) {
         worlds.push(World { name, dirs: vec![host(base.path(), *resolver)] });

@@ -19,6 +19,16 @@ use wasmrun_wasi::vfs::{Dir, File, FileKind, GuestPath, OpenHow, Opened};
 /// Both ways of following paths on the host. Where the kernel has none, the first is the second once more.
 pub const RESOLVERS: [ResolverChoice; 2] = [ResolverChoice::Best, ResolverChoice::Walker];
 
+/// A directory for tests that make and replace thousands of files: in memory if the host has a place for that, since
+/// file systems on disks write a file that replaces another at once, and then everything waits for the device.
+pub fn scratch() -> tempfile::TempDir {
+    let in_memory = match std::env::var_os("TMPDIR") {
+        Some(_) => None,
+        None => tempfile::tempdir_in("/dev/shm").ok(),
+    };
+    in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
 /// Grants a directory of the host.
 pub fn host(path: &Path, resolver: ResolverChoice) -> Arc<dyn Dir> {
     let options = HostOptions { resolver, ..HostOptions::default() };
