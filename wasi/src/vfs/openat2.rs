@@ -98,12 +98,11 @@ impl Resolver for Openat2 {
         path: &GuestPath,
         follow: bool,
     ) -> Result<Place<'root>, Errno> {
-        let place = self.parent(root, path)?;
+        let mut place = self.parent(root, path)?;
         if !follow {
             return Ok(place);
         }
         let mut path = path.clone();
-        let mut place = place;
         for _ in 0..=MAX_LINKS {
             let Place::Named { dir, name, .. } = &place else { return Ok(place) };
             path = match read_link_at(dir.as_fd(), name) {
@@ -120,8 +119,10 @@ impl Resolver for Openat2 {
 /// Whether this process can use `openat2` as we need it: by a real call, since the kernel may be too old or a filter on
 /// system calls may refuse it with any error.
 pub(super) fn works() -> bool {
+    // From the root, where we may be sure to have a right to go on.
+    let Ok(root) = rustix::fs::openat(CWD, "/", STEP, Mode::empty()) else { return false };
     let probe = |path: &str| {
-        rustix::fs::openat2(CWD, path, STEP, Mode::empty(), Openat2::ANY_DEVICE.resolve).map(drop)
+        rustix::fs::openat2(&root, path, STEP, Mode::empty(), Openat2::ANY_DEVICE.resolve).map(drop)
     };
     // Whatever lets the call pass without knowing the flag would let the second path pass, too.
     probe(".") == Ok(()) && probe("..") == Err(HostErrno::XDEV)
