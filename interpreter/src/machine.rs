@@ -288,21 +288,72 @@ impl Machine {
         (self.mem, self.len) = unsafe { VmContext::memory0(self.ctx) };
     }
 
-    /// Stops with `pending` at this instruction. Not inline: for cold bodies.
+    /// What a slow path has to know of the machine.
+    pub(crate) fn at(&self) -> At {
+        At { ip: self.ip, sp: self.sp, ctx: self.ctx }
+    }
+}
+
+/// Where the machine is. Small enough to be passed in registers.
+#[derive(Clone, Copy)]
+pub(crate) struct At {
+    pub(crate) ip: *const u8,
+    pub(crate) sp: *mut u64,
+    pub(crate) ctx: *mut VmContext,
+}
+
+impl At {
+    /// Reads an operand at a byte offset in the instruction.
+    ///
+    /// # Safety
+    /// The instruction has a `T` there.
+    pub(crate) unsafe fn operand<T: Copy>(self, at: usize) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { self.ip.add(at).cast::<T>().read_unaligned() }
+    }
+
+    /// The slot whose number is at a byte offset in the instruction.
+    ///
+    /// # Safety
+    /// The instruction has a slot there.
+    pub(crate) unsafe fn slot(self, at: usize) -> *mut u64 {
+        // SAFETY: slots of an instruction lie inside its frame.
+        unsafe { self.sp.add(self.operand::<u16>(at).into()) }
+    }
+
+    /// Ends a slow path: when it failed, code has stopped here.
     ///
     /// # Safety
     /// `ctx` is alive.
-    #[cold]
-    #[inline(never)]
-    pub(crate) unsafe fn stop(&self, pending: Pending) -> Status {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let exec = &mut *self.exec();
-            exec.stop = StopSite { ip: self.ip, sp: self.sp, vmctx: self.ctx };
-            exec.set_pending(pending);
+    pub(crate) unsafe fn finish(self, result: Result<(), Pending>) -> Status {
+        match result {
+            Ok(()) => Status::Ok,
+            Err(pending) => {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let exec = &mut *VmContext::exec(self.ctx);
+                    exec.stop = StopSite { ip: self.ip, sp: self.sp, vmctx: self.ctx };
+                    exec.set_pending(pending);
+                }
+                Status::Trap
+            }
         }
-        Status::Trap
     }
+}
+
+/// The slow path of a poll; the running frame, or the one that is about to be made, ends at `frame_end`.
+///
+/// Slow paths are functions of their own that take and return words alone. A value of theirs that lived in
+/// the handler's memory would keep the dispatch behind it from being a jump.
+#[inline(never)]
+pub(crate) unsafe fn poll(
+    ip: *const u8,
+    sp: *mut u64,
+    ctx: *mut VmContext,
+    frame_end: usize,
+) -> Status {
+    // SAFETY: called with a running machine's registers.
+    unsafe { At { ip, sp, ctx }.finish((*VmContext::exec(ctx)).poll_slow(frame_end)) }
 }
 
 /// Continues after the slow path of a poll, unless that stops the guest.
@@ -315,9 +366,9 @@ impl Op for PollSlow {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: `ctx` is alive.
         unsafe {
-            match (*m.exec()).poll_slow(0) {
-                Ok(()) => D::go(m),
-                Err(pending) => D::exit(m.stop(pending)),
+            match poll(m.ip, m.sp, m.ctx, 0) {
+                Status::Ok => D::go(m),
+                status => D::exit(status),
             }
         }
     }
@@ -333,7 +384,7 @@ impl<const CODE: u8> Op for Stop<CODE> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         let trap = const { trap_of(CODE) };
         // SAFETY: `ctx` is alive.
-        D::exit(unsafe { m.stop(trap.into()) })
+        D::exit(unsafe { m.at().finish(Err(trap.into())) })
     }
 }
 

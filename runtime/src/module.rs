@@ -206,7 +206,6 @@ pub struct Module {
     pub(crate) blobs: Mutex<Vec<Arc<dyn CodeBlob>>>,
     pub(crate) images: OnceLock<Vec<Option<MemoryImage>>>,
     pub(crate) instantiations: AtomicU32,
-    pub(crate) consumes_fuel: bool,
     pub(crate) debug_info: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -229,16 +228,6 @@ impl Module {
     /// The proposals that it was validated with.
     pub fn features(&self) -> Features {
         self.features
-    }
-
-    /// Whether its code charges fuel.
-    pub fn consumes_fuel(&self) -> bool {
-        self.consumes_fuel
-    }
-
-    /// Says whether its code is to charge fuel. For a module that no code has been made of yet.
-    pub fn set_consumes_fuel(&mut self, on: bool) {
-        self.consumes_fuel = on;
     }
 
     /// What the embedding crate has read from the debug information; the runtime only keeps it.
@@ -463,7 +452,6 @@ impl Module {
             blobs: Mutex::default(),
             images: OnceLock::new(),
             instantiations: AtomicU32::new(0),
-            consumes_fuel: false,
             debug_info: OnceLock::new(),
         }
     }

@@ -1,10 +1,10 @@
 //! Instructions on whole memories and tables. All operands are slots or indices; the work is done by the
 //! runtime's shared slow paths.
 
-use wasmrun_runtime::trap::Pending;
-use wasmrun_runtime::vm::builtins;
+use wasmrun_runtime::trap::{Pending, Status};
+use wasmrun_runtime::vm::{VmContext, builtins};
 
-use crate::machine::{Dispatch, HEAD, Machine, Op};
+use crate::machine::{At, Dispatch, HEAD, Machine, Op};
 
 /// Defines an instruction by a function from its operands to an optional result. `slot` operands are read
 /// from slots, `index` operands from the instruction; a result goes to a slot named by the first operand.
@@ -21,9 +21,15 @@ macro_rules! bulk {
             const SIZE: usize = HEAD $(+ bulk!(@width $kind))* $(+ { let _: &str = stringify!($result); 2 })?;
 
             #[inline(always)]
-            unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+            unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
                 #[inline(never)]
-                unsafe fn work($m: Machine) -> Result<Machine, Pending> {
+                unsafe fn work(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+                    let $m = At { ip, sp, ctx };
+                    // SAFETY: the instruction has these operands, indices of the context's module.
+                    unsafe { $m.finish(try_work($m)) }
+                }
+                #[inline(always)]
+                unsafe fn try_work($m: At) -> Result<(), Pending> {
                     let mut at = HEAD $(+ { let _: &str = stringify!($result); 2 })?;
                     $(
                         // SAFETY: the instruction has this operand.
@@ -31,8 +37,6 @@ macro_rules! bulk {
                         at += bulk!(@width $kind);
                     )*
                     let _ = at;
-                    #[allow(unused_mut)]
-                    let mut $m = $m;
                     // SAFETY: the operands are indices of the context's module.
                     let result = unsafe { $body }?;
                     $(
@@ -42,13 +46,16 @@ macro_rules! bulk {
                     )?
                     #[allow(clippy::let_unit_value)]
                     let _ = result;
-                    Ok($m)
+                    Ok(())
                 }
-                // SAFETY: as for any instruction.
+                // SAFETY: as for any instruction. Memory 0 may have grown.
                 unsafe {
-                    match work(m) {
-                        Ok(m) => m.next::<D>(Self::SIZE),
-                        Err(pending) => D::exit(m.stop(pending)),
+                    match work(m.ip, m.sp, m.ctx) {
+                        Status::Ok => {
+                            m.reload_memory();
+                            m.next::<D>(Self::SIZE)
+                        }
+                        status => D::exit(status),
                     }
                 }
             }
@@ -60,13 +67,10 @@ const FAILED: u64 = u32::MAX as u64;
 
 bulk! {
     /// `memory.size`.
-    MemorySize: [memory: index] => slot, |m| Ok::<u64, Pending>((*wasmrun_runtime::vm::VmContext::memory(m.ctx, memory)).pages());
+    MemorySize: [memory: index] => slot, |m| Ok::<u64, Pending>((*VmContext::memory(m.ctx, memory)).pages());
     /// `memory.grow`.
-    MemoryGrow: [delta: slot, memory: index] => slot, |m| {
-        let grown = builtins::memory_grow(m.ctx, memory, delta as u32);
-        m.reload_memory();
-        grown.map(|old| old.map_or(FAILED, u64::from))
-    };
+    MemoryGrow: [delta: slot, memory: index] => slot, |m|
+        builtins::memory_grow(m.ctx, memory, delta as u32).map(|old| old.map_or(FAILED, u64::from));
     /// `memory.fill`.
     MemoryFill: [to: slot, value: slot, len: slot, memory: index], |m|
         builtins::memory_fill(m.ctx, memory, to as u32, value as u8, len as u32);
@@ -107,5 +111,5 @@ bulk! {
     };
     /// `ref.func`.
     RefFunc: [function: index] => slot, |m|
-        Ok::<u64, Pending>(wasmrun_runtime::vm::VmContext::func_ref(m.ctx, function).as_ptr() as u64);
+        Ok::<u64, Pending>(VmContext::func_ref(m.ctx, function).as_ptr() as u64);
 }

@@ -12,16 +12,16 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use wasmrun_runtime::trap::{Pending, Status};
+use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
-    ExecContext, FuncRef, HostCall, HostFunc, StopSite, Table, TableDescriptor, VmContext,
+    ExecContext, FuncRef, HostCall, HostFunc, Resume, StopSite, Table, TableDescriptor, VmContext,
 };
 
 use crate::bind::{bind, resolve};
 use crate::code::{Header, LINK_SLOTS};
 use crate::frames::caller_of;
-use crate::machine::{Dispatch, HEAD, Machine, Op};
+use crate::machine::{At, Dispatch, HEAD, Machine, Op, poll};
 use crate::operand::{Source, Value};
 use crate::table;
 
@@ -48,12 +48,12 @@ impl NewFrame {
         self.sp as usize + self.header.frame_bytes as usize
     }
 
-    /// Fills the frame and makes it the machine's.
+    /// Fills the frame.
     ///
     /// # Safety
-    /// The frame has been checked to fit.
+    /// It has been checked to fit.
     #[inline(always)]
-    unsafe fn enter(self, m: &mut Machine, return_to: *const u8) {
+    unsafe fn fill(self, return_to: *const u8) {
         // SAFETY: the frame lies inside the value stack.
         unsafe {
             let link = self.sp.add(self.header.link.into());
@@ -64,8 +64,18 @@ impl NewFrame {
                 locals.add(i).write_volatile(0);
             }
         }
-        m.sp = self.sp;
-        m.ip = self.entry;
+    }
+
+    /// Fills the frame; a slow path goes on in it.
+    ///
+    /// # Safety
+    /// As for [`NewFrame::fill`]; `ctx` is the context of the frame's function.
+    unsafe fn resume_in(self, ctx: *mut VmContext, return_to: *const u8) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.fill(return_to);
+            (*VmContext::exec(ctx)).resume = Resume { ip: self.entry, sp: self.sp, vmctx: ctx, value: 0 };
+        }
     }
 }
 
@@ -79,7 +89,9 @@ unsafe fn enter<D: Dispatch>(mut m: Machine, frame: NewFrame, return_to: *const 
             m.acc64 = f64::from_bits(frame.end() as u64);
             return D::cold::<FrameSlow>(m);
         }
-        frame.enter(&mut m, return_to);
+        frame.fill(return_to);
+        m.sp = frame.sp;
+        m.ip = frame.entry;
         D::go(m)
     }
 }
@@ -94,9 +106,9 @@ impl Op for FrameSlow {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for any instruction.
         unsafe {
-            match (*m.exec()).poll_slow(m.acc64.to_bits() as usize) {
-                Ok(()) => D::go(m),
-                Err(pending) => D::exit(m.stop(pending)),
+            match poll(m.ip, m.sp, m.ctx, m.acc64.to_bits() as usize) {
+                Status::Ok => D::go(m),
+                status => D::exit(status),
             }
         }
     }
@@ -113,12 +125,42 @@ impl Op for Bind {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for any instruction.
         unsafe {
-            let module = VmContext::module(m.ctx);
-            match bind(module, module.imported_function_count() + m.operand::<u32>(HEAD)) {
-                Ok(_) => D::go(m),
-                Err(pending) => D::exit(m.stop(pending)),
+            match bind_operand(m.ip, m.sp, m.ctx) {
+                Status::Ok => D::go(m),
+                status => D::exit(status),
             }
         }
+    }
+}
+
+#[inline(never)]
+unsafe fn bind_operand(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    // SAFETY: the instruction's first operand is the number of a function among the defined ones.
+    unsafe {
+        let module = VmContext::module(ctx);
+        let defined = ip.add(HEAD).cast::<u32>().read_unaligned();
+        let bound = bind(module, module.imported_function_count() + defined);
+        At { ip, sp, ctx }.finish(bound.map(drop))
+    }
+}
+
+/// Ends an instruction that a slow path has completed.
+#[inline(always)]
+unsafe fn resume<D: Dispatch>(mut m: Machine, status: Status) -> D::Out {
+    if status != Status::Ok {
+        return D::exit(status);
+    }
+    // SAFETY: the slow path has left a running machine's registers.
+    unsafe {
+        let resume = &raw const (*m.exec()).resume;
+        m.acc = (*resume).value;
+        m.acc32 = f32::from_bits((*resume).value as u32);
+        m.acc64 = f64::from_bits((*resume).value);
+        m.ip = (*resume).ip;
+        m.sp = (*resume).sp;
+        m.ctx = (*resume).vmctx;
+        m.reload_memory();
+        D::go(m)
     }
 }
 
@@ -164,10 +206,8 @@ impl Op for CallImport {
         unsafe {
             let callee = VmContext::at::<FuncRef>(m.ctx, m.operand(HEAD));
             let sp = m.slot(HEAD + 4);
-            match call_any(m, callee, sp, m.ip.add(Self::SIZE)) {
-                Ok(m) => D::go(m),
-                Err(status) => D::exit(status),
-            }
+            let status = call_any(m.ip, m.sp, m.ctx, callee, sp, m.ip.add(Self::SIZE));
+            resume::<D>(m, status)
         }
     }
 }
@@ -213,33 +253,42 @@ impl<X: Source<u32>> Op for CallIndirectSlow<X> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for `CallIndirect`.
         unsafe {
-            let at = HEAD + X::WIDTH;
-            match find_callee(m.ctx, m.operand(at), m.operand(at + 4), X::get(&m, HEAD)) {
-                Ok(callee) => {
-                    let sp = m.slot(at + 8);
-                    match call_any(m, callee, sp, m.ip.add(CallIndirect::<X>::SIZE)) {
-                        Ok(m) => D::go(m),
-                        Err(status) => D::exit(status),
-                    }
-                }
-                Err(pending) => D::exit(m.stop(pending)),
-            }
+            let status = call_indirect(m.ip, m.sp, m.ctx, X::get(&m, HEAD), X::WIDTH);
+            resume::<D>(m, status)
         }
     }
 }
 
+/// The slow path of `call_indirect`, whose index takes `width` bytes in the instruction.
 #[inline(never)]
-unsafe fn find_callee(
+unsafe fn call_indirect(
+    ip: *const u8,
+    sp: *mut u64,
     ctx: *mut VmContext,
-    table: u32,
-    ty: u32,
     index: u32,
-) -> Result<*const FuncRef, Pending> {
+    width: usize,
+) -> Status {
+    // SAFETY: as for `CallIndirect`.
+    unsafe {
+        let operands = ip.add(HEAD + width);
+        let table = operands.cast::<u32>().read_unaligned();
+        let ty = operands.add(4).cast::<u32>().read_unaligned();
+        match find_callee(ctx, table, ty, index) {
+            Ok(callee) => {
+                let base = operands.add(8).cast::<u16>().read_unaligned();
+                call_any(ip, sp, ctx, callee, sp.add(base.into()), operands.add(8 + BASE))
+            }
+            Err(trap) => At { ip, sp, ctx }.finish(Err(trap.into())),
+        }
+    }
+}
+
+unsafe fn find_callee(ctx: *mut VmContext, table: u32, ty: u32, index: u32) -> Result<*const FuncRef, Trap> {
     // SAFETY: operands of a `call_indirect` of the context's module.
     unsafe {
         let table = &mut **VmContext::at::<*mut Table>(ctx, table);
         let ty: TypeId = VmContext::type_id(ctx, ty);
-        Ok(table.callee(index, ty)?)
+        table.callee(index, ty)
     }
 }
 
@@ -260,53 +309,51 @@ impl Op for Restore {
     }
 }
 
-/// Calls a function of any kind. `restore` is the [`Restore`] behind the call.
-///
-/// The machine goes in and out by value: a pointer to it would keep the dispatch that follows from being a
-/// jump.
+/// Calls a function of any kind from the frame at `sp`; the callee's frame is to start at `base`. `restore`
+/// is the [`Restore`] behind the call.
 #[inline(never)]
 unsafe fn call_any(
-    mut m: Machine,
-    callee: *const FuncRef,
+    ip: *const u8,
     sp: *mut u64,
+    ctx: *mut VmContext,
+    callee: *const FuncRef,
+    base: *mut u64,
     restore: *const u8,
-) -> Result<Machine, Status> {
+) -> Status {
+    let at = At { ip, sp, ctx };
     // SAFETY: `callee` is alive and of the type that the call expects.
-    unsafe {
-        let after = restore.add(Restore::SIZE);
-        if !(*callee).host.is_null() {
-            let site = StopSite { ip: m.ip, sp: m.sp, vmctx: m.ctx };
-            call_host(m.exec(), site, m.ctx, &*(*callee).host, sp).map_err(|pending| m.stop(pending))?;
-            m.ip = after;
-            m.reload_memory();
-            load_result(&mut m, sp);
-            return Ok(m);
-        }
-        let entry = resolve(callee).map_err(|pending| m.stop(pending))?;
-        let frame = NewFrame::new(entry, sp);
-        if frame.end() > (*m.exec()).value_limit() {
-            (*m.exec()).poll_slow(frame.end()).map_err(|pending| m.stop(pending))?;
-        }
-        if (*callee).vmctx == m.ctx {
-            frame.enter(&mut m, after);
-        } else {
-            let saved = restore.add(HEAD).cast::<u16>().read_unaligned();
-            *m.sp.add(saved.into()) = m.ctx as u64;
-            m.ctx = (*callee).vmctx;
-            m.reload_memory();
-            frame.enter(&mut m, restore);
-        }
-        Ok(m)
-    }
+    unsafe { at.finish(try_call_any(at, callee, base, restore)) }
 }
 
-/// Leaves the result in slot 0 of `sp` in the accumulators, as every call does.
-unsafe fn load_result(m: &mut Machine, sp: *mut u64) {
-    // SAFETY: the slot exists, whether or not there is a result.
-    let bits = unsafe { *sp };
-    m.acc = bits;
-    m.acc32 = f32::from_bits(bits as u32);
-    m.acc64 = f64::from_bits(bits);
+unsafe fn try_call_any(
+    at: At,
+    callee: *const FuncRef,
+    base: *mut u64,
+    restore: *const u8,
+) -> Result<(), Pending> {
+    // SAFETY: as for `call_any`.
+    unsafe {
+        let exec = VmContext::exec(at.ctx);
+        let after = restore.add(Restore::SIZE);
+        if !(*callee).host.is_null() {
+            let site = StopSite { ip: at.ip, sp: at.sp, vmctx: at.ctx };
+            call_host(exec, site, at.ctx, &*(*callee).host, base)?;
+            (*exec).resume = Resume { ip: after, sp: at.sp, vmctx: at.ctx, value: *base };
+            return Ok(());
+        }
+        let frame = NewFrame::new(resolve(callee)?, base);
+        if frame.end() > (*exec).value_limit() {
+            (*exec).poll_slow(frame.end())?;
+        }
+        if (*callee).vmctx == at.ctx {
+            frame.resume_in(at.ctx, after);
+        } else {
+            let saved = restore.add(HEAD).cast::<u16>().read_unaligned();
+            *at.sp.add(saved.into()) = at.ctx as u64;
+            frame.resume_in((*callee).vmctx, restore);
+        }
+        Ok(())
+    }
 }
 
 /// Calls a host function whose arguments start at `values` and at the reference frame.
@@ -341,13 +388,19 @@ pub(crate) unsafe fn call_host(
     }
 }
 
+/// The distance between the frame of the call that `address` points behind and its callee's.
+#[inline(always)]
+unsafe fn distance(address: *const u8) -> u16 {
+    // SAFETY: the distance stands before every return address.
+    unsafe { address.sub(BASE).cast::<u16>().read_unaligned() }
+}
+
 /// Makes `m` continue behind the call that made the frame at `m.sp`.
 #[inline(always)]
 unsafe fn return_to(m: &mut Machine, address: *const u8) {
-    // SAFETY: the distance stands before every return address.
+    // SAFETY: `address` is the frame's return address.
     unsafe {
-        let distance = address.sub(BASE).cast::<u16>().read_unaligned();
-        m.sp = m.sp.sub(distance.into());
+        m.sp = m.sp.sub(distance(address).into());
         m.ip = address;
     }
 }
@@ -423,7 +476,8 @@ impl Op for TailCall {
             }
             let address = *m.slot(HEAD + 8) as *const u8;
             move_arguments(m.sp, m.slot(HEAD + 4), m.operand(HEAD + 6));
-            frame.enter(&mut m, address);
+            frame.fill(address);
+            m.ip = entry;
             D::go(m)
         }
     }
@@ -451,10 +505,8 @@ impl Op for TailCallImport {
         // SAFETY: the instruction has these operands.
         unsafe {
             let callee = VmContext::at::<FuncRef>(m.ctx, m.operand(HEAD));
-            match tail_call_any(m, callee, HEAD + 4) {
-                Ok(m) => D::go(m),
-                Err(status) => D::exit(status),
-            }
+            let status = tail_call_any(m.ip, m.sp, m.ctx, callee, m.ip.add(HEAD + 4));
+            resume::<D>(m, status)
         }
     }
 }
@@ -470,68 +522,109 @@ impl Op for TailCallIndirect {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these operands.
         unsafe {
-            let index = *m.slot(HEAD) as u32;
-            match find_callee(m.ctx, m.operand(HEAD + 2), m.operand(HEAD + 6), index) {
-                Ok(callee) => match tail_call_any(m, callee, HEAD + 10) {
-                    Ok(m) => D::go(m),
-                    Err(status) => D::exit(status),
-                },
-                Err(pending) => D::exit(m.stop(pending)),
+            let status = tail_call_indirect(m.ip, m.sp, m.ctx);
+            resume::<D>(m, status)
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn tail_call_indirect(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    // SAFETY: as for `TailCallIndirect`.
+    unsafe {
+        let operands = ip.add(HEAD);
+        let index = *sp.add(operands.cast::<u16>().read_unaligned().into()) as u32;
+        let table = operands.add(2).cast::<u32>().read_unaligned();
+        let ty = operands.add(6).cast::<u32>().read_unaligned();
+        match find_callee(ctx, table, ty, index) {
+            Ok(callee) => tail_call_any(ip, sp, ctx, callee, operands.add(10)),
+            Err(trap) => At { ip, sp, ctx }.finish(Err(trap.into())),
+        }
+    }
+}
+
+/// Calls a function of any kind in place of the running frame. `operands` are the four that all tail calls
+/// have in common.
+#[inline(never)]
+unsafe fn tail_call_any(
+    ip: *const u8,
+    sp: *mut u64,
+    ctx: *mut VmContext,
+    callee: *const FuncRef,
+    operands: *const u8,
+) -> Status {
+    // SAFETY: `callee` is alive and of the type that the call expects; the instruction has the operands.
+    unsafe {
+        let [from, count, link, results] = operands.cast::<[u16; 4]>().read_unaligned();
+        let address = *sp.add(link.into()) as *const u8;
+        let arguments = sp.add(from.into());
+        if !(*callee).host.is_null() {
+            move_arguments(sp, arguments, count);
+            return tail_call_host(sp, ctx, &*(*callee).host, address);
+        }
+        let at = At { ip, sp, ctx };
+        at.finish(try_tail_call(at, callee, arguments, count, address, results))
+    }
+}
+
+/// The frame at `sp` is gone, and its link slot may hold an argument: if the host fails, it fails in the
+/// caller.
+unsafe fn tail_call_host(
+    sp: *mut u64,
+    ctx: *mut VmContext,
+    host: &HostFunc,
+    address: *const u8,
+) -> Status {
+    // SAFETY: the arguments are at `sp`.
+    unsafe {
+        let exec = VmContext::exec(ctx);
+        let site = caller_of(address, sp, ctx);
+        match call_host(exec, site, ctx, host, sp) {
+            Ok(()) => {
+                let caller = sp.sub(distance(address).into());
+                (*exec).resume = Resume { ip: address, sp: caller, vmctx: ctx, value: *sp };
+                Status::Ok
+            }
+            Err(pending) => {
+                (*exec).stop = site;
+                (*exec).set_pending(pending);
+                Status::Trap
             }
         }
     }
 }
 
-/// Calls a function of any kind in place of the running frame. The four common operands start at `at`.
-#[inline(never)]
-unsafe fn tail_call_any(mut m: Machine, callee: *const FuncRef, at: usize) -> Result<Machine, Status> {
-    // SAFETY: `callee` is alive and of the type that the call expects; the instruction has the operands.
+unsafe fn try_tail_call(
+    at: At,
+    callee: *const FuncRef,
+    arguments: *const u64,
+    count: u16,
+    address: *const u8,
+    results: u16,
+) -> Result<(), Pending> {
+    // SAFETY: as for `tail_call_any`.
     unsafe {
-        let (from, count) = (m.slot(at), m.operand::<u16>(at + 2));
-        let address = *m.slot(at + 4) as *const u8;
-        let results = m.operand::<u16>(at + 6);
-        if !(*callee).host.is_null() {
-            move_arguments(m.sp, from, count);
-            // The frame is gone by now, and its link slot may hold an argument.
-            let (exec, site) = (m.exec(), caller_of(address, m.sp, m.ctx));
-            call_host(exec, site, m.ctx, &*(*callee).host, m.sp).map_err(|pending| {
-                (*exec).stop = site;
-                (*exec).set_pending(pending);
-                Status::Trap
-            })?;
-            m.reload_memory();
-            let sp = m.sp;
-            load_result(&mut m, sp);
-            return_to(&mut m, address);
-            return Ok(m);
-        }
-        let entry = resolve(callee).map_err(|pending| m.stop(pending))?;
-        let other = (*callee).vmctx != m.ctx;
+        let exec = VmContext::exec(at.ctx);
+        let entry = resolve(callee)?;
+        let other = (*callee).vmctx != at.ctx;
         // A frame that stands in for the caller keeps its context and return address: once for any number
         // of tail calls between instances.
         let stand_in = other && address != table::after_tail();
-        let sp = if stand_in { m.sp.add(STAND_IN_SLOTS) } else { m.sp };
+        let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
         let frame = NewFrame::new(entry, sp);
-        if frame.end() > (*m.exec()).value_limit() {
-            (*m.exec()).poll_slow(frame.end()).map_err(|pending| m.stop(pending))?;
+        if frame.end() > (*exec).value_limit() {
+            (*exec).poll_slow(frame.end())?;
         }
-        if !stand_in {
-            move_arguments(m.sp, from, count);
-            if other {
-                m.ctx = (*callee).vmctx;
-                m.reload_memory();
-            }
-            frame.enter(&mut m, address);
-            return Ok(m);
+        std::ptr::copy(arguments, sp, count.into());
+        if stand_in {
+            *at.sp = address as u64;
+            *at.sp.add(1) = at.ctx as u64;
+            *at.sp.add(2) = results.into();
+            frame.resume_in((*callee).vmctx, table::after_tail());
+        } else {
+            frame.resume_in((*callee).vmctx, address);
         }
-        std::ptr::copy(from, sp, count.into());
-        *m.sp = address as u64;
-        *m.sp.add(1) = m.ctx as u64;
-        *m.sp.add(2) = results.into();
-        m.ctx = (*callee).vmctx;
-        m.reload_memory();
-        frame.enter(&mut m, table::after_tail());
-        Ok(m)
+        Ok(())
     }
 }
 
@@ -554,8 +647,10 @@ impl Op for AfterTail {
             let count = *m.sp.add(2) as u16;
             move_arguments(m.sp, m.sp.add(STAND_IN_SLOTS), count);
             m.reload_memory();
-            let sp = m.sp;
-            load_result(&mut m, sp);
+            let value = *m.sp;
+            m.acc = value;
+            m.acc32 = f32::from_bits(value as u32);
+            m.acc64 = f64::from_bits(value);
             return_to(&mut m, address);
             D::go(m)
         }
@@ -579,7 +674,9 @@ pub(crate) unsafe fn enter_from_host(
             (*m.exec()).poll_slow(frame.end())?;
         }
         m.reload_memory();
-        frame.enter(&mut m, table::exit());
+        frame.fill(table::exit());
+        m.sp = sp;
+        m.ip = entry;
         Ok(m)
     }
 }

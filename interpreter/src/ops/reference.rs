@@ -4,17 +4,26 @@
 //! rare enough for that, and code without them pays nothing. Around each call such a function moves the
 //! frame's start behind its own references.
 
-use wasmrun_runtime::trap::{Pending, Trap};
-use wasmrun_runtime::vm::{VmContext, builtins};
+use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::vm::{ExecContext, VmContext, builtins};
 
-use crate::machine::{Dispatch, HEAD, Machine, Op};
+use crate::machine::{At, Dispatch, HEAD, Machine, Op};
 
-impl Machine {
+impl At {
+    /// The execution context.
+    ///
+    /// # Safety
+    /// `ctx` is alive.
+    unsafe fn exec(self) -> *mut ExecContext {
+        // SAFETY: the caller's promise.
+        unsafe { VmContext::exec(self.ctx) }
+    }
+
     /// The reference slot whose number is at a byte offset in the instruction.
     ///
     /// # Safety
     /// The instruction has one there.
-    unsafe fn ref_slot(&self, at: usize) -> *mut u32 {
+    unsafe fn ref_slot(self, at: usize) -> *mut u32 {
         // SAFETY: reference slots of an instruction lie inside its frame.
         unsafe { (*self.exec()).ref_frame.add(self.operand::<u16>(at).into()) }
     }
@@ -37,17 +46,22 @@ macro_rules! reference {
             #[inline(always)]
             unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
                 #[inline(never)]
-                unsafe fn work($m: Machine) -> Result<(), Pending> {
+                unsafe fn work(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+                    let $m = At { ip, sp, ctx };
                     // SAFETY: the instruction has the operands that its size says.
+                    unsafe { $m.finish(try_work($m)) }
+                }
+                #[inline(always)]
+                unsafe fn try_work($m: At) -> Result<(), Pending> {
+                    // SAFETY: as above.
                     unsafe { $body }
-                    #[allow(unreachable_code)]
                     Ok(())
                 }
                 // SAFETY: as for any instruction.
                 unsafe {
-                    match work(m) {
-                        Ok(()) => m.next::<D>(Self::SIZE),
-                        Err(pending) => D::exit(m.stop(pending)),
+                    match work(m.ip, m.sp, m.ctx) {
+                        Status::Ok => m.next::<D>(Self::SIZE),
+                        status => D::exit(status),
                     }
                 }
             }

@@ -59,7 +59,7 @@ pub unsafe fn grow_memory(
     delta: u64,
 ) -> Result<Option<u32>, Pending> {
     let old = memory.pages();
-    let Some(new) = old.checked_add(delta).filter(|new| *new <= MemoryType::MAX_PAGES) else {
+    let Some(new) = old.checked_add(delta).filter(|new| *new <= memory.max_pages()) else {
         return Ok(None);
     };
     // SAFETY: the caller's promise; the hooks do not touch the memory.

@@ -50,6 +50,20 @@ impl StopSite {
     const NONE: StopSite = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
 }
 
+/// Where code goes on after a slow path. The slow path leaves it here rather than returning it: handlers of
+/// tier 0 end in jumps only while nothing of theirs is in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume {
+    /// Next instruction.
+    pub ip: *const u8,
+    /// Its frame.
+    pub sp: *mut u64,
+    /// Context of the frame's instance.
+    pub vmctx: *mut VmContext,
+    /// Result of a call that has been completed.
+    pub value: u64,
+}
+
 /// One entry of the host into guest code, on the native stack of the entry function. Entries form a list
 /// from the innermost to the outermost.
 #[derive(Debug)]
@@ -82,6 +96,8 @@ pub struct ExecContext {
     pub activation: *mut Activation,
     /// Where code stopped when it returned [`Status::Trap`](crate::trap::Status).
     pub stop: StopSite,
+    /// Where code goes on after a slow path.
+    pub resume: Resume,
     pending: Option<Pending>,
     target: Arc<InterruptTarget>,
     hooks: Option<NonNull<dyn StoreHooks>>,
@@ -111,6 +127,7 @@ impl ExecContext {
             stack,
             activation: ptr::null_mut(),
             stop: StopSite::NONE,
+            resume: Resume { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut(), value: 0 },
             pending: None,
             target: Arc::default(),
             hooks: None,

@@ -58,6 +58,10 @@ pub struct Store {
     free: Vec<u32>,
     /// Number of dropped instances that have not been freed.
     lingering: usize,
+    /// How many of them were still reachable when that was last found out.
+    survivors: usize,
+    /// Whether an instance was dropped while guest code was running.
+    due: bool,
     totals: Totals,
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
@@ -79,6 +83,8 @@ impl Store {
             entries: Vec::new(),
             free: Vec::new(),
             lingering: 0,
+            survivors: 0,
+            due: false,
             totals: Totals::default(),
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
@@ -166,16 +172,18 @@ impl Store {
 
     /// Number of instances that take memory, dropped ones included that are still reachable.
     pub fn instance_count(&self) -> usize {
-        self.entries.iter().filter(|e| e.instance.is_some()).count()
+        self.totals.instances
     }
 
     /// Number of live instances.
     pub fn live_instance_count(&self) -> usize {
-        self.entries.iter().filter(|e| e.live && e.instance.is_some()).count()
+        self.totals.instances - self.lingering
     }
 
-    /// Drops an instance: its key becomes invalid, and what nothing else reaches is freed, now or when the
-    /// running guest code has returned. Returns whether there was such an instance.
+    /// Drops an instance: its key becomes invalid, and what nothing else reaches is freed. That happens now,
+    /// or when the running guest code has returned; in a store with many instances, as soon as the dropped
+    /// ones are an eighth of them, since finding out takes time in proportion to all. Returns whether there
+    /// was such an instance.
     pub fn drop_instance(&mut self, key: InstanceKey) -> bool {
         if self.instance(key).is_none() {
             return false;
@@ -184,12 +192,24 @@ impl Store {
         entry.live = false;
         entry.generation = entry.generation.wrapping_add(1);
         self.lingering += 1;
-        self.free_unreachable();
+        if self.lingering > 2 * self.survivors + self.live_instance_count() / 8 {
+            self.due = true;
+            self.free_if_due();
+        }
         true
+    }
+
+    /// Frees what was dropped while guest code was running, once it no longer is.
+    #[inline]
+    pub fn free_if_due(&mut self) {
+        if self.due && self.exec.is_idle() {
+            self.free_unreachable();
+        }
     }
 
     /// Frees dropped instances that no live instance reaches. Does nothing while guest code runs, as its
     /// frames may refer to any of them.
+    #[cold]
     pub fn free_unreachable(&mut self) {
         if self.lingering == 0 || !self.exec.is_idle() {
             return;
@@ -234,6 +254,8 @@ impl Store {
                 self.lingering -= 1;
             }
         }
+        self.survivors = self.lingering;
+        self.due = false;
     }
 
     /// Which instance owns each memory, table and global that can be imported, by address.

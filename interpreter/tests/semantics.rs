@@ -1,0 +1,211 @@
+//! What translated code does, seen from the outside: small modules run through the runtime alone.
+
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use wasmrun_interpreter::{From, backtrace, invoke};
+use wasmrun_runtime::features::Features;
+use wasmrun_runtime::module::ExternIndex;
+use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::types::TypeRegistry;
+use wasmrun_runtime::vm::{Imports, InstanceKey, MemoryStrategy, StackSizes, Store, VmContext};
+
+struct Guest {
+    store: Store,
+    instance: InstanceKey,
+}
+
+impl Guest {
+    fn new(wat: &str) -> Guest {
+        let bytes = wat::parse_str(wat).unwrap();
+        let registry = TypeRegistry::default();
+        let module = wasmrun_runtime::parse(bytes.into(), Features::default(), &registry).unwrap();
+        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
+        // SAFETY: the module imports nothing.
+        let instance = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
+        Guest { store, instance }
+    }
+
+    fn call(&mut self, name: &str, args: &[u64]) -> Result<u64, Trap> {
+        let instance = self.store.instance(self.instance).unwrap();
+        let export = instance.module().exports().iter().find(|e| e.name == name).unwrap();
+        let ExternIndex::Func(index) = export.index else { panic!("{name} is not a function") };
+        let context = instance.context();
+        let exec = &raw mut *self.store.exec_mut();
+        // SAFETY: the function and its context belong to the store; the tests pass what the types ask for.
+        unsafe {
+            let func = VmContext::func_ref(context, index);
+            let slots = (*exec).value_top;
+            for (i, arg) in args.iter().enumerate() {
+                slots.add(i).write(*arg);
+            }
+            match invoke(exec, func) {
+                Status::Ok => Ok(*slots),
+                Status::Trap => match (*exec).take_pending() {
+                    Some(Pending::Trap(trap)) => Err(trap),
+                    other => panic!("unexpected {other:?}"),
+                },
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+}
+
+fn run(wat: &str, args: &[u64]) -> Result<u64, Trap> {
+    Guest::new(wat).call("f", args)
+}
+
+#[test]
+fn recursion_keeps_each_frame_apart() {
+    let fib = r#"(module (func $f (export "f") (param i32) (result i32)
+        (if (result i32) (i32.lt_s (local.get 0) (i32.const 2))
+          (then (local.get 0))
+          (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
+                         (call $f (i32.sub (local.get 0) (i32.const 2))))))))"#;
+    assert_eq!(run(fib, &[20]), Ok(6765));
+}
+
+#[test]
+fn loops_carry_locals_and_block_parameters() {
+    let sum = r#"(module (func (export "f") (param i32) (result i64) (local i64)
+        (block $done (loop $next
+          (br_if $done (i32.eqz (local.get 0)))
+          (local.set 1 (i64.add (local.get 1) (i64.extend_i32_u (local.get 0))))
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+          (br $next)))
+        (local.get 1)))"#;
+    assert_eq!(run(sum, &[100_000]), Ok(5_000_050_000));
+    let params = r#"(module (func (export "f") (param i32) (result i32)
+        (i32.const 0) (local.get 0)
+        (loop $l (param i32 i32) (result i32)
+          (local.set 0)
+          (i32.add (local.get 0))
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+          (local.get 0)
+          (br_if $l (local.get 0))
+          (drop))))"#;
+    assert_eq!(run(params, &[10]), Ok(55));
+}
+
+#[test]
+fn an_operand_keeps_the_value_that_its_local_had() {
+    let swap = r#"(module (func (export "f") (param i32 i32) (result i32)
+        (local.get 0) (local.get 1) (local.set 0) (local.set 1)
+        (i32.sub (local.get 0) (local.get 1))))"#;
+    assert_eq!(run(swap, &[3, 10]), Ok(7));
+    let tee = r#"(module (func (export "f") (param i32) (result i32)
+        (i32.add (local.get 0) (local.tee 0 (i32.add (local.get 0) (i32.const 5))))))"#;
+    assert_eq!(run(tee, &[1]), Ok(7));
+    // The producer writes the temporary, whose reader comes after a branch that relies on the slot.
+    let branch = r#"(module (func (export "f") (param i32) (result i32)
+        (block $b (result i32)
+          (i32.mul (local.get 0) (i32.const 3))
+          (br_if $b (i32.gt_s (local.get 0) (i32.const 10)))
+          (i32.add (i32.const 1)))))"#;
+    assert_eq!(run(branch, &[20]), Ok(60));
+    assert_eq!(run(branch, &[2]), Ok(7));
+}
+
+#[test]
+fn results_that_swap_parameters_do_not_overwrite_each_other() {
+    let wat = r#"(module
+        (func $swap (param i32 i32) (result i32 i32) (local.get 1) (local.get 0))
+        (func (export "f") (param i32 i32) (result i32)
+          (call $swap (local.get 0) (local.get 1)) (i32.sub)))"#;
+    assert_eq!(run(wat, &[3, 10]), Ok(7));
+}
+
+#[test]
+fn br_table_takes_the_default_beyond_its_end() {
+    let wat = r#"(module (func (export "f") (param i32) (result i32)
+        (block $c (result i32) (block $b (result i32) (block $a (result i32)
+          (i32.const 100) (local.get 0) (br_table $a $b $c))
+          (i32.add (i32.const 1)) (br $c))
+          (i32.add (i32.const 2)) (return))))"#;
+    assert_eq!(run(wat, &[0]), Ok(101));
+    assert_eq!(run(wat, &[1]), Ok(102));
+    assert_eq!(run(wat, &[2]), Ok(100));
+    assert_eq!(run(wat, &[u32::MAX.into()]), Ok(100));
+}
+
+#[test]
+fn numeric_traps_have_their_own_reasons() {
+    let div = r#"(module (func (export "f") (param i32 i32) (result i32)
+        (i32.div_s (local.get 0) (local.get 1))))"#;
+    assert_eq!(run(div, &[7, 2]), Ok(3));
+    assert_eq!(run(div, &[7, 0]), Err(Trap::IntegerDivisionByZero));
+    assert_eq!(run(div, &[0x8000_0000, 0xffff_ffff]), Err(Trap::IntegerOverflow));
+    let trunc = r#"(module (func (export "f") (param f64) (result i32) (i32.trunc_f64_s (local.get 0))))"#;
+    assert_eq!(run(trunc, &[(-1.9f64).to_bits()]), Ok(0xffff_ffff));
+    assert_eq!(run(trunc, &[f64::NAN.to_bits()]), Err(Trap::BadConversionToInteger));
+    assert_eq!(run(trunc, &[1e10f64.to_bits()]), Err(Trap::IntegerOverflow));
+}
+
+#[test]
+fn accesses_at_the_edge_of_memory_are_checked_to_the_byte() {
+    let wat = r#"(module (memory 1)
+        (func (export "f") (param i32) (result i32) (i32.load offset=2 (local.get 0)))
+        (func (export "far") (param i32) (result i32) (i32.load offset=0xffffffff (local.get 0))))"#;
+    let mut guest = Guest::new(wat);
+    assert_eq!(guest.call("f", &[65530]), Ok(0));
+    assert_eq!(guest.call("f", &[65531]), Err(Trap::MemoryOutOfBounds));
+    assert_eq!(guest.call("f", &[0xffff_fffe]), Err(Trap::MemoryOutOfBounds));
+    assert_eq!(guest.call("far", &[0]), Err(Trap::MemoryOutOfBounds));
+}
+
+#[test]
+fn infinite_recursion_is_a_trap_and_the_store_goes_on() {
+    let wat = r#"(module (func $r (export "r") (call $r)) (func (export "f") (result i32) (i32.const 4)))"#;
+    let mut guest = Guest::new(wat);
+    assert_eq!(guest.call("r", &[]), Err(Trap::StackOverflow));
+    assert_eq!(guest.call("f", &[]), Ok(4));
+}
+
+#[test]
+fn ten_thousand_frames_fit_the_default_stack() {
+    let wat = r#"(module (func $d (export "f") (param i32) (result i32)
+        (if (result i32) (local.get 0)
+          (then (i32.add (i32.const 1) (call $d (i32.sub (local.get 0) (i32.const 1)))))
+          (else (i32.const 0)))))"#;
+    assert_eq!(run(wat, &[10_000]), Ok(10_000));
+}
+
+#[test]
+fn tail_calls_take_no_stack() {
+    let wat = r#"(module (type $t (func (param i32 i64) (result i64)))
+        (table funcref (elem $a $b))
+        (func $a (type $t) (if (result i64) (local.get 0)
+          (then (return_call $b (i32.sub (local.get 0) (i32.const 1)) (i64.add (local.get 1) (i64.const 2))))
+          (else (local.get 1))))
+        (func $b (type $t)
+          (return_call_indirect (type $t) (local.get 0) (i64.sub (local.get 1) (i64.const 1)) (i32.const 0)))
+        (func (export "f") (param i32) (result i64) (call $a (local.get 0) (i64.const 0))))"#;
+    assert_eq!(run(wat, &[1_000_000]), Ok(1_000_000));
+}
+
+#[test]
+fn a_trap_names_the_instruction_and_the_frames() {
+    let wat = r#"(module
+        (func $inner (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))
+        (func (export "f") (param i32) (result i32) (i32.add (i32.const 5) (call $inner (local.get 0)))))"#;
+    let mut guest = Guest::new(wat);
+    assert_eq!(guest.call("f", &[0]), Err(Trap::IntegerDivisionByZero));
+    // SAFETY: nothing has run since.
+    let frames = unsafe { backtrace(guest.store.exec_mut(), From::Stop, 10) };
+    let functions: Vec<_> = frames.iter().map(|f| f.function).collect();
+    assert_eq!(functions, [0, 1]);
+    let bytes = frames[0].module.bytes();
+    assert_eq!(bytes[frames[0].offset as usize], 0x6e, "i32.div_u");
+    assert_eq!(bytes[frames[1].offset as usize], 0x10, "call");
+}
+
+#[test]
+fn references_survive_calls_of_functions_that_use_their_own() {
+    let wat = r#"(module
+        (func $other (result externref) (local externref externref) (ref.null extern))
+        (func (export "f") (param i32) (result i32) (local externref)
+          (local.set 1 (call $other))
+          (ref.is_null (local.get 1))))"#;
+    assert_eq!(run(wat, &[0]), Ok(1));
+}
