@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use wasmrun_interpreter as interpreter;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::SignatureSlots;
-use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, StoreHooks};
+use wasmrun_runtime::vm::{self, builtins, ExecContext, FuncRef, HostCall, HostFunc, StoreHooks};
 
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::engine::Engine;
@@ -229,6 +229,44 @@ fn unwrap_panic(stopped: Stopped) -> Error {
     match stopped {
         Stopped::Error(error) => error,
         Stopped::Panic(payload) => resume_unwind(payload),
+    }
+}
+
+/// Grows a memory with the consent of the store's limiter, and returns the old size in pages.
+pub(crate) fn grow_memory<T: 'static>(
+    store: &mut StoreInner<T>,
+    memory: &Handle<vm::Memory>,
+    delta: u64,
+) -> Result<Option<u64>> {
+    let memory = memory.pointer(&store.opaque)?;
+    let grown = with_hooks(store, |_, exec| {
+        // SAFETY: the memory is alive and the store borrowed exclusively; the limiter cannot reach it.
+        unsafe { builtins::grow_memory(exec, &mut *memory.as_ptr(), delta) }
+    });
+    Ok(grown.map_err(from_pending)?.map(u64::from))
+}
+
+/// Grows a table with the consent of the store's limiter, and returns the old length. `value` has been
+/// checked to be of its type.
+pub(crate) fn grow_table<T: 'static>(
+    store: &mut StoreInner<T>,
+    table: &Handle<vm::Table>,
+    delta: u32,
+    value: u64,
+) -> Result<Option<u64>> {
+    let table = table.pointer(&store.opaque)?;
+    let grown = with_hooks(store, |_, exec| {
+        // SAFETY: as for memories.
+        unsafe { builtins::grow_table(exec, &mut *table.as_ptr(), value, delta) }
+    });
+    Ok(grown.map_err(from_pending)?.map(u64::from))
+}
+
+fn from_pending(pending: Pending) -> Error {
+    match pending {
+        Pending::Trap(trap) => Error::new(trap),
+        Pending::Host(error) => from_hook(error),
+        Pending::Panic(payload) => resume_unwind(payload),
     }
 }
 

@@ -60,7 +60,7 @@ impl Module {
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
         let features = engine.config().features();
         let mut inner = wasmrun_runtime::parse(Arc::from(bytes), features, engine.registry())?;
-        inner.set_consumes_fuel(engine.config().fuel());
+        inner.charge_fuel(engine.config().fuel());
         Ok(Module::from_runtime(engine, Arc::new(inner)))
     }
 

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use wasmrun_runtime::module::HostObject;
-use wasmrun_runtime::vm::{self, StoreHooks};
+use wasmrun_runtime::vm;
 
+use crate::entry::grow_memory;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::instance::host_object;
@@ -151,19 +152,15 @@ impl Memory {
         let inner = store.inner_mut();
         inner.opaque.check_not_in_callback()?;
         let memory = self.handle.get(&inner.opaque)?;
-        let (pages, current) = (memory.pages(), memory.len());
-        let maximum = memory.ty().limits.max.map(|max| max as usize * MemoryType::PAGE);
-        let failed =
-            |why: &str| Error::msg(format!("a memory of {pages} pages cannot grow by {delta}: {why}"));
-        let Some(desired) = pages.checked_add(delta).filter(|new| *new <= memory.max_pages()) else {
-            return Err(failed("the memory would pass its maximum"));
-        };
-        let allowed = inner.memory_growing(current, desired as usize * MemoryType::PAGE, maximum);
-        if !allowed.map_err(crate::entry::from_hook)? {
-            return Err(failed("the limiter of the store refuses"));
+        let (pages, maximum) = (memory.pages(), memory.max_pages());
+        if let Some(old) = grow_memory(inner, &self.handle, delta)? {
+            return Ok(old);
         }
-        let memory = self.handle.get_mut(&mut inner.opaque)?;
-        memory.grow(delta).map_err(|error| failed(&error.to_string()))
+        let why = match pages.checked_add(delta) {
+            Some(new) if new <= maximum => "the limiter of the store or the system refuses",
+            _ => "it would pass its maximum",
+        };
+        Err(Error::msg(format!("a memory of {pages} pages cannot grow by {delta}: {why}")))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Tables.
 
 use wasmrun_runtime::module::HostObject;
-use wasmrun_runtime::vm::{self, StoreHooks};
+use wasmrun_runtime::vm;
 
+use crate::entry::grow_table;
 use crate::error::{Error, Result};
 use crate::handle::{Handle, copy_table, table_element};
 use crate::instance::host_object;
@@ -110,20 +111,16 @@ impl Table {
         let inner = store.inner_mut();
         inner.opaque.check_not_in_callback()?;
         let table = self.handle.get(&inner.opaque)?;
-        let (len, ty) = (table.len(), table.ty());
-        let word = init.to_word(&inner.opaque, ty.element)?;
-        let failed =
-            |why: &str| Error::msg(format!("a table of {len} elements cannot grow by {delta}: {why}"));
-        let too_long = || failed("the table would pass its maximum");
-        let desired =
-            u64::from(len).checked_add(delta).filter(|n| *n <= table.max_len()).ok_or_else(too_long)?;
-        let maximum = ty.limits.max.map(|max| max as usize);
-        let allowed = inner.table_growing(len as usize, desired as usize, maximum);
-        if !allowed.map_err(crate::entry::from_hook)? {
-            return Err(failed("the limiter of the store refuses"));
+        let (len, maximum, ty) = (u64::from(table.len()), table.max_len(), table.ty().element);
+        let word = init.to_word(&inner.opaque, ty)?;
+        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), word)? {
+            return Ok(old);
         }
-        let table = self.handle.get_mut(&mut inner.opaque)?;
-        table.grow(narrow(delta), word).map(u64::from).ok_or_else(|| failed("the system has no more memory"))
+        let why = match len.checked_add(delta) {
+            Some(new) if new <= maximum => "the limiter of the store or the system refuses",
+            _ => "it would pass its maximum",
+        };
+        Err(Error::msg(format!("a table of {len} elements cannot grow by {delta}: {why}")))
     }
 
     /// Sets `len` elements from `start` on.

@@ -289,7 +289,7 @@ impl StoreOpaque {
             self.engine.timer().cancel(alarm);
             self.vm.exec().target().withdraw(reason::DEADLINE);
         }
-        self.vm.free_unreachable();
+        self.vm.free_if_due();
     }
 
     pub(crate) fn drop_instance(&mut self, instance: Instance) -> bool {
