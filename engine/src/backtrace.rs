@@ -18,10 +18,9 @@ use crate::store::AsContext;
 /// let mut store = Store::new(&engine, ());
 /// let instance = Instance::new(&mut store, &module, &[])?;
 /// let run = instance.get_typed_func::<(), ()>(&mut store, "run")?;
-/// if let Err(error) = run.call(&mut store, ()) {
-///     let backtrace = error.downcast_ref::<WasmBacktrace>().unwrap();
-///     assert_eq!(backtrace.frames()[0].func_name(), Some("oops"));
-/// }
+/// let error = run.call(&mut store, ()).unwrap_err();
+/// let backtrace = error.downcast_ref::<WasmBacktrace>().unwrap();
+/// assert_eq!(backtrace.frames()[0].func_name(), Some("oops"));
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 #[derive(Debug)]

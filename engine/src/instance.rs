@@ -29,7 +29,7 @@ use crate::store::{AsContext, AsContextMut, StoreId, StoreInner, StoreOpaque};
 /// let mut store = Store::new(&engine, ());
 /// let instance = Instance::new(&mut store, &module, &[])?;
 /// let square = instance.get_typed_func::<i64, i64>(&mut store, "square")?;
-/// square.call(&mut store, 7)?;
+/// assert_eq!(square.call(&mut store, 7)?, 49);
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -207,7 +207,7 @@ macro_rules! tuple_list {
     ($($ty:ident)*) => {
         impl<$($ty: WasmTy),*> sealed::Sealed for ($($ty,)*) {}
 
-        #[allow(non_snake_case, reason = "values are named after their types")]
+        #[allow(non_snake_case, clippy::unused_unit, reason = "one pattern for all lengths, none included")]
         impl<$($ty: WasmTy),*> WasmTyList for ($($ty,)*) {
             const TYPES: &'static [ValType] = &[$($ty::TYPE),*];
             const VALUES: usize = 0 $(+ value_slots($ty::TYPE))*;

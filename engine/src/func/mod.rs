@@ -41,6 +41,7 @@ use crate::values::Val;
 /// let run = instance.get_func(&mut store, "run").unwrap();
 /// let mut results = [Val::I32(0)];
 /// run.call(&mut store, &[Val::I32(13)], &mut results)?;
+/// assert_eq!(results, [Val::I32(42)]);
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]

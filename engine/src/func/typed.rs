@@ -23,7 +23,7 @@ use crate::store::AsContextMut;
 /// let mut store = Store::new(&engine, ());
 /// let instance = Instance::new(&mut store, &module, &[])?;
 /// let divmod = instance.get_typed_func::<(i32, i32), (i32, i32)>(&mut store, "divmod")?;
-/// let (quotient, remainder) = divmod.call(&mut store, (17, 5))?;
+/// assert_eq!(divmod.call(&mut store, (17, 5))?, (3, 2));
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 pub struct TypedFunc<P, R> {

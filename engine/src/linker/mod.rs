@@ -42,7 +42,7 @@ use crate::values::Val;
 /// let mut store = Store::new(&engine, ());
 /// let instance = linker.instantiate(&mut store, &module)?;
 /// let five = instance.get_typed_func::<(), i32>(&mut store, "five")?;
-/// five.call(&mut store, ())?;
+/// assert_eq!(five.call(&mut store, ())?, 5);
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 pub struct Linker<T: 'static> {
@@ -168,10 +168,10 @@ impl<T: 'static> Linker<T> {
     }
 
     /// All names with what they stand for in this store, sorted.
-    pub fn iter<'a>(
-        &'a self,
+    pub fn iter(
+        &self,
         mut store: impl AsContextMut<Data = T>,
-    ) -> impl Iterator<Item = (&'a str, &'a str, Extern)> {
+    ) -> std::vec::IntoIter<(&str, &str, Extern)> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
         let mut items = Vec::new();

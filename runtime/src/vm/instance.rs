@@ -330,6 +330,7 @@ fn slice_range(start: u32, len: u32, available: usize) -> Option<std::ops::Range
 
 /// # Safety
 /// `exec` must be alive and unborrowed.
+#[allow(clippy::vec_box)]
 unsafe fn make_memories(
     module: &Module,
     exec: *mut ExecContext,
@@ -357,6 +358,7 @@ unsafe fn make_memories(
 
 /// # Safety
 /// `exec` must be alive and unborrowed.
+#[allow(clippy::vec_box)]
 unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box<Table>>, InstantiateError> {
     let first = module.imported_tables.len() as u32;
     let mut tables = Vec::with_capacity(module.tables.len());

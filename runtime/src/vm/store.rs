@@ -181,9 +181,9 @@ impl Store {
     }
 
     /// Drops an instance: its key becomes invalid, and what nothing else reaches is freed. That happens now,
-    /// or when the running guest code has returned; in a store with many instances, as soon as the dropped
-    /// ones are an eighth of them, since finding out takes time in proportion to all. Returns whether there
-    /// was such an instance.
+    /// or when the running guest code has returned. In a store with many instances it waits until those
+    /// dropped since the last time are an eighth of the others, as it takes time in proportion to all.
+    /// Returns whether there was such an instance.
     pub fn drop_instance(&mut self, key: InstanceKey) -> bool {
         if self.instance(key).is_none() {
             return false;
@@ -192,7 +192,8 @@ impl Store {
         entry.live = false;
         entry.generation = entry.generation.wrapping_add(1);
         self.lingering += 1;
-        if self.lingering > 2 * self.survivors + self.live_instance_count() / 8 {
+        let dropped_since = self.lingering - self.survivors;
+        if dropped_since > (self.totals.instances - dropped_since) / 8 {
             self.due = true;
             self.free_if_due();
         }

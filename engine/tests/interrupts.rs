@@ -1,0 +1,267 @@
+//! Guests can be stopped from outside: by interrupts, epochs and deadlines. No test measures time: guests
+//! that are stopped spin for ever otherwise, and hosts wait for progress, not for a while.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use wasmrun::{
+    Caller, Engine, Error, Linker, Memory, MemoryType, Module, Result, Store, Trap, TypedFunc, UpdateDeadline,
+};
+
+const SPIN: &str = r#"
+    (import "host" "tick" (func $tick))
+    (func (export "spin") (loop $l (br $l)))
+    (func (export "tick") (loop $l (call $tick) (br $l)))
+    (func $deep (export "recurse") (param i32) (result i32)
+      (if (result i32) (local.get 0)
+        (then (i32.add (call $deep (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))
+        (else (i32.const 0))))
+    (func (export "recurse for ever") (loop $l (drop (call $deep (i32.const 10))) (br $l)))
+    (func (export "nothing") (nop))
+"#;
+
+struct Guest<T: 'static> {
+    store: Store<T>,
+    spin: TypedFunc<(), ()>,
+    tick: TypedFunc<(), ()>,
+    recurse: TypedFunc<(), ()>,
+    nothing: TypedFunc<(), ()>,
+}
+
+fn guest<T>(data: T, tick: impl Fn(Caller<'_, T>) -> Result<()> + Send + Sync + 'static) -> Result<Guest<T>> {
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("host", "tick", tick)?;
+    let module = Module::new(&engine, SPIN)?;
+    let mut store = Store::new(&engine, data);
+    let instance = linker.instantiate(&mut store, &module)?;
+    let mut get = |name: &str| instance.get_typed_func(&mut store, name);
+    let (spin, tick, recurse) = (get("spin")?, get("tick")?, get("recurse for ever")?);
+    let nothing = get("nothing")?;
+    Ok(Guest { store, spin, tick, recurse, nothing })
+}
+
+fn trap(result: Result<()>) -> Option<Trap> {
+    result.unwrap_err().downcast_ref().copied()
+}
+
+#[test]
+fn an_interrupt_stops_a_loop_and_nothing_later() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    for func in [guest.spin, guest.tick, guest.recurse] {
+        let handle = guest.store.interrupt_handle();
+        let (started, wait) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            wait.recv().unwrap();
+            handle.interrupt();
+        });
+        started.send(()).unwrap();
+        assert_eq!(trap(func.call(&mut guest.store, ())), Some(Trap::Interrupt));
+        thread.join().unwrap();
+        guest.nothing.call(&mut guest.store, ())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_interrupt_of_an_idle_store_stops_the_next_call_unless_it_is_cleared() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    let handle = guest.store.interrupt_handle();
+    handle.interrupt();
+    assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    guest.nothing.call(&mut guest.store, ())?;
+    handle.interrupt();
+    handle.clear();
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn an_engine_interrupts_all_its_stores() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    guest.store.engine().interrupt_all();
+    assert_eq!(trap(guest.spin.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    Ok(())
+}
+
+#[test]
+fn interrupts_wake_host_functions_that_wait() -> Result<()> {
+    let mut guest = guest((), |mut caller| {
+        let waiting = std::thread::current();
+        let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(move || waiting.unpark());
+        let handle = caller.interrupt_handle();
+        handle.add_waker(Arc::downgrade(&waker));
+        let other = handle.clone();
+        let thread = std::thread::spawn(move || other.interrupt());
+        let result = loop {
+            if let Err(error) = caller.check_interrupts() {
+                break Err(error);
+            }
+            std::thread::park();
+        };
+        thread.join().unwrap();
+        result
+    })?;
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn an_epoch_stops_guests_whose_deadline_it_reaches() -> Result<()> {
+    let mut guest = guest((), |caller| {
+        caller.engine().increment_epoch();
+        Ok(())
+    })?;
+    // Without a deadline, epochs mean nothing.
+    guest.store.engine().increment_epoch();
+    guest.nothing.call(&mut guest.store, ())?;
+    guest.store.set_epoch_deadline(3);
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    // It stays reached until it is set anew.
+    assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    guest.store.set_epoch_deadline(1);
+    guest.nothing.call(&mut guest.store, ())?;
+    guest.store.set_epoch_deadline(0);
+    assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    Ok(())
+}
+
+#[test]
+fn an_epoch_callback_decides_how_to_go_on() -> Result<()> {
+    let mut guest = guest((0u32, 0u32), |mut caller| {
+        caller.data_mut().0 += 1;
+        caller.engine().increment_epoch();
+        Ok(())
+    })?;
+    guest.store.set_epoch_deadline(10);
+    guest.store.epoch_deadline_callback(|mut store| {
+        store.data_mut().1 += 1;
+        Ok(if store.data().1 < 3 { UpdateDeadline::Continue(5) } else { UpdateDeadline::Interrupt })
+    });
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    assert_eq!(*guest.store.data(), (20, 3));
+    guest.store.epoch_deadline_callback(|_| Err(Error::msg("no more")));
+    let error = guest.tick.call(&mut guest.store, ()).unwrap_err();
+    assert_eq!(error.to_string(), "no more");
+    guest.store.epoch_deadline_callback(|_| panic!("callback"));
+    let call = std::panic::AssertUnwindSafe(|| guest.tick.call(&mut guest.store, ()));
+    assert_eq!(std::panic::catch_unwind(call).unwrap_err().downcast_ref(), Some(&"callback"));
+    guest.store.epoch_deadline_trap();
+    guest.store.set_epoch_deadline(1000);
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn an_epoch_callback_cannot_enter_or_change_the_guest() -> Result<()> {
+    let mut guest = guest(None::<(TypedFunc<(), ()>, Memory)>, |caller| {
+        caller.engine().increment_epoch();
+        Ok(())
+    })?;
+    let memory = Memory::new(&mut guest.store, MemoryType::new(1, None))?;
+    *guest.store.data_mut() = Some((guest.nothing, memory));
+    guest.store.set_epoch_deadline(1);
+    guest.store.epoch_deadline_callback(|mut store| {
+        let (nothing, memory) = store.data().unwrap();
+        assert!(nothing.call(&mut store, ()).is_err());
+        assert!(memory.grow(&mut store, 1).is_err());
+        assert!(Memory::new(&mut store, MemoryType::new(1, None)).is_err());
+        Ok(UpdateDeadline::Interrupt)
+    });
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    guest.store.set_epoch_deadline(100);
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn a_timeout_stops_each_call_anew() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    guest.store.set_timeout(Duration::from_millis(5));
+    for func in [guest.spin, guest.tick, guest.recurse, guest.spin] {
+        assert_eq!(trap(func.call(&mut guest.store, ())), Some(Trap::Deadline));
+    }
+    guest.store.set_timeout(None);
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn a_deadline_in_the_past_stops_calls_before_they_begin() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    guest.store.set_deadline(Some(Instant::now()));
+    assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Deadline));
+    guest.store.set_deadline(None);
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn a_deadline_covers_host_functions_and_wakes_them() -> Result<()> {
+    let woken = Arc::new(AtomicUsize::new(0));
+    let count = woken.clone();
+    let mut guest = guest((), move |mut caller| {
+        let (waiting, count) = (std::thread::current(), count.clone());
+        let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            waiting.unpark();
+        });
+        caller.interrupt_handle().add_waker(Arc::downgrade(&waker));
+        while caller.check_interrupts().is_ok() {
+            std::thread::park();
+        }
+        caller.check_interrupts()
+    })?;
+    guest.store.set_timeout(Duration::from_millis(5));
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Deadline));
+    assert_eq!(woken.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+#[test]
+fn a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back() -> Result<()> {
+    let calls = Arc::new(AtomicU32::new(0));
+    let count = calls.clone();
+    let mut guest = guest((), move |mut caller| {
+        count.fetch_add(1, Ordering::SeqCst);
+        while caller.check_interrupts().is_ok() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    })?;
+    guest.store.set_timeout(Duration::from_millis(1));
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Deadline));
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    Ok(())
+}
+
+#[test]
+fn a_deadline_of_one_call_never_stops_a_later_one() -> Result<()> {
+    // Calls end at about the moment when their deadline comes, many times over.
+    let mut guest = guest((), |_| Ok(()))?;
+    let mut outcomes = [0; 2];
+    for round in 0..400 {
+        guest.store.set_timeout(Duration::from_micros(round % 40));
+        let result = guest.nothing.call(&mut guest.store, ());
+        outcomes[usize::from(result.is_ok())] += 1;
+        if let Err(error) = result {
+            assert_eq!(error.downcast_ref(), Some(&Trap::Deadline));
+        }
+        guest.store.set_timeout(None);
+        guest.nothing.call(&mut guest.store, ())?;
+    }
+    assert_eq!(outcomes[0] + outcomes[1], 400);
+    Ok(())
+}
+
+#[test]
+fn the_timer_thread_ends_with_the_engine() -> Result<()> {
+    let count = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let mut most = 0;
+    for _ in 0..200 {
+        let mut guest = guest((), |_| Ok(()))?;
+        guest.store.set_timeout(Duration::from_secs(3600));
+        guest.nothing.call(&mut guest.store, ())?;
+        most = most.max(count());
+    }
+    // Other tests of this file run beside it, with a few threads each; two hundred would be a leak.
+    assert!(most < 100, "{most} threads");
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Limits on memory, tables, counts, fuel, stack and features are kept.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wasmrun::{
+    Config, Engine, Error, Instance, Memory, MemoryType, Module, Ref, RefType, ResourceLimiter, Result,
+    Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap,
+};
+
+const GROWING: &str = r#"
+    (memory (export "memory") 1 100) (table (export "table") 1 1000 funcref)
+    (func (export "memory.grow") (param i32) (result i32) (memory.grow (local.get 0)))
+    (func (export "table.grow") (param i32) (result i32) (table.grow (ref.null func) (local.get 0)))
+"#;
+
+fn limited(limits: StoreLimits) -> Store<StoreLimits> {
+    let mut store = Store::new(&Engine::default(), limits);
+    store.limiter(|limits| limits);
+    store
+}
+
+#[test]
+fn growth_beyond_the_limits_fails_in_the_guest() -> Result<()> {
+    let mut store = limited(StoreLimitsBuilder::new().memory_size(3 << 16).table_elements(10).build());
+    let module = Module::new(store.engine(), GROWING)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let memory = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
+    assert_eq!(memory.call(&mut store, 2)?, 1);
+    assert_eq!(memory.call(&mut store, 1)?, -1);
+    assert_eq!(memory.call(&mut store, 0)?, 3);
+    let table = instance.get_typed_func::<i32, i32>(&mut store, "table.grow")?;
+    assert_eq!(table.call(&mut store, 9)?, 1);
+    assert_eq!(table.call(&mut store, 1)?, -1);
+    // The same for the host.
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    let error = memory.grow(&mut store, 1).unwrap_err();
+    let expected = "a memory of 3 pages cannot grow by 1: the limiter of the store or the system refuses";
+    assert_eq!(error.to_string(), expected);
+    let error = memory.grow(&mut store, 98).unwrap_err();
+    assert_eq!(error.to_string(), "a memory of 3 pages cannot grow by 98: it would pass its maximum");
+    let table = instance.get_table(&mut store, "table").unwrap();
+    assert!(table.grow(&mut store, 1, Ref::Func(None)).is_err());
+    assert!(table.grow(&mut store, u64::MAX, Ref::Func(None)).is_err());
+    assert_eq!((memory.size(&store), table.size(&store)), (3, 10));
+    Ok(())
+}
+
+#[test]
+fn growth_beyond_the_limits_stops_the_guest_if_asked() -> Result<()> {
+    let limits = StoreLimitsBuilder::new().memory_size(1 << 16).trap_on_grow_failure(true).build();
+    let mut store = limited(limits);
+    let module = Module::new(store.engine(), GROWING)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let memory = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
+    let error = memory.call(&mut store, 1).unwrap_err();
+    let expected = "forcing trap when growing memory from 65536 to 131072 bytes: the limit is 65536";
+    assert_eq!(error.to_string(), expected);
+    Ok(())
+}
+
+#[test]
+fn initial_sizes_and_counts_are_limited() -> Result<()> {
+    let two_memories = "(memory 1) (memory 1)";
+    let too_large = [
+        (StoreLimitsBuilder::new().memory_size(65535), "(memory 1)"),
+        (StoreLimitsBuilder::new().table_elements(9), "(table 10 funcref)"),
+        (StoreLimitsBuilder::new().memories(1), two_memories),
+        (StoreLimitsBuilder::new().tables(0), "(table 0 funcref)"),
+        (StoreLimitsBuilder::new().instances(0), "(module)"),
+    ];
+    for (limits, wat) in too_large {
+        let mut store = limited(limits.build());
+        let module = Module::new(store.engine(), wat)?;
+        assert!(Instance::new(&mut store, &module, &[]).is_err(), "{wat}");
+        assert_eq!(store.instance_count(), 0);
+    }
+    let mut store = limited(StoreLimitsBuilder::new().memories(1).tables(1).build());
+    Memory::new(&mut store, MemoryType::new(1, None))?;
+    assert!(Memory::new(&mut store, MemoryType::new(1, None)).is_err());
+    let ty = TableType::new(RefType::FUNCREF, 1, None);
+    Table::new(&mut store, ty, Ref::Func(None))?;
+    assert!(Table::new(&mut store, ty, Ref::Func(None)).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_dropped_instance_no_longer_counts() -> Result<()> {
+    let mut store = limited(StoreLimitsBuilder::new().instances(1).memories(1).build());
+    let module = Module::new(store.engine(), "(memory 1)")?;
+    for _ in 0..3 {
+        let instance = Instance::new(&mut store, &module, &[])?;
+        assert!(Instance::new(&mut store, &module, &[]).is_err());
+        assert!(store.drop_instance(instance));
+    }
+    Ok(())
+}
+
+struct Custom {
+    asked: Vec<(usize, usize, Option<usize>)>,
+}
+
+impl ResourceLimiter for Custom {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.asked.push((current, desired, maximum));
+        match desired >> 16 {
+            5 => Err(Error::msg("five is right out")),
+            6 => panic!("six is worse"),
+            _ => Ok(true),
+        }
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+#[test]
+fn a_limiter_is_asked_with_bytes_and_can_fail_and_panic() -> Result<()> {
+    let mut store = Store::new(&Engine::default(), Custom { asked: Vec::new() });
+    store.limiter(|custom| custom);
+    let module = Module::new(store.engine(), GROWING)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let grow = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
+    assert_eq!(grow.call(&mut store, 1)?, 1);
+    // Beyond the maximum of the memory nobody is asked.
+    assert_eq!(grow.call(&mut store, 99)?, -1);
+    assert_eq!(grow.call(&mut store, 3).unwrap_err().to_string(), "five is right out");
+    let panic = catch_unwind(AssertUnwindSafe(|| grow.call(&mut store, 4))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"six is worse"));
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    assert!(memory.grow(&mut store, 3).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| memory.grow(&mut store, 4))).is_err());
+    assert_eq!(grow.call(&mut store, 1)?, 2);
+    let page = 1 << 16;
+    let max = Some(100 * page);
+    assert_eq!(store.data().asked[..3], [(0, page, max), (page, 2 * page, max), (2 * page, 5 * page, max)]);
+    Ok(())
+}
+
+fn with_fuel() -> Result<(Store<()>, Instance)> {
+    let engine = Engine::new(Config::new().consume_fuel(true))?;
+    let mut store = Store::new(&engine, ());
+    let module = Module::new(
+        &engine,
+        r#"(func (export "count") (param i32)
+             (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+           (func (export "spin") (loop $l (br $l)))"#,
+    )?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    Ok((store, instance))
+}
+
+#[test]
+fn fuel_is_used_in_proportion_and_ends_guests() -> Result<()> {
+    let (mut store, instance) = with_fuel()?;
+    let count = instance.get_typed_func::<i32, ()>(&mut store, "count")?;
+    let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+    assert_eq!(store.get_fuel()?, 0);
+    assert_eq!(count.call(&mut store, 1).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
+    let mut used = |n: i32| -> Result<u64> {
+        store.set_fuel(1_000_000)?;
+        count.call(&mut store, n)?;
+        Ok(1_000_000 - store.get_fuel()?)
+    };
+    let (ten, twenty, thirty) = (used(10)?, used(20)?, used(30)?);
+    assert!(ten > 0);
+    assert_eq!(thirty - twenty, twenty - ten);
+    assert_eq!(used(10)?, ten);
+    // Exactly enough is enough.
+    store.set_fuel(ten)?;
+    count.call(&mut store, 10)?;
+    assert_eq!(store.get_fuel()?, 0);
+    store.set_fuel(ten - 1)?;
+    assert_eq!(count.call(&mut store, 10).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
+    store.set_fuel(10_000)?;
+    assert_eq!(spin.call(&mut store, ()).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
+    Ok(())
+}
+
+#[test]
+fn as_much_fuel_as_can_be_written_down_is_kept() -> Result<()> {
+    let (mut store, instance) = with_fuel()?;
+    store.set_fuel(u64::MAX)?;
+    assert_eq!(store.get_fuel()?, u64::MAX);
+    instance.get_typed_func::<i32, ()>(&mut store, "count")?.call(&mut store, 10)?;
+    let left = store.get_fuel()?;
+    assert!(left < u64::MAX && left > u64::MAX - 1000);
+    Ok(())
+}
+
+#[test]
+fn fuel_is_an_error_where_it_is_not_configured() {
+    let mut store = Store::<()>::default();
+    assert!(store.set_fuel(1).is_err());
+    assert!(store.get_fuel().is_err());
+}
+
+#[test]
+fn a_smaller_stack_holds_fewer_calls() -> Result<()> {
+    let depth = |bytes: usize| -> Result<i32> {
+        let engine = Engine::new(Config::new().max_wasm_stack(bytes))?;
+        let mut store = Store::new(&engine, ());
+        let module = Module::new(
+            &engine,
+            r#"(global $depth (export "depth") (mut i32) (i32.const 0))
+               (func $f (export "f") (global.set $depth (i32.add (global.get $depth) (i32.const 1))) (call $f))"#,
+        )?;
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let error = instance.get_typed_func::<(), ()>(&mut store, "f")?.call(&mut store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::StackOverflow));
+        Ok(instance.get_global(&mut store, "depth").unwrap().get(&mut store).unwrap_i32())
+    };
+    let (small, large) = (depth(64 << 10)?, depth(1 << 20)?);
+    assert!(small > 100 && large > 8 * small, "{small} {large}");
+    Ok(())
+}
+
+#[test]
+fn features_that_are_off_are_refused_by_name() -> Result<()> {
+    let engine = Engine::new(Config::new().wasm_multi_memory(false).wasm_tail_call(false))?;
+    let error = Module::new(&engine, "(memory 1) (memory 1)").unwrap_err();
+    assert!(error.to_string().contains("`multi-memory`, which is switched off"), "{error}");
+    let error = Module::new(&engine, "(func $f (return_call $f))").unwrap_err();
+    assert!(error.to_string().contains("`tail-call`, which is switched off"), "{error}");
+    let error = Engine::new(Config::new().wasm_feature("gc", true)?).unwrap_err();
+    assert!(error.to_string().contains("`gc`"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn bad_bytes_are_errors() {
+    let engine = Engine::default();
+    for bytes in [&b""[..], b"\0asm", b"\0asm\x02\0\0\0", b"\0asm\x01\0\0\0\x01", b"(module", b"\xff\xff"] {
+        assert!(Module::new(&engine, bytes).is_err(), "{bytes:?}");
+        assert!(Module::validate(&engine, bytes).is_err(), "{bytes:?}");
+    }
+    assert!(Module::from_file(&engine, "/no/such/file.wasm").is_err());
+}
