@@ -1,0 +1,335 @@
+//! The command line: from the arguments of the process to a [`Command`].
+//!
+//! clap reads it; its options come from [`table`]. Options stand before FILE, everything behind FILE is
+//! the guest's. A usage error is clap's own message or, for a value that we judge, one of the same form.
+
+mod grants;
+mod keys;
+mod options;
+mod table;
+mod units;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::builder::{PathBufValueParser, ValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, ValueHint};
+
+pub use grants::Preload;
+pub use options::Options;
+
+use keys::Asked;
+use table::{GROUPS, ROWS, Takes};
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Run a module.
+    Run(RunArgs),
+    /// Check modules.
+    Validate(Vec<PathBuf>),
+    /// Show what is in a module.
+    Inspect {
+        /// The module.
+        file: PathBuf,
+        /// Whether as JSON.
+        json: bool,
+    },
+    /// Show what a module would be able to do.
+    Explain {
+        /// How it would be run.
+        run: RunArgs,
+        /// Whether as JSON.
+        json: bool,
+    },
+    /// Run spec scripts.
+    Wast(Vec<PathBuf>),
+    /// Print a completion script.
+    Completion(clap_complete::Shell),
+    /// Print this, which was asked for, and be done.
+    Print(String),
+}
+
+/// A module and how to run it.
+#[derive(Debug)]
+pub struct RunArgs {
+    /// The options.
+    pub options: Options,
+    /// The module; `-` is the standard input.
+    pub file: PathBuf,
+    /// The guest's arguments, without its name.
+    pub args: Vec<OsString>,
+}
+
+/// Reads the arguments of the process, its name first.
+///
+/// # Errors
+/// What clap prints: a usage error, or help and version, which are no errors.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(match run_args(&matches, &mut command())? {
+            Some(run) => Command::Run(run),
+            None => Command::Print(asked_help(&matches)),
+        });
+    };
+    let mut root = command();
+    root.build();
+    let cmd = root.find_subcommand_mut(name).expect("clap found it");
+    Ok(match name {
+        "run" | "explain" => match run_args(matches, cmd)? {
+            Some(run) if name == "run" => Command::Run(run),
+            Some(run) => Command::Explain { run, json: matches.get_flag("json") },
+            None => Command::Print(asked_help(matches)),
+        },
+        "validate" => Command::Validate(paths(matches)),
+        "inspect" => Command::Inspect { file: paths(matches).remove(0), json: matches.get_flag("json") },
+        "wast" => Command::Wast(paths(matches)),
+        _ => Command::Completion(*matches.get_one("shell").expect("clap requires it")),
+    })
+}
+
+/// The whole command, for parsing and for completion scripts.
+pub fn command() -> clap::Command {
+    let run_usage = "wasmrun [run] [OPTIONS] FILE [ARGS]...\n       wasmrun COMMAND ...";
+    let root = clap::Command::new("wasmrun")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Run WebAssembly")
+        .after_help(
+            "FILE is a module in binary or text form, or - for the standard input. Everything behind it goes to \
+             the guest.\nThe guest gets no files and no environment unless options give them.",
+        )
+        .override_usage(run_usage)
+        .args_conflicts_with_subcommands(true)
+        .arg_required_else_help(true)
+        .subcommand_help_heading("Commands")
+        .subcommand_value_name("COMMAND");
+    run_options(root)
+        .subcommand(
+            run_options(clap::Command::new("run").about("Run a module (this is also what happens without a command)"))
+                .override_usage("wasmrun run [OPTIONS] FILE [ARGS]..."),
+        )
+        .subcommand(
+            clap::Command::new("validate").about("Check that modules are valid and can be run").arg(files()),
+        )
+        .subcommand(
+            clap::Command::new("inspect")
+                .about("Show the sections, imports, exports and features of a module")
+                .arg(json())
+                .arg(files().num_args(1)),
+        )
+        .subcommand(
+            run_options(clap::Command::new("explain").about(
+                "Show what a module could do: each import, and which option grants it or would grant it",
+            ))
+            .arg(json())
+            .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
+        )
+        .subcommand(
+            clap::Command::new("wast")
+                .about("Run scripts of the specification's test suite; a directory stands for all .wast files below it")
+                .arg(files()),
+        )
+        .subcommand(
+            clap::Command::new("completion").about("Print a script that completes this command in a shell").arg(
+                Arg::new("shell")
+                    .required(true)
+                    .value_name("SHELL")
+                    .value_parser(clap::value_parser!(clap_complete::Shell)),
+            ),
+        )
+}
+
+fn files() -> Arg {
+    Arg::new("file")
+        .value_name("FILE")
+        .help("Modules in binary or text form; - is the standard input")
+        .required(true)
+        .num_args(1..)
+        .value_hint(ValueHint::FilePath)
+        .value_parser(PathBufValueParser::new())
+}
+
+fn json() -> Arg {
+    Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue)
+}
+
+fn run_options(mut cmd: clap::Command) -> clap::Command {
+    for row in ROWS {
+        let Some(long) = row.long else { continue };
+        let arg = Arg::new(long).long(long).help(row.help);
+        cmd = cmd.arg(match row.takes {
+            Takes::Switch => arg.action(ArgAction::SetTrue).overrides_with(long),
+            Takes::Value(name) => {
+                arg.value_name(name).action(ArgAction::Append).value_parser(ValueParser::os_string())
+            }
+        });
+    }
+    for group in GROUPS {
+        cmd = cmd.arg(
+            Arg::new(group.letter)
+                .short(group.letter.chars().next())
+                .value_name("KEY[=VALUE],...")
+                .help(format!("{}; `-{} help` lists the keys", group.title, group.letter))
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::os_string()),
+        );
+    }
+    cmd.arg(
+        Arg::new("module")
+            .value_names(["FILE", "ARGS"])
+            .help("The module, and the guest's arguments")
+            .num_args(1..)
+            .trailing_var_arg(true)
+            .value_hint(ValueHint::FilePath)
+            .value_parser(ValueParser::os_string()),
+    )
+}
+
+/// Reads the options of `run` and the words behind them. `None` if the list of keys was asked for.
+fn run_args(matches: &ArgMatches, cmd: &mut clap::Command) -> Result<Option<RunArgs>, clap::Error> {
+    // In the order in which they were written, so that a later one wins whatever its form.
+    let mut written: Vec<(usize, &str, &OsStr)> = Vec::new();
+    for row in ROWS {
+        let Some(long) = row.long else { continue };
+        if row.takes == Takes::Switch {
+            let given = matches.get_flag(long);
+            let place = matches.indices_of(long).and_then(Iterator::last);
+            written.extend(place.filter(|_| given).map(|at| (at, long, OsStr::new("y"))));
+        } else {
+            written.extend(values(matches, long));
+        }
+    }
+    for group in GROUPS {
+        written.extend(values(matches, group.letter));
+    }
+    written.sort_by_key(|(at, ..)| *at);
+
+    let mut options = Options::default();
+    for (_, name, value) in written {
+        let result = match ROWS.iter().find(|row| row.long == Some(name)) {
+            Some(row) => (row.set)(&mut options, value).map_err(|message| format!("`--{name}`: {message}")),
+            None => match keys::apply(name, value, &mut options) {
+                Ok(Asked::Help) => return Ok(None),
+                Ok(Asked::Options) => Ok(()),
+                Err(message) => Err(message),
+            },
+        };
+        result.map_err(|message| cmd.error(ErrorKind::InvalidValue, message))?;
+    }
+
+    let mut words = matches.get_many::<OsString>("module").into_iter().flatten().cloned();
+    let Some(file) = words.next() else {
+        return Err(cmd.error(ErrorKind::MissingRequiredArgument, "FILE, the module to run, is missing"));
+    };
+    let mut args: Vec<OsString> = words.collect();
+    if args.first().is_some_and(|arg| arg == "--") {
+        args.remove(0);
+    }
+    Ok(Some(RunArgs { options, file: file.into(), args }))
+}
+
+fn values<'a>(matches: &'a ArgMatches, id: &'a str) -> impl Iterator<Item = (usize, &'a str, &'a OsStr)> {
+    let indices = matches.indices_of(id).into_iter().flatten();
+    let values = matches.get_many::<OsString>(id).into_iter().flatten();
+    indices.zip(values).map(move |(at, value)| (at, id, value.as_os_str()))
+}
+
+/// The lists of keys that were asked for.
+fn asked_help(matches: &ArgMatches) -> String {
+    let mut text = String::new();
+    for group in GROUPS {
+        let mut lists = matches.get_many::<OsString>(group.letter).into_iter().flatten();
+        if lists.any(|list| list.to_string_lossy().split(',').any(|item| item == "help")) {
+            text.push_str(&keys::help(group));
+        }
+    }
+    text
+}
+
+fn paths(matches: &ArgMatches) -> Vec<PathBuf> {
+    matches.get_many::<PathBuf>("file").into_iter().flatten().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> RunArgs {
+        let args = ["wasmrun"].iter().chain(args).map(OsString::from);
+        match parse(args).unwrap() {
+            Command::Run(run) => run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(args: &[&str]) -> String {
+        let args = ["wasmrun"].iter().chain(args).map(OsString::from);
+        parse(args).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_definitions() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_implied() {
+        for args in [&["a.wasm", "x", "y"][..], &["run", "a.wasm", "x", "y"]] {
+            let run = run(args);
+            assert_eq!(run.file, PathBuf::from("a.wasm"));
+            assert_eq!(run.args, ["x", "y"]);
+        }
+    }
+
+    #[test]
+    fn everything_behind_the_file_is_the_guests() {
+        assert_eq!(run(&["a.wasm", "--dir", ".", "-h", "--version"]).args, ["--dir", ".", "-h", "--version"]);
+        assert_eq!(run(&["a.wasm", "run", "validate"]).args, ["run", "validate"]);
+        assert_eq!(run(&["--fuel", "3", "a.wasm", "--fuel", "4"]).options.fuel, Some(3));
+    }
+
+    #[test]
+    fn one_double_dash_directly_behind_the_file_is_stripped() {
+        assert_eq!(run(&["a.wasm", "--", "x"]).args, ["x"]);
+        assert_eq!(run(&["a.wasm", "--", "--", "x"]).args, ["--", "x"]);
+        assert_eq!(run(&["a.wasm", "x", "--", "y"]).args, ["x", "--", "y"]);
+        assert_eq!(run(&["run", "a.wasm", "--"]).args, [""; 0]);
+    }
+
+    #[test]
+    fn the_later_of_two_forms_wins() {
+        assert_eq!(run(&["--fuel", "1", "-W", "fuel=2", "a.wasm"]).options.fuel, Some(2));
+        assert_eq!(run(&["-Wfuel=2", "--fuel=1", "a.wasm"]).options.fuel, Some(1));
+        assert!(!run(&["--inherit-env", "-S", "inherit-env=n", "a.wasm"]).options.inherit_env);
+        assert!(run(&["-S", "inherit-env=n", "--inherit-env", "a.wasm"]).options.inherit_env);
+    }
+
+    #[test]
+    fn directories_are_taken_with_and_without_an_equals_sign() {
+        let run = run(&["--dir=.", "--dir", "a::b::ro", "--cwd", "c", "a.wasm"]);
+        let dirs: Vec<_> = run.options.all_dirs().map(|d| (d.guest.as_str(), d.read_only)).collect();
+        assert_eq!(dirs, [(".", false), (".", false), ("b", true)]);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_and_an_option_that_is_unknown_are_usage_errors() {
+        assert!(refused(&["run"]).starts_with("error: FILE, the module to run, is missing\n"));
+        assert!(refused(&["--fuel", "1"]).starts_with("error: FILE, the module to run, is missing\n"));
+        assert!(
+            refused(&["--no-such-option", "a.wasm"])
+                .starts_with("error: unexpected argument '--no-such-option'")
+        );
+        assert!(refused(&["--fuel", "x", "a.wasm"]).starts_with("error: `--fuel`: `x` is no whole number"));
+    }
+
+    #[test]
+    fn help_for_a_letter_needs_no_file() {
+        for args in [&["-W", "help"][..], &["run", "-Wfuel=1,help"], &["explain", "-W", "help"]] {
+            let args = ["wasmrun"].iter().chain(args).map(OsString::from);
+            let Command::Print(text) = parse(args).unwrap() else { panic!() };
+            assert!(text.contains("-W fuel=N") && text.contains("-W tail-call[=y|n]"), "{text}");
+        }
+    }
+}

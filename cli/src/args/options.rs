@@ -1,0 +1,53 @@
+//! The options of `run` and `explain` once they are read, whichever way they were written.
+
+use std::time::Duration;
+
+use wasmrun_runtime::features::Proposal;
+
+use super::grants::{DirGrant, EnvGrant, Preload};
+
+/// What the command line asked for. The default is a guest that is given nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Directories that the guest may use.
+    pub dirs: Vec<DirGrant>,
+    /// Directory that is the guest's `.`.
+    pub cwd: Option<DirGrant>,
+    /// Variables that the guest sees, in order.
+    pub env: Vec<EnvGrant>,
+    /// Whether it sees all variables of the host.
+    pub inherit_env: bool,
+    /// First argument of the guest, in place of the file's name.
+    pub argv0: Option<String>,
+    /// Exported function to call in place of `_start`.
+    pub invoke: Option<String>,
+    /// Modules to import from.
+    pub preloads: Vec<Preload>,
+    /// How long the guest may run.
+    pub timeout: Option<Duration>,
+    /// How much work it may do.
+    pub fuel: Option<u64>,
+    /// Bytes that each of its memories may have.
+    pub max_memory: Option<usize>,
+    /// Elements that each of its tables may have.
+    pub max_table_elements: Option<usize>,
+    /// Whether growing beyond a limit traps instead of returning -1.
+    pub trap_on_grow_failure: bool,
+    /// Bytes of stack for its calls.
+    pub max_stack: Option<usize>,
+    /// Whether imports that nothing provides trap when they are called, instead of being an error.
+    pub unknown_imports_trap: bool,
+    /// Proposals switched on or off, in order.
+    pub proposals: Vec<(&'static Proposal, bool)>,
+    /// Frames of a backtrace that are printed.
+    pub max_backtrace: Option<usize>,
+    /// Whether calls of WASI are written to stderr.
+    pub trace_wasi: bool,
+}
+
+impl Options {
+    /// All directories, the guest's `.` included.
+    pub fn all_dirs(&self) -> impl Iterator<Item = &DirGrant> {
+        self.cwd.iter().chain(&self.dirs)
+    }
+}

@@ -1,0 +1,228 @@
+//! The options of `run` and `explain`, in one table. Parsing, `--help`, `-W help`, the page of the
+//! documentation and the shell completions are all made from it.
+//!
+//! An option can have a long form, a key behind one of the letters that wasmtime uses, or both. An option
+//! is listed only if it has an effect.
+
+use std::ffi::OsStr;
+
+use wasmrun_runtime::features::{PROPOSALS, Proposal};
+
+use super::grants::{DirGrant, EnvGrant, Preload};
+use super::options::Options;
+use super::units;
+
+/// A letter that takes `key[=value]` pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The letter.
+    pub letter: &'static str,
+    /// What its keys are about.
+    pub title: &'static str,
+}
+
+/// All letters.
+pub const GROUPS: &[Group] = &[
+    Group { letter: "W", title: "WebAssembly: limits and proposals" },
+    Group { letter: "O", title: "Optimisation" },
+    Group { letter: "C", title: "Code generation" },
+    Group { letter: "D", title: "Debugging" },
+    Group { letter: "S", title: "WASI" },
+];
+
+/// How an option takes its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Always; the text is what help calls it.
+    Value(&'static str),
+    /// A long form without a value means `y`; a key may say `=y` or `=n`.
+    Switch,
+}
+
+/// An option.
+pub struct Row {
+    /// Its long form, without the dashes.
+    pub long: Option<&'static str>,
+    /// Its key and the letter in front of it.
+    pub key: Option<(&'static str, &'static str)>,
+    /// Its value.
+    pub takes: Takes,
+    /// What it does, as a sentence without a full stop.
+    pub help: &'static str,
+    /// Stores a value.
+    pub set: fn(&mut Options, &OsStr) -> Result<(), String>,
+}
+
+/// All options but the proposals, which the engine lists.
+pub const ROWS: &[Row] = &[
+    Row {
+        long: Some("dir"),
+        key: None,
+        takes: Takes::Value("HOST[::GUEST][::ro]"),
+        help: "Let the guest use a directory of the host, perhaps under another name, perhaps read-only",
+        set: |o, v| DirGrant::parse(v).map(|dir| o.dirs.push(dir)),
+    },
+    Row {
+        long: Some("cwd"),
+        key: None,
+        takes: Takes::Value("PATH"),
+        help: "Let the guest use a directory of the host as its current one, `.`",
+        set: |o, v| DirGrant::cwd(v).map(|dir| o.cwd = Some(dir)),
+    },
+    Row {
+        long: Some("env"),
+        key: None,
+        takes: Takes::Value("NAME[=VALUE]"),
+        help: "Give the guest an environment variable; without a value it has the host's",
+        set: |o, v| EnvGrant::parse(v).map(|env| o.env.push(env)),
+    },
+    Row {
+        long: Some("inherit-env"),
+        key: Some(("S", "inherit-env")),
+        takes: Takes::Switch,
+        help: "Give the guest all environment variables of the host",
+        set: |o, v| switch(v).map(|on| o.inherit_env = on),
+    },
+    Row {
+        long: Some("argv0"),
+        key: None,
+        takes: Takes::Value("NAME"),
+        help: "Set the guest's name for itself, its first argument; otherwise it is FILE",
+        set: |o, v| text(v).map(|name| o.argv0 = Some(name.to_owned())),
+    },
+    Row {
+        long: Some("invoke"),
+        key: None,
+        takes: Takes::Value("FUNC"),
+        help: "Call this exported function with the arguments behind FILE and print its results",
+        set: |o, v| text(v).map(|name| o.invoke = Some(name.to_owned())),
+    },
+    Row {
+        long: Some("preload"),
+        key: None,
+        takes: Takes::Value("NAME=FILE"),
+        help: "Load another module first, so that the guest can import its exports from NAME",
+        set: |o, v| Preload::parse(v).map(|preload| o.preloads.push(preload)),
+    },
+    Row {
+        long: Some("timeout"),
+        key: Some(("W", "timeout")),
+        takes: Takes::Value("TIME"),
+        help: "Stop the guest after so long, for example 2s or 100ms",
+        set: |o, v| text(v).and_then(units::duration).map(|time| o.timeout = Some(time)),
+    },
+    Row {
+        long: Some("fuel"),
+        key: Some(("W", "fuel")),
+        takes: Takes::Value("N"),
+        help: "Stop the guest after about so many instructions; the same number stops it at the same place",
+        set: |o, v| text(v).and_then(units::count).map(|fuel| o.fuel = Some(fuel)),
+    },
+    Row {
+        long: Some("max-memory"),
+        key: Some(("W", "max-memory-size")),
+        takes: Takes::Value("SIZE"),
+        help: "Let no memory grow beyond so many bytes, for example 64MiB",
+        set: |o, v| size(v).map(|bytes| o.max_memory = Some(bytes)),
+    },
+    Row {
+        long: Some("max-stack"),
+        key: Some(("W", "max-wasm-stack")),
+        takes: Takes::Value("SIZE"),
+        help: "Give the guest's calls so many bytes of stack",
+        set: |o, v| size(v).map(|bytes| o.max_stack = Some(bytes)),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "max-table-elements")),
+        takes: Takes::Value("N"),
+        help: "Let no table grow beyond so many elements",
+        set: |o, v| size(v).map(|elements| o.max_table_elements = Some(elements)),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "trap-on-grow-failure")),
+        takes: Takes::Switch,
+        help: "Trap when a memory or table cannot grow, in place of telling the guest",
+        set: |o, v| switch(v).map(|on| o.trap_on_grow_failure = on),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "unknown-imports-trap")),
+        takes: Takes::Switch,
+        help: "Let functions that nothing provides trap when they are called, in place of refusing the module",
+        set: |o, v| switch(v).map(|on| o.unknown_imports_trap = on),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "all-proposals")),
+        takes: Takes::Switch,
+        help: "Switch every proposal that the engine executes on or off",
+        set: |o, v| {
+            let on = switch(v)?;
+            o.proposals.extend(PROPOSALS.iter().filter(|p| p.executed).map(|p| (p, on)));
+            Ok(())
+        },
+    },
+    Row {
+        long: None,
+        key: Some(("D", "max-backtrace")),
+        takes: Takes::Value("N"),
+        help: "Print so many frames of a trap's backtrace; 0 prints none",
+        set: |o, v| size(v).map(|frames| o.max_backtrace = Some(frames)),
+    },
+    Row {
+        long: Some("trace"),
+        key: None,
+        takes: Takes::Value("WHAT"),
+        help: "Write to stderr what the guest does; `wasi` shows each call of WASI with its result",
+        set: |o, v| one_of(v, &["wasi"]).map(|()| o.trace_wasi = true),
+    },
+    Row {
+        long: Some("mode"),
+        key: None,
+        takes: Takes::Value("MODE"),
+        help: "How code is run; `interp` interprets it",
+        set: |_, v| one_of(v, &["interp"]),
+    },
+];
+
+/// What is known about a key.
+#[derive(Clone, Copy)]
+pub enum Key {
+    /// An option of the table.
+    Row(&'static Row),
+    /// A proposal.
+    Proposal(&'static Proposal),
+}
+
+/// The keys behind `letter`, in the order in which they are listed.
+pub fn keys(letter: &str) -> impl Iterator<Item = (&'static str, Key)> {
+    let rows = ROWS.iter().filter_map(move |row| match row.key {
+        Some((l, name)) if l == letter => Some((name, Key::Row(row))),
+        _ => None,
+    });
+    let proposals = PROPOSALS.iter().filter(move |p| letter == "W" && p.executed);
+    rows.chain(proposals.map(|p| (p.name, Key::Proposal(p))))
+}
+
+fn text(value: &OsStr) -> Result<&str, String> {
+    value.to_str().ok_or_else(|| format!("`{}` is not UTF-8", value.display()))
+}
+
+fn switch(value: &OsStr) -> Result<bool, String> {
+    text(value).and_then(units::switch)
+}
+
+fn size(value: &OsStr) -> Result<usize, String> {
+    let bytes = text(value).and_then(units::size)?;
+    usize::try_from(bytes).map_err(|_| format!("`{}` is more than this machine can address", value.display()))
+}
+
+fn one_of(value: &OsStr, known: &[&str]) -> Result<(), String> {
+    if known.iter().any(|k| value == *k) {
+        return Ok(());
+    }
+    let known: Vec<_> = known.iter().map(|k| format!("`{k}`")).collect();
+    Err(format!("`{}` is not known; there is {}", value.display(), known.join(", ")))
+}

@@ -1,0 +1,153 @@
+//! Errors as people read them, and the exit code that each ends with.
+//!
+//! ```text
+//! error: what failed
+//! caused by: why
+//! wasm backtrace:
+//!     0: 0x2a - module!function
+//!               at src/lib.rs:10:4
+//! help: what to do next
+//! ```
+//! Everything goes to stderr. Colours are for terminals only, and `NO_COLOR` switches them off.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+
+/// The exit codes of this command. What `proc_exit` says passes through.
+pub mod exit {
+    /// A module could not be loaded or linked, or a check failed.
+    pub const FAILURE: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// The guest trapped: what a shell reports for a process that ended by `SIGABRT`.
+    pub const TRAP: u8 = 134;
+}
+
+/// What a command returns: nothing, or why it failed.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+/// A failure of the command, ready to be printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    message: String,
+    causes: Vec<String>,
+    backtrace: String,
+    help: Vec<String>,
+    code: u8,
+}
+
+impl Failure {
+    /// A failure with the code [`exit::FAILURE`].
+    pub fn new(message: impl Into<String>) -> Failure {
+        Failure {
+            message: message.into(),
+            causes: Vec::new(),
+            backtrace: String::new(),
+            help: Vec::new(),
+            code: exit::FAILURE,
+        }
+    }
+
+    /// A mistake on the command line that clap could not see.
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(message).code(exit::USAGE)
+    }
+
+    /// The same with another exit code.
+    pub fn code(mut self, code: u8) -> Failure {
+        self.code = code;
+        self
+    }
+
+    /// The same with one more cause.
+    pub fn because(mut self, cause: impl ToString) -> Failure {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// The same with the links of an error's chain as causes, outermost first.
+    pub fn because_of<'a>(self, chain: impl Iterator<Item = &'a (dyn Error + 'static)>) -> Failure {
+        chain.fold(self, |failure, link| {
+            let text = link.to_string();
+            // Some errors repeat their source in their own text.
+            let repeated = failure.causes.last().is_some_and(|last| last.ends_with(&text));
+            if repeated { failure } else { failure.because(text) }
+        })
+    }
+
+    /// How many causes it has.
+    pub fn causes(&self) -> usize {
+        self.causes.len()
+    }
+
+    /// The same with a backtrace, which has a heading of its own.
+    pub fn backtrace(mut self, backtrace: String) -> Failure {
+        self.backtrace = backtrace;
+        self
+    }
+
+    /// The same with one more thing that the user can do.
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help.push(help.into());
+        self
+    }
+
+    /// Prints it and returns the exit code.
+    pub fn report(&self) -> u8 {
+        let stderr = io::stderr();
+        let colours = stderr.is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        // Nobody is left to be told that stderr is closed.
+        let _ = stderr.lock().write_all(self.render(colours).as_bytes());
+        self.code
+    }
+
+    fn render(&self, colours: bool) -> String {
+        const RED: &str = "\x1b[1;31m";
+        const YELLOW: &str = "\x1b[33m";
+        const CYAN: &str = "\x1b[36m";
+        let paint = |colour: &str, label: &str| {
+            if colours { format!("{colour}{label}\x1b[0m") } else { label.to_owned() }
+        };
+        let mut out = format!("{} {}\n", paint(RED, "error:"), self.message);
+        for cause in &self.causes {
+            let _ = writeln!(out, "{} {cause}", paint(YELLOW, "caused by:"));
+        }
+        if !self.backtrace.is_empty() {
+            let _ = writeln!(out, "{}", self.backtrace.trim_end());
+        }
+        for help in &self.help {
+            let _ = writeln!(out, "{} {help}", paint(CYAN, "help:"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_come_in_order_and_without_colours_are_plain() {
+        let failure = Failure::new("it failed")
+            .because("reason")
+            .because("deeper reason")
+            .backtrace("wasm backtrace:\n    0: 0x1 - m!f\n".to_owned())
+            .help("do this");
+        assert_eq!(
+            failure.render(false),
+            "error: it failed\ncaused by: reason\ncaused by: deeper reason\nwasm backtrace:\n    0: 0x1 - m!f\nhelp: do this\n"
+        );
+        assert!(failure.render(true).starts_with("\x1b[1;31merror:\x1b[0m it failed\n"));
+    }
+
+    #[test]
+    fn a_source_that_the_error_already_quotes_is_not_repeated() {
+        let inner: &(dyn Error + 'static) = &io::Error::other("disk on fire");
+        let outer: &(dyn Error + 'static) = &io::Error::other("cannot read: disk on fire");
+        let chain = [outer, inner].into_iter();
+        assert_eq!(Failure::new("x").because_of(chain).causes, ["cannot read: disk on fire"]);
+    }
+}

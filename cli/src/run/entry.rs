@@ -1,0 +1,142 @@
+//! Which exported function is called, with what, and what is done with its results.
+
+use wasmrun::{ExternType, FuncType, Instance, Module, Store, Val};
+
+use super::Host;
+use super::end::Stopped;
+use crate::args::RunArgs;
+use crate::errors::{Failure, Outcome};
+use crate::{output, source, values};
+
+/// What to call.
+pub enum Entry {
+    /// `_start` of a command.
+    Start,
+    /// A function by name, with its arguments read.
+    Invoke {
+        /// Its name.
+        name: String,
+        /// Its arguments.
+        args: Vec<Val>,
+        /// The number of its results.
+        results: usize,
+    },
+    /// Nothing: the module is a library.
+    Nothing,
+}
+
+/// Decides before anything is run.
+pub fn choose(run: &RunArgs, module: &Module) -> Outcome<Entry> {
+    let Some(name) = &run.options.invoke else {
+        let is_command = matches!(module.get_export("_start"), Some(ExternType::Func(_)));
+        return Ok(if is_command { Entry::Start } else { Entry::Nothing });
+    };
+    let file = source::display_name(&run.file);
+    let ty = match module.get_export(name) {
+        Some(ExternType::Func(ty)) => ty,
+        Some(other) => {
+            let failure = Failure::new(format!("`{name}` of {file} is no function but a {other}"));
+            return Err(callable(module).into_iter().fold(failure, Failure::help));
+        }
+        None => {
+            let failure = Failure::new(format!("{file} exports no function `{name}`"));
+            return Err(callable(module).into_iter().fold(failure, Failure::help));
+        }
+    };
+    Ok(Entry::Invoke { name: name.clone(), args: arguments(run, name, &ty)?, results: ty.results().len() })
+}
+
+fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
+    let params = ty.params();
+    if run.args.len() != params.len() {
+        return Err(Failure::usage(format!(
+            "`{name}` is {ty} and takes {}, but {} given",
+            counted(params.len(), "argument"),
+            match run.args.len() {
+                1 => "1 is".to_owned(),
+                count => format!("{count} are"),
+            }
+        )));
+    }
+    run.args
+        .iter()
+        .zip(params)
+        .enumerate()
+        .map(|(i, (arg, ty))| {
+            let text = arg.to_string_lossy();
+            values::parse(&text, ty)
+                .map_err(|message| Failure::usage(format!("argument {} of `{name}`: {message}", i + 1)))
+        })
+        .collect()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+impl Entry {
+    /// Calls it.
+    pub fn call(self, run: &RunArgs, instance: &Instance, store: &mut Store<Host>) -> Result<(), Stopped> {
+        if !matches!(self, Entry::Start)
+            && let Some(initialize) = instance.get_func(&mut *store, "_initialize")
+        {
+            initialize.call(&mut *store, &[], &mut []).map_err(Stopped::Guest)?;
+        }
+        match self {
+            Entry::Start => call(instance, store, "_start", &[], 0).map(drop),
+            Entry::Invoke { name, args, results } => {
+                let results = call(instance, store, &name, &args, results)?;
+                let lines: String = results.iter().map(|value| values::print(value) + "\n").collect();
+                Ok(output::print(&lines)?)
+            }
+            Entry::Nothing => {
+                note_nothing_to_call(run, &instance.module(&*store));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn call(
+    instance: &Instance,
+    store: &mut Store<Host>,
+    name: &str,
+    args: &[Val],
+    results: usize,
+) -> Result<Vec<Val>, Stopped> {
+    let func =
+        instance.get_func(&mut *store, name).ok_or_else(|| Failure::new(format!("no function `{name}`")))?;
+    let mut values = vec![Val::I32(0); results];
+    func.call(&mut *store, args, &mut values).map_err(Stopped::Guest)?;
+    Ok(values)
+}
+
+/// Says on stderr that a library has been started and nothing more, and what could be called.
+fn note_nothing_to_call(run: &RunArgs, module: &Module) {
+    let file = source::display_name(&run.file);
+    let mut note = format!("note: {file} has no `_start` to call\n");
+    if run.args.first().is_some_and(|arg| arg.as_encoded_bytes().starts_with(b"--")) {
+        note.push_str("help: options come before FILE; everything behind it goes to the guest\n");
+    }
+    if let Some(help) = callable(module) {
+        note.push_str(&format!("help: {help}\n"));
+    }
+    eprint!("{note}");
+}
+
+/// What `--invoke` could call, if there is anything.
+fn callable(module: &Module) -> Option<String> {
+    const NAMED: usize = 12;
+    let mut functions: Vec<String> = module
+        .exports()
+        .filter(|export| !matches!(export.name(), "_start" | "_initialize"))
+        .filter_map(|export| export.ty().func().map(|ty| format!("`{}` {ty}", export.name())))
+        .collect();
+    let count = functions.len();
+    if count == 0 {
+        return None;
+    }
+    functions.truncate(NAMED);
+    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
+    Some(format!("`--invoke FUNC` can call {}{more}", functions.join(", ")))
+}

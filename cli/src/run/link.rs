@@ -1,0 +1,87 @@
+//! Giving a module its imports: WASI, preloaded modules, and for what is still missing the option that
+//! would provide it.
+
+use wasmrun::{Instance, Linker, Module, Store};
+
+use super::Host;
+use super::end::{Stopped, is_from_guest};
+use crate::args::{Preload, RunArgs};
+use crate::errors::Failure;
+use crate::{imports, load, source};
+
+/// So many missing imports are named one by one.
+const NAMED: usize = 10;
+
+/// Loads what is to be preloaded, then instantiates the module.
+pub fn instantiate(
+    run: &RunArgs,
+    module: &Module,
+    linker: &mut Linker<Host>,
+    store: &mut Store<Host>,
+) -> Result<Instance, Stopped> {
+    if !run.options.preloads.is_empty() {
+        // A preloaded module stands in front of WASI.
+        linker.allow_shadowing(true);
+    }
+    for preload in &run.options.preloads {
+        let library = load::module(module.engine(), &preload.file, &run.options)?;
+        let made = linker.module(&mut *store, &preload.name, &library).map(drop);
+        made.map_err(|error| {
+            explain(run, error, source::display_name(&preload.file), &library, linker, store)
+        })?;
+    }
+    if run.options.unknown_imports_trap {
+        linker.define_unknown_imports_as_traps(module).map_err(Stopped::Guest)?;
+    }
+    linker
+        .instantiate(&mut *store, module)
+        .map_err(|error| explain(run, error, source::display_name(&run.file), module, linker, store))
+}
+
+/// Puts an error of instantiation into words.
+fn explain(
+    run: &RunArgs,
+    error: wasmrun::Error,
+    file: String,
+    module: &Module,
+    linker: &Linker<Host>,
+    store: &mut Store<Host>,
+) -> Stopped {
+    if is_from_guest(&error) {
+        return Stopped::Guest(error);
+    }
+    let failure = Failure::new(format!("{file} cannot be linked"));
+    let missing: Vec<_> = module
+        .imports()
+        .filter(|import| linker.get(&mut *store, import.module(), import.name()).is_none())
+        .collect();
+    if missing.is_empty() {
+        return failure.because_of(error.chain()).into();
+    }
+    let mut failure = failure;
+    let mut help: Vec<String> = Vec::new();
+    for import in &missing {
+        let (from, name) = (import.module(), import.name());
+        let preload = run.options.preloads.iter().find(|preload| preload.name == from);
+        let (origin, advice) = match preload {
+            Some(Preload { file, .. }) => {
+                let origin = format!("`{}`, preloaded as `{from}`, does not export it", file.display());
+                (Some(origin), None)
+            }
+            None => {
+                let advice = imports::advise(from, name);
+                (advice.origin, Some(advice.help))
+            }
+        };
+        if failure.causes() < NAMED {
+            let origin = origin.map_or(String::new(), |origin| format!(": {origin}"));
+            failure = failure
+                .because(format!("nothing provides the import `{from}::{name}`, a {}{origin}", import.ty()));
+        }
+        help.extend(advice.filter(|advice| !help.contains(advice)));
+    }
+    if missing.len() > NAMED {
+        failure = failure.because(format!("and {} more are missing", missing.len() - NAMED));
+    }
+    help.into_iter().fold(failure, Failure::help).into()
+}

@@ -1,0 +1,62 @@
+//! `wasmrun run`: a guest from its first instruction to the exit code of the process.
+//!
+//! Nothing of ours is written to stdout but the results of `--invoke`, and those after the guest has ended.
+
+mod end;
+mod entry;
+mod link;
+
+use std::time::Instant;
+
+use wasmrun::{Linker, Store, StoreLimits, StoreLimitsBuilder};
+use wasmrun_wasi::WasiCtx;
+
+use crate::args::{Options, RunArgs};
+use crate::errors::{Failure, Outcome};
+use crate::{guest, load};
+
+/// What belongs to the guest on the host's side.
+struct Host {
+    wasi: WasiCtx,
+    limits: StoreLimits,
+}
+
+/// Runs the module and returns the exit code of the process.
+pub fn run(run: &RunArgs) -> Outcome<u8> {
+    // What is wrong with the options is said before a large module is read.
+    let engine = load::engine(&run.options)?;
+    let wasi = guest::wasi(run)?;
+    let module = load::module(&engine, &run.file, &run.options)?;
+    let entry = entry::choose(run, &module)?;
+
+    let mut store = Store::new(&engine, Host { wasi, limits: limits(&run.options) });
+    store.limiter(|host| &mut host.limits);
+    let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
+    if let Some(fuel) = run.options.fuel {
+        store.set_fuel(fuel).map_err(refuse)?;
+    }
+    if let Some(timeout) = run.options.timeout {
+        // A time that no clock can show is no limit.
+        store.set_deadline(Instant::now().checked_add(timeout));
+    }
+
+    let mut linker: Linker<Host> = Linker::new(&engine);
+    wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(refuse)?;
+    let started = link::instantiate(run, &module, &mut linker, &mut store)
+        .and_then(|instance| entry.call(run, &instance, &mut store));
+    match started {
+        Ok(()) => Ok(0),
+        Err(stopped) => end::code(run, stopped),
+    }
+}
+
+fn limits(options: &Options) -> StoreLimits {
+    let mut limits = StoreLimitsBuilder::new();
+    if let Some(bytes) = options.max_memory {
+        limits = limits.memory_size(bytes);
+    }
+    if let Some(elements) = options.max_table_elements {
+        limits = limits.table_elements(elements);
+    }
+    limits.trap_on_grow_failure(options.trap_on_grow_failure).build()
+}

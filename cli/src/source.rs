@@ -1,0 +1,114 @@
+//! From a FILE argument to the bytes of a core module.
+//!
+//! The file is read once. What is no binary module is taken for the text form; what is neither, and what
+//! is a component, is refused with a sentence that says what it is.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use wasmparser::{Parser, Payload};
+
+use crate::errors::{Failure, Outcome};
+
+/// Beginnings of files that people pass by mistake.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"\x1f\x8b", "it is compressed with gzip"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd"),
+    (b"PK\x03\x04", "it is a zip archive"),
+    (b"\x7fELF", "it is a native program or library"),
+    (b"\xcf\xfa\xed\xfe", "it is a native program or library"),
+    (b"MZ", "it is a native program or library"),
+    (b"!<arch>\n", "it is an archive of object files, which a linker makes into a module"),
+    (b"BC\xc0\xde", "it is LLVM bitcode, which a compiler makes into a module"),
+    (b"#!", "it is a script"),
+    (b"<", "it is HTML or XML"),
+];
+
+/// The name of a FILE argument in messages.
+pub fn display_name(file: &Path) -> String {
+    if is_stdin(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// The bytes of a module in binary form, from a file or the standard input, in binary or text form.
+pub fn module_bytes(file: &Path) -> Outcome<Vec<u8>> {
+    let bytes = to_binary(file, read(file)?)?;
+    if Parser::is_component(&bytes) { Err(component(file, &bytes)) } else { Ok(bytes) }
+}
+
+fn read(file: &Path) -> Outcome<Vec<u8>> {
+    let result = if is_stdin(file) {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    result.map_err(|error| {
+        let failure = Failure::new(format!("cannot read {}", display_name(file))).because(&error);
+        let is_word = !file.as_os_str().as_encoded_bytes().iter().any(|b| matches!(b, b'.' | b'/'));
+        if error.kind() == std::io::ErrorKind::NotFound && is_word {
+            failure.help("if this was meant to be a command, `wasmrun --help` lists them")
+        } else {
+            failure
+        }
+    })
+}
+
+fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
+    if bytes.starts_with(b"\0asm") {
+        return Ok(bytes);
+    }
+    let refuse =
+        |why: &str| Failure::new(format!("{} is no WebAssembly module", display_name(file))).because(why);
+    if bytes.is_empty() {
+        return Err(refuse("it is empty"));
+    }
+    if let Some((_, what)) = FOREIGN.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Err(refuse(what));
+    }
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it text"));
+    };
+    wat::parse_str(text).map_err(|mut error| {
+        error.set_path(if is_stdin(file) { Path::new("<stdin>") } else { file });
+        Failure::new(format!("{} is no WebAssembly text", display_name(file)))
+            .because(error.to_string().trim_end())
+    })
+}
+
+/// Why a component cannot be run, and what it would need.
+fn component(file: &Path, bytes: &[u8]) -> Failure {
+    let failure =
+        Failure::new(format!("{} is a component; this version runs core modules", display_name(file)));
+    let imports = component_imports(bytes);
+    let failure = match imports.len() {
+        0 => failure.because("components are not implemented yet"),
+        count => {
+            let shown = imports.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let more = if count > 8 { format!(" and {} more", count - 8) } else { String::new() };
+            failure.because(format!("components are not implemented yet; this one imports {shown}{more}"))
+        }
+    };
+    failure.help("build it for WASI preview 1 as a core module (for Rust, the target `wasm32-wasip1`)")
+}
+
+/// Names of the interfaces that a component imports, as far as it can be read.
+fn component_imports(bytes: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload {
+            // Nested modules and components have imports of their own, satisfied inside.
+            Ok(Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) | Err(_) => break,
+            Ok(Payload::ComponentImportSection(section)) => {
+                names.extend(
+                    section.into_iter().map_while(Result::ok).map(|import| import.name.name.to_owned()),
+                );
+            }
+            Ok(_) => {}
+        }
+    }
+    names
+}

@@ -1,0 +1,262 @@
+//! The commands beside `run`.
+
+mod common;
+
+use common::{ARGS, Bench, CAT, ENV, FIRST_DIR, NOTHING, opens};
+use serde_json::{Value, json};
+
+#[test]
+fn version_is_one_line() {
+    let expected = format!("wasmrun {}\n", env!("CARGO_PKG_VERSION"));
+    Bench::new().run(&["--version"]).assert_clean(0, &expected);
+    Bench::new().run(&["-V"]).assert_clean(0, &expected);
+}
+
+#[test]
+fn help_lists_commands_and_options() {
+    let ran = Bench::new().run(&["--help"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for word in
+        ["validate", "inspect", "explain", "wast", "completion", "--dir", "--invoke", "--preload", "-W"]
+    {
+        assert!(ran.text().contains(word), "{word}");
+    }
+    let ran = Bench::new().run(&["-W", "help"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for key in ["-W fuel=N", "-W timeout=TIME", "-W max-memory-size=SIZE", "-W multi-memory[=y|n]"] {
+        assert!(ran.text().contains(key), "{key}");
+    }
+    let ran = Bench::new().run(&["-D", "help", "-S", "help"]);
+    assert!(
+        ran.text().contains("-D max-backtrace=N") && ran.text().contains("-S inherit-env[=y|n]"),
+        "{}",
+        ran.text()
+    );
+}
+
+#[test]
+fn validate_is_silent_about_valid_modules_and_names_the_others() {
+    let bench = Bench::with("good.wat", NOTHING)
+        .file("also.wat", CAT)
+        .file("bad.wat", "(module (func i32.add))")
+        .file("imports.wat", r#"(module (import "a" "b" (func)))"#);
+    bench.run(&["validate", "good.wat", "also.wat", "imports.wat"]).assert_clean(0, "");
+    let ran = bench.run(&["validate", "bad.wat", "good.wat", "nowhere.wat"]);
+    assert_eq!((ran.code, ran.text()), (Some(1), ""));
+    assert!(
+        ran.stderr.starts_with("error: `bad.wat` cannot be run\ncaused by: type mismatch"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("error: cannot read `nowhere.wat`\n"), "{}", ran.stderr);
+}
+
+const INSPECTED: &str = r#"(module $m
+    (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+    (import "env" "table" (table 1 10 funcref))
+    (memory (export "memory") 2 4)
+    (global (export "g") (mut i64) (i64.const 0))
+    (func $f (export "f") (param i32 f64) (result i32) (i32.extend8_s (local.get 0)))
+    (func $s)
+    (start $s)
+    (data (i32.const 0) "hello")
+    (@custom "mark" "12345"))"#;
+
+#[test]
+fn inspect_shows_what_is_in_a_module() {
+    let bench = Bench::with("m.wat", INSPECTED);
+    let ran = bench.run(&["inspect", "m.wat"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    for line in [
+        "imports (2):",
+        "  wasi_snapshot_preview1::proc_exit  func (i32) -> ()",
+        "  env::table                         table 1 10 funcref",
+        "exports (3):",
+        "  memory  memory 2 4",
+        "  g       global mut i64",
+        "  f       func (i32, f64) -> (i32)",
+        "  0: 2 pages (128 KiB) at the start, at most 4 pages (256 KiB)",
+        "  data       1 segments, 5 bytes",
+        "start function: 2",
+        "features: mutable-global, sign-extension",
+    ] {
+        assert!(ran.text().lines().any(|l| l == line), "{line}: {}", ran.text());
+    }
+    assert!(ran.text().contains("custom \"mark\""), "{}", ran.text());
+}
+
+#[test]
+fn inspect_json_has_the_same_in_fields() {
+    let bench = Bench::with("m.wat", INSPECTED);
+    let ran = bench.run(&["inspect", "--json", "m.wat"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let value: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(value["size"], json!(wat::parse_str(INSPECTED).unwrap().len()));
+    assert_eq!(
+        value["imports"][1],
+        json!({ "module": "env", "name": "table", "kind": "table", "type": "1 10 funcref" })
+    );
+    assert_eq!(
+        value["exports"][2],
+        json!({ "name": "f", "kind": "func", "type": "(i32, f64) -> (i32)", "index": 1 })
+    );
+    assert_eq!(
+        value["memories"],
+        json!([{ "imported": false, "min_pages": 2, "max_pages": 4, "page_size": 65536, "shared": false, "memory64": false }])
+    );
+    assert_eq!(
+        (&value["counts"]["functions"], &value["counts"]["imported_functions"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(value["start"], json!(2));
+    assert_eq!(value["features"][1], json!({ "name": "sign-extension", "executed": true }));
+    let mark = value["sections"].as_array().unwrap().iter().find(|s| s["name"] == "mark").unwrap();
+    assert_eq!((&mark["custom"], &mark["size"]), (&json!(true), &json!(10)));
+}
+
+#[test]
+fn modules_that_cannot_be_run_yet_can_be_inspected() {
+    let bench = Bench::with(
+        "m.wat",
+        r#"(module (type $s (struct (field i32))) (memory i64 1)
+            (func (export "f") (result (ref $s)) (struct.new $s (i32.const 1))))"#,
+    );
+    let ran = bench.run(&["inspect", "m.wat"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(
+        ran.text().contains("gc (not executed yet)") && ran.text().contains("memory64 (not executed yet)"),
+        "{}",
+        ran.text()
+    );
+}
+
+#[test]
+fn inspect_refuses_an_invalid_module() {
+    let ran = Bench::with("m.wat", "(module (func i32.add))").run(&["inspect", "m.wat"]);
+    assert_eq!((ran.code, ran.text()), (Some(1), ""));
+    assert!(
+        ran.stderr.starts_with("error: `m.wat` is no valid module\ncaused by: type mismatch"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn explain_says_what_grants_each_import_and_what_would() {
+    let bench = Bench::with("open.wat", opens("x", 0)).file("env.wat", ENV).file("data/x", "");
+    let explain = |args: &[&str]| {
+        let ran = bench.run(&[&["explain"], args].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+        ran.text().to_owned()
+    };
+    let line =
+        |text: &str, name: &str| text.lines().find(|l| l.contains(name)).unwrap_or_default().to_owned();
+
+    let text = explain(&["open.wat"]);
+    assert!(line(&text, "path_open").ends_with("denied: `--dir HOST` would grant it"), "{text}");
+    assert!(line(&text, "proc_exit").ends_with("granted: always"), "{text}");
+    let text = explain(&["--dir", "data::/x::ro", "open.wat"]);
+    assert!(line(&text, "path_open").ends_with("granted by `--dir data::/x::ro`"), "{text}");
+    assert!(line(&text, "directory 3").contains("/x <- data (host, read only)"), "{text}");
+    let text = explain(&["env.wat"]);
+    assert!(
+        line(&text, "environ_get").ends_with("denied: `--env NAME[=VALUE] or --inherit-env` would grant it"),
+        "{text}"
+    );
+    let text = explain(&["--env", "A=1", "--dir", "data", "env.wat"]);
+    assert!(line(&text, "environ_get").ends_with("granted by `--env A`"), "{text}");
+    assert!(text.contains("unused: no import could use what `--dir data` grants"), "{text}");
+}
+
+#[test]
+fn explain_knows_what_only_a_writable_directory_grants() {
+    let removes = r#"(module (import "wasi_snapshot_preview1" "path_unlink_file" (func (param i32 i32 i32) (result i32))))"#;
+    let bench = Bench::with("rm.wat", removes).file("data/x", "");
+    let status = |args: &[&str]| {
+        let ran = bench.run(&[&["explain", "--json"], args, &["rm.wat"]].concat());
+        let value: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        (value["imports"][0]["status"].clone(), value["imports"][0]["option"].clone())
+    };
+    assert_eq!(status(&[]), (json!("denied"), json!("--dir HOST")));
+    assert_eq!(status(&["--dir", "data::ro"]), (json!("denied"), json!("--dir HOST without ::ro")));
+    assert_eq!(status(&["--dir", "data"]), (json!("granted"), json!(null)));
+}
+
+#[test]
+fn explain_names_the_option_for_imports_that_are_missing() {
+    let bench = Bench::with(
+        "i.wat",
+        r#"(module (import "env" "frob" (func)) (import "lib" "f" (func)) (import "wasix_32v1" "fork" (func)))"#,
+    )
+    .file("lib.wat", r#"(module (func (export "f")))"#);
+    let ran = bench.run(&["explain", "--json", "--preload", "lib=lib.wat", "i.wat"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let value: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let imports = value["imports"].as_array().unwrap();
+    assert_eq!(
+        (&imports[0]["status"], &imports[0]["option"]),
+        (&json!("missing"), &json!("--preload env=FILE"))
+    );
+    assert_eq!(
+        (&imports[1]["status"], &imports[1]["by"]),
+        (&json!("granted"), &json!(["--preload lib=lib.wat"]))
+    );
+    assert_eq!(imports[2]["status"], json!("missing"));
+    assert!(imports[2]["hint"].as_str().unwrap().contains("WASIX"));
+    let text = bench.run(&["explain", "i.wat"]);
+    assert!(
+        text.text().contains("3 imports are missing: the module cannot be run with these options"),
+        "{}",
+        text.text()
+    );
+}
+
+#[test]
+fn explain_runs_nothing_and_takes_the_options_of_run() {
+    let bench = Bench::with("first.wat", FIRST_DIR).file("args.wat", ARGS);
+    let ran = bench.run(&["explain", "--fuel", "1", "--cwd", ".", "first.wat", "--", "x"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(ran.text().contains("arguments: 2"), "{}", ran.text());
+    assert!(ran.text().contains("granted by `--cwd .`"), "{}", ran.text());
+}
+
+#[test]
+fn wast_runs_files_and_directories_and_ends_with_the_totals() {
+    let good = r#"(module (func (export "f") (result i32) (i32.const 1)))
+        (assert_return (invoke "f") (i32.const 1))"#;
+    let bad = r#"(module (func (export "f") (result i32) (i32.const 1)))
+        (assert_return (invoke "f") (i32.const 2))"#;
+    let bench = Bench::with("suite/a.wast", good).file("suite/sub/b.wast", good).file("bad.wast", bad);
+    let ran = bench.run(&["wast", "suite"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ran.text().lines().last(), Some("4 passed, 0 failed, 0 skipped"));
+    let ran = bench.run(&["wast", "bad.wast", "suite/a.wast"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.text().contains("bad.wast:2: "), "{}", ran.text());
+    assert_eq!(ran.text().lines().last(), Some("3 passed, 1 failed, 0 skipped"));
+    assert_eq!(bench.run(&["wast", "nowhere.wast"]).code, Some(1));
+}
+
+#[test]
+fn completion_scripts_know_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = Bench::new().run(&["completion", shell]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell}");
+        assert!(ran.text().contains("preload") && ran.text().contains("inspect"), "{shell}");
+    }
+    assert_eq!(Bench::new().run(&["completion", "tcsh"]).code, Some(2));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let bench = Bench::new();
+    let mut child = bench
+        .command(&["completion", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}

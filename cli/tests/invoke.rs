@@ -1,0 +1,161 @@
+//! `--invoke`: values in, results out.
+
+mod common;
+
+use common::Bench;
+
+const NUMBERS: &str = r#"(module
+    (func (export "i32") (param i32) (result i32) (local.get 0))
+    (func (export "i64") (param i64) (result i64) (local.get 0))
+    (func (export "f32") (param f32) (result f32) (local.get 0))
+    (func (export "f64") (param f64) (result f64) (local.get 0))
+    (func (export "bits32") (param f32) (result i32) (i32.reinterpret_f32 (local.get 0)))
+    (func (export "bits64") (param f64) (result i64) (i64.reinterpret_f64 (local.get 0)))
+    (func (export "swap") (param i32 i64) (result i64 i32) (local.get 1) (local.get 0))
+    (func (export "extern") (param externref) (result externref) (local.get 0))
+    (func $f (export "func") (result funcref) (ref.func $f))
+    (func (export "none"))
+    (memory (export "memory") 1))"#;
+
+fn bench() -> Bench {
+    Bench::with("n.wat", NUMBERS)
+}
+
+#[track_caller]
+fn check(func: &str, arg: &str, result: &str) {
+    bench().run(&["--invoke", func, "n.wat", arg]).assert_clean(0, format!("{result}\n"));
+}
+
+#[test]
+fn integers_are_decimal_or_hexadecimal_in_either_range() {
+    check("i32", "42", "42");
+    check("i32", "-1", "-1");
+    check("i32", "+7", "7");
+    check("i32", "4294967295", "-1");
+    check("i32", "-2147483648", "-2147483648");
+    check("i32", "0xFFFF_FFFF", "-1");
+    check("i32", "-0x10", "-16");
+    check("i64", "18446744073709551615", "-1");
+    check("i64", "-9223372036854775808", "-9223372036854775808");
+    check("i64", "0x7fffffffffffffff", "9223372036854775807");
+}
+
+#[test]
+fn floats_are_decimal_or_named() {
+    check("f32", "1.5", "1.5");
+    check("f32", "0.1", "0.1");
+    check("f64", "-2e10", "-20000000000");
+    check("f64", "-0.0", "-0");
+    check("f64", "1e400", "inf");
+    check("f32", "inf", "inf");
+    check("f64", "-inf", "-inf");
+    check("f32", "nan", "nan");
+    check("f64", "-nan", "-nan");
+    check("f32", "nan:0x200000", "nan:0x200000");
+    check("bits32", "nan:0x200000", &0x7fa0_0000_i32.to_string());
+    check("bits32", "nan", &0x7fc0_0000_i32.to_string());
+    check("bits64", "-nan:0x1", &(0xfff0_0000_0000_0001_u64 as i64).to_string());
+    check("bits64", "-0", &i64::MIN.to_string());
+}
+
+#[test]
+fn references_can_be_null() {
+    check("extern", "null", "null");
+    check("extern", "ref.null", "null");
+    bench().run(&["--invoke", "func", "n.wat"]).assert_clean(0, "funcref\n");
+}
+
+#[test]
+fn each_result_has_a_line_of_its_own() {
+    bench().run(&["--invoke", "swap", "n.wat", "1", "2"]).assert_clean(0, "2\n1\n");
+    bench().run(&["--invoke", "none", "n.wat"]).assert_clean(0, "");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_a_usage_error() {
+    let refused = |func: &str, arg: &str| bench().run(&["--invoke", func, "n.wat", arg]);
+    refused("i32", "4294967296").assert_error(
+        2,
+        "error: argument 1 of `i32`: `4294967296` is no value of type i32; write an integer from -2147483648 to \
+         4294967295, or 0x and hexadecimal digits\n",
+    );
+    refused("f32", "one").assert_error(
+        2,
+        "error: argument 1 of `f32`: `one` is no value of type f32; write a number such as 1.5 or -2e10, `inf`, \
+         `nan` or `nan:0x…`\n",
+    );
+    for (func, arg) in [
+        ("i32", ""),
+        ("i32", "1.0"),
+        ("i32", "0x"),
+        ("i32", "--1"),
+        ("i32", "-2147483649"),
+        ("i64", "18446744073709551616"),
+        ("f32", "nan:0x0"),
+        ("f32", "nan:0x800000"),
+        ("f64", "0x"),
+        ("extern", "1"),
+    ] {
+        assert_eq!(refused(func, arg).code, Some(2), "{func} {arg}");
+    }
+}
+
+#[test]
+fn the_number_of_arguments_is_checked_before_anything_runs() {
+    let bench = Bench::with(
+        "n.wat",
+        r#"(module (func $trap unreachable) (start $trap) (func (export "add") (param i32 i32) (result i32) (i32.const 0)))"#,
+    );
+    bench
+        .run(&["--invoke", "add", "n.wat", "1"])
+        .assert_error(2, "error: `add` is (i32, i32) -> (i32) and takes 2 arguments, but 1 is given\n");
+    bench
+        .run(&["--invoke", "add", "n.wat", "1", "2", "3"])
+        .assert_error(2, "error: `add` is (i32, i32) -> (i32) and takes 2 arguments, but 3 are given\n");
+}
+
+#[test]
+fn a_function_that_is_not_there_is_answered_with_those_that_are() {
+    let bench = Bench::with(
+        "n.wat",
+        r#"(module (func (export "add") (param i32 i32) (result i32) (i32.const 0)) (memory (export "mem") 1))"#,
+    );
+    bench.run(&["--invoke", "sub", "n.wat"]).assert_error(
+        1,
+        "error: `n.wat` exports no function `sub`\n\
+         help: `--invoke FUNC` can call `add` (i32, i32) -> (i32)\n",
+    );
+    let ran = bench.run(&["--invoke", "mem", "n.wat"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.starts_with("error: `mem` of `n.wat` is no function but a memory"), "{}", ran.stderr);
+}
+
+#[test]
+fn initialize_runs_before_the_function() {
+    Bench::with(
+        "r.wat",
+        r#"(module (global $ready (mut i32) (i32.const 0))
+            (func (export "_initialize") (global.set $ready (i32.const 1)))
+            (func (export "ready") (result i32) (global.get $ready)))"#,
+    )
+    .run(&["--invoke", "ready", "r.wat"])
+    .assert_clean(0, "1\n");
+}
+
+#[test]
+fn a_library_says_what_could_be_called() {
+    let library = r#"(module (func (export "_initialize")) (func (export "twice") (param i32) (result i32) (local.get 0)))"#;
+    let bench = Bench::with("lib.wat", library);
+    let ran = bench.run(&["lib.wat"]);
+    ran.assert_error(
+        0,
+        "note: `lib.wat` has no `_start` to call\n\
+         help: `--invoke FUNC` can call `twice` (i32) -> (i32)\n",
+    );
+    bench.run(&["lib.wat", "--invoke", "twice", "1"]).assert_error(
+        0,
+        "note: `lib.wat` has no `_start` to call\n\
+         help: options come before FILE; everything behind it goes to the guest\n\
+         help: `--invoke FUNC` can call `twice` (i32) -> (i32)\n",
+    );
+}

@@ -1,0 +1,153 @@
+//! Options that bound what a guest may take.
+
+mod common;
+
+use common::{Bench, Ran};
+
+#[track_caller]
+fn assert_trapped(ran: &Ran, kind: &str, help: &str) {
+    assert_eq!((ran.code, ran.text()), (Some(134), ""), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("caused by: {kind}")), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(help), "{}", ran.stderr);
+}
+
+const LOOP: &str = r#"(module (func (export "_start") (loop $forever (br $forever))))"#;
+
+#[test]
+fn a_timeout_stops_a_loop() {
+    let bench = Bench::with("l.wat", LOOP);
+    let help = "help: `--timeout TIME` sets how long the guest may run\n";
+    for option in [&["--timeout", "20ms"][..], &["-W", "timeout=20ms"], &["-Wtimeout=0.02"]] {
+        assert_trapped(&bench.run(&[option, &["l.wat"]].concat()), "deadline exceeded", help);
+    }
+}
+
+#[test]
+fn a_timeout_stops_a_guest_that_sleeps_or_reads() {
+    let sleeps = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 3600_000_000_000))
+            (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
+    let bench = Bench::with("s.wat", sleeps).file("cat.wat", common::CAT);
+    let help = "help: `--timeout TIME` sets how long the guest may run\n";
+    assert_trapped(&bench.run(&["--timeout", "50ms", "s.wat"]), "deadline exceeded", help);
+    let mut child = bench
+        .command(&["--timeout", "50ms", "cat.wat"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(134));
+    drop(stdin);
+}
+
+#[test]
+fn a_guest_that_ends_in_time_is_not_disturbed() {
+    Bench::with("a.wat", common::ARGS).run(&["--timeout", "1h", "a.wat"]).assert_clean(0, "a.wat\0");
+}
+
+#[test]
+fn fuel_stops_at_the_same_place_every_time() {
+    let counts = r#"(module
+        (func (export "count") (param $n i32) (result i32) (local $i i32)
+            (loop $next
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (local.get $n))))
+            (local.get $i)))"#;
+    let bench = Bench::with("c.wat", counts);
+    let runs_with = |fuel: u32| {
+        let ran = bench.run(&["--fuel", &fuel.to_string(), "--invoke", "count", "c.wat", "100"]);
+        if ran.code == Some(0) {
+            assert_eq!(ran.text(), "100\n");
+            return true;
+        }
+        assert_trapped(
+            &ran,
+            "all fuel consumed by WebAssembly",
+            "help: `--fuel N` sets how much the guest may do\n",
+        );
+        false
+    };
+    let (mut low, mut high) = (0, 100_000);
+    assert!(!runs_with(low) && runs_with(high));
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if runs_with(middle) { high = middle } else { low = middle }
+    }
+    // Each turn has a handful of instructions; the limit is sharp.
+    assert!((400..1200).contains(&high), "{high}");
+    assert!(!runs_with(high - 1) && runs_with(high));
+    let ran = bench.run(&["-W", &format!("fuel={}", high - 1), "--invoke", "count", "c.wat", "100"]);
+    assert_eq!(ran.code, Some(134));
+}
+
+#[test]
+fn a_memory_limit_holds_from_the_start_and_when_growing() {
+    let grows =
+        r#"(module (memory 1) (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"#;
+    let bench =
+        Bench::with("g.wat", grows).file("big.wat", r#"(module (memory 33) (func (export "_start")))"#);
+    for option in [&["--max-memory", "2MiB"][..], &["-W", "max-memory-size=2097152"]] {
+        let run = |pages: &str| bench.run(&[option, &["--invoke", "grow", "g.wat", pages]].concat());
+        run("31").assert_clean(0, "1\n");
+        run("32").assert_clean(0, "-1\n");
+    }
+    let ran = bench.run(&["--max-memory", "2MiB", "big.wat"]);
+    assert_eq!((ran.code, ran.text()), (Some(1), ""));
+    assert!(
+        ran.stderr.starts_with("error: `big.wat` cannot be linked\ncaused by: ")
+            && ran.stderr.contains("memory"),
+        "{}",
+        ran.stderr
+    );
+    let ran =
+        bench.run(&["--max-memory", "2MiB", "-Wtrap-on-grow-failure", "--invoke", "grow", "g.wat", "32"]);
+    assert_eq!(ran.code, Some(134));
+    assert!(ran.stderr.contains("the limit is 2097152"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_table_limit_holds() {
+    let grows = r#"(module (table 1 funcref)
+        (func (export "grow") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))"#;
+    let bench = Bench::with("t.wat", grows);
+    let run = |count: &str| bench.run(&["-W", "max-table-elements=10", "--invoke", "grow", "t.wat", count]);
+    run("9").assert_clean(0, "1\n");
+    run("10").assert_clean(0, "-1\n");
+}
+
+#[test]
+fn endless_recursion_ends_in_a_trap_and_more_stack_means_more_frames() {
+    let recursion = r#"(module
+        (func $down (export "down") (param i32) (result i32)
+            (if (result i32) (local.get 0)
+                (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))
+                (else (i32.const 0))))
+        (func (export "_start") (drop (call $down (i32.const -1)))))"#;
+    let bench = Bench::with("r.wat", recursion);
+    let help = "help: `--max-stack SIZE` gives the guest more stack\n";
+    assert_trapped(&bench.run(&["r.wat"]), "call stack exhausted", help);
+    bench.run(&["--invoke", "down", "r.wat", "10000"]).assert_clean(0, "10000\n");
+    let small = ["--max-stack", "64KiB", "--invoke", "down", "r.wat", "10000"];
+    assert_trapped(&bench.run(&small), "call stack exhausted", help);
+    bench
+        .run(&["-W", "max-wasm-stack=256MiB", "--invoke", "down", "r.wat", "1000000"])
+        .assert_clean(0, "1000000\n");
+}
+
+#[test]
+fn a_stack_that_cannot_be_is_a_usage_error() {
+    let ran = Bench::with("l.wat", LOOP).run(&["--max-stack", "1", "l.wat"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(
+        ran.stderr
+            .starts_with("error: these options cannot be honoured\ncaused by: a guest stack of 1 bytes"),
+        "{}",
+        ran.stderr
+    );
+}
