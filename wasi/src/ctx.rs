@@ -12,7 +12,6 @@ use crate::random::Random;
 use crate::trace::Trace;
 use crate::wait::{Canceller, Waiter};
 use crate::{Fault, Outcome, WasiBuilder};
-use std::io;
 
 /// The state of WASI for one guest.
 #[derive(Debug)]
@@ -61,10 +60,7 @@ impl WasiCtx {
 
     /// A handle with which another thread can end whatever this guest waits for. With such a handle, reads and writes
     /// of pipes and terminals look before they act and write in small pieces; without, they are plain.
-    ///
-    /// # Errors
-    /// If the host has no descriptor left for it.
-    pub fn canceller(&mut self) -> io::Result<Canceller> {
+    pub fn canceller(&mut self) -> Canceller {
         self.waiter.canceller()
     }
 

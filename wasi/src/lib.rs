@@ -1,7 +1,8 @@
 //! WASI preview 1 (and preview 0) for wasmrun, on Unix hosts.
 //!
-//! A [`WasiCtx`] is what one guest has; [`WasiBuilder`] makes it and grants nothing that was not asked for. The functions
-//! that guests call are those of [`p1`], over a context and the guest's memory; they need no engine.
+//! A [`WasiCtx`] is what one guest has; [`WasiBuilder`] makes it and grants nothing that was not asked for.
+//! [`add_to_linker`] gives modules what they import. The functions that guests call are those of [`p1`], over a context
+//! and the guest's memory; they can be called without an engine.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -25,6 +26,7 @@ mod errno;
 mod fault;
 mod fdtable;
 mod limits;
+mod link;
 mod mem;
 pub mod p1;
 mod random;
@@ -39,6 +41,7 @@ pub use ctx::WasiCtx;
 pub use errno::Errno;
 pub use fault::{Fault, Outcome};
 pub use limits::Limits;
+pub use link::add_to_linker;
 pub use mem::{GuestMem, IoVecs};
 pub use p1::preview0 as p0;
 pub use random::Random;

@@ -184,7 +184,7 @@ impl<'a> GuestMem<'a> {
             return Err(Errno::Inval.into());
         }
         self.check_array(what, address, count, IOVEC)?;
-        let mut list = IoVecs { inline: [(0, 0); INLINE_IOVECS], spilled: Vec::new(), count: 0, total: 0 };
+        let mut list = IoVecs { inline: [(0, 0); INLINE_IOVECS], spilled: Vec::new(), count: 0 };
         let mut sum = 0u64;
         for index in 0..count {
             let at = address + index * IOVEC.size;
@@ -256,7 +256,6 @@ pub struct IoVecs {
     inline: [(u32, u32); INLINE_IOVECS],
     spilled: Vec<(u32, u32)>,
     count: usize,
-    total: u32,
 }
 
 impl IoVecs {
@@ -270,42 +269,9 @@ impl IoVecs {
             self.spilled.push((address, len));
         }
         self.count += 1;
-        // Cannot overflow in a list that is returned: its sum was checked. Until then, saturate.
-        self.total = self.total.saturating_add(len);
     }
 
     fn as_slice(&self) -> &[(u32, u32)] {
         if self.count <= INLINE_IOVECS { &self.inline[..self.count] } else { &self.spilled }
-    }
-
-    /// How many bytes the buffers have together.
-    pub fn total(&self) -> u32 {
-        self.total
-    }
-
-    /// Shortens the list to at most this many bytes.
-    pub fn truncate(&mut self, limit: u32) {
-        if self.total <= limit {
-            return;
-        }
-        let (mut kept, mut left) = (0, limit);
-        let count = self.count;
-        let vectors = if count <= INLINE_IOVECS { &mut self.inline[..count] } else { &mut self.spilled[..] };
-        for (_, len) in vectors.iter_mut() {
-            if left == 0 {
-                break;
-            }
-            *len = (*len).min(left);
-            left -= *len;
-            kept += 1;
-        }
-        if count > INLINE_IOVECS {
-            self.spilled.truncate(kept);
-            if kept <= INLINE_IOVECS {
-                self.inline[..kept].copy_from_slice(&self.spilled);
-            }
-        }
-        self.count = kept;
-        self.total = limit;
     }
 }

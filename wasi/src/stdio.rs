@@ -258,7 +258,7 @@ impl Stream {
                 let fd = fd.as_fd();
                 if may_block && nonblock {
                     waiter.require_ready(fd, PollFlags::IN)?;
-                } else if may_block && waiter.is_cancellable() {
+                } else if may_block && waiter.can_be_ended() {
                     waiter.wait_for(fd, PollFlags::IN)?;
                 }
                 waiter.retry(fd, PollFlags::IN, nonblock, || Ok(rustix::io::readv(fd, bufs)?))

@@ -1,18 +1,22 @@
 //! The one place where a host call may wait.
 //!
 //! Every wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
-//! when a descriptor is ready, when the time is over, or when another thread calls [`Canceller::cancel`]. The signal
-//! of a canceller is both a flag, which calls that do not wait look at, and a descriptor that becomes readable, which
-//! ends a wait that has begun. It stays raised until [`Canceller::reset`].
+//! when a descriptor is ready, when the time is over, or when another thread wants the guest back. There are two ways
+//! to want that. A [`Canceller`] is for hosts that call these functions themselves: its signal stays raised until
+//! [`Canceller::reset`]. A poke comes from an engine whose guest is asked to stop (`link.rs`): the call returns
+//! [`Fault::Interrupted`], the engine decides, and if the guest may go on the call is made again, with the deadline
+//! that it had.
 //!
-//! A guest without a canceller pays nothing for this: no descriptor is made and reads and writes are plain.
+//! Both are a flag, which is looked at first, and a descriptor that becomes readable, which ends a wait that has begun.
+//! The descriptor is made for the first wait that can be ended: guests that never wait cost none.
 
 use crate::{Errno, Fault, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
@@ -22,104 +26,200 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Canceller(Arc<Signal>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Signal {
-    raised: AtomicBool,
-    /// Readable while the signal is raised.
+    cancelled: AtomicBool,
+    poked: AtomicBool,
+    event: OnceLock<Event>,
+}
+
+/// Something to wait for that becomes readable.
+#[derive(Debug)]
+struct Event {
     readable: OwnedFd,
-    /// Where to write to make it so; the same descriptor where the host has event descriptors.
+    /// Where to write to make it so; none where the host has event descriptors, which are their own other end.
     writable: Option<OwnedFd>,
 }
 
-impl Signal {
+impl Event {
     #[cfg(target_os = "linux")]
-    fn new() -> io::Result<Signal> {
+    fn new() -> io::Result<Event> {
         use rustix::event::{EventfdFlags, eventfd};
-        let readable = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Signal { raised: AtomicBool::new(false), readable, writable: None })
+        Ok(Event { readable: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?, writable: None })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn new() -> io::Result<Signal> {
+    fn new() -> io::Result<Event> {
         let (readable, writable) = std::os::unix::net::UnixStream::pair()?;
         readable.set_nonblocking(true)?;
         writable.set_nonblocking(true)?;
-        Ok(Signal {
-            raised: AtomicBool::new(false),
-            readable: readable.into(),
-            writable: Some(writable.into()),
-        })
+        Ok(Event { readable: readable.into(), writable: Some(writable.into()) })
     }
 
-    fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Relaxed)
+    fn raise(&self) {
+        // It can fail only because it is readable already.
+        let _ = rustix::io::write(self.writable.as_ref().unwrap_or(&self.readable), &1u64.to_ne_bytes());
+    }
+
+    fn lower(&self) {
+        let mut drained = [0; 64];
+        while rustix::io::read(&self.readable, &mut drained).is_ok_and(|count| count == drained.len()) {}
+    }
+}
+
+impl Signal {
+    /// The event, made on the first call.
+    fn event(&self) -> io::Result<&Event> {
+        if self.event.get().is_none() {
+            // Another thread may have been faster; then this one is dropped.
+            let _ = self.event.set(Event::new()?);
+        }
+        // Either whoever raises a flag sees the event, or the flag is seen when it is looked at after this.
+        fence(Ordering::SeqCst);
+        self.event.get().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Raises a flag and ends a wait.
+    fn raise(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if let Some(event) = self.event.get() {
+            event.raise();
+        }
     }
 }
 
 impl Canceller {
     /// Makes every call of the guest return, the present one and all later ones.
     pub fn cancel(&self) {
-        self.0.raised.store(true, Ordering::Relaxed);
-        // It can fail only because it is readable already.
-        let _ = rustix::io::write(self.0.writable.as_ref().unwrap_or(&self.0.readable), &1u64.to_ne_bytes());
+        self.0.raise(&self.0.cancelled);
     }
 
     /// Whether [`Canceller::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
-        self.0.is_raised()
+        self.0.cancelled.load(Ordering::SeqCst)
     }
 
     /// Lets the guest make calls again.
     pub fn reset(&self) {
-        self.0.raised.store(false, Ordering::Relaxed);
-        let mut drained = [0; 64];
-        while rustix::io::read(&self.0.readable, &mut drained).is_ok_and(|count| count == drained.len()) {}
+        self.0.cancelled.store(false, Ordering::SeqCst);
     }
 }
 
-/// A guest's end of its canceller, if it has one.
-#[derive(Debug, Default)]
-pub(crate) struct Waiter(Option<Canceller>);
+/// What the present call has to do with an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attached {
+    /// There is none.
+    No,
+    /// There is one, and it wants to be told before the call waits: it has to be asked whether the guest may.
+    Wanted,
+    /// It knows, and pokes when the guest is asked to stop.
+    Yes,
+}
+
+/// A guest's end of what can end its waits.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    signal: Arc<Signal>,
+    /// Whether anybody has a [`Canceller`].
+    cancellable: bool,
+    attached: Attached,
+    /// The deadline of a wait that was interrupted and will be taken up again.
+    resume: Cell<Option<Instant>>,
+}
+
+impl Default for Waiter {
+    fn default() -> Waiter {
+        Waiter { signal: Arc::default(), cancellable: false, attached: Attached::No, resume: Cell::new(None) }
+    }
+}
 
 impl Waiter {
-    /// The canceller of this guest, made on the first call.
-    pub fn canceller(&mut self) -> io::Result<Canceller> {
-        match &self.0 {
-            Some(canceller) => Ok(canceller.clone()),
-            None => Ok(self.0.insert(Canceller(Arc::new(Signal::new()?))).clone()),
-        }
+    /// A canceller of this guest.
+    pub fn canceller(&mut self) -> Canceller {
+        self.cancellable = true;
+        Canceller(Arc::clone(&self.signal))
     }
 
-    /// Whether anybody could cancel a wait.
+    /// Whether a canceller was given out.
     pub fn is_cancellable(&self) -> bool {
-        self.0.is_some()
+        self.cancellable
     }
 
-    /// Fails if the guest was cancelled.
+    /// Whether there is anybody who could end a wait.
+    pub fn can_be_ended(&self) -> bool {
+        self.cancellable || self.attached != Attached::No
+    }
+
+    /// Whether it was used.
+    #[inline]
+    pub fn is_cancelled(&self) -> bool {
+        self.signal.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Says what the next call has to do with an engine.
+    #[inline]
+    pub fn attach(&mut self, attached: Attached) {
+        self.attached = attached;
+    }
+
+    /// Forgets that a wait was interrupted: the next call is another one.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.resume.set(None);
+    }
+
+    /// What an engine calls to poke, from any thread. Pokes before this are forgotten.
+    pub fn waker(&self) -> Arc<dyn Fn() + Send + Sync> {
+        self.signal.poked.store(false, Ordering::SeqCst);
+        let signal = Arc::clone(&self.signal);
+        Arc::new(move || signal.raise(&signal.poked))
+    }
+
+    /// Fails if the guest was cancelled or poked. A poke counts once.
     #[inline]
     pub fn check(&self) -> Outcome {
-        match &self.0 {
-            Some(canceller) if canceller.is_cancelled() => Err(Fault::Interrupted),
-            _ => Ok(()),
+        if self.is_cancelled()
+            || (self.attached == Attached::Yes && self.signal.poked.swap(false, Ordering::SeqCst))
+        {
+            return Err(Fault::Interrupted);
         }
+        Ok(())
     }
 
-    /// Waits until one of the descriptors is ready, the time is over (`None`: never) or the guest is cancelled. Gives
+    /// Fails if the engine must be told before a wait. For calls that could not be made again after they have begun.
+    pub fn prepare(&self) -> Outcome {
+        if self.attached == Attached::Wanted { Err(Fault::Interrupted) } else { Ok(()) }
+    }
+
+    /// Waits until one of the descriptors is ready, the time is over (`None`: never) or the guest is wanted back. Gives
     /// what each descriptor is ready for: nothing on all of them if it was the time. With a time of 0 it only looks.
     pub fn wait(
         &self,
         fds: &[(BorrowedFd<'_>, PollFlags)],
         timeout: Option<Duration>,
     ) -> Outcome<Vec<PollFlags>> {
+        let looks = timeout == Some(Duration::ZERO);
+        // A deadline that no clock can show is none.
+        let fresh = || timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = if looks { fresh() } else { self.resume.take().or_else(fresh) };
+        let interrupted = |fault| {
+            self.resume.set(deadline);
+            fault
+        };
+        if !looks && self.attached == Attached::Wanted {
+            // The engine need not hear of a wait that has nothing to wait for.
+            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let some = ready.iter().any(|flags| !flags.is_empty());
+            return if some { Ok(ready) } else { Err(interrupted(Fault::Interrupted)) };
+        }
+        let listens = !looks && (self.cancellable || self.attached == Attached::Yes);
+        let event = if listens { Some(self.signal.event()?) } else { None };
         let mut list: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
         list.extend(fds.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
-        if let Some(canceller) = &self.0 {
-            list.push(PollFd::from_borrowed_fd(canceller.0.readable.as_fd(), PollFlags::IN));
-        }
-        // A deadline that no clock can show is none.
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        list.extend(event.map(|event| PollFd::from_borrowed_fd(event.readable.as_fd(), PollFlags::IN)));
         loop {
-            self.check()?;
+            self.check().map_err(interrupted)?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // The kernel's count of seconds is signed.
             let left = left.map(|left| Timespec {
@@ -127,13 +227,25 @@ impl Waiter {
                 tv_nsec: left.subsec_nanos().into(),
             });
             match rustix::event::poll(&mut list, left.as_ref()) {
-                Ok(_) => break,
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
+                Ok(count) => {
+                    let (watched, signal) = list.split_at(fds.len());
+                    let ready: Vec<_> = watched.iter().map(PollFd::revents).collect();
+                    if let (Some(event), Some(signal)) = (event, signal.first())
+                        && !signal.revents().is_empty()
+                    {
+                        event.lower();
+                        // What was raised before the last wait ended is old news: the flags decide.
+                        self.check().map_err(interrupted)?;
+                        if count == 1 {
+                            continue;
+                        }
+                    }
+                    return Ok(ready);
+                }
             }
         }
-        self.check()?;
-        Ok(list[..fds.len()].iter().map(PollFd::revents).collect())
     }
 
     /// Waits for one descriptor, for as long as it takes.
@@ -173,7 +285,7 @@ mod tests {
     #[test]
     fn cancelling_ends_a_wait_that_would_last_for_ever_and_every_later_one() {
         let mut waiter = Waiter::default();
-        let canceller = waiter.canceller().unwrap();
+        let canceller = waiter.canceller();
         let other = canceller.clone();
         let thread = std::thread::spawn(move || other.cancel());
         assert_eq!(waiter.wait(&[], None), Err(Fault::Interrupted));
@@ -182,6 +294,8 @@ mod tests {
         assert_eq!(waiter.check(), Err(Fault::Interrupted));
         canceller.reset();
         assert_eq!(waiter.wait(&[], Some(Duration::ZERO)), Ok(vec![]));
+        // The event may still be raised; the flag is not.
+        assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Ok(vec![]));
     }
 
     #[test]
@@ -192,5 +306,31 @@ mod tests {
         io::Write::write_all(&mut a, b"x").unwrap();
         assert_eq!(waiter.require_ready(b.as_fd(), PollFlags::IN), Ok(()));
         assert_eq!(waiter.wait_for(b.as_fd(), PollFlags::IN), Ok(()));
+    }
+
+    #[test]
+    fn an_engine_is_told_before_a_wait_and_its_poke_ends_one_wait() {
+        let mut waiter = Waiter::default();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.wait(&[], None), Err(Fault::Interrupted));
+        assert_eq!(waiter.wait(&[], Some(Duration::ZERO)), Ok(vec![]), "looking is no wait");
+        let waker = waiter.waker();
+        waiter.attach(Attached::Yes);
+        let thread = std::thread::spawn(move || waker());
+        assert_eq!(waiter.wait(&[], None), Err(Fault::Interrupted));
+        thread.join().unwrap();
+        assert_eq!(waiter.check(), Ok(()), "a poke counts once");
+        assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_wait_that_is_taken_up_again_keeps_its_deadline() {
+        let mut waiter = Waiter::default();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Err(Fault::Interrupted));
+        waiter.attach(Attached::Yes);
+        // Would last for as long as the test may, were it not the old deadline that counts.
+        assert_eq!(waiter.wait(&[], Some(Duration::from_secs(1 << 30))), Ok(vec![]));
+        assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Ok(vec![]));
     }
 }

@@ -115,7 +115,7 @@ fn cancelling_ends_a_read_and_a_write_that_wait() {
     let (_unread, output) = pipe();
     let mut builder = WasiBuilder::new();
     let mut ctx = builder.stdin(Input::Fd(input.into())).stdout(Output::Fd(output.into())).build().unwrap();
-    let canceller = ctx.canceller().unwrap();
+    let canceller = ctx.canceller();
     let mut guest = Guest::new(ctx);
     let cancel = |canceller: &wasmrun_wasi::Canceller| {
         let canceller = canceller.clone();

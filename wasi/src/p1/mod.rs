@@ -46,7 +46,10 @@ fn enter(
         Some(mut trace) => {
             let line = trace.begin(preview, call, args, mem);
             let outcome = body(ctx, mem);
-            trace.end(line, call, args, mem, &outcome);
+            // An engine may have been told of a wait: then the call is made again.
+            if outcome != Err(Fault::Interrupted) || ctx.waiter.is_cancelled() {
+                trace.end(line, call, args, mem, &outcome);
+            }
             ctx.trace = Some(trace);
             outcome
         }

@@ -68,6 +68,9 @@ pub fn sock_recv(
     let (nonblock, waiter) = (descriptor.nonblock(), &ctx.waiter);
     let peek = flags & riflags::PEEK != 0;
     let whole = flags & riflags::WAITALL != 0 && !peek;
+    if whole {
+        waiter.prepare()?;
+    }
     let how = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
     let (count, truncated) = mem.scatter(&list, |mut bufs| -> Outcome<_> {
         let mut total = 0;
