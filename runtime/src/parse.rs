@@ -117,13 +117,26 @@ pub fn validate(bytes: &[u8], features: Features) -> bool {
     builder.read(bytes, features).and_then(|()| validate_bodies(bytes, &builder)).is_ok()
 }
 
-/// The proposals without which `bytes`, valid with all of them, would not be valid. Empty for a module
-/// that is not valid at all.
+/// The proposals that `bytes` uses: a smallest set with which they are valid. Where one of two proposals
+/// would do, it is the older. Empty for bytes that are not a valid module at all.
 pub fn used_proposals(bytes: &[u8]) -> Vec<&'static Proposal> {
-    if !validate(bytes, Features::all()) {
+    // Some proposals give another meaning to bytes that were valid before: each is left out once.
+    let all = Features::all();
+    let candidates = [all].into_iter().chain(PROPOSALS.iter().rev().map(|p| all.with(p, false)));
+    let Some(mut features) = candidates.into_iter().find(|set| validate(bytes, *set)) else {
         return Vec::new();
+    };
+    let mut used = Vec::new();
+    for proposal in PROPOSALS.iter().rev().filter(|p| features.contains(p)).collect::<Vec<_>>() {
+        let without = features.with(proposal, false);
+        if validate(bytes, without) {
+            features = without;
+        } else {
+            used.push(proposal);
+        }
     }
-    PROPOSALS.iter().filter(|p| !validate(bytes, Features::all().with(p, false))).collect()
+    used.reverse();
+    used
 }
 
 /// The proposal outside `features` that `bytes` needs, if some set of proposals makes it valid.

@@ -278,6 +278,16 @@ binary! {
     F64Ge: f64 => u32, |a, b| Ok((a >= b).into());
 }
 
+/// A NaN as arithmetic returns it. Rounding in software would return a signalling one as it is.
+fn quiet_f32(nan: f32) -> f32 {
+    f32::from_bits(nan.to_bits() | 0x0040_0000)
+}
+
+/// The same for `f64`.
+fn quiet_f64(nan: f64) -> f64 {
+    f64::from_bits(nan.to_bits() | 0x0008_0000_0000_0000)
+}
+
 /// Converts a float to an integer, or says why not. `$above` and `$below` are exclusive bounds, exact in
 /// the float type, except that `$above` is inclusive when marked so: the lowest integer itself is exact.
 macro_rules! truncate {
@@ -310,17 +320,17 @@ unary! {
 
     F32Abs: f32 => f32, |a| Ok(a.abs());
     F32Neg: f32 => f32, |a| Ok(-a);
-    F32Ceil: f32 => f32, |a| Ok(a.ceil());
-    F32Floor: f32 => f32, |a| Ok(a.floor());
-    F32Trunc: f32 => f32, |a| Ok(a.trunc());
-    F32Nearest: f32 => f32, |a| Ok(a.round_ties_even());
+    F32Ceil: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.ceil() });
+    F32Floor: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.floor() });
+    F32Trunc: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.trunc() });
+    F32Nearest: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.round_ties_even() });
     F32Sqrt: f32 => f32, |a| Ok(a.sqrt());
     F64Abs: f64 => f64, |a| Ok(a.abs());
     F64Neg: f64 => f64, |a| Ok(-a);
-    F64Ceil: f64 => f64, |a| Ok(a.ceil());
-    F64Floor: f64 => f64, |a| Ok(a.floor());
-    F64Trunc: f64 => f64, |a| Ok(a.trunc());
-    F64Nearest: f64 => f64, |a| Ok(a.round_ties_even());
+    F64Ceil: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.ceil() });
+    F64Floor: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.floor() });
+    F64Trunc: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.trunc() });
+    F64Nearest: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.round_ties_even() });
     F64Sqrt: f64 => f64, |a| Ok(a.sqrt());
 
     I32TruncF32S: f32 => i32, |a| truncate!(a, i32, >= -2147483648.0, 2147483648.0);
