@@ -87,9 +87,8 @@ pub fn parse(bytes: Arc<[u8]>, features: Features, registry: &TypeRegistry) -> R
         let what = format!("the module has {} bytes; the limit is 4 GiB", bytes.len());
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
-    let mut builder = Builder { module: Module::empty(), bodies: Vec::new() };
-    builder.module.features = features;
-    match builder.read(&bytes, features).and_then(|()| validate_bodies(&bytes, &builder)) {
+    let mut builder = Builder::new(features);
+    match builder.read(&bytes).and_then(|()| validate_bodies(&bytes, &builder)) {
         Ok(()) => {}
         Err(Refusal::TooLarge(error)) => return Err(error),
         Err(Refusal::Invalid { message, offset, function }) => {
@@ -113,8 +112,8 @@ pub fn parse(bytes: Arc<[u8]>, features: Features, registry: &TypeRegistry) -> R
 
 /// Validates `bytes` with `features` and forgets the result.
 pub fn validate(bytes: &[u8], features: Features) -> bool {
-    let mut builder = Builder { module: Module::empty(), bodies: Vec::new() };
-    builder.read(bytes, features).and_then(|()| validate_bodies(bytes, &builder)).is_ok()
+    let mut builder = Builder::new(features);
+    builder.read(bytes).and_then(|()| validate_bodies(bytes, &builder)).is_ok()
 }
 
 /// The proposals that `bytes` uses: a smallest set with which they are valid. Where one of two proposals
@@ -166,9 +165,15 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(features: Features) -> Builder {
+        let mut module = Module::empty();
+        module.features = features;
+        Builder { module, bodies: Vec::new() }
+    }
+
     /// Reads all sections and validates everything but the function bodies.
-    fn read(&mut self, bytes: &[u8], features: Features) -> Result<(), Refusal> {
-        let mut validator = Validator::new_with_features(features.to_validator());
+    fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let mut validator = Validator::new_with_features(self.module.features.to_validator());
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload?;
             if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {

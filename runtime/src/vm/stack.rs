@@ -4,8 +4,11 @@
 //! no tags, no maps, and no cost for code that has no references. A native stack joins them when compiled
 //! code runs on one of its own; until then guest code uses the host thread's.
 
-use std::alloc::{self, Layout as AllocLayout};
+use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
+
+use region::{Allocation, Protection};
 
 /// Sizes of a stack's parts, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl Stack {
 
     /// First value slot.
     pub fn values(&self) -> *mut u64 {
-        self.values.start.as_ptr()
+        self.values.start()
     }
 
     /// Address behind the last value slot.
@@ -67,7 +70,7 @@ impl Stack {
 
     /// First reference slot.
     pub fn references(&self) -> *mut u32 {
-        self.references.start.as_ptr()
+        self.references.start()
     }
 
     /// Address behind the last reference slot.
@@ -76,33 +79,33 @@ impl Stack {
     }
 }
 
-/// Zeroed memory that the system provides as it is touched.
-#[derive(Debug)]
+/// Zeroed memory that the system provides as it is touched. It is mapped and not allocated: an allocator
+/// that has freed a stack before would clear all of the next one by hand.
 struct Region<T> {
-    start: NonNull<T>,
+    memory: Allocation,
     len: usize,
+    slots: PhantomData<*mut T>,
 }
 
 impl<T: Copy> Region<T> {
     fn new(len: usize) -> Option<Region<T>> {
         let len = len.max(1);
-        let layout = AllocLayout::array::<T>(len).ok()?;
-        // SAFETY: the layout has a size.
-        let start = NonNull::new(unsafe { alloc::alloc_zeroed(layout) })?.cast();
-        Some(Region { start, len })
+        let bytes = len.checked_mul(size_of::<T>())?;
+        let memory = region::alloc(bytes, Protection::READ_WRITE).ok()?;
+        Some(Region { memory, len, slots: PhantomData })
     }
-}
 
-impl<T> Region<T> {
+    fn start(&self) -> *mut T {
+        self.memory.as_ptr::<T>().cast_mut()
+    }
+
     fn end(&self) -> usize {
-        self.start.as_ptr() as usize + self.len * size_of::<T>()
+        self.start() as usize + self.len * size_of::<T>()
     }
 }
 
-impl<T> Drop for Region<T> {
-    fn drop(&mut self) {
-        let layout = AllocLayout::array::<T>(self.len).expect("it was allocated with this layout");
-        // SAFETY: allocated in `new` with this layout.
-        unsafe { alloc::dealloc(self.start.as_ptr().cast(), layout) };
+impl<T> fmt::Debug for Region<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("len", &self.len).finish_non_exhaustive()
     }
 }
