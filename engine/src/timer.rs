@@ -31,6 +31,8 @@ struct Shared {
 struct State {
     alarms: BTreeMap<(Instant, u64), Arc<Alarm>>,
     next: u64,
+    /// When the thread wakes up by itself; `None` for never. An alarm that was cancelled may be the reason.
+    wakes_at: Option<Instant>,
     thread: Option<JoinHandle<()>>,
     ended: bool,
 }
@@ -59,7 +61,8 @@ impl Timer {
         let key = (when, state.next);
         state.next += 1;
         state.alarms.insert(key, alarm.clone());
-        if state.alarms.first_key_value().is_some_and(|(first, _)| *first == key) {
+        // Most alarms are cancelled before they ring: the thread is woken only for one that it would miss.
+        if state.wakes_at.is_none_or(|wakes_at| when < wakes_at) {
             self.shared.changed.notify_one();
         }
         Ok(AlarmKey { key, alarm })
@@ -77,11 +80,13 @@ impl Shared {
         let mut state = lock(&self.state);
         while !state.ended {
             let Some((&(when, _), _)) = state.alarms.first_key_value() else {
+                state.wakes_at = None;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let now = Instant::now();
             if when > now {
+                state.wakes_at = Some(when);
                 let wait = self.changed.wait_timeout(state, when - now);
                 state = wait.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
