@@ -17,8 +17,10 @@ fn main() {
     println!("cargo::rerun-if-env-changed=WASMRUN_DISPATCH");
     let is = |name: &str, values: &[&str]| env::var(name).is_ok_and(|v| values.contains(&v.as_str()));
     let optimised = !is("OPT_LEVEL", &["0"]);
-    let arch = is("CARGO_CFG_TARGET_ARCH", &["x86_64", "aarch64"]) && !is("CARGO_CFG_TARGET_OS", &["windows"]);
-    let special = env::var_os("CARGO_CFG_MIRI").is_some() || env::var_os("CARGO_CFG_SANITIZE").is_some()
+    let arch =
+        is("CARGO_CFG_TARGET_ARCH", &["x86_64", "aarch64"]) && !is("CARGO_CFG_TARGET_OS", &["windows"]);
+    let special = env::var_os("CARGO_CFG_MIRI").is_some()
+        || env::var_os("CARGO_CFG_SANITIZE").is_some()
         || is("WASMRUN_DISPATCH", &["loop"]);
     if optimised && arch && !special {
         println!("cargo::rustc-cfg=wasmrun_tail_dispatch");

@@ -8,6 +8,8 @@
 mod bind;
 mod code;
 mod frames;
+#[cfg(test)]
+mod jumps;
 mod machine;
 mod operand;
 mod ops;

@@ -82,7 +82,6 @@ pub(crate) trait Dispatch {
 }
 
 /// Chains handlers by sibling calls.
-#[cfg_attr(not(wasmrun_tail_dispatch), expect(dead_code, reason = "the loop drives this build"))]
 pub(crate) struct Tail;
 
 impl Dispatch for Tail {
@@ -346,12 +345,7 @@ impl At {
 /// Slow paths are functions of their own that take and return words alone. A value of theirs that lived in
 /// the handler's memory would keep the dispatch behind it from being a jump.
 #[inline(never)]
-pub(crate) unsafe fn poll(
-    ip: *const u8,
-    sp: *mut u64,
-    ctx: *mut VmContext,
-    frame_end: usize,
-) -> Status {
+pub(crate) unsafe fn poll(ip: *const u8, sp: *mut u64, ctx: *mut VmContext, frame_end: usize) -> Status {
     // SAFETY: called with a running machine's registers.
     unsafe { At { ip, sp, ctx }.finish((*VmContext::exec(ctx)).poll_slow(frame_end)) }
 }

@@ -1,11 +1,11 @@
 //! The opcode table: every instruction once, in one order, from which the numbers, the handlers of both
 //! dispatchers and the sizes follow.
 
-use std::sync::OnceLock;
-
 use crate::machine::{Handler, Op, Step, step, tail};
 use crate::operand::{Acc, Imm, Slot};
-use crate::ops::branch::{BR_IFS, Br, BrBack, BrTable, COMPARE_ROW, COMPARES, SELECT_ROW, SELECTS, SelectKind};
+use crate::ops::branch::{
+    BR_IFS, Br, BrBack, BrTable, COMPARE_ROW, COMPARES, SELECT_ROW, SELECTS, SelectKind,
+};
 use crate::ops::bulk::*;
 use crate::ops::call::*;
 use crate::ops::memory::{LOAD_ROW, LOADS, LoadKind, STORE_ROW, STORES, StoreKind};
@@ -19,24 +19,46 @@ use wasmrun_runtime::trap::Trap;
 pub(crate) struct Entry {
     handler: Handler,
     step: Step,
+    #[cfg(test)]
     size: u8,
+    #[cfg(test)]
     name: fn() -> &'static str,
 }
 
 /// The entry of an instruction.
 pub(crate) const fn entry<O: Op>() -> Entry {
-    Entry { handler: tail::<O>, step: step::<O>, size: O::SIZE as u8, name: std::any::type_name::<O> }
+    Entry {
+        handler: tail::<O>,
+        step: step::<O>,
+        #[cfg(test)]
+        size: O::SIZE as u8,
+        #[cfg(test)]
+        name: std::any::type_name::<O>,
+    }
 }
 
+/// `global.get`, by what it writes: a slot or the accumulator alone.
+const GLOBAL_GETS: [[Entry; 2]; 2] = [
+    [entry::<GlobalGet<Slot, true>>(), entry::<GlobalGet<Acc, true>>()],
+    [entry::<GlobalGet<Slot, false>>(), entry::<GlobalGet<Acc, false>>()],
+];
+
+/// `global.get` of a global of the instance itself, writing a slot.
+pub(crate) const GLOBAL_GET: u16 = GLOBAL_GET_ROWS;
+
+/// The same behind a pointer.
+pub(crate) const GLOBAL_GET_FAR: u16 = GLOBAL_GET_ROWS + 2;
+
 macro_rules! singles {
-    ($($name:ident = $op:ty;)*) => {
+    ($($(#[$when:meta])? $name:ident = $op:ty;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         #[repr(u16)]
-        enum Single { $($name),* }
+        enum Single { $($(#[$when])? $name),* }
 
-        const SINGLES: [[Entry; 1]; [$(Single::$name),*].len()] = [$([entry::<$op>()]),*];
+        const SINGLES: [[Entry; 1]; [$($(#[$when])? Single::$name),*].len()] =
+            [$($(#[$when])? [entry::<$op>()]),*];
 
-        $(pub(crate) const $name: u16 = SINGLE + Single::$name as u16;)*
+        $($(#[$when])? pub(crate) const $name: u16 = SINGLE + Single::$name as u16;)*
     };
 }
 
@@ -54,10 +76,6 @@ singles! {
     COPY_ACC64 = CopyAcc<f64>;
     CONST32 = Const32;
     CONST64 = Const64;
-    GLOBAL_GET = GlobalGet<Slot, true>;
-    GLOBAL_GET_ACC = GlobalGet<Acc, true>;
-    GLOBAL_GET_FAR = GlobalGet<Slot, false>;
-    GLOBAL_GET_FAR_ACC = GlobalGet<Acc, false>;
     GLOBAL_SET = GlobalSet<Slot, true>;
     GLOBAL_SET_ACC = GlobalSet<Acc, true>;
     GLOBAL_SET_IMM = GlobalSet<Imm, true>;
@@ -114,6 +132,8 @@ singles! {
     REF_TABLE_SET = RefTableSet;
     REF_TABLE_GROW = RefTableGrow;
     REF_TABLE_FILL = RefTableFill;
+    #[cfg(test)]
+    PROBE = crate::jumps::Probe;
 }
 
 const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
@@ -127,7 +147,8 @@ const SELECT: u16 = COMPARE + len(&COMPARES);
 const LOAD: u16 = SELECT + len(&SELECTS);
 const STORE: u16 = LOAD + len(&LOADS);
 const BR_IF: u16 = STORE + len(&STORES);
-const SINGLE: u16 = BR_IF + len(&BR_IFS);
+const GLOBAL_GET_ROWS: u16 = BR_IF + len(&BR_IFS);
+const SINGLE: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
 
 /// Number of opcodes.
 pub(crate) const COUNT: usize = (SINGLE + len(&SINGLES)) as usize;
@@ -140,7 +161,8 @@ const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16
     }
 }
 
-/// Every instruction, by opcode.
+/// Every instruction, by opcode. A constant, as the statics below are made of it; it is not in the binary.
+#[allow(clippy::large_const_arrays)]
 const ENTRIES: [Entry; COUNT] = {
     let mut all = [entry::<Exit>(); COUNT];
     place(&mut all, BINARY, &BINARIES);
@@ -150,6 +172,7 @@ const ENTRIES: [Entry; COUNT] = {
     place(&mut all, LOAD, &LOADS);
     place(&mut all, STORE, &STORES);
     place(&mut all, BR_IF, &BR_IFS);
+    place(&mut all, GLOBAL_GET_ROWS, &GLOBAL_GETS);
     place(&mut all, SINGLE, &SINGLES);
     all
 };
@@ -182,34 +205,11 @@ pub(crate) static STEPS: Steps = {
     Steps(steps)
 };
 
-/// Bytes of an instruction; without the displacements of a `br_table`.
-pub(crate) fn size(opcode: u16) -> usize {
-    static SIZES: [u8; COUNT] = {
-        let mut sizes = [0; COUNT];
-        let mut i = 0;
-        while i < COUNT {
-            sizes[i] = ENTRIES[i].size;
-            i += 1;
-        }
-        sizes
-    };
-    SIZES[usize::from(opcode)].into()
-}
-
-/// The name of an instruction, with the kinds of its operands.
-pub(crate) fn name(opcode: u16) -> String {
-    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| ENTRIES.iter().map(|e| short_name((e.name)())).collect());
-    names[usize::from(opcode)].clone()
-}
-
-/// Drops the module paths of a type's name.
-fn short_name(full: &str) -> String {
-    let mut out = String::new();
-    for part in full.split_inclusive(['<', '>', ',', ' ']) {
-        out.push_str(part.rsplit("::").next().unwrap_or(part));
-    }
-    out
+/// What is known about an instruction.
+#[cfg(test)]
+pub(crate) fn entry_of(opcode: u16) -> (usize, &'static str) {
+    let entry = ENTRIES[usize::from(opcode)];
+    (entry.size.into(), (entry.name)())
 }
 
 /// Source operands of a binary instruction, in the order of its row.
@@ -249,7 +249,7 @@ pub(crate) fn to_acc_delta(opcode: u16) -> Option<u16> {
         .or_else(|| within(UNARY, len(&UNARIES), UNARY_ROW, UNARY_ROW / 2))
         .or_else(|| within(SELECT, len(&SELECTS), SELECT_ROW, SELECT_ROW / 2))
         .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, 3))
-        .or_else(|| matches!(opcode, GLOBAL_GET | GLOBAL_GET_FAR).then_some(1))
+        .or_else(|| within(GLOBAL_GET_ROWS, len(&GLOBAL_GETS), 2, 1))
 }
 
 /// A unary instruction that writes a slot.

@@ -569,12 +569,7 @@ unsafe fn tail_call_any(
 
 /// The frame at `sp` is gone, and its link slot may hold an argument: if the host fails, it fails in the
 /// caller.
-unsafe fn tail_call_host(
-    sp: *mut u64,
-    ctx: *mut VmContext,
-    host: &HostFunc,
-    address: *const u8,
-) -> Status {
+unsafe fn tail_call_host(sp: *mut u64, ctx: *mut VmContext, host: &HostFunc, address: *const u8) -> Status {
     // SAFETY: the arguments are at `sp`.
     unsafe {
         let exec = VmContext::exec(ctx);

@@ -292,6 +292,7 @@ fn quiet_f64(nan: f64) -> f64 {
 /// the float type, except that `$above` is inclusive when marked so: the lowest integer itself is exact.
 macro_rules! truncate {
     ($x:ident, $to:ty, $lower:tt $low:expr, $high:expr) => {
+        #[allow(clippy::manual_range_contains, reason = "some ranges exclude their lower bound")]
         if $x $lower $low && $x < $high {
             Ok($x as $to)
         } else if $x.is_nan() {

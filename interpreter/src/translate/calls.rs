@@ -21,10 +21,7 @@ impl Translator<'_> {
         for _ in 0..count {
             self.stack.pop();
         }
-        Arguments {
-            value: self.stack.value_height() as u16,
-            reference: self.stack.ref_height() as u16,
-        }
+        Arguments { value: self.stack.value_height() as u16, reference: self.stack.ref_height() as u16 }
     }
 
     /// Pushes the results of a call, which are where its arguments were.

@@ -258,7 +258,13 @@ impl Translator<'_> {
         self.moves_to(first, types.len(), control.values, control.references)
     }
 
-    fn moves_to(&self, first: usize, count: usize, mut value: u32, mut reference: u32) -> Vec<(u16, Operand)> {
+    fn moves_to(
+        &self,
+        first: usize,
+        count: usize,
+        mut value: u32,
+        mut reference: u32,
+    ) -> Vec<(u16, Operand)> {
         (first..first + count)
             .map(|index| {
                 let operand = self.stack.get(index);
@@ -445,7 +451,8 @@ impl Translator<'_> {
     /// Returns these operands; the stack is left as it is.
     fn return_values(&mut self, moves: &[(u16, Operand)]) {
         let values: Vec<_> = moves.iter().filter(|(_, operand)| !operand.ty.is_collected()).collect();
-        let references: Vec<_> = moves.iter().filter(|(_, operand)| operand.ty.is_collected()).copied().collect();
+        let references: Vec<_> =
+            moves.iter().filter(|(_, operand)| operand.ty.is_collected()).copied().collect();
         self.perform(&references);
         if let [(_, value)] = values[..] {
             return self.return_one(*value);

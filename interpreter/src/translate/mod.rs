@@ -27,11 +27,7 @@ use emit::{Emitter, SourceMap};
 use stack::{Operand, Place, Stack, Ty};
 
 /// Translates a function that `module` defines; with `map`, notes where instructions come from.
-pub(crate) fn function(
-    module: &Module,
-    function: u32,
-    map: Option<&mut SourceMap>,
-) -> Result<Code, Pending> {
+pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMap>) -> Result<Code, Pending> {
     let want_map = map.is_some();
     // Only code without declared references finds out at its end that it needs a reference frame.
     let mut result = Translator::new(module, function, want_map, false).run()?;

@@ -3,9 +3,9 @@
 use wasmparser::{MemArg, MemArgTarget, Operator};
 use wasmrun_runtime::layout::GlobalPlace;
 
+use super::Translator;
 use super::control::fits_i32;
 use super::stack::{Operand, Place, Ty};
-use super::Translator;
 use crate::operand::Class;
 use crate::ops::branch::SelectKind;
 use crate::ops::memory::{LoadKind, StoreKind};

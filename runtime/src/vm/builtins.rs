@@ -200,9 +200,8 @@ pub unsafe fn grow_table(
     // SAFETY: the caller's promise; the hooks do not touch the table.
     if let Some(hooks) = unsafe { (*exec).hooks() } {
         let maximum = table.ty().limits.max.map(|max| max as usize);
-        let allowed = hooks
-            .table_growing(table.len() as usize, desired as usize, maximum)
-            .map_err(Pending::Host)?;
+        let allowed =
+            hooks.table_growing(table.len() as usize, desired as usize, maximum).map_err(Pending::Host)?;
         if !allowed {
             return Ok(None);
         }
