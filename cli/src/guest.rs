@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use wasmrun_wasi::vfs::Perm;
-use wasmrun_wasi::{Error, WasiBuilder, WasiCtx};
+use wasmrun_wasi::{Error, Limits, WasiBuilder, WasiCtx};
 
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
@@ -38,6 +38,10 @@ pub fn wasi(run: &RunArgs) -> Outcome<WasiCtx> {
             .preopened_dir(&dir.host, dir.guest.as_bytes(), perm)
             .map_err(|error| Failure::new(format!("cannot grant `{}`", dir.option)).because(error))?;
     }
+    let mut limits = Limits::default();
+    limits.bytes_per_call = options.max_call_bytes.unwrap_or(limits.bytes_per_call);
+    limits.random_bytes = options.max_random_bytes.unwrap_or(limits.random_bytes);
+    builder.limits(limits);
     if options.trace_wasi {
         builder.trace(std::io::stderr());
     }

@@ -24,3 +24,8 @@ pub fn print_json(value: &impl serde::Serialize) -> Outcome {
     text.push('\n');
     print(&text)
 }
+
+/// A number of things, in words.
+pub fn plural(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -76,7 +76,7 @@ fn inspect_shows_what_is_in_a_module() {
         "  g       global mut i64",
         "  f       func (i32, f64) -> (i32)",
         "  0: 2 pages (128 KiB) at the start, at most 4 pages (256 KiB)",
-        "  data       1 segments, 5 bytes",
+        "  data       1 segment, 5 bytes",
         "start function: 2",
         "features: mutable-global, sign-extension",
     ] {

@@ -147,12 +147,25 @@ fn preloaded_modules_provide_imports() {
 }
 
 #[test]
+fn a_preloaded_module_stands_in_front_of_wasi() {
+    let bench = Bench::with(
+        "app.wat",
+        r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+            (func (export "yield") (result i32) (call $yield)))"#,
+    )
+    .file("fake.wat", r#"(module (func (export "sched_yield") (result i32) (i32.const 77)))"#);
+    bench.run(&["--invoke", "yield", "app.wat"]).assert_clean(0, "0\n");
+    let preload = ["--preload", "wasi_snapshot_preview1=fake.wat", "--invoke", "yield", "app.wat"];
+    bench.run(&preload).assert_clean(0, "77\n");
+}
+
+#[test]
 fn an_import_of_another_type_is_a_link_error() {
     let bench = Bench::with("app.wat", r#"(module (import "lib" "f" (func (param i64))))"#)
         .file("lib.wat", r#"(module (func (export "f") (param i32)))"#);
     let ran = bench.run(&["--preload", "lib=lib.wat", "app.wat"]);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.starts_with("error: `app.wat` cannot be linked\ncaused by: "), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: `app.wat` cannot be instantiated\ncaused by: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("(i64)") && ran.stderr.contains("(i32)"), "{}", ran.stderr);
 }
 

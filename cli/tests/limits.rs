@@ -100,7 +100,7 @@ fn a_memory_limit_holds_from_the_start_and_when_growing() {
     let ran = bench.run(&["--max-memory", "2MiB", "big.wat"]);
     assert_eq!((ran.code, ran.text()), (Some(1), ""));
     assert!(
-        ran.stderr.starts_with("error: `big.wat` cannot be linked\ncaused by: ")
+        ran.stderr.starts_with("error: `big.wat` cannot be instantiated\ncaused by: ")
             && ran.stderr.contains("memory"),
         "{}",
         ran.stderr
@@ -150,4 +150,40 @@ fn a_stack_that_cannot_be_is_a_usage_error() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn instances_memories_and_tables_are_counted() {
+    let bench =
+        Bench::with("m.wat", r#"(module (memory 1) (memory 1) (table 1 funcref) (func (export "_start")))"#)
+            .file("lib.wat", "(module)");
+    let run = |key: &str| bench.run(&["-W", key, "--preload", "lib=lib.wat", "m.wat"]);
+    for key in ["max-instances=2", "max-memories=2", "max-tables=1"] {
+        run(key).assert_clean(0, "");
+    }
+    for (key, what) in [
+        ("max-instances=1", "instance count"),
+        ("max-memories=1", "memory count"),
+        ("max-tables=0", "table count"),
+    ] {
+        let ran = run(key);
+        assert_eq!((ran.code, ran.text()), (Some(1), ""), "{key}");
+        assert!(ran.stderr.contains(what), "{key}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn calls_of_wasi_have_limits() {
+    const INVAL: i32 = 28;
+    let random = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "_start") (call $exit (call $random (i32.const 0) (i32.const 100)))))"#;
+    let bench = Bench::with("r.wat", random).file("args.wat", common::ARGS);
+    bench.run(&["-S", "max-random-size=100", "r.wat"]).assert_clean(0, "");
+    bench.run(&["-S", "max-random-size=99", "r.wat"]).assert_clean(INVAL, "");
+    let ran = bench.run(&["-S", "hostcall-fuel=4", "args.wat", "a long argument"]);
+    assert_eq!((ran.code, ran.text()), (Some(134), ""));
+    assert!(ran.stderr.contains("the 4 bytes that one call may"), "{}", ran.stderr);
 }

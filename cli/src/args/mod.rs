@@ -68,26 +68,40 @@ pub struct RunArgs {
 /// What clap prints: a usage error, or help and version, which are no errors.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
-    let Some((name, matches)) = matches.subcommand() else {
-        return Ok(match run_args(&matches, &mut command())? {
-            Some(run) => Command::Run(run),
-            None => Command::Print(asked_help(&matches)),
-        });
-    };
-    let mut root = command();
-    root.build();
-    let cmd = root.find_subcommand_mut(name).expect("clap found it");
+    let given = matches.subcommand();
+    let (name, matches) = given.unwrap_or(("run", &matches));
     Ok(match name {
-        "run" | "explain" => match run_args(matches, cmd)? {
-            Some(run) if name == "run" => Command::Run(run),
-            Some(run) => Command::Explain { run, json: matches.get_flag("json") },
-            None => Command::Print(asked_help(matches)),
-        },
+        "run" | "explain" => {
+            match run_args(matches).map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))? {
+                Some(run) if name == "run" => Command::Run(run),
+                Some(run) => Command::Explain { run, json: matches.get_flag("json") },
+                None => Command::Print(asked_help(matches)),
+            }
+        }
         "validate" => Command::Validate(paths(matches)),
         "inspect" => Command::Inspect { file: paths(matches).remove(0), json: matches.get_flag("json") },
         "wast" => Command::Wast(paths(matches)),
         _ => Command::Completion(*matches.get_one("shell").expect("clap requires it")),
     })
+}
+
+/// A mistake that clap did not see.
+struct Mistake {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl Mistake {
+    /// The error in clap's form, with the usage of the command. Definitions are made anew for it, so that a
+    /// run without mistakes makes them once.
+    fn into_error(self, name: Option<&str>) -> clap::Error {
+        let mut root = command();
+        root.build();
+        match name.and_then(|name| root.find_subcommand_mut(name)) {
+            Some(command) => command.error(self.kind, self.message),
+            None => root.error(self.kind, self.message),
+        }
+    }
 }
 
 /// The whole command, for parsing and for completion scripts.
@@ -188,7 +202,7 @@ fn run_options(mut cmd: clap::Command) -> clap::Command {
 }
 
 /// Reads the options of `run` and the words behind them. `None` if the list of keys was asked for.
-fn run_args(matches: &ArgMatches, cmd: &mut clap::Command) -> Result<Option<RunArgs>, clap::Error> {
+fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
     // In the order in which they were written, so that a later one wins whatever its form.
     let mut written: Vec<(usize, &str, &OsStr)> = Vec::new();
     for row in ROWS {
@@ -216,12 +230,13 @@ fn run_args(matches: &ArgMatches, cmd: &mut clap::Command) -> Result<Option<RunA
                 Err(message) => Err(message),
             },
         };
-        result.map_err(|message| cmd.error(ErrorKind::InvalidValue, message))?;
+        result.map_err(|message| Mistake { kind: ErrorKind::InvalidValue, message })?;
     }
 
     let mut words = matches.get_many::<OsString>("module").into_iter().flatten().cloned();
     let Some(file) = words.next() else {
-        return Err(cmd.error(ErrorKind::MissingRequiredArgument, "FILE, the module to run, is missing"));
+        let message = "FILE, the module to run, is missing".to_owned();
+        return Err(Mistake { kind: ErrorKind::MissingRequiredArgument, message });
     };
     let mut args: Vec<OsString> = words.collect();
     if args.first().is_some_and(|arg| arg == "--") {

@@ -31,6 +31,16 @@ pub struct Options {
     pub max_memory: Option<usize>,
     /// Elements that each of its tables may have.
     pub max_table_elements: Option<usize>,
+    /// Instances that there may be, preloaded modules included.
+    pub max_instances: Option<usize>,
+    /// Memories that there may be.
+    pub max_memories: Option<usize>,
+    /// Tables that there may be.
+    pub max_tables: Option<usize>,
+    /// Bytes that one call of WASI may copy.
+    pub max_call_bytes: Option<u64>,
+    /// Random bytes that one call may ask for.
+    pub max_random_bytes: Option<u32>,
     /// Whether growing beyond a limit traps instead of returning -1.
     pub trap_on_grow_failure: bool,
     /// Bytes of stack for its calls.

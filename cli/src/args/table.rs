@@ -141,6 +141,27 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         long: None,
+        key: Some(("W", "max-instances")),
+        takes: Takes::Value("N"),
+        help: "Let there be no more than so many instances, preloaded modules included",
+        set: |o, v| size(v).map(|count| o.max_instances = Some(count)),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "max-memories")),
+        takes: Takes::Value("N"),
+        help: "Let there be no more than so many memories",
+        set: |o, v| size(v).map(|count| o.max_memories = Some(count)),
+    },
+    Row {
+        long: None,
+        key: Some(("W", "max-tables")),
+        takes: Takes::Value("N"),
+        help: "Let there be no more than so many tables",
+        set: |o, v| size(v).map(|count| o.max_tables = Some(count)),
+    },
+    Row {
+        long: None,
         key: Some(("W", "trap-on-grow-failure")),
         takes: Takes::Switch,
         help: "Trap when a memory or table cannot grow, in place of telling the guest",
@@ -161,6 +182,24 @@ pub const ROWS: &[Row] = &[
         set: |o, v| {
             let on = switch(v)?;
             o.proposals.extend(PROPOSALS.iter().filter(|p| p.executed).map(|p| (p, on)));
+            Ok(())
+        },
+    },
+    Row {
+        long: None,
+        key: Some(("S", "hostcall-fuel")),
+        takes: Takes::Value("SIZE"),
+        help: "Let one call of WASI copy no more than so many bytes; longer reads and writes are short",
+        set: |o, v| text(v).and_then(units::size).map(|bytes| o.max_call_bytes = Some(bytes)),
+    },
+    Row {
+        long: None,
+        key: Some(("S", "max-random-size")),
+        takes: Takes::Value("SIZE"),
+        help: "Let one call ask for no more than so many random bytes",
+        set: |o, v| {
+            let bytes = text(v).and_then(units::size)?;
+            o.max_random_bytes = Some(u32::try_from(bytes).unwrap_or(u32::MAX));
             Ok(())
         },
     },

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::output::plural;
+
 use super::{Explanation, ImportRow, Status};
 
 /// The whole page.
@@ -14,7 +16,7 @@ pub fn render(explanation: &Explanation) -> String {
 
 fn write_page(out: &mut String, explanation: &Explanation) -> fmt::Result {
     let Explanation { file, imports, unused, grants } = explanation;
-    writeln!(out, "{}: {}", file.display(), plural(imports.len(), "import"))?;
+    writeln!(out, "{}: {}", file.display(), plural(imports.len() as u64, "import"))?;
     if !imports.is_empty() {
         let names: Vec<_> = imports.iter().map(|i| format!("{}::{}", i.module, i.name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -34,7 +36,7 @@ fn write_page(out: &mut String, explanation: &Explanation) -> fmt::Result {
     let missing = imports.iter().filter(|import| import.status == Status::Missing).count();
     if missing > 0 {
         let are = if missing == 1 { "is" } else { "are" };
-        let imports = plural(missing, "import");
+        let imports = plural(missing as u64, "import");
         writeln!(out, "\n{imports} {are} missing: the module cannot be run with these options")?;
     }
     Ok(())
@@ -58,8 +60,4 @@ fn verdict(import: &ImportRow) -> String {
         let _ = write!(text, ": {hint}");
     }
     text
-}
-
-fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::Inspection;
+use crate::output::plural;
 
 /// The whole page.
 pub fn render(inspection: &Inspection) -> String {
@@ -69,8 +70,13 @@ fn write_page(out: &mut String, inspection: &Inspection) -> fmt::Result {
     if counts.tags > 0 {
         writeln!(out, "  tags       {}", counts.tags)?;
     }
-    writeln!(out, "  elements   {} segments", counts.element_segments)?;
-    writeln!(out, "  data       {} segments, {}", counts.data_segments, bytes(counts.data_bytes))?;
+    writeln!(out, "  elements   {}", plural(counts.element_segments.into(), "segment"))?;
+    writeln!(
+        out,
+        "  data       {}, {}",
+        plural(counts.data_segments.into(), "segment"),
+        bytes(counts.data_bytes)
+    )?;
     if let Some(start) = start {
         writeln!(out, "\nstart function: {start}")?;
     }
@@ -84,15 +90,14 @@ fn write_page(out: &mut String, inspection: &Inspection) -> fmt::Result {
 }
 
 fn pages(count: u64, page_size: u64) -> String {
-    let unit = if count == 1 { "page" } else { "pages" };
-    format!("{count} {unit} ({})", bytes(count.saturating_mul(page_size)))
+    format!("{} ({})", plural(count, "page"), bytes(count.saturating_mul(page_size)))
 }
 
 /// A size as people compare sizes: three digits are enough from a kibibyte on.
 fn bytes(count: u64) -> String {
     const UNITS: &[(u64, &str)] = &[(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match UNITS.iter().find(|(size, _)| count >= *size) {
-        Some((size, unit)) if count % size == 0 => format!("{} {unit}", count / size),
+        Some((size, unit)) if count.is_multiple_of(*size) => format!("{} {unit}", count / size),
         Some((size, unit)) => format!("{:.1} {unit}", count as f64 / *size as f64),
         None => format!("{count} bytes"),
     }

@@ -51,7 +51,7 @@ fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
     if run.args.len() != params.len() {
         return Err(Failure::usage(format!(
             "`{name}` is {ty} and takes {}, but {} given",
-            counted(params.len(), "argument"),
+            output::plural(params.len() as u64, "argument"),
             match run.args.len() {
                 1 => "1 is".to_owned(),
                 count => format!("{count} are"),
@@ -68,10 +68,6 @@ fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
                 .map_err(|message| Failure::usage(format!("argument {} of `{name}`: {message}", i + 1)))
         })
         .collect()
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Entry {

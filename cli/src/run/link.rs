@@ -31,7 +31,9 @@ pub fn instantiate(
         })?;
     }
     if run.options.unknown_imports_trap {
-        linker.define_unknown_imports_as_traps(module).map_err(Stopped::Guest)?;
+        linker.define_unknown_imports_as_traps(module).map_err(|error| {
+            Failure::new("the unknown imports cannot be left to trap").because_of(error.chain())
+        })?;
     }
     linker
         .instantiate(&mut *store, module)
@@ -50,15 +52,14 @@ fn explain(
     if is_from_guest(&error) {
         return Stopped::Guest(error);
     }
-    let failure = Failure::new(format!("{file} cannot be linked"));
     let missing: Vec<_> = module
         .imports()
         .filter(|import| linker.get(&mut *store, import.module(), import.name()).is_none())
         .collect();
     if missing.is_empty() {
-        return failure.because_of(error.chain()).into();
+        return Failure::new(format!("{file} cannot be instantiated")).because_of(error.chain()).into();
     }
-    let mut failure = failure;
+    let mut failure = Failure::new(format!("{file} cannot be linked"));
     let mut help: Vec<String> = Vec::new();
     for import in &missing {
         let (from, name) = (import.module(), import.name());

@@ -60,5 +60,14 @@ fn limits(options: &Options) -> StoreLimits {
     if let Some(elements) = options.max_table_elements {
         limits = limits.table_elements(elements);
     }
+    if let Some(count) = options.max_instances {
+        limits = limits.instances(count);
+    }
+    if let Some(count) = options.max_memories {
+        limits = limits.memories(count);
+    }
+    if let Some(count) = options.max_tables {
+        limits = limits.tables(count);
+    }
     limits.trap_on_grow_failure(options.trap_on_grow_failure).build()
 }
