@@ -36,9 +36,7 @@ pub fn path_open(
     if truncate && descriptor.rights & rights::PATH_FILESTAT_SET_SIZE == 0 {
         return Err(Errno::Notcapable.into());
     }
-    let directory = wanted & oflags::DIRECTORY != 0;
-    // Callers that want a directory often ask for all rights that there are.
-    let write = !directory && fs_rights_base & inherited & rights::FD_WRITE != 0;
+    let write = fs_rights_base & inherited & rights::FD_WRITE != 0;
     let read = !write || fs_rights_base & inherited & rights::FD_READ != 0;
     let how = OpenHow {
         read,
@@ -47,7 +45,7 @@ pub fn path_open(
         create: wanted & oflags::CREAT != 0,
         exclusive: wanted & oflags::EXCL != 0,
         truncate,
-        directory,
+        directory: wanted & oflags::DIRECTORY != 0,
         follow_final_symlink,
         nonblock: fdflags & fdflags::NONBLOCK != 0,
         dsync: fdflags & fdflags::DSYNC != 0,
