@@ -1,0 +1,157 @@
+//! `compare`: programs × engines, in one table from one command.
+//!
+//! `programs` says what is run and `engines` by whom; `compare` runs it all, one process at a time, by way of
+//! `measure`; `stats` computes and `report` prints. See README.md for the options and the list's format.
+
+mod compare;
+mod engines;
+mod error;
+mod glob;
+mod measure;
+mod prelink;
+mod programs;
+mod report;
+mod stats;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, thread};
+
+use clap::Parser;
+
+use engines::{Engine, Wanted};
+use error::{Error, Result};
+use report::{About, Comparison, Machine, Skipped};
+
+/// Run programs under several engines and print what they cost.
+#[derive(Parser, Debug)]
+#[command(name = "compare")]
+struct Options {
+    /// Programs to run, by name; `*` and `?` stand for other characters [default: all]
+    #[arg(value_name = "GLOB")]
+    patterns: Vec<String>,
+    /// An engine to run, and perhaps its command: wasmrun, wasmi, wasmtime, wasmtime-cold (without its cache),
+    /// node, or native (gcc -O2 of the same C). The first is compared with the others. COMMAND may have options
+    /// behind it, separated by spaces; LABEL tells two of a kind apart [default: wasmrun, wasmi, wasmtime, native]
+    #[arg(long = "engine", value_name = "[LABEL:]KIND[=COMMAND]", value_parser = Wanted::parse)]
+    engines: Vec<Wanted>,
+    /// A directory with further programs and a LIST.tsv that names them
+    #[arg(long, value_name = "DIR")]
+    suite: Vec<PathBuf>,
+    /// How many runs of each count; programs that only start get four times as many
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// How much CPU time one run may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    limit: u64,
+    /// Print the table as JSON, with every single run
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print the table as CSV
+    #[arg(long)]
+    csv: bool,
+    /// Print the names of the programs, and run none
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = measure::serve() {
+        return code;
+    }
+    match run(&Options::parse()) {
+        Ok(output) => {
+            print!("{output}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<String> {
+    let programs = programs(options)?;
+    if options.list {
+        return Ok(programs.iter().map(|program| format!("{}\n", program.name)).collect());
+    }
+    let (engines, skipped) = engines(&options.engines)?;
+    let scratch = tempfile::tempdir().map_err(Error::io("create a directory in", &std::env::temp_dir()))?;
+    let plan = compare::Plan { runs: options.runs as usize, limit: options.limit };
+    let machine = machine();
+    let mut rows = Vec::new();
+    for (index, program) in programs.iter().enumerate() {
+        eprintln!("{}/{} {}", index + 1, programs.len(), program.name);
+        rows.push(compare::row(program, &engines, plan, scratch.path())?);
+    }
+    let engines = engines.into_iter().map(|engine| {
+        let mut command = engine.path.display().to_string();
+        for option in &engine.options {
+            command = format!("{command} {option}");
+        }
+        About { label: engine.label, version: engine.version, command }
+    });
+    let comparison = Comparison { machine, runs: plan.runs, engines: engines.collect(), skipped, rows };
+    if options.json {
+        let json = comparison.json().map_err(|error| Error::Usage(format!("cannot write JSON: {error}")))?;
+        return Ok(json + "\n");
+    }
+    Ok(if options.csv { comparison.csv() } else { comparison.text() })
+}
+
+/// Ours, and those of the suites that have no name of ours.
+fn programs(options: &Options) -> Result<Vec<programs::Program>> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = programs::ours(manifest.parent().unwrap_or(manifest))?;
+    for dir in &options.suite {
+        let dir = fs::canonicalize(dir).map_err(Error::io("find", dir))?;
+        for program in programs::suite(&dir)? {
+            if all.iter().any(|other| other.name == program.name) {
+                eprintln!("{}: left out, for there is another program of this name", program.name);
+            } else {
+                all.push(program);
+            }
+        }
+    }
+    programs::select(all, &options.patterns)
+}
+
+/// The engines that are there, and why the others are not.
+fn engines(wanted: &[Wanted]) -> Result<(Vec<Engine>, Vec<Skipped>)> {
+    let wanted = if wanted.is_empty() { Wanted::usual() } else { wanted.to_vec() };
+    let (mut engines, mut skipped) = (Vec::<Engine>::new(), Vec::new());
+    for wanted in &wanted {
+        if engines.iter().any(|engine| engine.label == wanted.label) {
+            let label = &wanted.label;
+            return Err(Error::Usage(format!(
+                "two engines are called `{label}`; LABEL:KIND gives one another name"
+            )));
+        }
+        match Engine::find(wanted) {
+            Ok(engine) => engines.push(engine),
+            Err(reason) => {
+                eprintln!("{}: skipped: {reason}", wanted.label);
+                skipped.push(Skipped { label: wanted.label.clone(), reason });
+            }
+        }
+    }
+    if engines.is_empty() {
+        return Err(Error::Usage("none of the engines is there".to_owned()));
+    }
+    Ok((engines, skipped))
+}
+
+fn machine() -> Machine {
+    let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpu = file("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map(|(_, model)| model.trim());
+    Machine {
+        cpu: model.unwrap_or(std::env::consts::ARCH).to_owned(),
+        threads: thread::available_parallelism().map_or(1, usize::from),
+        load: file("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()),
+    }
+}

@@ -1,0 +1,397 @@
+//! The comparison as text for people, and as JSON and CSV for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::compare::{Cell, Row, Verdict, overall};
+use crate::stats::{Overall, Summary};
+
+/// All that was found out.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// On which machine.
+    pub machine: Machine,
+    /// How many runs count for a program that does more than start.
+    pub runs: usize,
+    /// Who took part. The first one is compared with each of the others.
+    pub engines: Vec<About>,
+    /// Who did not.
+    pub skipped: Vec<Skipped>,
+    /// The programs.
+    pub rows: Vec<Row>,
+}
+
+/// An engine that took part.
+#[derive(Debug, Serialize)]
+pub struct About {
+    /// Its name in the table.
+    pub label: String,
+    /// What it says of itself.
+    pub version: String,
+    /// Its command, with options of its own.
+    pub command: String,
+}
+
+/// An engine that did not take part.
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    /// Its name.
+    pub label: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where it was measured.
+#[derive(Debug, Serialize)]
+pub struct Machine {
+    /// The processor.
+    pub cpu: String,
+    /// How many threads run at once.
+    pub threads: usize,
+    /// The load of the last minute before the first run; `None` where the system does not tell.
+    pub load: Option<f64>,
+}
+
+impl Comparison {
+    /// The first engine against each other one, in their order.
+    fn overall(&self) -> Vec<Option<Overall>> {
+        (1..self.engines.len()).map(|other| overall(&self.rows, other)).collect()
+    }
+
+    /// As tables for a terminal.
+    pub fn text(&self) -> String {
+        let mut out = self.head();
+        for section in [self.programs(), self.starts(), self.notes()] {
+            if !section.is_empty() {
+                let _ = write!(out, "\n{section}");
+            }
+        }
+        out
+    }
+
+    fn head(&self) -> String {
+        let Machine { cpu, threads, load } = &self.machine;
+        let load = load.map_or(String::new(), |load| format!(", load {load} before"));
+        let mut lines =
+            vec![["machine".to_owned(), format!("{cpu}, {threads} threads{load}"), String::new()]];
+        for About { label, version, command } in &self.engines {
+            lines.push([label.clone(), version.clone(), command.clone()]);
+        }
+        let width = |i: usize, lines: &[[String; 3]]| lines.iter().map(|l| length(&l[i])).max().unwrap_or(0);
+        let (names, versions) = (width(0, &lines), width(1, &lines[1..]));
+        let mut out = String::new();
+        for [name, middle, last] in &lines {
+            let _ = writeln!(out, "{}", format!("{name:names$}  {middle:versions$}  {last}").trim_end());
+        }
+        for Skipped { label, reason } in &self.skipped {
+            let _ = writeln!(out, "{label:names$}  skipped: {reason}");
+        }
+        out
+    }
+
+    /// The programs that do more than start.
+    fn programs(&self) -> String {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| !row.start).collect();
+        let Some(subject) = self.engines.first().filter(|_| !rows.is_empty()) else { return String::new() };
+        let others = &self.engines[1..];
+        let mut table = vec![Vec::new()];
+        table[0].push("program".to_owned());
+        table[0].extend(self.engines.iter().map(|engine| engine.label.clone()));
+        table[0].extend(others.iter().map(|engine| format!("/{}", engine.label)));
+        table[0].push("stdout".to_owned());
+        for row in rows {
+            let mut line = vec![row.program.clone()];
+            line.extend(row.cells.iter().map(|cell| shown(cell, |m| seconds(&m.cpu))));
+            line.extend(
+                (1..row.cells.len()).map(|other| row.ratio(other).map_or("-".to_owned(), two_digits)),
+            );
+            line.push(verdict(&row.stdout).to_owned());
+            table.push(line);
+        }
+        let overall = self.overall();
+        let mut foot = |name: &str, value: fn(&Overall) -> String| {
+            let mut line = vec![name.to_owned()];
+            line.extend(self.engines.iter().map(|_| String::new()));
+            line.extend(overall.iter().map(|o| o.as_ref().map_or("-".to_owned(), value)));
+            table.push(line);
+        };
+        if !others.is_empty() {
+            foot("geomean", |overall| two_digits(overall.geomean));
+            foot("worst", |overall| two_digits(overall.worst));
+            foot("programs", |overall| overall.programs.to_string());
+        }
+        let mut out = format!("CPU seconds (user + system), median of {} runs ± half their range", self.runs);
+        if !others.is_empty() {
+            let _ = write!(out, "; /X is {}'s time in units of X's", subject.label);
+        }
+        out.push('\n');
+        out.push_str(&aligned(&table));
+        out
+    }
+
+    /// The programs that only start.
+    fn starts(&self) -> String {
+        let rows: Vec<&Row> = self.rows.iter().filter(|row| row.start).collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let head = ["start-up", "engine", "wall ms", "CPU ms", "peak MiB", "CPU ratio", "stdout"];
+        let mut table = vec![head.map(str::to_owned).to_vec()];
+        for row in rows {
+            for (index, (engine, cell)) in self.engines.iter().zip(&row.cells).enumerate() {
+                let first = index == 0;
+                table.push(vec![
+                    if first { row.program.clone() } else { String::new() },
+                    engine.label.clone(),
+                    shown(cell, |m| milliseconds(&m.wall)),
+                    shown(cell, |m| milliseconds(&m.cpu)),
+                    shown(cell, |m| format!("{:.1}", m.peak.median / f64::from(1 << 20))),
+                    row.ratio(index).filter(|_| !first).map_or("-".to_owned(), two_digits),
+                    if first { verdict(&row.stdout).to_owned() } else { String::new() },
+                ]);
+            }
+        }
+        aligned(&table)
+    }
+
+    /// What did not fit into a column.
+    fn notes(&self) -> String {
+        let mut out = String::new();
+        for row in &self.rows {
+            match &row.stdout {
+                Verdict::Differs(groups) => {
+                    let _ = writeln!(out, "{}: stdout differs: {groups}", row.program);
+                }
+                Verdict::Unsteady(who) => {
+                    let _ = writeln!(out, "{}: stdout changes from run to run under {who}", row.program);
+                }
+                Verdict::Same | Verdict::Alone | Verdict::Varies => {}
+            }
+            for (engine, cell) in self.engines.iter().zip(&row.cells) {
+                if let Cell::Failed(reason) = cell {
+                    let _ = writeln!(out, "{}: {}: {reason}", row.program, engine.label);
+                }
+            }
+        }
+        out
+    }
+
+    /// As one JSON object: what this is, and the ratios as computed for the text.
+    pub fn json(&self) -> serde_json::Result<String> {
+        #[derive(Serialize)]
+        struct Versus<'a> {
+            engine: &'a str,
+            overall: Option<Overall>,
+            ratios: Vec<(&'a str, f64)>,
+        }
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            comparison: &'a Comparison,
+            versus: Vec<Versus<'a>>,
+        }
+        let others = self.engines.iter().enumerate().skip(1).zip(self.overall());
+        let versus = others.map(|((other, engine), overall)| {
+            let ratios = self.rows.iter().filter_map(|row| Some((row.program.as_str(), row.ratio(other)?)));
+            Versus { engine: &engine.label, overall, ratios: ratios.collect() }
+        });
+        serde_json::to_string_pretty(&Whole { comparison: self, versus: versus.collect() })
+    }
+
+    /// As CSV, one line for each program under each engine.
+    pub fn csv(&self) -> String {
+        let mut out = "program,engine,status,runs,cpu_s,cpu_min_s,cpu_max_s,wall_s,peak_bytes,ratio,stdout\n"
+            .to_owned();
+        for row in &self.rows {
+            for (index, (engine, cell)) in self.engines.iter().zip(&row.cells).enumerate() {
+                let numbers = cell.measured().map_or(",,,,,".to_owned(), |m| {
+                    let Summary { median, min, max } = m.cpu;
+                    let (wall, peak) = (m.wall.median, m.peak.median);
+                    format!("{},{median:.6},{min:.6},{max:.6},{wall:.6},{peak:.0}", m.runs.len())
+                });
+                let status = match cell {
+                    Cell::Absent => "absent",
+                    Cell::Failed(reason) => reason,
+                    Cell::Measured(_) => "ok",
+                };
+                let ratio = row.ratio(index).map_or(String::new(), |ratio| format!("{ratio:.4}"));
+                let [program, label, status] = [&row.program, &engine.label, status].map(quoted);
+                let _ =
+                    writeln!(out, "{program},{label},{status},{numbers},{ratio},{}", verdict(&row.stdout));
+            }
+        }
+        out
+    }
+}
+
+fn shown(cell: &Cell, value: impl Fn(&crate::compare::Measured) -> String) -> String {
+    match cell {
+        Cell::Absent => "-".to_owned(),
+        Cell::Failed(_) => "FAILED".to_owned(),
+        Cell::Measured(measured) => value(measured),
+    }
+}
+
+fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Same => "same",
+        Verdict::Alone => "-",
+        Verdict::Varies => "has timings",
+        Verdict::Unsteady(_) => "UNSTEADY",
+        Verdict::Differs(_) => "DIFFERS",
+    }
+}
+
+fn seconds(summary: &Summary) -> String {
+    format!("{:.3} {}", summary.median, spread(summary))
+}
+
+fn milliseconds(summary: &Summary) -> String {
+    format!("{:.1} {}", summary.median * 1e3, spread(summary))
+}
+
+fn spread(summary: &Summary) -> String {
+    format!("±{:>2.0}%", summary.spread() * 100.0)
+}
+
+fn two_digits(ratio: f64) -> String {
+    format!("{ratio:.2}")
+}
+
+/// A value of CSV, in quotes if it needs them.
+fn quoted(value: &str) -> String {
+    if value.contains([',', '"', '\n']) {
+        format!("\"{}\"", value.replace('"', "\"\""))
+    } else {
+        value.to_owned()
+    }
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A table with its columns aligned: words to the left, numbers to the right. What is a word's column shows in
+/// its first line: `program`, `start-up`, `engine`, `stdout`.
+fn aligned(table: &[Vec<String>]) -> String {
+    const WORDS: [&str; 4] = ["program", "start-up", "engine", "stdout"];
+    let head = &table[0];
+    let width =
+        |column: usize| table.iter().filter_map(|l| l.get(column)).map(|c| length(c)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut out = String::new();
+    for line in table {
+        let mut text = String::new();
+        for ((cell, &width), head) in line.iter().zip(&widths).zip(head) {
+            let padding = " ".repeat(width - length(cell));
+            let [left, right] =
+                if WORDS.contains(&head.as_str()) { ["", padding.as_str()] } else { [padding.as_str(), ""] };
+            let _ = write!(text, "{left}{cell}{right}  ");
+        }
+        let _ = writeln!(out, "{}", text.trim_end());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Measured;
+    use crate::measure::Run;
+
+    /// A cell of three runs around `cpu` seconds.
+    fn cell(cpu: f64) -> Cell {
+        let run = |user: f64| Run { user, wall: user * 2.0, peak: 3 << 20, code: Some(0), ..Run::default() };
+        Cell::Measured(Measured::of(vec![run(cpu * 0.9), run(cpu), run(cpu * 1.1)]).unwrap())
+    }
+
+    fn row(program: &str, stdout: Verdict, cells: Vec<Cell>) -> Row {
+        Row { program: program.to_owned(), start: program == "hello", stdout, cells }
+    }
+
+    fn sample() -> Comparison {
+        let about = |label: &str| About {
+            label: label.to_owned(),
+            version: format!("{label} 1.0"),
+            command: format!("/bin/{label}"),
+        };
+        Comparison {
+            machine: Machine { cpu: "abacus".to_owned(), threads: 2, load: Some(0.5) },
+            runs: 3,
+            engines: vec![about("wasmrun"), about("wasmi")],
+            skipped: vec![Skipped { label: "wasmtime".to_owned(), reason: "not there".to_owned() }],
+            rows: vec![
+                row("hello", Verdict::Same, vec![cell(0.001), cell(0.002)]),
+                row("bz2", Verdict::Same, vec![cell(0.5), cell(1.0)]),
+                row("json", Verdict::Differs("wasmrun ≠ wasmi".to_owned()), vec![cell(2.0), cell(1.0)]),
+                row(
+                    "lua",
+                    Verdict::Alone,
+                    vec![cell(1.0), Cell::Failed("exit code 1: no, \"no\"".to_owned())],
+                ),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_text_shows_times_ratios_geomean_and_all_that_went_wrong() {
+        let expected = "\
+machine  abacus, 2 threads, load 0.5 before
+wasmrun  wasmrun 1.0  /bin/wasmrun
+wasmi    wasmi 1.0    /bin/wasmi
+wasmtime  skipped: not there
+
+CPU seconds (user + system), median of 3 runs ± half their range; /X is wasmrun's time in units of X's
+program      wasmrun       wasmi  /wasmi  stdout
+bz2       0.500 ±10%  1.000 ±10%    0.50  same
+json      2.000 ±10%  1.000 ±10%    2.00  DIFFERS
+lua       1.000 ±10%      FAILED       -  -
+geomean                             1.00
+worst                               2.00
+programs                               2
+
+start-up  engine    wall ms    CPU ms  peak MiB  CPU ratio  stdout
+hello     wasmrun  2.0 ±10%  1.0 ±10%       3.0          -  same
+          wasmi    4.0 ±10%  2.0 ±10%       3.0       0.50
+
+json: stdout differs: wasmrun ≠ wasmi
+lua: wasmi: exit code 1: no, \"no\"
+";
+        assert_eq!(sample().text(), expected);
+    }
+
+    #[test]
+    fn one_engine_alone_makes_a_table_without_ratios() {
+        let mut comparison = sample();
+        comparison.engines.truncate(1);
+        for row in &mut comparison.rows {
+            row.cells.truncate(1);
+        }
+        let text = comparison.text();
+        assert!(text.contains("program     wasmrun  stdout\n"), "{text}");
+        assert!(!text.contains("geomean"), "{text}");
+    }
+
+    #[test]
+    fn the_json_holds_every_run_and_the_ratios() {
+        let json: serde_json::Value = serde_json::from_str(&sample().json().unwrap()).unwrap();
+        assert_eq!(json["rows"][1]["cells"][1]["measured"]["cpu"]["median"], 1.0);
+        assert_eq!(json["rows"][1]["cells"][0]["measured"]["runs"].as_array().unwrap().len(), 3);
+        assert_eq!(json["rows"][2]["stdout"]["differs"], "wasmrun ≠ wasmi");
+        assert_eq!(json["rows"][3]["cells"][1]["failed"], "exit code 1: no, \"no\"");
+        assert_eq!(json["versus"][0]["engine"], "wasmi");
+        assert_eq!(json["versus"][0]["overall"]["worst_program"], "json");
+        assert_eq!(json["versus"][0]["ratios"][1], serde_json::json!(["bz2", 0.5]));
+        assert_eq!(json["skipped"][0]["label"], "wasmtime");
+    }
+
+    #[test]
+    fn the_csv_has_a_line_for_each_program_under_each_engine() {
+        let csv = sample().csv();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 4 * 2);
+        assert_eq!(lines[4], "bz2,wasmi,ok,3,1.000000,0.900000,1.100000,2.000000,3145728,0.5000,same");
+        assert_eq!(lines[8], "lua,wasmi,\"exit code 1: no, \"\"no\"\"\",,,,,,,,-");
+    }
+}
