@@ -180,6 +180,8 @@ fn explain_knows_what_only_a_writable_directory_grants() {
     assert_eq!(status(&[]), (json!("denied"), json!("--dir HOST")));
     assert_eq!(status(&["--dir", "data::ro"]), (json!("denied"), json!("--dir HOST without ::ro")));
     assert_eq!(status(&["--dir", "data"]), (json!("granted"), json!(null)));
+    let text = bench.run(&["explain", "--dir", "data::/a::ro", "--dir", "data::/b", "rm.wat"]);
+    assert!(text.text().contains("  granted by `--dir data::/b`\n"), "{}", text.text());
 }
 
 #[test]

@@ -47,6 +47,30 @@ fn a_timeout_stops_a_guest_that_sleeps_or_reads() {
 }
 
 #[test]
+fn a_timeout_stops_a_guest_that_writes_to_a_pipe_that_nobody_empties() {
+    let bench = Bench::with(
+        "yes.wat",
+        r#"(module
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")
+                (i32.store (i32.const 4) (i32.const 60000))
+                (loop $more
+                    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+                    (br $more))))"#,
+    );
+    let mut child = bench
+        .command(&["--timeout", "50ms", "yes.wat"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take();
+    assert_eq!(child.wait().unwrap().code(), Some(134));
+    drop(stdout);
+}
+
+#[test]
 fn a_guest_that_ends_in_time_is_not_disturbed() {
     Bench::with("a.wat", common::ARGS).run(&["--timeout", "1h", "a.wat"]).assert_clean(0, "a.wat\0");
 }

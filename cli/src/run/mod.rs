@@ -38,7 +38,7 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     if let Some(timeout) = run.options.timeout {
         // A time that no clock can show is no limit.
         store.set_deadline(Instant::now().checked_add(timeout));
-        // From now on reads and writes look before they act, so that the deadline ends those that wait as well.
+        // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
         drop(store.data_mut().wasi.canceller());
     }
 
