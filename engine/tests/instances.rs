@@ -127,8 +127,40 @@ fn functions_in_tables_outlive_the_instances_that_passed_them_on() -> Result<()>
     caller.get_typed_func::<(), ()>(&mut store, "clear")?.call(&mut store, ())?;
     let last = Instance::new(&mut store, &Module::new(&engine, "(module)")?, &[])?;
     store.drop_instance(last);
+    assert_eq!(store.instance_count(), 2);
+    // Others take the places of the freed ones.
+    for _ in 0..3 {
+        Instance::new(&mut store, &Module::new(&engine, r#"(func (export "f"))"#)?, &[])?;
+    }
     let error = own.call(&mut store, &[], &mut [Val::I32(0)]).unwrap_err();
     assert_eq!(error.to_string(), DROPPED);
+    Ok(())
+}
+
+#[test]
+fn a_function_that_an_importer_put_into_a_table_does_not_need_the_importer() -> Result<()> {
+    let engine = Engine::default();
+    let mut store = Store::new(&engine, ());
+    let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(None))?;
+    let importer = Module::new(
+        &engine,
+        r#"(import "" "f" (func $f (result i32))) (import "" "t" (table 1 funcref)) (elem (i32.const 0) $f)"#,
+    )?;
+    let importer_of_another_type =
+        Module::new(&engine, r#"(import "" "g" (func $g (param f64))) (import "" "t" (table 1 funcref))"#)?;
+    let f = Func::wrap(&mut store, || 11);
+    let g = Func::wrap(&mut store, |_: f64| ());
+    for _ in 0..10 {
+        let importer = Instance::new(&mut store, &importer, &[f.into(), table.into()])?;
+        store.drop_instance(importer);
+        assert_eq!(store.instance_count(), 1);
+        // An instance of the same shape takes the place of the importer.
+        let other = Instance::new(&mut store, &importer_of_another_type, &[g.into(), table.into()])?;
+        let element = *table.get(&mut store, 0).unwrap().unwrap_func();
+        assert_eq!(element.typed::<(), i32>(&store)?.call(&mut store, ())?, 11);
+        assert_eq!(element, f);
+        store.drop_instance(other);
+    }
     Ok(())
 }
 
