@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use serde::Serialize;
 
-use crate::engines::Engine;
+use crate::engines::{Engine, Kind};
 use crate::error::{Error, Result};
 use crate::measure::{self, Run, Streams};
 use crate::prelink::prelink;
@@ -173,10 +173,11 @@ pub fn row(program: &Program, engines: &[Engine], plan: Plan, scratch: &Path) ->
             }
         }
     }
-    let labels = engines.iter().map(|engine| engine.label.as_str());
-    let succeeded = labels.zip(&turns).filter(|(_, turn)| turn.failure.is_none());
-    let outputs: Vec<(&str, Vec<u64>)> =
-        succeeded.map(|(label, turn)| (label, turn.hashes.clone())).collect();
+    // Native code is left out: its C library is another, whose sine may differ in the last bit.
+    let compared =
+        engines.iter().zip(&turns).filter(|(e, turn)| e.kind != Kind::Native && turn.failure.is_none());
+    let outputs: Vec<_> =
+        compared.map(|(engine, turn)| (engine.label.as_str(), turn.hashes.clone())).collect();
     let stdout = Verdict::of(program.output_varies, &outputs);
     let cells = turns.into_iter().map(Turn::cell).collect();
     Ok(Row { program: program.name.clone(), start: program.measures_start(), stdout, cells })

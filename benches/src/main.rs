@@ -106,13 +106,14 @@ fn programs(options: &Options) -> Result<Vec<programs::Program>> {
     let mut all = programs::ours(manifest.parent().unwrap_or(manifest))?;
     for dir in &options.suite {
         let dir = fs::canonicalize(dir).map_err(Error::io("find", dir))?;
-        for program in programs::suite(&dir)? {
-            if all.iter().any(|other| other.name == program.name) {
-                eprintln!("{}: left out, for there is another program of this name", program.name);
-            } else {
-                all.push(program);
-            }
+        let (doubles, new): (Vec<_>, Vec<_>) = programs::suite(&dir)?
+            .into_iter()
+            .partition(|program| all.iter().any(|other| other.name == program.name));
+        if !doubles.is_empty() {
+            let names: Vec<&str> = doubles.iter().map(|program| program.name.as_str()).collect();
+            eprintln!("{}: left out, because their names are taken: {}", dir.display(), names.join(", "));
         }
+        all.extend(new);
     }
     programs::select(all, &options.patterns)
 }

@@ -102,7 +102,11 @@ impl Comparison {
         table[0].push("stdout".to_owned());
         for row in rows {
             let mut line = vec![row.program.clone()];
-            line.extend(row.cells.iter().map(|cell| shown(cell, |m| seconds(&m.cpu))));
+            line.extend(
+                row.cells.iter().map(|cell| {
+                    shown(cell, |m| format!("{:.3}{}", m.cpu.median, spread(&m.cpu, m.runs.len())))
+                }),
+            );
             line.extend(
                 (1..row.cells.len()).map(|other| row.ratio(other).map_or("-".to_owned(), two_digits)),
             );
@@ -121,7 +125,10 @@ impl Comparison {
             foot("worst", |overall| two_digits(overall.worst));
             foot("programs", |overall| overall.programs.to_string());
         }
-        let mut out = format!("CPU seconds (user + system), median of {} runs ± half their range", self.runs);
+        let mut out = match self.runs {
+            1 => "CPU seconds (user + system) of one run".to_owned(),
+            runs => format!("CPU seconds (user + system), median of {runs} runs ± half their range"),
+        };
         if !others.is_empty() {
             let _ = write!(out, "; /X is {}'s time in units of X's", subject.label);
         }
@@ -139,15 +146,17 @@ impl Comparison {
         let head = ["start-up", "engine", "wall ms", "CPU ms", "peak MiB", "CPU ratio", "stdout"];
         let mut table = vec![head.map(str::to_owned).to_vec()];
         for row in rows {
-            for (index, (engine, cell)) in self.engines.iter().zip(&row.cells).enumerate() {
-                let first = index == 0;
+            let cells = self.engines.iter().zip(&row.cells).enumerate();
+            let there = cells.filter(|(_, (_, cell))| !matches!(cell, Cell::Absent));
+            for (position, (index, (engine, cell))) in there.enumerate() {
+                let first = position == 0;
                 table.push(vec![
                     if first { row.program.clone() } else { String::new() },
                     engine.label.clone(),
-                    shown(cell, |m| milliseconds(&m.wall)),
-                    shown(cell, |m| milliseconds(&m.cpu)),
+                    shown(cell, |m| milliseconds(&m.wall, m.runs.len())),
+                    shown(cell, |m| milliseconds(&m.cpu, m.runs.len())),
                     shown(cell, |m| format!("{:.1}", m.peak.median / f64::from(1 << 20))),
-                    row.ratio(index).filter(|_| !first).map_or("-".to_owned(), two_digits),
+                    row.ratio(index).filter(|_| index > 0).map_or("-".to_owned(), two_digits),
                     if first { verdict(&row.stdout).to_owned() } else { String::new() },
                 ]);
             }
@@ -243,16 +252,13 @@ fn verdict(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn seconds(summary: &Summary) -> String {
-    format!("{:.3} {}", summary.median, spread(summary))
+fn milliseconds(summary: &Summary, runs: usize) -> String {
+    format!("{:.1}{}", summary.median * 1e3, spread(summary, runs))
 }
 
-fn milliseconds(summary: &Summary) -> String {
-    format!("{:.1} {}", summary.median * 1e3, spread(summary))
-}
-
-fn spread(summary: &Summary) -> String {
-    format!("±{:>2.0}%", summary.spread() * 100.0)
+/// How far to trust a median of so many runs; nothing to say of one.
+fn spread(summary: &Summary, runs: usize) -> String {
+    if runs > 1 { format!(" ±{:>2.0}%", summary.spread() * 100.0) } else { String::new() }
 }
 
 fn two_digits(ratio: f64) -> String {
@@ -303,7 +309,11 @@ mod tests {
     /// A cell of three runs around `cpu` seconds.
     fn cell(cpu: f64) -> Cell {
         let run = |user: f64| Run { user, wall: user * 2.0, peak: 3 << 20, code: Some(0), ..Run::default() };
-        Cell::Measured(Measured::of(vec![run(cpu * 0.9), run(cpu), run(cpu * 1.1)]).unwrap())
+        measured(vec![run(cpu * 0.9), run(cpu), run(cpu * 1.1)])
+    }
+
+    fn measured(runs: Vec<Run>) -> Cell {
+        Cell::Measured(Measured::of(runs).unwrap())
     }
 
     fn row(program: &str, stdout: Verdict, cells: Vec<Cell>) -> Row {
@@ -359,6 +369,25 @@ json: stdout differs: wasmrun ≠ wasmi
 lua: wasmi: exit code 1: no, \"no\"
 ";
         assert_eq!(sample().text(), expected);
+    }
+
+    #[test]
+    fn one_run_shows_no_spread() {
+        let mut comparison = sample();
+        comparison.runs = 1;
+        let once = Run { user: 0.25, code: Some(0), ..Run::default() };
+        comparison.rows = vec![row("bz2", Verdict::Alone, vec![Cell::Absent, measured(vec![once])])];
+        let text = comparison.text();
+        assert!(text.contains("CPU seconds (user + system) of one run; /X"), "{text}");
+        assert!(text.contains("bz2             -  0.250       -  -\n"), "{text}");
+    }
+
+    #[test]
+    fn an_engine_without_the_program_has_no_line_among_the_starts() {
+        let mut comparison = sample();
+        comparison.rows = vec![row("hello", Verdict::Alone, vec![Cell::Absent, cell(0.002)])];
+        let text = comparison.text();
+        assert!(text.contains("\nhello     wasmi   4.0 ±10%"), "{text}");
     }
 
     #[test]
