@@ -29,9 +29,11 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
 /// The module in `file`, validated.
 pub fn module(engine: &Engine, file: &Path, options: &Options) -> Outcome<Module> {
     let bytes = source::module_bytes(file)?;
-    Module::from_binary(engine, &bytes).map_err(|error| {
+    // Only when something is switched off can the refusal of the module need a second look.
+    let kept = if options.proposals.iter().all(|(_, on)| *on) { Vec::new() } else { bytes.clone() };
+    Module::from_owned_binary(engine, bytes).map_err(|error| {
         let failure = Failure::new(format!("{} cannot be run", source::display_name(file)));
-        switched_off(options, &bytes).into_iter().fold(failure.because_of(error.chain()), Failure::help)
+        switched_off(options, &kept).into_iter().fold(failure.because_of(error.chain()), Failure::help)
     })
 }
 

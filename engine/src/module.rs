@@ -58,8 +58,16 @@ impl Module {
     /// # Errors
     /// As for [`Module::new`].
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
+        Module::from_owned_binary(engine, bytes.to_vec())
+    }
+
+    /// The same without a copy: the bytes become the module's own.
+    ///
+    /// # Errors
+    /// As for [`Module::new`].
+    pub fn from_owned_binary(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
         let features = engine.config().features();
-        let mut inner = wasmrun_runtime::parse(Arc::from(bytes), features, engine.registry())?;
+        let mut inner = wasmrun_runtime::parse(bytes, features, engine.registry())?;
         inner.charge_fuel(engine.config().fuel());
         Ok(Module::from_runtime(engine, Arc::new(inner)))
     }

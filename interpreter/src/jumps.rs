@@ -60,7 +60,7 @@ impl Setting {
             (func $f (type $t)) (elem (i32.const 0) $f) (elem declare func $f) (data "x") (elem func $f))"#;
         let registry = TypeRegistry::default();
         let bytes = wat::parse_str(wat).unwrap();
-        let module = wasmrun_runtime::parse(bytes.into(), Features::default(), &registry).unwrap();
+        let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
         let global: &mut GlobalSlot = Box::leak(Box::default());
         let imports = Imports { globals: vec![global.into()], ..Imports::default() };

@@ -20,7 +20,7 @@ impl Guest {
     fn new(wat: &str) -> Guest {
         let bytes = wat::parse_str(wat).unwrap();
         let registry = TypeRegistry::default();
-        let module = wasmrun_runtime::parse(bytes.into(), Features::default(), &registry).unwrap();
+        let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
         // SAFETY: the module imports nothing.
         let instance = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();

@@ -178,7 +178,7 @@ pub trait CodeBlob: Any + Send + Sync {
 
 /// A validated module.
 pub struct Module {
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) features: Features,
     pub(crate) charges_fuel: bool,
     pub(crate) types: Vec<FuncType>,
@@ -425,7 +425,7 @@ impl Module {
 
     pub(crate) fn empty() -> Module {
         Module {
-            bytes: Arc::from([]),
+            bytes: Vec::new(),
             features: Features::default(),
             charges_fuel: false,
             types: Vec::new(),

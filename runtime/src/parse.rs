@@ -5,7 +5,6 @@
 //! with every proposal switched on, so that the error can say which proposal would admit it.
 
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmparser::{
@@ -29,7 +28,7 @@ use crate::types::{
 const PARALLEL_THRESHOLD: usize = 256 << 10;
 
 /// Value slots that a function of tier 0 can address.
-pub const MAX_SLOTS: u32 = 65_000;
+pub const MAX_SLOTS: u32 = 64_000;
 
 /// Why bytes are not a module that the engine can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +78,7 @@ fn in_function(function: &Option<u32>) -> String {
 }
 
 /// Validates `bytes` and makes a module of them.
-pub fn parse(bytes: Arc<[u8]>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
+pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
     if Parser::is_component(&bytes) {
         return Err(ParseError::Component);
     }
@@ -125,17 +124,31 @@ pub fn used_proposals(bytes: &[u8]) -> Vec<&'static Proposal> {
     let Some(mut features) = candidates.into_iter().find(|set| validate(bytes, *set)) else {
         return Vec::new();
     };
+    let candidates: Vec<_> = PROPOSALS.iter().rev().filter(|p| features.contains(p)).collect();
     let mut used = Vec::new();
-    for proposal in PROPOSALS.iter().rev().filter(|p| features.contains(p)).collect::<Vec<_>>() {
-        let without = features.with(proposal, false);
-        if validate(bytes, without) {
-            features = without;
-        } else {
-            used.push(proposal);
-        }
-    }
+    narrow(bytes, &mut features, &candidates, &mut used);
     used.reverse();
     used
+}
+
+/// Takes those of `candidates` out of `features` that `bytes` can do without; the others are `used`. Halves
+/// that nobody uses, which is most, go at once.
+fn narrow(
+    bytes: &[u8],
+    features: &mut Features,
+    candidates: &[&'static Proposal],
+    used: &mut Vec<&'static Proposal>,
+) {
+    let without = candidates.iter().fold(*features, |set, p| set.with(p, false));
+    if validate(bytes, without) {
+        *features = without;
+    } else if let [proposal] = candidates {
+        used.push(proposal);
+    } else {
+        let (newer, older) = candidates.split_at(candidates.len() / 2);
+        narrow(bytes, features, newer, used);
+        narrow(bytes, features, older, used);
+    }
 }
 
 /// The proposal outside `features` that `bytes` needs, if some set of proposals makes it valid.
@@ -324,7 +337,12 @@ impl Builder {
 fn validate_bodies(bytes: &[u8], builder: &Builder) -> Result<(), Refusal> {
     let bodies = &builder.module.bodies;
     let total: usize = bodies.iter().map(|b| b.len as usize).sum();
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // Asking for the number of cores reads files of the system.
+    let cores = if total < PARALLEL_THRESHOLD {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, NonZero::get)
+    };
     let next = AtomicUsize::new(0);
     // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
     let worker = || -> Option<(usize, Refusal)> {
@@ -346,7 +364,7 @@ fn validate_bodies(bytes: &[u8], builder: &Builder) -> Result<(), Refusal> {
             }
         }
     };
-    let first = if total < PARALLEL_THRESHOLD || cores == 1 {
+    let first = if cores == 1 {
         worker()
     } else {
         std::thread::scope(|scope| {
