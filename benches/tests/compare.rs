@@ -86,6 +86,29 @@ fn an_engine_that_writes_something_else_is_reported() {
 }
 
 #[test]
+fn native_code_is_compiled_and_measured_but_its_output_is_not_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "", "");
+    let a = named("wasmrun", &engine(dir.path(), "a", "echo wasm"));
+    let b = named("wasmi", &engine(dir.path(), "b", "echo wasm"));
+    // In the place of gcc: takes `-O2 SOURCE -o FILE -lm` and makes FILE a script.
+    let gcc = dir.path().join("gcc");
+    let script = "#!/bin/sh\n\
+        if [ \"$1\" = --version ]; then echo gcc 0; exit; fi\n\
+        grep -q kernel.h \"$2\" && printf '#!/bin/sh\\necho native\\n' >\"$4\" && chmod +x \"$4\"\n";
+    {
+        let _held = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
+        fs::write(&gcc, script).unwrap();
+        fs::set_permissions(&gcc, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let native = named("native", &gcc);
+    let json = compared(dir.path(), &["kernel-fib", "--engine", &a, "--engine", &b, "--engine", &native]);
+    let row = json["rows"].as_array().unwrap().iter().find(|row| row["program"] == "kernel-fib").unwrap();
+    assert_eq!(row["stdout"], "same", "{row}");
+    assert!(row["cells"][2]["measured"].is_object(), "{row}");
+}
+
+#[test]
 fn an_engine_that_fails_is_reported_with_its_last_words_and_the_others_go_on() {
     let dir = tempfile::tempdir().unwrap();
     suite(dir.path(), "", "");
