@@ -16,6 +16,7 @@ const LISTENER: u32 = 4;
 fn guest() -> (Guest, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 2048).unwrap();
     let mut builder = WasiBuilder::new();
     builder.tcp_listener(listener).memfs(&MemFs::new(1 << 16), "/", Perm::ReadWrite);
     (Guest::new(builder.build().unwrap()), address)
@@ -112,14 +113,12 @@ fn peeking_leaves_the_data_and_waitall_waits_for_all_of_it() {
     peer.write_all(b"ab").unwrap();
     assert_eq!(recv(&mut guest, fd, 8, riflags::PEEK), Ok(b"ab".to_vec()));
     assert_eq!(recv(&mut guest, fd, 8, riflags::PEEK | riflags::WAITALL), Ok(b"ab".to_vec()));
-    let thread = std::thread::spawn(move || {
-        for byte in b"cdefgh" {
-            peer.write_all(&[*byte]).unwrap();
-        }
-        peer
-    });
-    assert_eq!(recv(&mut guest, fd, 8, riflags::WAITALL), Ok(b"abcdefgh".to_vec()));
-    let mut peer = thread.join().unwrap();
+    // More than the socket can hold: no single receipt brings all of it.
+    let data: Vec<u8> = b"ab".iter().copied().chain((0..59_998).map(|index| index as u8)).collect();
+    let rest = data[2..].to_vec();
+    let thread = std::thread::spawn(move || peer.write_all(&rest).map(|()| peer));
+    assert!(recv(&mut guest, fd, 60_000, riflags::WAITALL) == Ok(data));
+    let mut peer = thread.join().unwrap().unwrap();
     peer.write_all(b"xy").unwrap();
     drop(peer);
     assert_eq!(recv(&mut guest, fd, 8, riflags::WAITALL), Ok(b"xy".to_vec()), "up to the end");
