@@ -79,7 +79,8 @@ impl Comparison {
             lines.push([label.clone(), version.clone(), command.clone()]);
         }
         let width = |i: usize, lines: &[[String; 3]]| lines.iter().map(|l| length(&l[i])).max().unwrap_or(0);
-        let (names, versions) = (width(0, &lines), width(1, &lines[1..]));
+        let skipped = self.skipped.iter().map(|skipped| length(&skipped.label)).max().unwrap_or(0);
+        let (names, versions) = (width(0, &lines).max(skipped), width(1, &lines[1..]));
         let mut out = String::new();
         for [name, middle, last] in &lines {
             let _ = writeln!(out, "{}", format!("{name:names$}  {middle:versions$}  {last}").trim_end());
@@ -347,9 +348,9 @@ mod tests {
     #[test]
     fn the_text_shows_times_ratios_geomean_and_all_that_went_wrong() {
         let expected = "\
-machine  abacus, 2 threads, load 0.5 before
-wasmrun  wasmrun 1.0  /bin/wasmrun
-wasmi    wasmi 1.0    /bin/wasmi
+machine   abacus, 2 threads, load 0.5 before
+wasmrun   wasmrun 1.0  /bin/wasmrun
+wasmi     wasmi 1.0    /bin/wasmi
 wasmtime  skipped: not there
 
 CPU seconds (user + system), median of 3 runs ± half their range; /X is wasmrun's time in units of X's
