@@ -204,7 +204,10 @@ impl Waiter {
         let fresh = || timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = if looks { fresh() } else { self.resume.take().or_else(fresh) };
         let interrupted = |fault| {
-            self.resume.set(deadline);
+            // Only an engine makes the call again, and looking takes no time that could be taken up.
+            if !looks && self.attached != Attached::No {
+                self.resume.set(deadline);
+            }
             fault
         };
         if !looks && self.attached == Attached::Wanted {
