@@ -1,6 +1,6 @@
 //! The 46 functions of preview 1, as Rust functions over a context and a guest's memory.
 //!
-//! The public functions here are made from the table in [`abi`](crate::abi), once for each preview: each wraps the
+//! The public functions here are made from the table in [`abi`], once for each preview: each wraps the
 //! function of the same name in one of the files below with what all have in common. That is, in this order: a fresh
 //! budget of bytes, the answer to a cancelled guest, the tracer, and the function's name in front of a trap's message.
 //! The two previews differ in nothing but the [`Preview`] that a call leaves in the context.
