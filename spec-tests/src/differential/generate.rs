@@ -1,0 +1,152 @@
+//! From a seed or arbitrary bytes to a valid module that ends, uses only what the engine executes, and
+//! shows all of its state in exports.
+
+use arbitrary::Unstructured;
+use wasm_smith::Config;
+
+use super::{Type, Value};
+
+/// Units that the functions and loops of one module may start, all together, before it traps.
+const FUEL: u32 = 3_000;
+
+/// A small generator of random numbers (splitmix64): the same seed gives the same numbers everywhere.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// A generator whose numbers follow from `seed`.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// The next number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        super::mixed(self.0)
+    }
+
+    /// `len` bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| self.number().to_le_bytes()).collect();
+        bytes.truncate(len);
+        bytes
+    }
+
+    /// A value of type `ty`, with a liking for the ends of the range.
+    pub fn value(&mut self, ty: Type) -> Value {
+        const EDGES: [u64; 8] = [0, 1, 2, 31, 64, 0x7fff_ffff, 0x8000_0000, u64::MAX];
+        let pick = self.number();
+        let bits = match pick % 4 {
+            0 => EDGES[(pick >> 8) as usize % EDGES.len()],
+            1 => (pick >> 8) & 0xffff,
+            _ => self.number(),
+        };
+        match ty {
+            Type::I32 => Value::I32(bits as i32),
+            Type::I64 => Value::I64(if pick & 16 == 0 { bits as i64 } else { (bits << 32) as i64 }),
+            // Half of the time a number of ordinary size: random bits are nearly all huge or tiny.
+            Type::F32 if pick & 16 == 0 => Value::F32((bits as i16 as f32 / 8.0).to_bits()),
+            Type::F64 if pick & 16 == 0 => Value::F64((bits as i32 as f64 / 8.0).to_bits()),
+            // Which NaN goes in decides which one comes out; the generator canonicalises results only.
+            Type::F32 if f32::from_bits(bits as u32).is_nan() => Value::F32(0x7fc0_0000),
+            Type::F32 => Value::F32(bits as u32),
+            Type::F64 if f64::from_bits(bits).is_nan() => Value::F64(0x7ff8_0000_0000_0000),
+            Type::F64 => Value::F64(bits),
+            Type::Func => Value::Func(false),
+            Type::Extern => Value::Extern((pick & 16 == 0).then_some(bits as u32 & 0xff)),
+        }
+    }
+}
+
+/// What modules are made of: everything that the engine executes, small enough to run in no time.
+fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
+    Ok(Config {
+        export_everything: true,
+        canonicalize_nans: true,
+        // The code that wasm-smith makes to avoid traps ends in `select` on an `i32.eqz`, whose condition
+        // wasmi 2.0.0 inverts in some places.
+        disallow_traps: false,
+        min_types: 2,
+        min_funcs: 3,
+        min_globals: 1,
+        max_funcs: input.int_in_range(3..=12)?,
+        max_instructions: input.int_in_range(20..=600)?,
+        max_imports: input.int_in_range(0..=8)?,
+        max_nesting_depth: input.int_in_range(1..=12)?,
+        max_globals: 8,
+        max_memories: input.int_in_range(1..=3)?,
+        max_memory32_bytes: 4 << 16,
+        memory_max_size_required: true,
+        max_tables: input.int_in_range(1..=3)?,
+        max_table_elements: 64,
+        table_max_size_required: true,
+        max_element_segments: 6,
+        max_data_segments: 6,
+        bulk_memory_enabled: true,
+        multi_value_enabled: true,
+        reference_types_enabled: true,
+        saturating_float_to_int_enabled: true,
+        sign_extension_ops_enabled: true,
+        tail_call_enabled: true,
+        extended_const_enabled: true,
+        simd_enabled: false,
+        relaxed_simd_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        threads_enabled: false,
+        custom_page_sizes_enabled: false,
+        wide_arithmetic_enabled: false,
+        shared_everything_threads_enabled: false,
+        compact_imports_enabled: false,
+        ..Config::default()
+    })
+}
+
+/// A module made of `bytes`, or `None` when they do not suffice for one.
+pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = config(&mut input).ok()?;
+    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes())
+}
+
+/// The module that follows from `seed`.
+pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let len = 512 + random.number() as usize % 8192;
+    module(&random.bytes(len))
+}
+
+/// `wasm` with one to three bytes replaced, removed or inserted, as follows from `seed`.
+pub fn damaged(wasm: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut bytes = wasm.to_vec();
+    for _ in 0..1 + random.number() % 3 {
+        let at = random.number() as usize % bytes.len().max(1);
+        let value = random.number() as u8;
+        match random.number() % 8 {
+            0 => bytes.insert(at, value),
+            1 if at < bytes.len() => {
+                bytes.remove(at);
+            }
+            2..5 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
+            _ if at < bytes.len() => bytes[at] = value,
+            _ => bytes.push(value),
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_makes_the_same_module() {
+        let modules: Vec<_> = (0..20).map(module_of_seed).collect();
+        assert_eq!(modules, (0..20).map(module_of_seed).collect::<Vec<_>>());
+        assert!(modules.iter().flatten().count() > 15, "most seeds must make a module");
+    }
+}

@@ -1,0 +1,165 @@
+//! wasmrun as a subject, and what a module exports.
+
+use std::time::Duration;
+
+use ::wasmrun::{
+    AsContext, AsContextMut, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance,
+    Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap, Val, ValType,
+};
+
+use super::{Item, Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
+
+/// An instance on wasmrun.
+pub struct Wasmrun {
+    store: Store<StoreLimits>,
+    instance: Instance,
+}
+
+/// The exports of a module that [`Wasmrun`] takes, in order.
+pub(super) fn items(wasm: &[u8]) -> Vec<(String, Item)> {
+    let Ok(module) = Module::from_binary(&Engine::default(), wasm) else { return Vec::new() };
+    let item = |ty| match ty {
+        ExternType::Func(ty) => Item::Func(ty.params().iter().map(|ty| type_of(*ty)).collect()),
+        ExternType::Global(_) => Item::Global,
+        ExternType::Memory(_) => Item::Memory,
+        ExternType::Table(_) => Item::Table,
+    };
+    module.exports().map(|export| (export.name().to_string(), item(export.ty()))).collect()
+}
+
+fn stop(error: &Error) -> Stop {
+    let kind = match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => TrapKind::Unreachable,
+        Some(Trap::MemoryOutOfBounds) => TrapKind::MemoryOutOfBounds,
+        Some(Trap::TableOutOfBounds) => TrapKind::TableOutOfBounds,
+        Some(Trap::IndirectCallToNull) => TrapKind::IndirectCallToNull,
+        Some(Trap::BadSignature) => TrapKind::BadSignature,
+        Some(Trap::IntegerDivisionByZero) => TrapKind::DivisionByZero,
+        Some(Trap::IntegerOverflow) => TrapKind::IntegerOverflow,
+        Some(Trap::BadConversionToInteger) => TrapKind::BadConversion,
+        Some(trap) => return Stop::Limit(trap.to_string()),
+        None => return Stop::Refused(format!("{error:#}")),
+    };
+    Stop::Trap(kind)
+}
+
+fn type_of(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => Type::I32,
+        ValType::I64 => Type::I64,
+        ValType::F32 => Type::F32,
+        ValType::F64 => Type::F64,
+        ValType::Ref(ty) => reference_type(ty),
+        ValType::V128 => unreachable!("the generator has SIMD switched off"),
+    }
+}
+
+fn reference_type(ty: RefType) -> Type {
+    if ty.heap == HeapType::Extern { Type::Extern } else { Type::Func }
+}
+
+fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
+    match value {
+        Val::I32(value) => Value::I32(*value),
+        Val::I64(value) => Value::I64(*value),
+        Val::F32(bits) => Value::F32(*bits),
+        Val::F64(bits) => Value::F64(*bits),
+        Val::FuncRef(func) => Value::Func(func.is_some()),
+        Val::ExternRef(value) => Value::Extern(value.and_then(|value| {
+            value.data(store.as_context()).expect("the reference is of this store").downcast_ref().copied()
+        })),
+        Val::V128(_) => unreachable!("the generator has SIMD switched off"),
+    }
+}
+
+fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
+    Ok(match value {
+        Value::I32(value) => Val::I32(value),
+        Value::I64(value) => Val::I64(value),
+        Value::F32(bits) => Val::F32(bits),
+        Value::F64(bits) => Val::F64(bits),
+        Value::Func(_) => Val::FuncRef(None),
+        Value::Extern(None) => Val::ExternRef(None),
+        Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
+    })
+}
+
+/// What satisfies an import of type `ty`.
+fn provide(store: &mut Store<StoreLimits>, ty: &ExternType) -> Result<Extern, Error> {
+    Ok(match ty {
+        ExternType::Func(ty) => {
+            let results: Vec<Type> = ty.results().iter().map(|ty| type_of(*ty)).collect();
+            Func::new(&mut *store, ty.clone(), move |mut caller, args, out| {
+                let args: Vec<Value> = args.iter().map(|arg| value_of(&caller, arg)).collect();
+                for (slot, value) in out.iter_mut().zip(host_results(&args, &results)) {
+                    *slot = val(&mut caller, value)?;
+                }
+                Ok(())
+            })
+            .into()
+        }
+        ExternType::Global(ty) => {
+            let value = val(&mut *store, initial_value(type_of(ty.content)))?;
+            Global::new(&mut *store, *ty, value)?.into()
+        }
+        ExternType::Memory(ty) => Memory::new(&mut *store, *ty)?.into(),
+        ExternType::Table(ty) => {
+            let value = val(&mut *store, initial_value(reference_type(ty.element)))?;
+            Table::new(&mut *store, *ty, value.ref_().expect("tables hold references"))?.into()
+        }
+    })
+}
+
+impl Wasmrun {
+    /// An instance of a module, with little memory and time for each call.
+    pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun, Error> {
+        let engine = Engine::default();
+        let module = Module::from_binary(&engine, wasm)?;
+        let limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(memory / 8).build();
+        let mut store = Store::new(&engine, limits);
+        store.limiter(|limits| limits);
+        store.set_timeout(timeout);
+        let imports: Result<Vec<Extern>, Error> =
+            module.imports().map(|import| provide(&mut store, &import.ty())).collect();
+        let instance = Instance::new(&mut store, &module, &imports?)?;
+        Ok(Wasmrun { store, instance })
+    }
+}
+
+impl Subject for Wasmrun {
+    const NAME: &'static str = "wasmrun";
+
+    fn new(wasm: &[u8]) -> Result<Wasmrun, Stop> {
+        Wasmrun::with_limits(wasm, 64 << 20, Duration::from_secs(60)).map_err(|error| stop(&error))
+    }
+
+    fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop> {
+        let func = self.instance.get_func(&mut self.store, export).expect("the export exists");
+        let args: Result<Vec<Val>, Error> = args.iter().map(|value| val(&mut self.store, *value)).collect();
+        let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
+        args.and_then(|args| func.call(&mut self.store, &args, &mut results))
+            .map_err(|error| stop(&error))?;
+        Ok(results.iter().map(|value| value_of(&self.store, value)).collect())
+    }
+
+    fn global(&mut self, export: &str) -> Value {
+        let global = self.instance.get_global(&mut self.store, export).expect("the export exists");
+        let value = global.get(&mut self.store);
+        value_of(&self.store, &value)
+    }
+
+    fn memory(&mut self, export: &str) -> Vec<u8> {
+        let memory = self.instance.get_memory(&mut self.store, export).expect("the export exists");
+        memory.data(&self.store).to_vec()
+    }
+
+    fn table(&mut self, export: &str) -> Vec<Value> {
+        let table = self.instance.get_table(&mut self.store, export).expect("the export exists");
+        (0..table.size(&self.store))
+            .map(|index| {
+                let reference: Ref = table.get(&mut self.store, index).expect("the index is below the size");
+                value_of(&self.store, &reference.into())
+            })
+            .collect()
+    }
+}

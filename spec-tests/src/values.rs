@@ -1,0 +1,82 @@
+//! Arguments and results as scripts write them.
+
+use wasmrun::{ExternRef, Store, Val};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
+use wast::{WastArg, WastRet};
+
+/// The value of an argument, or the proposal that it needs.
+pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String> {
+    let WastArg::Core(arg) = arg else { return Err("component-model".to_string()) };
+    Ok(match arg {
+        WastArgCore::I32(value) => Val::I32(*value),
+        WastArgCore::I64(value) => Val::I64(*value),
+        WastArgCore::F32(value) => Val::F32(value.bits),
+        WastArgCore::F64(value) => Val::F64(value.bits),
+        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Func, .. }) => Val::FuncRef(None),
+        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Extern, .. }) => Val::ExternRef(None),
+        WastArgCore::RefExtern(number) => match ExternRef::new(store, *number) {
+            Ok(value) => Val::ExternRef(Some(value)),
+            Err(error) => return Err(format!("no externref: {error:#}")),
+        },
+        WastArgCore::V128(_) => return Err("simd".to_string()),
+        WastArgCore::RefNull(_) | WastArgCore::RefHost(_) => return Err("gc".to_string()),
+    })
+}
+
+/// What is wrong with `got`, if it is not what a script expects.
+pub fn mismatch(store: &mut Store<()>, expected: &[WastRet<'_>], got: &[Val]) -> Option<String> {
+    if expected.len() != got.len() {
+        return Some(format!("expected {} results, got {}", expected.len(), list(got)));
+    }
+    let wrong = expected.iter().zip(got).position(|(expected, got)| match expected {
+        WastRet::Core(expected) => !matches(store, expected, got),
+        _ => true,
+    })?;
+    Some(format!("expected {:?}, got {}", expected[wrong], list(&got[wrong..=wrong])))
+}
+
+fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
+    match (expected, got) {
+        (WastRetCore::Either(cases), _) => cases.iter().any(|case| matches(store, case, got)),
+        (WastRetCore::I32(expected), Val::I32(got)) => expected == got,
+        (WastRetCore::I64(expected), Val::I64(got)) => expected == got,
+        (WastRetCore::F32(pattern), Val::F32(bits)) => match pattern {
+            NanPattern::CanonicalNan => bits & 0x7fff_ffff == 0x7fc0_0000,
+            NanPattern::ArithmeticNan => bits & 0x7fc0_0000 == 0x7fc0_0000,
+            NanPattern::Value(expected) => expected.bits == *bits,
+        },
+        (WastRetCore::F64(pattern), Val::F64(bits)) => match pattern {
+            NanPattern::CanonicalNan => bits & 0x7fff_ffff_ffff_ffff == 0x7ff8_0000_0000_0000,
+            NanPattern::ArithmeticNan => bits & 0x7ff8_0000_0000_0000 == 0x7ff8_0000_0000_0000,
+            NanPattern::Value(expected) => expected.bits == *bits,
+        },
+        (WastRetCore::RefNull(None), Val::FuncRef(None) | Val::ExternRef(None)) => true,
+        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::FuncRef(None)) => {
+            matches!(ty, AbstractHeapType::Func | AbstractHeapType::NoFunc)
+        }
+        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::ExternRef(None)) => {
+            matches!(ty, AbstractHeapType::Extern | AbstractHeapType::NoExtern)
+        }
+        (WastRetCore::RefExtern(None), Val::ExternRef(Some(_))) => true,
+        (WastRetCore::RefExtern(Some(number)), Val::ExternRef(Some(value))) => {
+            value.data(store).is_ok_and(|value| value.downcast_ref::<u32>() == Some(number))
+        }
+        (WastRetCore::RefFunc(_), Val::FuncRef(Some(_))) => true,
+        _ => false,
+    }
+}
+
+/// Values for messages, floats with their bits.
+pub fn list(values: &[Val]) -> String {
+    let texts: Vec<String> = values
+        .iter()
+        .map(|value| match value {
+            Val::I32(value) => format!("i32 {value}"),
+            Val::I64(value) => format!("i64 {value}"),
+            Val::F32(bits) => format!("f32 {} ({bits:#010x})", f32::from_bits(*bits)),
+            Val::F64(bits) => format!("f64 {} ({bits:#018x})", f64::from_bits(*bits)),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    if texts.is_empty() { "nothing".to_string() } else { texts.join(", ") }
+}
