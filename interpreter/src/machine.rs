@@ -92,7 +92,7 @@ impl Dispatch for Tail {
         // SAFETY: `ip` points at an opcode, and every opcode has a handler.
         unsafe {
             let opcode = m.ip.cast::<u16>().read_unaligned();
-            let handler = *table::HANDLERS.0.as_ptr().add(opcode.into());
+            let handler = *handlers().add(opcode.into());
             handler(m.ip, m.sp, m.ctx, m.mem, m.len, m.acc, m.acc32, m.acc64)
         }
     }
@@ -107,6 +107,28 @@ impl Dispatch for Tail {
         // SAFETY: the caller's promise.
         unsafe { cold_tail::<O>(m.ip, m.sp, m.ctx, m.mem, m.len, m.acc, m.acc32, m.acc64) }
     }
+}
+
+/// The first handler of the tail dispatcher.
+#[inline(always)]
+fn handlers() -> *const Handler {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let first: *const Handler;
+        // The compiler takes the address from the global offset table, a load in every dispatch.
+        // SAFETY: computes the address of a static that is part of this crate.
+        unsafe {
+            std::arch::asm!(
+                "lea {first}, [rip + {handlers}]",
+                first = out(reg) first,
+                handlers = sym table::HANDLERS,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        first
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    table::HANDLERS.0.as_ptr()
 }
 
 /// The handler of `O` for the tail dispatcher.

@@ -159,6 +159,9 @@ pub(crate) trait Dest {
     unsafe fn put<T: Value>(m: &mut Machine, at: usize, value: T);
 }
 
+/// Bytes of a constant shift: as wide as any immediate of 32 bits, so that it can be taken over from one.
+pub(crate) const SHIFT: usize = 4;
+
 /// Bytes of a destination.
 pub(crate) const DEST: usize = 2;
 

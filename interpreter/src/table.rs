@@ -8,9 +8,11 @@ use crate::ops::branch::{
 };
 use crate::ops::bulk::*;
 use crate::ops::call::*;
-use crate::ops::memory::{LOAD_ROW, LOADS, LoadKind, STORE_ROW, STORES, StoreKind};
+use crate::ops::memory::{
+    LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, STORE_ROW, STORES, StoreKind,
+};
 use crate::ops::misc::*;
-use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, UNARIES, UNARY_ROW, UnaryKind};
+use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, ELEMENTS, UNARIES, UNARY_ROW, UnaryKind};
 use crate::ops::reference::*;
 use wasmrun_runtime::trap::Trap;
 
@@ -148,7 +150,8 @@ const LOAD: u16 = SELECT + len(&SELECTS);
 const STORE: u16 = LOAD + len(&LOADS);
 const BR_IF: u16 = STORE + len(&STORES);
 const GLOBAL_GET_ROWS: u16 = BR_IF + len(&BR_IFS);
-const SINGLE: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
+const ELEMENT: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
+const SINGLE: u16 = ELEMENT + len(&ELEMENTS);
 
 /// Number of opcodes.
 pub(crate) const COUNT: usize = (SINGLE + len(&SINGLES)) as usize;
@@ -173,12 +176,16 @@ const ENTRIES: [Entry; COUNT] = {
     place(&mut all, STORE, &STORES);
     place(&mut all, BR_IF, &BR_IFS);
     place(&mut all, GLOBAL_GET_ROWS, &GLOBAL_GETS);
+    place(&mut all, ELEMENT, &ELEMENTS);
     place(&mut all, SINGLE, &SINGLES);
     all
 };
 
 /// Handlers of the tail dispatcher.
-pub(crate) struct Handlers(pub(crate) [Handler; COUNT]);
+pub(crate) struct Handlers(
+    #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "read through its address"))]
+    pub(crate) [Handler; COUNT],
+);
 
 /// Handlers of the loop.
 pub(crate) struct Steps(pub(crate) [Step; COUNT]);
@@ -248,8 +255,16 @@ pub(crate) fn to_acc_delta(opcode: u16) -> Option<u16> {
     within(BINARY, len(&BINARIES), BINARY_ROW, BINARY_ROW / 2)
         .or_else(|| within(UNARY, len(&UNARIES), UNARY_ROW, UNARY_ROW / 2))
         .or_else(|| within(SELECT, len(&SELECTS), SELECT_ROW, SELECT_ROW / 2))
-        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, 3))
+        .or_else(|| load_to_acc_delta(opcode))
+        .or_else(|| within(ELEMENT, len(&ELEMENTS), 6, 3))
         .or_else(|| within(GLOBAL_GET_ROWS, len(&GLOBAL_GETS), 2, 1))
+}
+
+fn load_to_acc_delta(opcode: u16) -> Option<u16> {
+    let at = opcode.checked_sub(LOAD).filter(|at| *at < len(&LOADS))? as usize % LOAD_ROW;
+    let groups = [(0, 3), LOAD_SUMS, LOAD_ELEMENTS];
+    let group = groups.into_iter().find(|(start, count)| (*start..start + count).contains(&at));
+    group.map(|(_, count)| count as u16)
 }
 
 /// A unary instruction that writes a slot.
@@ -282,9 +297,32 @@ pub(crate) fn load(kind: LoadKind, address: Place) -> u16 {
     LOAD + kind as u16 * LOAD_ROW as u16 + address as u16
 }
 
+/// A load that adds up its address, with the sources that the addition had; writes a slot. There is none for
+/// an addition that starts with a constant.
+pub(crate) fn load_sum(kind: LoadKind, sources: u16) -> Option<u16> {
+    let (start, count) = LOAD_SUMS;
+    let row = LOAD + kind as u16 * LOAD_ROW as u16;
+    (usize::from(sources) < count).then_some(row + start as u16 + sources)
+}
+
+/// A load from an element of an array, with the sources that its address had; writes a slot.
+pub(crate) fn load_element(kind: LoadKind, sources: u16) -> u16 {
+    LOAD + kind as u16 * LOAD_ROW as u16 + LOAD_ELEMENTS.0 as u16 + sources
+}
+
+/// The address of an array's element; writes a slot. `sources` is one of the first three of [`Sources`].
+pub(crate) fn element(sources: u16) -> u16 {
+    ELEMENT + sources
+}
+
+/// The sources of an address of an array's element, when `opcode` is one that writes a slot.
+pub(crate) fn as_element(opcode: u16) -> Option<u16> {
+    opcode.checked_sub(ELEMENT).filter(|at| *at < 3)
+}
+
 /// A load from any memory.
 pub(crate) fn load_from(kind: LoadKind) -> u16 {
-    LOAD + kind as u16 * LOAD_ROW as u16 + LOAD_ROW as u16 - 1
+    LOAD + kind as u16 * LOAD_ROW as u16 + 6
 }
 
 /// A store.

@@ -10,7 +10,7 @@ use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
 use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
-use crate::operand::{Acc, DEST, Dest, Imm, Slot, Source, Value};
+use crate::operand::{Acc, DEST, Dest, Imm, SHIFT, Slot, Source, Value};
 use crate::table::{Entry, entry};
 
 /// Bytes of an offset.
@@ -57,6 +57,57 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
         unsafe {
             let address = X::get(&m, HEAD + DEST);
             match end_inside(address, m.operand(HEAD + DEST + X::WIDTH), m.len) {
+                Some(end) => {
+                    let value = O::load(m.mem.add(end - O::BYTES));
+                    Z::put(&mut m, HEAD, value);
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A load whose address is a sum: destination, two addends, offset behind the access. The sum wraps, as
+/// `i32.add` does.
+pub(crate) struct LoadSum<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
+
+impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: as above.
+        unsafe {
+            let at = HEAD + DEST + X::WIDTH;
+            let address = X::get(&m, HEAD + DEST).wrapping_add(Y::get(&m, at));
+            match end_inside(address, m.operand(at + Y::WIDTH), m.len) {
+                Some(end) => {
+                    let value = O::load(m.mem.add(end - O::BYTES));
+                    Z::put(&mut m, HEAD, value);
+                    m.next::<D>(Self::SIZE)
+                }
+                None => D::cold::<OutOfBounds>(m),
+            }
+        }
+    }
+}
+
+/// A load from an element of an array: destination, base, index, shift of the index, offset behind the
+/// access.
+pub(crate) struct LoadElement<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
+
+impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X, Y, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + SHIFT + OFFSET;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: as above.
+        unsafe {
+            let at = HEAD + DEST + X::WIDTH;
+            let index: u32 = Y::get(&m, at);
+            let address = X::get(&m, HEAD + DEST).wrapping_add(index.wrapping_shl(m.operand(at + Y::WIDTH)));
+            match end_inside(address, m.operand(at + Y::WIDTH + SHIFT), m.len) {
                 Some(end) => {
                     let value = O::load(m.mem.add(end - O::BYTES));
                     Z::put(&mut m, HEAD, value);
@@ -195,8 +246,14 @@ impl<O: StoreAs> Op for StoreTo<O> {
 }
 
 /// Loads: address in a slot, in the accumulator, constant; the same writing the accumulator alone; from
-/// any memory (twice, as a load that writes a slot only).
-pub(crate) const LOAD_ROW: usize = 7;
+/// any memory. Then sums, and elements of arrays, each writing a slot and the accumulator alone.
+pub(crate) const LOAD_ROW: usize = 23;
+
+/// Where the sums start in a row, and how many combinations of addends there are.
+pub(crate) const LOAD_SUMS: (usize, usize) = (7, 5);
+
+/// Where the elements start in a row, and how many combinations of base and index there are.
+pub(crate) const LOAD_ELEMENTS: (usize, usize) = (17, 3);
 
 const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
     [
@@ -207,6 +264,22 @@ const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
         entry::<Load<O, Acc, Acc>>(),
         entry::<LoadAt<O, Acc>>(),
         entry::<LoadFrom<O>>(),
+        entry::<LoadSum<O, Slot, Slot, Slot>>(),
+        entry::<LoadSum<O, Slot, Acc, Slot>>(),
+        entry::<LoadSum<O, Acc, Slot, Slot>>(),
+        entry::<LoadSum<O, Slot, Imm, Slot>>(),
+        entry::<LoadSum<O, Acc, Imm, Slot>>(),
+        entry::<LoadSum<O, Slot, Slot, Acc>>(),
+        entry::<LoadSum<O, Slot, Acc, Acc>>(),
+        entry::<LoadSum<O, Acc, Slot, Acc>>(),
+        entry::<LoadSum<O, Slot, Imm, Acc>>(),
+        entry::<LoadSum<O, Acc, Imm, Acc>>(),
+        entry::<LoadElement<O, Slot, Slot, Slot>>(),
+        entry::<LoadElement<O, Slot, Acc, Slot>>(),
+        entry::<LoadElement<O, Acc, Slot, Slot>>(),
+        entry::<LoadElement<O, Slot, Slot, Acc>>(),
+        entry::<LoadElement<O, Slot, Acc, Acc>>(),
+        entry::<LoadElement<O, Acc, Slot, Acc>>(),
     ]
 }
 

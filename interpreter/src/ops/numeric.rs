@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use wasmrun_runtime::trap::Trap;
 
 use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
-use crate::operand::{Acc, DEST, Dest, Imm, Slot, Source, Value};
+use crate::operand::{Acc, DEST, Dest, Imm, SHIFT, Slot, Source, Value};
 use crate::table::{Entry, entry};
 
 /// A function of two operands.
@@ -44,6 +44,36 @@ impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, 
         }
     }
 }
+
+/// Address of an array's element, `base + (index << shift)`: destination, base, index, shift.
+pub(crate) struct ElementAddress<X, Y, Z>(PhantomData<(X, Y, Z)>);
+
+impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
+    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + SHIFT;
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: the instruction has these operands.
+        unsafe {
+            let at = HEAD + DEST + X::WIDTH;
+            let base: u32 = X::get(&m, HEAD + DEST);
+            let index: u32 = Y::get(&m, at);
+            let offset = index.wrapping_shl(m.operand(at + Y::WIDTH));
+            Z::put(&mut m, HEAD, base.wrapping_add(offset));
+            m.next::<D>(Self::SIZE)
+        }
+    }
+}
+
+/// [`ElementAddress`], by where base and index are: writing a slot, then the accumulator alone.
+pub(crate) const ELEMENTS: [[Entry; 6]; 1] = [[
+    entry::<ElementAddress<Slot, Slot, Slot>>(),
+    entry::<ElementAddress<Slot, Acc, Slot>>(),
+    entry::<ElementAddress<Acc, Slot, Slot>>(),
+    entry::<ElementAddress<Slot, Slot, Acc>>(),
+    entry::<ElementAddress<Slot, Acc, Acc>>(),
+    entry::<ElementAddress<Acc, Slot, Acc>>(),
+]];
 
 /// A unary instruction: destination, operand.
 pub(crate) struct UnaryOp<O, X, Z>(PhantomData<(O, X, Z)>);
@@ -278,15 +308,58 @@ binary! {
     F64Ge: f64 => u32, |a, b| Ok((a >= b).into());
 }
 
-/// A NaN as arithmetic returns it. Rounding in software would return a signalling one as it is.
-fn quiet_f32(nan: f32) -> f32 {
-    f32::from_bits(nan.to_bits() | 0x0040_0000)
+/// Rounding to integral values, inline: without SSE 4.1 the compiler makes calls of the standard library's,
+/// which also return a signalling NaN as it is.
+macro_rules! rounding {
+    ($module:ident, $float:ty, $int:ty, $integral:expr, $quiet:expr) => {
+        mod $module {
+            /// From here on all values are integral.
+            const INTEGRAL: $float = $integral;
+
+            /// `f` of a value with a fraction, with the value's sign; any other value is its own result.
+            #[inline(always)]
+            fn round(a: $float, f: impl Fn($float) -> $float) -> $float {
+                if a.abs() < INTEGRAL {
+                    f(a).copysign(a)
+                } else if a.is_nan() {
+                    <$float>::from_bits(a.to_bits() | $quiet)
+                } else {
+                    a
+                }
+            }
+
+            #[inline(always)]
+            pub(super) fn trunc(a: $float) -> $float {
+                round(a, |a| a as $int as $float)
+            }
+
+            #[inline(always)]
+            pub(super) fn floor(a: $float) -> $float {
+                round(a, |a| {
+                    let t = a as $int as $float;
+                    if t > a { t - 1.0 } else { t }
+                })
+            }
+
+            #[inline(always)]
+            pub(super) fn ceil(a: $float) -> $float {
+                round(a, |a| {
+                    let t = a as $int as $float;
+                    if t < a { t + 1.0 } else { t }
+                })
+            }
+
+            /// To the nearest, ties to even: where the spacing of floats is 1, addition rounds so.
+            #[inline(always)]
+            pub(super) fn nearest(a: $float) -> $float {
+                round(a, |a| (a.abs() + INTEGRAL) - INTEGRAL)
+            }
+        }
+    };
 }
 
-/// The same for `f64`.
-fn quiet_f64(nan: f64) -> f64 {
-    f64::from_bits(nan.to_bits() | 0x0008_0000_0000_0000)
-}
+rounding! { f32_round, f32, i32, 8_388_608.0, 0x0040_0000 }
+rounding! { f64_round, f64, i64, 4_503_599_627_370_496.0, 0x0008_0000_0000_0000 }
 
 /// Converts a float to an integer, or says why not. `$above` and `$below` are exclusive bounds, exact in
 /// the float type, except that `$above` is inclusive when marked so: the lowest integer itself is exact.
@@ -321,17 +394,17 @@ unary! {
 
     F32Abs: f32 => f32, |a| Ok(a.abs());
     F32Neg: f32 => f32, |a| Ok(-a);
-    F32Ceil: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.ceil() });
-    F32Floor: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.floor() });
-    F32Trunc: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.trunc() });
-    F32Nearest: f32 => f32, |a| Ok(if a.is_nan() { quiet_f32(a) } else { a.round_ties_even() });
+    F32Ceil: f32 => f32, |a| Ok(f32_round::ceil(a));
+    F32Floor: f32 => f32, |a| Ok(f32_round::floor(a));
+    F32Trunc: f32 => f32, |a| Ok(f32_round::trunc(a));
+    F32Nearest: f32 => f32, |a| Ok(f32_round::nearest(a));
     F32Sqrt: f32 => f32, |a| Ok(a.sqrt());
     F64Abs: f64 => f64, |a| Ok(a.abs());
     F64Neg: f64 => f64, |a| Ok(-a);
-    F64Ceil: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.ceil() });
-    F64Floor: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.floor() });
-    F64Trunc: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.trunc() });
-    F64Nearest: f64 => f64, |a| Ok(if a.is_nan() { quiet_f64(a) } else { a.round_ties_even() });
+    F64Ceil: f64 => f64, |a| Ok(f64_round::ceil(a));
+    F64Floor: f64 => f64, |a| Ok(f64_round::floor(a));
+    F64Trunc: f64 => f64, |a| Ok(f64_round::trunc(a));
+    F64Nearest: f64 => f64, |a| Ok(f64_round::nearest(a));
     F64Sqrt: f64 => f64, |a| Ok(a.sqrt());
 
     I32TruncF32S: f32 => i32, |a| truncate!(a, i32, >= -2147483648.0, 2147483648.0);

@@ -321,6 +321,9 @@ impl Translator<'_> {
     }
 
     fn binary_of(&mut self, kind: BinaryKind, a: Operand, b: Operand, result: Ty) {
+        if kind == BinaryKind::I32Add && (self.element(a, b) || self.element(b, a)) {
+            return;
+        }
         let mut x = self.source(a);
         let mut y = self.source(b);
         // One accumulator serves one operand, and one of two constants needs a slot.
@@ -342,6 +345,36 @@ impl Translator<'_> {
         self.out.op_to(table::binary(kind, sources), dest, Some(result.class()));
         self.operand(x, a.ty);
         self.operand(y, b.ty);
+    }
+
+    /// Emits an addition as the address of an array's element, if `index` has just been shifted by a
+    /// constant and nothing else reads it.
+    fn element(&mut self, base: Operand, index: Operand) -> bool {
+        if index.place != Place::Temp || matches!(base.place, Place::Const(_)) {
+            return false;
+        }
+        let Some((opcode, operands)) = self.out.last_for(index.home) else { return false };
+        let index_in_acc = match table::as_binary(opcode) {
+            Some((BinaryKind::I32Shl, sources)) if sources == Sources::SlotImm as u16 => false,
+            Some((BinaryKind::I32Shl, sources)) if sources == Sources::AccImm as u16 => true,
+            _ => return false,
+        };
+        let operands = operands.to_vec();
+        self.out.retract_last();
+        let mut x = self.source(base);
+        if index_in_acc && x == Source::Acc {
+            x = Source::Slot(self.in_slot(base));
+        }
+        let sources = match (x, index_in_acc) {
+            (Source::Acc, _) => Sources::AccSlot,
+            (_, true) => Sources::SlotAcc,
+            (_, false) => Sources::SlotSlot,
+        };
+        let dest = self.push_temp(Ty::I32);
+        self.out.op_to(table::element(sources as u16), dest, Some(Class::Int));
+        self.operand(x, Ty::I32);
+        self.out.bytes(&operands);
+        true
     }
 
     /// Comparison with zero; of a comparison, its negation.
@@ -495,6 +528,16 @@ impl Translator<'_> {
             self.out.u32(self.module.layout().memory(memory));
             return;
         }
+        if let Some((opcode, operands)) = self.computed_address(kind, address)
+            && let Some(end) = Self::access_end(memarg, kind.bytes(), Source::Acc)
+        {
+            self.out.retract_last();
+            let dest = self.push_temp(ty);
+            self.out.op_to(opcode, dest, Some(ty.class()));
+            self.out.bytes(&operands);
+            self.out.u32(end);
+            return;
+        }
         let source = self.source(address);
         let end = Self::access_end(memarg, kind.bytes(), source);
         let dest = self.push_temp(ty);
@@ -504,6 +547,21 @@ impl Translator<'_> {
             self.operand(source, Ty::I32);
         }
         self.out.u32(end);
+    }
+
+    /// The load that computes its address itself, with the operands of the instruction before, if that
+    /// computes the address and nothing else reads it.
+    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, Vec<u8>)> {
+        if address.place != Place::Temp {
+            return None;
+        }
+        let (opcode, operands) = self.out.last_for(address.home)?;
+        let opcode = match (table::as_element(opcode), table::as_binary(opcode)) {
+            (Some(sources), _) => table::load_element(kind, sources),
+            (_, Some((BinaryKind::I32Add, sources))) => table::load_sum(kind, sources)?,
+            _ => return None,
+        };
+        Some((opcode, operands.to_vec()))
     }
 
     fn store(&mut self, kind: StoreKind, memarg: MemArg) {
