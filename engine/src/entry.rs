@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use wasmrun_interpreter as interpreter;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::SignatureSlots;
-use wasmrun_runtime::vm::{self, builtins, ExecContext, FuncRef, HostCall, HostFunc, StoreHooks};
+use wasmrun_runtime::vm::{self, ExecContext, FuncRef, HostCall, HostFunc, StoreHooks, builtins};
 
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::engine::Engine;

@@ -8,9 +8,7 @@ use crate::ops::branch::{
 };
 use crate::ops::bulk::*;
 use crate::ops::call::*;
-use crate::ops::memory::{
-    LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, STORE_ROW, STORES, StoreKind,
-};
+use crate::ops::memory::{LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, STORE_ROW, STORES, StoreKind};
 use crate::ops::misc::*;
 use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, ELEMENTS, UNARIES, UNARY_ROW, UnaryKind};
 use crate::ops::reference::*;
@@ -184,7 +182,7 @@ const ENTRIES: [Entry; COUNT] = {
 /// Handlers of the tail dispatcher.
 pub(crate) struct Handlers(
     #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "read through its address"))]
-    pub(crate) [Handler; COUNT],
+    pub(crate)  [Handler; COUNT],
 );
 
 /// Handlers of the loop.

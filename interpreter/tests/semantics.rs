@@ -7,9 +7,9 @@ use std::sync::Arc;
 use wasmrun_interpreter::{From, backtrace, invoke};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::ExternIndex;
-use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::TypeRegistry;
-use wasmrun_runtime::vm::{Imports, InstanceKey, MemoryStrategy, StackSizes, Store, VmContext};
+use wasmrun_runtime::vm::{Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext};
 
 struct Guest {
     store: Store,
@@ -208,4 +208,101 @@ fn references_survive_calls_of_functions_that_use_their_own() {
           (local.set 1 (call $other))
           (ref.is_null (local.get 1))))"#;
     assert_eq!(run(wat, &[0]), Ok(1));
+}
+
+#[test]
+fn computed_addresses_wrap_before_the_offset_is_added() {
+    let wat = r#"(module (memory 1) (data (i32.const 8) "\2a\00\00\00\2b\00\00\00")
+        (func (export "sum") (param i32 i32) (result i32)
+          (i32.load offset=4 (i32.add (local.get 0) (local.get 1))))
+        (func (export "element") (param i32 i32) (result i32)
+          (i32.load (i32.add (local.get 0) (i32.shl (local.get 1) (i32.const 2)))))
+        (func (export "reversed") (param i32 i32) (result i32)
+          (i32.load (i32.add (i32.shl (local.get 1) (i32.const 2)) (local.get 0))))
+        (func (export "same") (param i32) (result i32)
+          (i32.load (i32.add (local.get 0) (i32.shl (local.get 0) (i32.const 34)))))
+        (func (export "read_twice") (param i32 i32) (result i32)
+          (i32.add (i32.load (local.tee 0 (i32.add (local.get 0) (local.get 1)))) (local.get 0))))"#;
+    let mut guest = Guest::new(wat);
+    assert_eq!(guest.call("sum", &[0xffff_fffe, 6]), Ok(42));
+    assert_eq!(guest.call("sum", &[0xffff_fffe, 1]), Err(Trap::MemoryOutOfBounds));
+    assert_eq!(guest.call("element", &[4, 2]), Ok(43));
+    assert_eq!(guest.call("element", &[8, 0x4000_0001]), Ok(43));
+    assert_eq!(guest.call("element", &[0, 0x3fff]), Ok(0));
+    assert_eq!(guest.call("element", &[0, 0x4000]), Err(Trap::MemoryOutOfBounds));
+    assert_eq!(guest.call("reversed", &[4, 2]), Ok(43));
+    assert_eq!(guest.call("same", &[2]), Ok(0x2b_0000));
+    assert_eq!(guest.call("read_twice", &[4, 4]), Ok(50));
+}
+
+#[test]
+fn rounding_keeps_signs_and_quiets_nans() {
+    let wat = |op: &str| {
+        format!(r#"(module (func (export "f") (param f64) (result f64) (f64.{op} (local.get 0))))"#)
+    };
+    let cases: [(f64, [f64; 4]); 8] = [
+        (-0.5, [-0.0, -1.0, -0.0, -0.0]),
+        (0.5, [1.0, 0.0, 0.0, 0.0]),
+        (1.5, [2.0, 1.0, 1.0, 2.0]),
+        (-2.5, [-2.0, -3.0, -2.0, -2.0]),
+        (-0.0, [-0.0; 4]),
+        (
+            4503599627370495.5,
+            [4503599627370496.0, 4503599627370495.0, 4503599627370495.0, 4503599627370496.0],
+        ),
+        (f64::NEG_INFINITY, [f64::NEG_INFINITY; 4]),
+        (1e300, [1e300; 4]),
+    ];
+    for (i, op) in ["ceil", "floor", "trunc", "nearest"].into_iter().enumerate() {
+        let mut guest = Guest::new(&wat(op));
+        for (value, expected) in &cases {
+            assert_eq!(guest.call("f", &[value.to_bits()]), Ok(expected[i].to_bits()), "{op} {value}");
+        }
+        assert_eq!(guest.call("f", &[0x7ff0_0000_0000_0001]), Ok(0x7ff8_0000_0000_0001), "{op}");
+    }
+}
+
+/// Hooks that stop the guest when they are asked.
+struct Stop;
+
+impl StoreHooks for Stop {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+
+    fn interrupted(&mut self, _: u32) -> Result<(), Pending> {
+        Err(Trap::Interrupt.into())
+    }
+}
+
+#[test]
+fn a_branch_backwards_stops_for_a_request_of_another_thread() {
+    let shapes = [
+        "(loop $l (br $l))",
+        "(loop $l (br_if $l (i32.const 1)))",
+        "(loop $l (br_if $l (i32.eqz (i32.const 0))))",
+        "(loop $l (br_table $l $l (i32.const 0)))",
+        "(loop $l (if (f64.lt (f64.const 0) (f64.const 1)) (then (br $l))))",
+        "(loop $l (br_if $l (f32.eq (f32.const 1) (f32.const 1))))",
+        "(local i64) (loop $l (br_if $l (i64.ge_u (local.get 0) (i64.const 0))))",
+        "(return_call $f)",
+        "(loop $l (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $l))",
+    ];
+    for shape in shapes {
+        let mut guest = Guest::new(&format!(r#"(module (memory 1) (func $f (export "f") {shape}))"#));
+        let target = guest.store.exec().target().clone();
+        let mut stop = Stop;
+        // SAFETY: the hooks outlive the call.
+        unsafe { guest.store.exec_mut().set_hooks((&mut stop as &mut dyn StoreHooks).into()) };
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            target.request(wasmrun_runtime::vm::reason::INTERRUPT);
+        });
+        assert_eq!(guest.call("f", &[]), Err(Trap::Interrupt), "{shape}");
+        thread.join().unwrap();
+    }
 }

@@ -168,10 +168,7 @@ impl<T: 'static> Linker<T> {
     }
 
     /// All names with what they stand for in this store, sorted.
-    pub fn iter(
-        &self,
-        mut store: impl AsContextMut<Data = T>,
-    ) -> std::vec::IntoIter<(&str, &str, Extern)> {
+    pub fn iter(&self, mut store: impl AsContextMut<Data = T>) -> std::vec::IntoIter<(&str, &str, Extern)> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
         let mut items = Vec::new();
