@@ -1,7 +1,7 @@
 //! The official test suites of WebAssembly and WASI, run on wasmrun, and the oracles of the fuzzers.
 //!
 //! [`run_paths`] runs `.wast` scripts: `wasmrun wast` and the tests of this crate call it. [`wasi_suite`] runs
-//! the programs of WebAssembly/wasi-testsuite. With the feature `fuzzing`, [`differential`] compares wasmrun
+//! the programs of WebAssembly/wasi-testsuite. With the feature `fuzzing`, `differential` compares wasmrun
 //! with wasmi on generated modules; the tests and the targets in `fuzz/` share it.
 //!
 //! ```
@@ -25,6 +25,6 @@ mod spectest;
 mod values;
 pub mod wasi_suite;
 
-pub use paths::run_paths;
+pub use paths::{run_paths, run_paths_with};
 pub use report::{FileReport, Note, Report};
 pub use script::{Options, run_script};

@@ -25,20 +25,20 @@ fn agree(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn wasmrun_and_wasmi_agree_on_generated_modules_1() {
-    agree(0..150);
+    agree(0..400);
 }
 
 #[test]
 fn wasmrun_and_wasmi_agree_on_generated_modules_2() {
-    agree(1_000..1_150);
+    agree(1_000..1_400);
 }
 
 #[test]
 fn wasmrun_and_wasmi_agree_on_generated_modules_3() {
-    agree(2_000..2_150);
+    agree(2_000..2_400);
 }
 
 #[test]
 fn wasmrun_and_wasmi_agree_on_generated_modules_4() {
-    agree(3_000..3_150);
+    agree(3_000..3_400);
 }

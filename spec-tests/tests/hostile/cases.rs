@@ -1,9 +1,11 @@
 //! The hostile modules: each tries to make an engine spend time, memory or native stack out of all
 //! proportion to its size, or to trust a number that lies. `main.rs` runs each in a process of its own.
 
+use super::bodies::*;
 use super::module::{
     END, FUNCREF, I32, I64, Module, body, func_type, i32_const, indexed, leb, name, sleb, vector,
 };
+use super::opcode::*;
 
 /// One module and how it may end.
 pub struct Case {
@@ -12,22 +14,6 @@ pub struct Case {
     pub right: &'static [&'static str],
     pub module: fn() -> Vec<u8>,
 }
-
-const BLOCK: u8 = 0x02;
-const LOOP: u8 = 0x03;
-const IF: u8 = 0x04;
-const ELSE: u8 = 0x05;
-const BR: u8 = 0x0c;
-const BR_TABLE: u8 = 0x0e;
-const RETURN: u8 = 0x0f;
-const CALL: u8 = 0x10;
-const CALL_INDIRECT: u8 = 0x11;
-const RETURN_CALL: u8 = 0x12;
-const DROP: u8 = 0x1a;
-const GET: u8 = 0x20;
-const SET: u8 = 0x21;
-const ADD: u8 = 0x6a;
-const VOID: u8 = 0x40;
 
 /// `case!(function_name, [outcomes…])`: the case's name is the function's.
 macro_rules! cases {
@@ -125,51 +111,19 @@ cases! {
     only_a_header => ["no function `run`"];
 }
 
-fn repeat(bytes: &[u8], count: usize) -> Vec<u8> {
+pub fn repeat(bytes: &[u8], count: usize) -> Vec<u8> {
     bytes.repeat(count)
 }
 
 /// A function of no parameters and one `i32` result.
-fn returning(code: &[u8]) -> Vec<u8> {
+pub fn returning(code: &[u8]) -> Vec<u8> {
     Module::of_one(&[], &[I32], &[], code)
 }
 
 /// `run` returns 7 and does nothing else; what is hostile stands around it. `before` makes the sections
 /// between the types (0: `[] -> [i32]`) and the functions.
-fn seven() -> Vec<u8> {
+pub fn seven() -> Vec<u8> {
     i32_const(7)
-}
-
-fn nested(open: &[u8], close: &[u8]) -> Vec<u8> {
-    let depth = 100_000;
-    returning(&[repeat(open, depth), repeat(close, depth), seven()].concat())
-}
-
-fn nested_blocks() -> Vec<u8> {
-    nested(&[BLOCK, VOID], &[END])
-}
-
-fn nested_loops() -> Vec<u8> {
-    nested(&[LOOP, VOID], &[END])
-}
-
-fn nested_ifs() -> Vec<u8> {
-    nested(&[0x41, 1, IF, VOID], &[END])
-}
-
-fn nested_ifs_with_else() -> Vec<u8> {
-    nested(&[0x41, 0, IF, VOID, ELSE], &[END])
-}
-
-fn nested_blocks_never_closed() -> Vec<u8> {
-    returning(&repeat(&[BLOCK, VOID], 100_000))
-}
-
-fn branch_out_of_100_000_blocks() -> Vec<u8> {
-    let depth = 100_000;
-    let code = [repeat(&[BLOCK, VOID], depth), indexed(BR, depth as u64 - 1), repeat(&[END], depth), seven()]
-        .concat();
-    returning(&code)
 }
 
 fn four_billion_locals() -> Vec<u8> {
@@ -471,232 +425,6 @@ fn bulk_operations_that_wrap() -> Vec<u8> {
     let fill = [far.clone(), i32_const(0), far.clone(), vec![0xfc, 11, 0]].concat();
     let load = [far, vec![0x29, 3], leb(0xffff_ffff), vec![DROP]].concat();
     with_memory(&[0, 1], &[copy, fill, load, seven()].concat())
-}
-
-fn br_table(count: u64, target: impl Fn(u64) -> u64) -> Vec<u8> {
-    let labels: Vec<u8> = (0..=count).flat_map(|i| leb(target(i))).collect();
-    [vec![BR_TABLE], vector(count, labels)].concat()
-}
-
-fn br_table_of_a_million() -> Vec<u8> {
-    let table = br_table(1_000_000, |i| i % 2);
-    let code = [vec![BLOCK, VOID, BLOCK, VOID], i32_const(77), table, vec![END, END], seven()].concat();
-    returning(&code)
-}
-
-fn consts(count: usize) -> Vec<u8> {
-    (0..count as i64).flat_map(i32_const).collect()
-}
-
-/// Types 0: `[] -> [i32]`, 1: `[] -> [i32 × n]`, 2: `[i32 × n] -> [i32 × n]`.
-fn with_wide_types(n: usize, locals: &[(u64, u8)], code: &[u8]) -> Vec<u8> {
-    let wide = vec![I32; n];
-    Module::new()
-        .types(&[func_type(&[], &[I32]), func_type(&[], &wide), func_type(&wide, &wide)])
-        .functions(&[0])
-        .export_run(0)
-        .code(&[body(locals, code)])
-        .finish()
-}
-
-/// 2,000 blocks that yield 1,000 values each, and a table that names each of them.
-fn br_table_to_blocks_with_many_results() -> Vec<u8> {
-    let (depth, width) = (2_000, 1_000);
-    let code = [
-        repeat(&[BLOCK, 1], depth),
-        consts(width),
-        i32_const(1_000),
-        br_table(depth as u64 - 1, |i| i),
-        repeat(&[END], depth),
-        repeat(&[DROP], width),
-        seven(),
-    ];
-    with_wide_types(width, &[], &code.concat())
-}
-
-/// 20,000 times the same loop header with 1,000 parameters in one table, and a way out of the loop.
-fn br_table_to_loops_with_many_params() -> Vec<u8> {
-    let width = 1_000;
-    let table = br_table(20_000, |i| if i == 3 { 1 } else { 0 });
-    let code = [
-        consts(width),
-        vec![BLOCK, 2, LOOP, 2],
-        i32_const(3),
-        table,
-        vec![END, END],
-        repeat(&[DROP], width),
-        seven(),
-    ];
-    with_wide_types(width, &[], &code.concat())
-}
-
-fn br_table_of_lying_length() -> Vec<u8> {
-    returning(&[i32_const(0), vec![BR_TABLE], leb(0xffff_ffff), vec![0, 0]].concat())
-}
-
-fn thousand_params() -> Vec<u8> {
-    let sum: Vec<u8> = (0..1_000).flat_map(|i| [indexed(GET, i), vec![ADD]].concat()).collect();
-    Module::of_one(&[I32; 1_000], &[I32], &[], &[i32_const(0), sum].concat())
-}
-
-fn thousand_and_one_params() -> Vec<u8> {
-    Module::of_one(&[I32; 1_001], &[I32], &[], &seven())
-}
-
-fn thousand_results() -> Vec<u8> {
-    let wide = vec![I32; 1_000];
-    Module::new()
-        .types(&[func_type(&[], &wide)])
-        .functions(&[0, 0])
-        .export_run(0)
-        .code(&[body(&[], &[CALL, 1]), body(&[], &consts(1_000))])
-        .finish()
-}
-
-fn deep_operands(count: usize) -> Vec<u8> {
-    returning(&[repeat(&i32_const(1), count), repeat(&[ADD], count - 1)].concat())
-}
-
-fn operand_stack_100_000_deep() -> Vec<u8> {
-    deep_operands(100_000)
-}
-
-fn operand_stack_30_000_deep() -> Vec<u8> {
-    deep_operands(30_000)
-}
-
-fn with_initialiser(expression: &[u8]) -> Vec<u8> {
-    Module::new()
-        .types(&[func_type(&[], &[I32])])
-        .functions(&[0])
-        .items(6, 1, [&[I32, 0], expression, &[END]].concat())
-        .export_run(0)
-        .code(&[body(&[], &[0x23, 0])])
-        .finish()
-}
-
-fn initialiser_of_100_000_instructions() -> Vec<u8> {
-    with_initialiser(&[i32_const(1), repeat(&[0x41, 1, ADD], 50_000)].concat())
-}
-
-fn initialiser_100_000_deep() -> Vec<u8> {
-    with_initialiser(&[repeat(&i32_const(1), 100_000), repeat(&[ADD], 99_999)].concat())
-}
-
-/// Three bytes per block make the validator and the translator move a thousand values twice.
-fn multi_value_blocks_by_type_index() -> Vec<u8> {
-    let width = 1_000;
-    let code = [
-        consts(width),
-        repeat(&[BLOCK, 2, END], 30_000),
-        repeat(&[DROP], width - 2),
-        vec![SET, 0, DROP, GET, 0],
-    ];
-    with_wide_types(width, &[(1, I32)], &code.concat())
-}
-
-fn multi_value_blocks_in_dead_code() -> Vec<u8> {
-    let width = 1_000;
-    let code = [seven(), vec![RETURN], repeat(&[BLOCK, 2, END], 20_000), vec![RETURN]];
-    with_wide_types(width, &[], &code.concat())
-}
-
-/// Thousands of `local.get` wait on the operand stack while another local is set a million times: a
-/// translator that looks through the stack at each `local.set` never gets done.
-fn under_pending_locals(change: &[u8]) -> Vec<u8> {
-    let deep = 20_000;
-    let code = [repeat(&[GET, 0], deep), repeat(change, 1_000_000), repeat(&[DROP], deep), seven()];
-    Module::of_one(&[], &[I32], &[(2, I32)], &code.concat())
-}
-
-fn local_sets_under_pending_locals() -> Vec<u8> {
-    under_pending_locals(&[0x41, 3, SET, 1])
-}
-
-fn local_tees_under_pending_locals() -> Vec<u8> {
-    under_pending_locals(&[GET, 1, 0x22, 1, DROP])
-}
-
-fn million_drops() -> Vec<u8> {
-    returning(&[repeat(&[0x41, 0, DROP], 1_000_000), seven()].concat())
-}
-
-fn million_instructions_of_dead_code() -> Vec<u8> {
-    returning(&[seven(), vec![RETURN], repeat(&[0x41, 1, ADD, 0x45], 1_000_000)].concat())
-}
-
-fn long_function_of_folded_constants() -> Vec<u8> {
-    let add_to_local = [GET, 0, 0x41, 1, ADD, SET, 0];
-    Module::of_one(&[], &[I32], &[(1, I32)], &[repeat(&add_to_local, 500_000), vec![GET, 0]].concat())
-}
-
-fn infinite_recursion() -> Vec<u8> {
-    returning(&[CALL, 0])
-}
-
-fn infinite_recursion_with_thousand_params() -> Vec<u8> {
-    let pass: Vec<u8> = (0..1_000).flat_map(|i| indexed(GET, i)).collect();
-    Module::of_one(&[I32; 1_000], &[I32], &[], &[pass, vec![CALL, 0]].concat())
-}
-
-/// Two functions in a table; each calls the other through it.
-fn mutual_by_table(call: u8) -> Vec<u8> {
-    Module::new()
-        .types(&[func_type(&[], &[I32])])
-        .functions(&[0, 0])
-        .items(4, 1, [FUNCREF, 0, 2])
-        .export_run(0)
-        .items(9, 1, [0, 0x41, 0, END, 2, 0, 1])
-        .code(&[body(&[], &[0x41, 1, call, 0, 0]), body(&[], &[0x41, 0, call, 0, 0])])
-        .finish()
-}
-
-fn infinite_mutual_recursion_by_call_indirect() -> Vec<u8> {
-    mutual_by_table(CALL_INDIRECT)
-}
-
-fn infinite_return_call_indirect() -> Vec<u8> {
-    mutual_by_table(0x13)
-}
-
-fn infinite_loop() -> Vec<u8> {
-    returning(&[LOOP, I32, BR, 0, END])
-}
-
-fn with_start(code: &[u8]) -> Vec<u8> {
-    Module::new()
-        .types(&[func_type(&[], &[I32]), func_type(&[], &[])])
-        .functions(&[0, 1])
-        .export_run(0)
-        .section(8, [1])
-        .code(&[body(&[], &seven()), body(&[], code)])
-        .finish()
-}
-
-fn infinite_loop_in_start() -> Vec<u8> {
-    with_start(&[LOOP, VOID, BR, 0, END])
-}
-
-fn infinite_recursion_in_start() -> Vec<u8> {
-    with_start(&[CALL, 1])
-}
-
-fn unreachable_in_start() -> Vec<u8> {
-    with_start(&[0])
-}
-
-fn infinite_return_call() -> Vec<u8> {
-    returning(&[RETURN_CALL, 0])
-}
-
-/// A function of none and one of a thousand parameters call each other in tail position.
-fn infinite_return_call_of_different_arity() -> Vec<u8> {
-    Module::new()
-        .types(&[func_type(&[], &[I32]), func_type(&[I32; 1_000], &[I32])])
-        .functions(&[0, 1])
-        .export_run(0)
-        .code(&[body(&[], &[consts(1_000), vec![RETURN_CALL, 1]].concat()), body(&[], &[RETURN_CALL, 0])])
-        .finish()
 }
 
 /// A module with something of everything.

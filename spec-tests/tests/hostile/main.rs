@@ -2,8 +2,10 @@
 //! panic or an abort. Each case runs in a process of its own, a child of this test binary, so that an abort
 //! is seen and the peak of its memory can be measured.
 
+mod bodies;
 mod cases;
 mod module;
+mod opcode;
 
 use std::env;
 use std::process::{Command, Stdio};
