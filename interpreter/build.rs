@@ -6,6 +6,9 @@
 //! words of machine state in registers. Nothing guarantees it, so the test `every_handler_ends_in_a_jump`
 //! checks the build that it runs in.
 //!
+//! Assertions keep values in memory over the calls, so that builds with `debug_assertions` use the loop as
+//! well; that is not visible here, and decided where the dispatcher is chosen.
+//!
 //! Miri cannot run such chains, and sanitizers add frames that make them calls. `WASMRUN_DISPATCH=loop` in
 //! the environment of the build asks for the loop: how tests reach it on a machine where jumps work.
 

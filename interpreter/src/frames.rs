@@ -29,11 +29,14 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
         let callee = func.as_ptr().cast_const();
         let sp = (*exec).value_top;
         let mut activation = Activation { previous: (*exec).activation, exit: NOWHERE, base: sp };
-        let ref_frame = (*exec).ref_frame;
+        let _leave = Leave { exec, activation: (*exec).activation, ref_frame: (*exec).ref_frame };
         (*exec).stop = NOWHERE;
         (*exec).activation = &raw mut activation;
         (*exec).ref_frame = (*exec).ref_top;
-        let status = if !(*exec).native_stack_left(&raw const activation) {
+        if activation.previous.is_null() {
+            (*exec).entered();
+        }
+        if !(*exec).native_stack_left(&raw const activation) {
             (*exec).set_pending(Trap::StackOverflow.into());
             Status::Trap
         } else {
@@ -41,10 +44,24 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
                 (*exec).set_pending(pending);
                 Status::Trap
             })
-        };
-        (*exec).ref_frame = ref_frame;
-        (*exec).activation = activation.previous.cast_mut();
-        status
+        }
+    }
+}
+
+/// Ends an entry from the host, also when something unwinds out of it.
+struct Leave {
+    exec: *mut ExecContext,
+    activation: *mut Activation,
+    ref_frame: *mut u32,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        // SAFETY: the context outlives the entry.
+        unsafe {
+            (*self.exec).ref_frame = self.ref_frame;
+            (*self.exec).activation = self.activation;
+        }
     }
 }
 
@@ -98,6 +115,8 @@ pub enum From {
 /// As for [`invoke`]; with [`From::Stop`], nothing has run on `exec` since `invoke` returned.
 pub unsafe fn backtrace(exec: *mut ExecContext, from: From, limit: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
+    // Recursion asks for one function again and again.
+    let mut offsets: Option<(*const Code, translate::SourceMap)> = None;
     // SAFETY: the caller's promise: the frames are still on the stacks.
     unsafe {
         let mut activation = (*exec).activation.cast_const();
@@ -118,7 +137,12 @@ pub unsafe fn backtrace(exec: *mut ExecContext, from: From, limit: usize) -> Vec
             let Some(blob) = module.blob_at(site.ip as usize) else { break };
             let Some(code) = blob.as_any().downcast_ref::<Code>() else { break };
             let function = wasmrun_runtime::module::CodeBlob::function(code);
-            let offset = translate::wasm_offset(module, function, site.ip as usize - code.entry() as usize);
+            let key = ptr::from_ref(code);
+            let map = match &offsets {
+                Some((last, map)) if *last == key => map,
+                _ => &offsets.insert((key, translate::source_map(module, function))).1,
+            };
+            let offset = translate::wasm_offset(map, site.ip as usize - code.entry() as usize);
             frames.push(Frame { module: module.clone(), vmctx: site.vmctx, function, offset });
             let address = *site.sp.add(code.header().link.into()) as *const u8;
             site = caller_of(address, site.sp, site.vmctx);

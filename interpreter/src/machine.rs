@@ -199,10 +199,10 @@ pub(crate) unsafe fn step<O: Op>(m: &mut Machine) -> Result<(), Status> {
 /// # Safety
 /// As for [`Op::exec`].
 pub(crate) unsafe fn run(m: Machine) -> Status {
-    #[cfg(wasmrun_tail_dispatch)]
+    #[cfg(all(wasmrun_tail_dispatch, not(debug_assertions)))]
     // SAFETY: the caller's promise.
     return unsafe { Tail::go(m) };
-    #[cfg(not(wasmrun_tail_dispatch))]
+    #[cfg(not(all(wasmrun_tail_dispatch, not(debug_assertions))))]
     // SAFETY: the caller's promise.
     return unsafe { run_loop(m) };
 }
@@ -211,7 +211,10 @@ pub(crate) unsafe fn run(m: Machine) -> Status {
 ///
 /// # Safety
 /// As for [`Op::exec`].
-#[cfg_attr(wasmrun_tail_dispatch, expect(dead_code, reason = "sibling calls drive this build"))]
+#[cfg_attr(
+    all(wasmrun_tail_dispatch, not(debug_assertions)),
+    expect(dead_code, reason = "sibling calls drive this build")
+)]
 pub(crate) unsafe fn run_loop(mut m: Machine) -> Status {
     loop {
         // SAFETY: `ip` points at an opcode, and every opcode has a step.
@@ -369,7 +372,7 @@ impl At {
 #[inline(never)]
 pub(crate) unsafe fn poll(ip: *const u8, sp: *mut u64, ctx: *mut VmContext, frame_end: usize) -> Status {
     // SAFETY: called with a running machine's registers.
-    unsafe { At { ip, sp, ctx }.finish((*VmContext::exec(ctx)).poll_slow(frame_end)) }
+    unsafe { At { ip, sp, ctx }.finish(ExecContext::poll_slow(VmContext::exec(ctx), frame_end)) }
 }
 
 /// Continues after the slow path of a poll, unless that stops the guest.

@@ -19,7 +19,7 @@ use wasmrun_runtime::trap::Trap;
 pub(crate) struct Entry {
     handler: Handler,
     step: Step,
-    #[cfg(test)]
+    #[cfg(any(test, debug_assertions))]
     size: u8,
     #[cfg(test)]
     name: fn() -> &'static str,
@@ -30,7 +30,7 @@ pub(crate) const fn entry<O: Op>() -> Entry {
     Entry {
         handler: tail::<O>,
         step: step::<O>,
-        #[cfg(test)]
+        #[cfg(any(test, debug_assertions))]
         size: O::SIZE as u8,
         #[cfg(test)]
         name: std::any::type_name::<O>,
@@ -188,7 +188,7 @@ pub(crate) struct Handlers(
 /// Handlers of the loop.
 pub(crate) struct Steps(pub(crate) [Step; COUNT]);
 
-#[cfg_attr(not(wasmrun_tail_dispatch), allow(dead_code))]
+#[cfg_attr(not(all(wasmrun_tail_dispatch, not(debug_assertions))), allow(dead_code))]
 pub(crate) static HANDLERS: Handlers = {
     let mut handlers = [ENTRIES[0].handler; COUNT];
     let mut i = 0;
@@ -199,7 +199,7 @@ pub(crate) static HANDLERS: Handlers = {
     Handlers(handlers)
 };
 
-#[cfg_attr(wasmrun_tail_dispatch, allow(dead_code))]
+#[cfg_attr(all(wasmrun_tail_dispatch, not(debug_assertions)), allow(dead_code))]
 pub(crate) static STEPS: Steps = {
     let mut steps = [ENTRIES[0].step; COUNT];
     let mut i = 0;
@@ -210,11 +210,16 @@ pub(crate) static STEPS: Steps = {
     Steps(steps)
 };
 
-/// What is known about an instruction.
+/// Bytes of an instruction; of a `br_table`, without its displacements.
+#[cfg(any(test, debug_assertions))]
+pub(crate) fn size(opcode: u16) -> usize {
+    ENTRIES[usize::from(opcode)].size.into()
+}
+
+/// The name of an instruction's type.
 #[cfg(test)]
-pub(crate) fn entry_of(opcode: u16) -> (usize, &'static str) {
-    let entry = ENTRIES[usize::from(opcode)];
-    (entry.size.into(), (entry.name)())
+pub(crate) fn name(opcode: u16) -> &'static str {
+    (ENTRIES[usize::from(opcode)].name)()
 }
 
 /// Source operands of a binary instruction, in the order of its row.

@@ -17,4 +17,4 @@ pub mod types;
 #[allow(unsafe_code)]
 pub mod vm;
 
-pub use parse::{MAX_SLOTS, ParseError, parse, used_proposals, validate};
+pub use parse::{MAX_SLOTS, ParseError, parse, used_proposals, val_type, validate};

@@ -187,7 +187,9 @@ impl Builder {
     /// Reads all sections and validates everything but the function bodies.
     fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         let mut validator = Validator::new_with_features(self.module.features.to_validator());
-        for payload in Parser::new(0).parse_all(bytes) {
+        let mut parser = Parser::new(0);
+        parser.set_features(self.module.features.to_validator());
+        for payload in parser.parse_all(bytes) {
             let payload = payload?;
             if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {
                 let range = body.range();
@@ -411,32 +413,25 @@ fn validate_body(
         builder.module.features.to_validator(),
     );
     let body = FunctionBody::new(reader);
-    // Each operator takes at least a byte and pushes few values, so that only large bodies can pass the
-    // limit on slots; the height is watched in those alone.
     let mut reader = body.get_binary_reader_for_operators().map_err(fail)?;
     validator.read_locals(&mut body.get_binary_reader()).map_err(fail)?;
-    let watched = len as u64 + u64::from(validator.len_locals()) >= u64::from(MAX_SLOTS / 4);
-    let mut max_height = 0;
     while !reader.eof() {
         let offset = reader.original_position();
         reader.visit_operator(&mut validator.visitor(offset)).map_err(fail)?.map_err(fail)?;
-        if watched {
-            max_height = max_height.max(validator.operand_stack_height());
+        // A call can push a thousand values with two bytes: no body is too short for this. Tier 0 has one
+        // slot for each value, and a call frame needs a few more.
+        let height = validator.operand_stack_height();
+        if height.saturating_add(validator.len_locals()) > MAX_SLOTS {
+            let what = format!(
+                "the function needs {height} operands and {} locals at once; the engine's limit is {MAX_SLOTS} \
+                 for both",
+                validator.len_locals()
+            );
+            let offset = offset as usize;
+            return Err(Refusal::TooLarge(ParseError::TooLarge { what, offset, function: Some(function) }));
         }
     }
     reader.finish_expression(&validator.visitor(reader.original_position())).map_err(fail)?;
-    // Two slots for each value cover vectors; call frames need a few more.
-    if watched && max_height.saturating_add(validator.len_locals()) > MAX_SLOTS {
-        return Err(Refusal::TooLarge(ParseError::TooLarge {
-            what: format!(
-                "the function needs {max_height} operands and {} locals at once; the engine's limit is \
-                 {MAX_SLOTS} for both",
-                validator.len_locals()
-            ),
-            offset: start,
-            function: Some(function),
-        }));
-    }
     Ok(validator.into_allocations())
 }
 
@@ -482,7 +477,8 @@ fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, B
     Ok(ElementSegment { mode, ty, items })
 }
 
-fn val_type(ty: wasmparser::ValType) -> ValType {
+/// A type in the validator's terms, in the engine's.
+pub fn val_type(ty: wasmparser::ValType) -> ValType {
     match ty {
         wasmparser::ValType::I32 => ValType::I32,
         wasmparser::ValType::I64 => ValType::I64,

@@ -343,7 +343,7 @@ unsafe fn try_call_any(
         }
         let frame = NewFrame::new(resolve(callee)?, base);
         if frame.end() > (*exec).value_limit() {
-            (*exec).poll_slow(frame.end())?;
+            ExecContext::poll_slow(exec, frame.end())?;
         }
         if (*callee).vmctx == at.ctx {
             frame.resume_in(at.ctx, after);
@@ -487,7 +487,7 @@ impl Op for TailCall {
 #[inline(always)]
 unsafe fn move_arguments(to: *mut u64, from: *const u64, count: u16) {
     for i in 0..count.into() {
-        // Upwards is right for overlapping slots, as `to` is the lower. Volatile as in `NewFrame::enter`.
+        // Upwards is right for overlapping slots, as `to` is the lower. Volatile as in `NewFrame::fill`.
         // SAFETY: both ranges lie inside the frame.
         unsafe { to.add(i).write_volatile(*from.add(i)) };
     }
@@ -608,7 +608,7 @@ unsafe fn try_tail_call(
         let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
         let frame = NewFrame::new(entry, sp);
         if frame.end() > (*exec).value_limit() {
-            (*exec).poll_slow(frame.end())?;
+            ExecContext::poll_slow(exec, frame.end())?;
         }
         std::ptr::copy(arguments, sp, count.into());
         if stand_in {
@@ -666,7 +666,7 @@ pub(crate) unsafe fn enter_from_host(
         let entry = resolve(callee)?;
         let frame = NewFrame::new(entry, sp);
         if frame.end() > (*m.exec()).value_limit() {
-            (*m.exec()).poll_slow(frame.end())?;
+            ExecContext::poll_slow(m.exec(), frame.end())?;
         }
         m.reload_memory();
         frame.fill(table::exit());

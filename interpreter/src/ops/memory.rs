@@ -1,8 +1,8 @@
 //! Loads and stores.
 //!
 //! Every access is checked here, also where guard pages would catch it: recovering from a fault inside
-//! Rust code is not possible. The instruction holds the offset *behind* the access, so that the check and
-//! the address need one addition.
+//! Rust code is not possible. The instruction holds the offset of the *last byte* of the access, so that the
+//! check and the address need one addition, and 32 bits reach the end of a memory of 4 GiB.
 
 use std::marker::PhantomData;
 
@@ -36,16 +36,16 @@ pub(crate) trait StoreAs {
     unsafe fn store(to: *mut u8, value: Self::In);
 }
 
-/// The end of an access, when it lies inside a memory of `len` bytes. Neither sum can overflow.
+/// The last byte of an access, when it lies inside a memory of `len` bytes. The sum cannot overflow.
 #[inline(always)]
-fn end_inside(address: u32, end: u32, len: usize) -> Option<usize> {
-    let end = address as usize + end as usize;
-    (end <= len).then_some(end)
+fn last_inside(address: u32, last: u32, len: usize) -> Option<usize> {
+    let last = address as usize + last as usize;
+    (last < len).then_some(last)
 }
 
 type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
 
-/// A load from memory 0: destination, address, offset behind the access.
+/// A load from memory 0: destination, address, offset of the last byte.
 pub(crate) struct Load<O, X, Z>(PhantomData<(O, X, Z)>);
 
 impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
@@ -56,9 +56,9 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
         // SAFETY: the instruction has these operands; the access is checked.
         unsafe {
             let address = X::get(&m, HEAD + DEST);
-            match end_inside(address, m.operand(HEAD + DEST + X::WIDTH), m.len) {
-                Some(end) => {
-                    let value = O::load(m.mem.add(end - O::BYTES));
+            match last_inside(address, m.operand(HEAD + DEST + X::WIDTH), m.len) {
+                Some(last) => {
+                    let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put(&mut m, HEAD, value);
                     m.next::<D>(Self::SIZE)
                 }
@@ -68,7 +68,7 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
     }
 }
 
-/// A load whose address is a sum: destination, two addends, offset behind the access. The sum wraps, as
+/// A load whose address is a sum: destination, two addends, offset of the last byte. The sum wraps, as
 /// `i32.add` does.
 pub(crate) struct LoadSum<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
@@ -81,9 +81,9 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y,
         unsafe {
             let at = HEAD + DEST + X::WIDTH;
             let address = X::get(&m, HEAD + DEST).wrapping_add(Y::get(&m, at));
-            match end_inside(address, m.operand(at + Y::WIDTH), m.len) {
-                Some(end) => {
-                    let value = O::load(m.mem.add(end - O::BYTES));
+            match last_inside(address, m.operand(at + Y::WIDTH), m.len) {
+                Some(last) => {
+                    let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put(&mut m, HEAD, value);
                     m.next::<D>(Self::SIZE)
                 }
@@ -93,8 +93,8 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y,
     }
 }
 
-/// A load from an element of an array: destination, base, index, shift of the index, offset behind the
-/// access.
+/// A load from an element of an array: destination, base, index, shift of the index, offset of the last
+/// byte.
 pub(crate) struct LoadElement<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
 impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X, Y, Z> {
@@ -107,9 +107,9 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X
             let at = HEAD + DEST + X::WIDTH;
             let index: u32 = Y::get(&m, at);
             let address = X::get(&m, HEAD + DEST).wrapping_add(index.wrapping_shl(m.operand(at + Y::WIDTH)));
-            match end_inside(address, m.operand(at + Y::WIDTH + SHIFT), m.len) {
-                Some(end) => {
-                    let value = O::load(m.mem.add(end - O::BYTES));
+            match last_inside(address, m.operand(at + Y::WIDTH + SHIFT), m.len) {
+                Some(last) => {
+                    let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put(&mut m, HEAD, value);
                     m.next::<D>(Self::SIZE)
                 }
@@ -119,7 +119,7 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X
     }
 }
 
-/// A load from a constant address: destination, end of the access.
+/// A load from a constant address: destination, last byte.
 pub(crate) struct LoadAt<O, Z>(PhantomData<(O, Z)>);
 
 impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
@@ -129,9 +129,9 @@ impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match end_inside(0, m.operand(HEAD + DEST), m.len) {
-                Some(end) => {
-                    let value = O::load(m.mem.add(end - O::BYTES));
+            match last_inside(0, m.operand(HEAD + DEST), m.len) {
+                Some(last) => {
+                    let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put(&mut m, HEAD, value);
                     m.next::<D>(Self::SIZE)
                 }
@@ -141,7 +141,7 @@ impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
     }
 }
 
-/// A store to memory 0: address, value, offset behind the access.
+/// A store to memory 0: address, value, offset of the last byte.
 pub(crate) struct Store<O, X, Y>(PhantomData<(O, X, Y)>);
 
 impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
@@ -152,9 +152,9 @@ impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
         // SAFETY: as above.
         unsafe {
             let address = X::get(&m, HEAD);
-            match end_inside(address, m.operand(HEAD + X::WIDTH + Y::WIDTH), m.len) {
-                Some(end) => {
-                    O::store(m.mem.add(end - O::BYTES), Y::get(&m, HEAD + X::WIDTH));
+            match last_inside(address, m.operand(HEAD + X::WIDTH + Y::WIDTH), m.len) {
+                Some(last) => {
+                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get(&m, HEAD + X::WIDTH));
                     m.next::<D>(Self::SIZE)
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -163,7 +163,7 @@ impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
     }
 }
 
-/// A store to a constant address: value, end of the access.
+/// A store to a constant address: value, last byte.
 pub(crate) struct StoreAt<O, Y>(PhantomData<(O, Y)>);
 
 impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
@@ -173,9 +173,9 @@ impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match end_inside(0, m.operand(HEAD + Y::WIDTH), m.len) {
-                Some(end) => {
-                    O::store(m.mem.add(end - O::BYTES), Y::get(&m, HEAD));
+            match last_inside(0, m.operand(HEAD + Y::WIDTH), m.len) {
+                Some(last) => {
+                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get(&m, HEAD));
                     m.next::<D>(Self::SIZE)
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -198,7 +198,7 @@ unsafe fn descriptor(m: &Machine, at: usize) -> (*mut u8, usize) {
     }
 }
 
-/// A load from any memory: destination, address in a slot, offset behind the access, memory.
+/// A load from any memory: destination, address in a slot, offset of the last byte, memory.
 pub(crate) struct LoadFrom<O>(PhantomData<O>);
 
 impl<O: LoadAs> Op for LoadFrom<O> {
@@ -210,9 +210,9 @@ impl<O: LoadAs> Op for LoadFrom<O> {
         unsafe {
             let (base, len) = descriptor(&m, HEAD + DEST + 2 + OFFSET);
             let address = <Slot as Source<u32>>::get(&m, HEAD + DEST);
-            match end_inside(address, m.operand(HEAD + DEST + 2), len) {
-                Some(end) => {
-                    let value = O::load(base.add(end - O::BYTES));
+            match last_inside(address, m.operand(HEAD + DEST + 2), len) {
+                Some(last) => {
+                    let value = O::load(base.add(last).sub(O::BYTES - 1));
                     <Slot as Dest>::put(&mut m, HEAD, value);
                     m.next::<D>(Self::SIZE)
                 }
@@ -222,7 +222,7 @@ impl<O: LoadAs> Op for LoadFrom<O> {
     }
 }
 
-/// A store to any memory: address and value in slots, offset behind the access, memory.
+/// A store to any memory: address and value in slots, offset of the last byte, memory.
 pub(crate) struct StoreTo<O>(PhantomData<O>);
 
 impl<O: StoreAs> Op for StoreTo<O> {
@@ -234,9 +234,9 @@ impl<O: StoreAs> Op for StoreTo<O> {
         unsafe {
             let (base, len) = descriptor(&m, HEAD + 4 + OFFSET);
             let address = <Slot as Source<u32>>::get(&m, HEAD);
-            match end_inside(address, m.operand(HEAD + 4), len) {
-                Some(end) => {
-                    O::store(base.add(end - O::BYTES), <Slot as Source<O::In>>::get(&m, HEAD + 2));
+            match last_inside(address, m.operand(HEAD + 4), len) {
+                Some(last) => {
+                    O::store(base.add(last).sub(O::BYTES - 1), <Slot as Source<O::In>>::get(&m, HEAD + 2));
                     m.next::<D>(Self::SIZE)
                 }
                 None => D::cold::<OutOfBounds>(m),

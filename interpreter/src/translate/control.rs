@@ -2,10 +2,11 @@
 
 use wasmparser::{BlockType, BrTable};
 use wasmrun_runtime::types::{FuncType, ValType};
+use wasmrun_runtime::val_type;
 
+use super::Translator;
 use super::emit::Fixup;
 use super::stack::{Operand, Place, Ty};
-use super::{Translator, local_type};
 use crate::ops::branch::is_float_compare;
 use crate::table;
 
@@ -85,7 +86,7 @@ impl Translator<'_> {
     fn signature(&self, ty: BlockType) -> Signature {
         match ty {
             BlockType::Empty => Signature::Empty,
-            BlockType::Type(ty) => Signature::Result(local_type(ty)),
+            BlockType::Type(ty) => Signature::Result(Ty::of(val_type(ty))),
             BlockType::FuncType(index) => Signature::Type(self.module.types()[index as usize].clone()),
         }
     }
@@ -124,8 +125,7 @@ impl Translator<'_> {
     pub(super) fn loop_(&mut self, ty: BlockType) {
         let signature = self.signature(ty);
         let params = signature.params().len();
-        self.settle_top(params);
-        self.settle_locals();
+        self.settle_all();
         self.out.label();
         self.open(Kind::Loop, signature, params);
         self.new_segment();
@@ -139,22 +139,15 @@ impl Translator<'_> {
         let settled = (self.stack.len() - params..self.stack.len())
             .all(|i| self.stack.get(i).place == Place::Temp)
             && self.stack.find_local(None, self.stack.len()).is_none();
-        let condition = if settled { condition } else { self.keep_condition(condition) };
+        if !settled {
+            self.out.commit();
+        }
         self.settle_top(params);
         self.settle_locals();
         let fixup = self.branch_when(condition, false, None);
         self.open(Kind::If, signature, params);
         self.control.last_mut().expect("just opened").otherwise = fixup;
         self.new_segment();
-    }
-
-    /// A condition whose value survives the code that is emitted before its branch: a local may be read
-    /// later, as nothing assigns it in between.
-    fn keep_condition(&mut self, condition: Operand) -> Operand {
-        if condition.place == Place::Temp {
-            self.out.commit();
-        }
-        condition
     }
 
     pub(super) fn else_(&mut self) {
@@ -224,8 +217,7 @@ impl Translator<'_> {
 
     /// Puts the results of the innermost block where the code behind it expects them.
     fn settle_results(&mut self) {
-        let depth = 0;
-        self.move_branch_values(depth);
+        self.move_results();
         let control = self.control.last().expect("an open block");
         let (height, results) = (control.height, control.signature.results());
         self.truncate(height);
@@ -252,7 +244,6 @@ impl Translator<'_> {
     /// The operands that such a branch carries, with the slots that they have to be in.
     fn branch_moves(&self, depth: u32) -> Vec<(u16, Operand)> {
         let control = &self.control[self.control.len() - 1 - depth as usize];
-        // At the end of a loop its results fall through, as those of any block.
         let types = self.branch_types(depth);
         let first = self.stack.len() - types.len();
         self.moves_to(first, types.len(), control.values, control.references)
@@ -277,8 +268,8 @@ impl Translator<'_> {
     }
 
     /// Moves the results of the innermost block to their homes, without popping them.
-    fn move_branch_values(&mut self, depth: u32) {
-        let control = &self.control[self.control.len() - 1 - depth as usize];
+    fn move_results(&mut self) {
+        let control = self.control.last().expect("an open block");
         let count = control.signature.results().len();
         let first = self.stack.len() - count;
         let moves = self.moves_to(first, count, control.values, control.references);

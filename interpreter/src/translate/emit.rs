@@ -32,7 +32,7 @@ pub(super) struct Fixup {
 }
 
 /// Offsets of instructions with the offsets of the WebAssembly instructions that they stem from.
-pub(super) type SourceMap = Vec<(u32, u32)>;
+pub(crate) type SourceMap = Vec<(u32, u32)>;
 
 #[derive(Debug)]
 pub(super) struct Emitter {
@@ -76,6 +76,8 @@ impl Emitter {
 
     /// Begins an instruction that writes no slot.
     pub(super) fn op(&mut self, opcode: u16) -> usize {
+        #[cfg(debug_assertions)]
+        self.check_last();
         let at = self.here();
         if let Some(map) = &mut self.map {
             map.push((at as u32, self.source));
@@ -83,6 +85,15 @@ impl Emitter {
         self.last = Some(Last { at, dest: None, before: self.held });
         self.u16(opcode);
         at
+    }
+
+    /// The operands that were written are those that the handler reads, as far as their length tells.
+    #[cfg(debug_assertions)]
+    fn check_last(&self) {
+        if let Some(last) = self.last {
+            let opcode = self.opcode(last.at);
+            assert_eq!(self.here() - last.at, table::size(opcode), "length of instruction {opcode}");
+        }
     }
 
     /// Begins an instruction that writes `dest` and leaves the same in the accumulator of `class`, if one
@@ -186,7 +197,7 @@ impl Emitter {
         u16::from_ne_bytes([self.code[at], self.code[at + 1]])
     }
 
-    /// The opcode and slot of the last instruction, when it writes one that may still be changed.
+    /// Whether the last instruction writes `slot` and could write another instead.
     pub(super) fn last_writes(&self, slot: u16) -> bool {
         self.last.is_some_and(|l| l.dest == Some(slot))
     }
@@ -205,7 +216,8 @@ impl Emitter {
         }
     }
 
-    /// The last instruction if it is the comparison that writes `slot`: its opcode and its operands.
+    /// The last instruction if it is the one that writes `slot`: its opcode, and its operands behind the
+    /// destination.
     pub(super) fn last_for(&self, slot: u16) -> Option<(u16, &[u8])> {
         let last = self.last.filter(|l| l.dest == Some(slot))?;
         Some((self.opcode(last.at), &self.code[last.at + 4..]))

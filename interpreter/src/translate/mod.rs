@@ -8,6 +8,8 @@
 //! The result depends on the body alone: when a trap asks for an offset in the module, the function is
 //! translated again with a source map, so that no map has to be kept.
 
+#![deny(unsafe_code)]
+
 mod calls;
 mod control;
 mod emit;
@@ -19,11 +21,13 @@ use wasmrun_runtime::fuel;
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::{Pending, Trap};
 use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::val_type;
 
 use crate::code::{Code, Header, LINK_SLOTS};
 use crate::table;
 use control::Control;
-use emit::{Emitter, SourceMap};
+use emit::Emitter;
+pub(crate) use emit::SourceMap;
 use stack::{Operand, Place, Stack, Ty};
 
 /// Translates a function that `module` defines; with `map`, notes where instructions come from.
@@ -40,17 +44,20 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     Ok(Code::new(result.bytes, function))
 }
 
+/// Where each instruction of a function's code comes from.
+pub(crate) fn source_map(module: &Module, index: u32) -> SourceMap {
+    let mut map = SourceMap::new();
+    // What has been translated once can be translated again.
+    let _ = function(module, index, Some(&mut map));
+    map
+}
+
 /// The offset in the module of the instruction that the byte at `offset` from the entry of a function's
 /// code belongs to.
-pub(crate) fn wasm_offset(module: &Module, index: u32, offset: usize) -> u32 {
-    let mut map = SourceMap::new();
-    let start = module.body(index).map_or(0, |body| body.start);
-    if function(module, index, Some(&mut map)).is_err() {
-        return start;
-    }
+pub(crate) fn wasm_offset(map: &SourceMap, offset: usize) -> u32 {
     let at = (offset + Header::SIZE) as u32;
     let next = map.partition_point(|(instruction, _)| *instruction <= at);
-    next.checked_sub(1).map_or(start, |i| map[i].1)
+    next.checked_sub(1).map_or(0, |i| map[i].1)
 }
 
 struct Translated {
@@ -142,7 +149,7 @@ impl<'m> Translator<'m> {
         next = [first, slots.ref_shared()];
         for local in body.get_locals_reader()? {
             let (count, ty) = local?;
-            let ty = local_type(ty);
+            let ty = Ty::of(val_type(ty));
             for _ in 0..count {
                 declare(&mut self.stack, &mut next, ty);
             }
@@ -272,6 +279,16 @@ impl<'m> Translator<'m> {
         }
     }
 
+    /// Puts every operand into its home: at a loop header all values of a frame are in its slots, so that
+    /// another tier can take the frame over there.
+    fn settle_all(&mut self) {
+        let mut below = self.stack.len();
+        while let Some(index) = self.stack.find_unsettled(below) {
+            self.settle(index);
+            below = index;
+        }
+    }
+
     /// The topmost `count` operands, settled, as code that reads their homes needs them.
     fn settle_top(&mut self, count: usize) {
         for index in self.stack.len() - count..self.stack.len() {
@@ -334,17 +351,5 @@ fn copy_acc(ty: Ty) -> u16 {
         Ty::F32 => table::COPY_ACC32,
         Ty::F64 => table::COPY_ACC64,
         _ => table::COPY_ACC,
-    }
-}
-
-fn local_type(ty: wasmparser::ValType) -> Ty {
-    match ty {
-        wasmparser::ValType::I32 => Ty::I32,
-        wasmparser::ValType::I64 => Ty::I64,
-        wasmparser::ValType::F32 => Ty::F32,
-        wasmparser::ValType::F64 => Ty::F64,
-        wasmparser::ValType::Ref(r) if r.is_extern_ref() => Ty::Collected,
-        wasmparser::ValType::Ref(_) => Ty::Func,
-        wasmparser::ValType::V128 => unreachable!("modules with vectors are refused at load"),
     }
 }

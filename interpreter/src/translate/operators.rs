@@ -506,47 +506,47 @@ impl Translator<'_> {
         self.out.u32(offset);
     }
 
-    /// The offset behind an access of `bytes` bytes at a constant offset. `None`: no address can reach it.
-    fn access_end(memarg: MemArg, bytes: u32, address: Source) -> Option<u32> {
+    /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
+    fn last_byte(memarg: MemArg, bytes: u32, address: Source) -> Option<u32> {
         let constant = match address {
             Source::Imm(bits) => bits,
             _ => 0,
         };
-        u32::try_from(memarg.offset + u64::from(bytes) + constant).ok()
+        u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
     }
 
     fn load(&mut self, kind: LoadKind, ty: Ty, memarg: MemArg) {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let end = Self::access_end(memarg, kind.bytes(), Source::Slot(slot));
+            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slot));
             let dest = self.push_temp(ty);
-            let Some(end) = end else { return self.out_of_bounds() };
+            let Some(last) = last else { return self.out_of_bounds() };
             self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
             self.out.u16(slot);
-            self.out.u32(end);
+            self.out.u32(last);
             self.out.u32(self.module.layout().memory(memory));
             return;
         }
         if let Some((opcode, operands)) = self.computed_address(kind, address)
-            && let Some(end) = Self::access_end(memarg, kind.bytes(), Source::Acc)
+            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Source::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
             self.out.op_to(opcode, dest, Some(ty.class()));
             self.out.bytes(&operands);
-            self.out.u32(end);
+            self.out.u32(last);
             return;
         }
         let source = self.source(address);
-        let end = Self::access_end(memarg, kind.bytes(), source);
+        let last = Self::last_byte(memarg, kind.bytes(), source);
         let dest = self.push_temp(ty);
-        let Some(end) = end else { return self.out_of_bounds() };
+        let Some(last) = last else { return self.out_of_bounds() };
         self.out.op_to(table::load(kind, source.place()), dest, Some(ty.class()));
         if !matches!(source, Source::Imm(_)) {
             self.operand(source, Ty::I32);
         }
-        self.out.u32(end);
+        self.out.u32(last);
     }
 
     /// The load that computes its address itself, with the operands of the instruction before, if that
@@ -569,12 +569,12 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slots = (self.in_slot(address), self.in_slot(value));
-            let end = Self::access_end(memarg, kind.bytes(), Source::Slot(slots.0));
-            let Some(end) = end else { return self.out_of_bounds() };
+            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slots.0));
+            let Some(last) = last else { return self.out_of_bounds() };
             self.out.op(table::store_to(kind));
             self.out.u16(slots.0);
             self.out.u16(slots.1);
-            self.out.u32(end);
+            self.out.u32(last);
             self.out.u32(self.module.layout().memory(memory));
             return;
         }
@@ -583,13 +583,13 @@ impl Translator<'_> {
         if x == Source::Acc && y == Source::Acc && value.ty.class() == Class::Int {
             x = Source::Slot(self.in_slot(address));
         }
-        let Some(end) = Self::access_end(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
+        let Some(last) = Self::last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
         self.out.op(table::store(kind, x.place(), y.place()));
         if !matches!(x, Source::Imm(_)) {
             self.operand(x, Ty::I32);
         }
         self.operand(y, value.ty);
-        self.out.u32(end);
+        self.out.u32(last);
     }
 
     /// An access that no address can make valid.

@@ -1,7 +1,8 @@
 //! Slow paths that all tiers share: growth, and bulk operations on memories and tables.
 //!
-//! Each takes the context of the running instance and indices of its module. Long operations look for
-//! requests of other threads as they go.
+//! Each takes the context of the running instance and indices of its module. Operations on memories, which
+//! can take a second, look for requests of other threads as they go; those on tables are bounded by the size of a
+//! table, ten million elements.
 
 use super::context::VmContext;
 use super::exec::ExecContext;
@@ -33,7 +34,7 @@ unsafe fn charge(ctx: *mut VmContext, amount: u64) -> Result<(), Pending> {
 /// Answers requests of other threads, if there are any.
 unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
     // SAFETY: the callers' promise.
-    unsafe { if (*exec).value_limit() == 0 { (*exec).poll_slow(0) } else { Ok(()) } }
+    unsafe { if (*exec).value_limit() == 0 { ExecContext::poll_slow(exec, 0) } else { Ok(()) } }
 }
 
 /// `memory.grow`: the old size in pages, or `None` when the memory did not grow.

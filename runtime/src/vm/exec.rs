@@ -3,6 +3,7 @@
 //! There is one for each store. It points at the current stack, holds the words that code polls, the fuel,
 //! and whatever is pending when code returns with a status other than "ok".
 
+use std::marker::PhantomPinned;
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -101,6 +102,9 @@ pub struct ExecContext {
     pending: Option<Pending>,
     target: Arc<InterruptTarget>,
     hooks: Option<NonNull<dyn StoreHooks>>,
+    /// Contexts, other threads and the code that runs point at this. Not being `Unpin` tells the compiler that
+    /// a `&mut` of it is not the only way to it.
+    _pinned: PhantomPinned,
 }
 
 impl ExecContext {
@@ -131,6 +135,7 @@ impl ExecContext {
             pending: None,
             target: Arc::default(),
             hooks: None,
+            _pinned: PhantomPinned,
         });
         context.target.attach(Some(NonNull::from(&context.poll)));
         Some(context)
@@ -202,21 +207,33 @@ impl ExecContext {
 
     /// The slow path of every poll: answers requests of other threads, then checks whether a frame that
     /// ends at `frame_end` fits on the value stack.
+    ///
+    /// # Safety
+    /// `this` is alive. The hooks may use it as well, so that no reference to it is held over their call.
     #[cold]
     #[inline(never)]
-    pub fn poll_slow(&mut self, frame_end: usize) -> Result<(), Pending> {
-        self.poll.value_limit.store(self.stack.values_end(), Ordering::SeqCst);
-        self.poll.native_limit.store(self.native_floor(), Ordering::SeqCst);
-        let reasons = self.target.take();
-        if reasons != 0
-            && let Some(hooks) = self.hooks()
-        {
-            hooks.interrupted(reasons)?;
+    pub unsafe fn poll_slow(this: *mut ExecContext, frame_end: usize) -> Result<(), Pending> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let end = (*this).stack.values_end();
+            (*this).poll.value_limit.store(end, Ordering::SeqCst);
+            (*this).poll.native_limit.store((*this).native_floor(), Ordering::SeqCst);
+            let reasons = (*this).target.take();
+            if reasons != 0
+                && let Some(mut hooks) = (*this).hooks
+            {
+                hooks.as_mut().interrupted(reasons)?;
+            }
+            if frame_end > end { Err(Trap::StackOverflow.into()) } else { Ok(()) }
         }
-        if frame_end > self.stack.values_end() {
-            return Err(Trap::StackOverflow.into());
-        }
-        Ok(())
+    }
+
+    /// The outermost entry has been made: compiled code has the native stack below it. A request that has
+    /// lowered the limit stays.
+    pub fn entered(&self) {
+        let floor = self.native_floor();
+        let keep = |limit| (limit != usize::MAX).then_some(floor);
+        let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);
     }
 
     /// Lowest address that native frames may reach, from the outermost entry's own.
@@ -256,6 +273,11 @@ mod tests {
         assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 16));
     }
 
+    fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {
+        // SAFETY: the context is alive.
+        unsafe { ExecContext::poll_slow(exec, frame_end) }
+    }
+
     #[test]
     fn a_request_reaches_the_next_poll_and_only_that() {
         struct Hooks(Vec<u32>);
@@ -277,10 +299,10 @@ mod tests {
         unsafe { exec.set_hooks(NonNull::from(&mut hooks as &mut dyn StoreHooks)) };
         exec.target().clone().request(crate::vm::reason::INTERRUPT);
         assert_eq!(exec.value_limit(), 0);
-        assert!(matches!(exec.poll_slow(0), Err(Pending::Trap(Trap::Interrupt))));
+        assert!(matches!(poll(&mut exec, 0), Err(Pending::Trap(Trap::Interrupt))));
         assert_ne!(exec.value_limit(), 0);
-        assert!(exec.poll_slow(0).is_ok());
-        assert!(matches!(exec.poll_slow(usize::MAX), Err(Pending::Trap(Trap::StackOverflow))));
+        assert!(poll(&mut exec, 0).is_ok());
+        assert!(matches!(poll(&mut exec, usize::MAX), Err(Pending::Trap(Trap::StackOverflow))));
         drop(exec);
         assert_eq!(hooks.0, [crate::vm::reason::INTERRUPT]);
     }

@@ -1,12 +1,13 @@
 //! Instances: a context together with the memories and tables that the instance owns.
 
+use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::context::{ContextBox, FuncRef, GlobalSlot, VmContext};
 use super::exec::ExecContext;
 use super::memory::{GrowError, Memory, MemoryStrategy};
-use super::table::{LazyElements, NO_FUNCTION, Table, write_ref};
+use super::table::{LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
 use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, Module, SegmentMode};
@@ -40,7 +41,7 @@ pub enum InstantiateError {
         cause: GrowError,
     },
     /// The system, or a limit of the engine, has no room for a table.
-    #[error("table {index} of {elements} elements cannot be made: the limit of the engine is 10000000")]
+    #[error("table {index} of {elements} elements cannot be made: the limit of the engine is {MAX_ELEMENTS}")]
     Table {
         /// Index of the table.
         index: u32,
@@ -81,6 +82,8 @@ pub struct Instance {
     pub(super) imported_functions: Box<[NonNull<FuncRef>]>,
     /// Where the store keeps it.
     pub(super) index: u32,
+    /// Its context points at it: see [`ExecContext`].
+    _pinned: PhantomPinned,
 }
 
 impl Instance {
@@ -114,6 +117,7 @@ impl Instance {
             imported_functions: imports.functions.as_slice().into(),
             index: 0,
             module,
+            _pinned: PhantomPinned,
         });
         let this = &raw mut *instance;
         instance.context.set_instance(this);

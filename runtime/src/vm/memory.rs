@@ -7,6 +7,7 @@
 
 use std::alloc::{self, Layout as AllocLayout};
 use std::fmt;
+use std::marker::PhantomPinned;
 use std::ptr::{self, NonNull};
 
 use region::{Allocation, Protection};
@@ -56,6 +57,8 @@ pub struct Memory {
     descriptor: MemoryDescriptor,
     ty: MemoryType,
     storage: Storage,
+    /// Contexts point at it: see [`ExecContext`](super::ExecContext).
+    _pinned: PhantomPinned,
 }
 
 enum Storage {
@@ -91,11 +94,13 @@ impl Memory {
                 descriptor: MemoryDescriptor { base: reservation.as_mut_ptr(), len: 0 },
                 ty,
                 storage: Storage::Guarded(reservation),
+                _pinned: PhantomPinned,
             },
             None => Memory {
                 descriptor: MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 },
                 ty,
                 storage: Storage::Checked { capacity: 0 },
+                _pinned: PhantomPinned,
             },
         };
         memory.resize(len)?;

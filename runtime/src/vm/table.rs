@@ -4,6 +4,7 @@
 //! they are first read: instantiation does not make ten thousand references of which five are called. Code
 //! reads the words directly; a word that is zero, or whose type does not match, takes the slow path here.
 
+use std::marker::PhantomPinned;
 use std::sync::Arc;
 
 use super::context::{FuncRef, NULL_FUNC_REF, VmContext, null_func_ref};
@@ -11,7 +12,7 @@ use crate::trap::Trap;
 use crate::types::{HeapType, TableType};
 
 /// No table has more elements: a growing table must not be a way around memory limits.
-const MAX_ELEMENTS: u64 = 10_000_000;
+pub(super) const MAX_ELEMENTS: u64 = 10_000_000;
 
 /// First element and length of a table, as code of every tier reads them.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Table {
     ty: TableType,
     storage: Vec<u64>,
     lazy: Option<LazyElements>,
+    /// Contexts point at it: see [`ExecContext`](super::ExecContext).
+    _pinned: PhantomPinned,
 }
 
 /// Initial elements that have not been looked up yet.
@@ -54,6 +57,7 @@ impl Table {
             ty,
             storage: Vec::new(),
             lazy: None,
+            _pinned: PhantomPinned,
         };
         table.resize(ty.limits.min, 0)?;
         Some(table)
