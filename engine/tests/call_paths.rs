@@ -1,0 +1,92 @@
+//! Calls of every kind, a million times each: a dispatch that is a call and not a jump, or a frame that is
+//! not given back, would use up a stack.
+
+use wasmrun::{Engine, Instance, Linker, Module, Result, Store};
+
+const TIMES: i32 = 1_000_000;
+
+/// A guest `b` that imports from a guest `a` and from the host, and counts down through each.
+fn run(body: &str) -> Result<i32> {
+    let engine = Engine::default();
+    let mut linker: Linker<()> = Linker::new(&engine);
+    linker.func_wrap("host", "down", |n: i32| n - 1)?;
+    linker.func_wrap("host", "down2", |n: i32, _: i64, _: i64, _: i64| n - 1)?;
+    let mut store = Store::new(&engine, ());
+    let a = Module::new(
+        &engine,
+        r#"(module (type $down (func (param i32) (result i32)))
+            (type $bounce (func (param i32 i64) (result i32)))
+            (table (export "table") 4 funcref)
+            (elem (i32.const 0) $down)
+            (func $down (export "down") (type $down) (i32.sub (local.get 0) (i32.const 1)))
+            (func (export "bounce") (type $bounce)
+              (if (i32.eqz (local.get 0)) (then (return (i32.const 7))))
+              (return_call_indirect (type $bounce)
+                (i32.sub (local.get 0) (i32.const 1)) (local.get 1) (i32.const 1))))"#,
+    )?;
+    let a = linker.instantiate(&mut store, &a)?;
+    linker.instance(&mut store, "a", a)?;
+    let b = Module::new(
+        &engine,
+        format!(
+            r#"(module (type $down (func (param i32) (result i32)))
+            (type $bounce (func (param i32 i64) (result i32)))
+            (import "host" "down" (func $host (type $down)))
+            (import "host" "down2" (func $host2 (param i32 i64 i64 i64) (result i32)))
+            (import "a" "down" (func $down (type $down)))
+            (import "a" "bounce" (func $bounce (type $bounce)))
+            (import "a" "table" (table $table 4 funcref))
+            (elem (i32.const 1) $back $host $tail)
+            (func $back (type $bounce)
+              (if (i32.eqz (local.get 0)) (then (return (i32.const 8))))
+              (return_call $bounce (i32.sub (local.get 0) (i32.const 1)) (local.get 1)))
+            (func $tail (type $down) (return_call $host (local.get 0)))
+            (func $tail2 (param i32) (result i32)
+              (return_call $host2 (local.get 0) (i64.const 1) (i64.const 2) (i64.const 3)))
+            (func (export "f") (param i32) (result i32) (local i32) {body}))"#
+        ),
+    )?;
+    let b: Instance = linker.instantiate(&mut store, &b)?;
+    b.get_typed_func::<i32, i32>(&mut store, "f")?.call(&mut store, TIMES)
+}
+
+fn counts_down(call: &str) {
+    let body = format!(
+        "(loop $l (local.set 0 ({call})) (local.set 1 (i32.add (local.get 1) (i32.const 1)))
+           (br_if $l (local.get 0))) (local.get 1)"
+    );
+    assert_eq!(run(&body).unwrap(), TIMES, "{call}");
+}
+
+#[test]
+fn host_functions_can_be_called_for_ever() {
+    counts_down("call $host (local.get 0)");
+}
+
+#[test]
+fn functions_of_another_instance_can_be_called_for_ever() {
+    counts_down("call $down (local.get 0)");
+}
+
+#[test]
+fn tables_can_be_called_through_for_ever() {
+    // Of another instance, of the host, and of this instance in another's table.
+    counts_down("call_indirect (type $down) (local.get 0) (i32.const 0)");
+    counts_down("call_indirect (type $down) (local.get 0) (i32.const 2)");
+    counts_down("call_indirect (type $down) (local.get 0) (i32.const 3)");
+}
+
+#[test]
+fn host_functions_can_be_tail_called_for_ever() {
+    counts_down("call $tail (local.get 0)");
+    counts_down("call $tail2 (local.get 0)");
+}
+
+#[test]
+fn instances_can_tail_call_each_other_for_ever() {
+    assert_eq!(run("(call $bounce (local.get 0) (i64.const 0))").unwrap(), 7);
+    assert_eq!(run("(call $back (local.get 0) (i64.const 0))").unwrap(), 8);
+    // The context is right again behind the call: the call that follows goes through its imports.
+    let body = "(drop (call $back (local.get 0) (i64.const 0))) (call $host (call $down (local.get 0)))";
+    assert_eq!(run(body).unwrap(), TIMES - 2);
+}
