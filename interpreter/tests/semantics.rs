@@ -306,3 +306,15 @@ fn a_branch_backwards_stops_for_a_request_of_another_thread() {
         thread.join().unwrap();
     }
 }
+
+#[test]
+fn a_constant_below_an_if_is_the_same_in_both_arms() {
+    let wat = r#"(module (func (export "f") (param i32) (result i32)
+        (i32.const 40)
+        (if (result i32) (local.get 0)
+          (then (block $b (loop $l (br_if $b (local.get 0)) (br $l))) (i32.const 1))
+          (else (i32.const 2)))
+        (i32.add)))"#;
+    assert_eq!(run(wat, &[1]), Ok(41));
+    assert_eq!(run(wat, &[0]), Ok(42));
+}

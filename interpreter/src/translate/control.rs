@@ -125,7 +125,8 @@ impl Translator<'_> {
     pub(super) fn loop_(&mut self, ty: BlockType) {
         let signature = self.signature(ty);
         let params = signature.params().len();
-        self.settle_all();
+        self.settle_top(params);
+        self.settle_locals();
         self.out.label();
         self.open(Kind::Loop, signature, params);
         self.new_segment();

@@ -279,16 +279,6 @@ impl<'m> Translator<'m> {
         }
     }
 
-    /// Puts every operand into its home: at a loop header all values of a frame are in its slots, so that
-    /// another tier can take the frame over there.
-    fn settle_all(&mut self) {
-        let mut below = self.stack.len();
-        while let Some(index) = self.stack.find_unsettled(below) {
-            self.settle(index);
-            below = index;
-        }
-    }
-
     /// The topmost `count` operands, settled, as code that reads their homes needs them.
     fn settle_top(&mut self, count: usize) {
         for index in self.stack.len() - count..self.stack.len() {

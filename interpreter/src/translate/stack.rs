@@ -82,8 +82,6 @@ pub(super) struct Stack {
     locals: Vec<Local>,
     /// Operands that are locals.
     pending: u32,
-    /// Operands that are not in their homes.
-    unsettled: u32,
     /// First free value and reference slot.
     heights: [u32; 2],
     /// Highest that they have been.
@@ -133,9 +131,6 @@ impl Stack {
             self.locals[index as usize].pending += 1;
             self.pending += 1;
         }
-        if place != Place::Temp {
-            self.unsettled += 1;
-        }
         // Bodies that could need more slots were refused at load.
         let home = home as u16;
         self.operands.push(Operand { ty, place, home });
@@ -150,9 +145,6 @@ impl Stack {
     }
 
     fn forget(&mut self, operand: Operand) {
-        if operand.place != Place::Temp {
-            self.unsettled -= 1;
-        }
         if let Place::Local(index) = operand.place {
             self.locals[index as usize].pending -= 1;
             self.pending -= 1;
@@ -168,14 +160,6 @@ impl Stack {
     pub(super) fn settle(&mut self, index: usize) {
         self.forget(self.operands[index]);
         self.operands[index].place = Place::Temp;
-    }
-
-    /// The highest operand below position `below` that is not in its home.
-    pub(super) fn find_unsettled(&self, below: usize) -> Option<usize> {
-        if self.unsettled == 0 {
-            return None;
-        }
-        self.operands[..below].iter().rposition(|o| o.place != Place::Temp)
     }
 
     /// The highest operand below position `below` that is the local `index`, or any local.
