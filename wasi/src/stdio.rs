@@ -240,10 +240,13 @@ impl Stream {
         }
     }
 
-    /// Reads what is there, waiting for the first byte unless `nonblock`.
+    /// Reads what is there, waiting for the first byte unless `nonblock`. Nothing is not waited for.
     pub fn read(&mut self, bufs: &mut [IoSliceMut<'_>], nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
         if !self.is_input {
             return Err(Errno::Badf.into());
+        }
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
         }
         let may_block = self.may_block();
         match &mut self.end {
@@ -266,10 +269,13 @@ impl Stream {
         }
     }
 
-    /// Writes, waiting for room unless `nonblock`.
+    /// Writes, waiting for room unless `nonblock`. Nothing needs no room.
     pub fn write(&self, bufs: &[IoSlice<'_>], nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
         if self.is_input {
             return Err(Errno::Badf.into());
+        }
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Ok(0);
         }
         let fd = match &self.end {
             End::Null | End::Bytes { .. } => return Ok(bufs.iter().map(|buf| buf.len()).sum()),
@@ -286,7 +292,7 @@ impl Stream {
             waiter.wait_for(fd, PollFlags::OUT)?;
         }
         // The descriptor itself blocks, so no more than surely fits: a short write, which is legal.
-        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else { return Ok(0) };
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |first| first);
         let first = &first[..first.len().min(PIPE_ROOM)];
         waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::write(fd, first)?))
     }
