@@ -1,0 +1,53 @@
+;; What differs in `wasi_unstable`: the order of `whence`, `filestat` with a link count of 32 bits, and where a clock
+;; subscription has its fields. All else is the same functions.
+;;
+;; The body of a module: `calls.rs` puts the imports, the memory and `$note` in front of it.
+
+(data (i32.const 0) "f")
+(data (i32.const 8) "g")
+(data (i32.const 64) "\50\00\00\00\04\00\00\00")
+
+(func (export "_start") (local $f i32)
+  (call $note (call $path_link (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1)
+    (i32.const 3) (i32.const 8) (i32.const 1)))
+  (call $note (call $path_open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0)
+    (i64.const 0x42) (i64.const 0) (i32.const 0) (i32.const 96)))
+  (local.set $f (i32.load (i32.const 96)))
+  ;; 0 is from here, 1 from the end, 2 from the start.
+  (call $note (call $fd_seek (local.get $f) (i64.const 4) (i32.const 2) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (call $note (call $fd_seek (local.get $f) (i64.const 2) (i32.const 0) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (call $note (call $fd_seek (local.get $f) (i64.const -1) (i32.const 1) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (call $note (call $fd_seek (local.get $f) (i64.const 0) (i32.const 3) (i32.const 104)))
+  ;; 56 bytes, and not one more.
+  (memory.fill (i32.const 200) (i32.const 0xee) (i32.const 128))
+  (call $note (call $fd_filestat_get (local.get $f) (i32.const 200)))
+  (call $note (i32.load8_u (i32.const 216)))
+  (call $note (i32.load (i32.const 220)))
+  (call $note (i32.load (i32.const 224)))
+  (call $note (i32.load8_u (i32.const 256)))
+  (call $note (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 300)))
+  (call $note (i32.load (i32.const 320)))
+  (call $note (call $path_filestat_get (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 1) (i32.const 65480)))
+  ;; A timer of 3 ms: id at 24, timeout at 32, flags at 48 of 56 bytes; and a descriptor.
+  (i64.store (i32.const 400) (i64.const 7))
+  (i32.store (i32.const 424) (i32.const 1))
+  (i64.store (i32.const 432) (i64.const 3000000))
+  (call $note (call $poll_oneoff (i32.const 400) (i32.const 600) (i32.const 1) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (call $note (i32.load (i32.const 600)))
+  (call $note (call $clock_time_get (i32.const 1) (i64.const 0) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (i64.store (i32.const 456) (i64.const 8))
+  (i32.store8 (i32.const 464) (i32.const 2))
+  (i32.store (i32.const 472) (i32.const 1))
+  (call $note (call $poll_oneoff (i32.const 400) (i32.const 600) (i32.const 2) (i32.const 104)))
+  (call $note (i32.load (i32.const 104)))
+  (call $note (i32.load (i32.const 600)))
+  (call $note (call $fd_pread (local.get $f) (i32.const 64) (i32.const 1) (i64.const 0) (i32.const 104)))
+  (call $note (i32.load (i32.const 80)))
+  (call $note (call $fd_write (i32.const 1) (i32.const 64) (i32.const 0) (i32.const 104)))
+  (call $note (call $proc_raise (i32.const 1)))
+  (call $note (call $sock_shutdown (i32.const 1) (i32.const 3))))
