@@ -15,7 +15,6 @@ use wasmrun_runtime::types::SignatureSlots;
 use wasmrun_runtime::vm::{self, ExecContext, FuncRef, HostCall, HostFunc, StoreHooks, builtins};
 
 use crate::backtrace::{FrameInfo, WasmBacktrace};
-use crate::engine::Engine;
 use crate::error::{Error, HookPanic, Result};
 use crate::func::{Caller, Func, TypedFunc, WasmRet, WasmTyList};
 use crate::handle::{CallingInstance, Handle, reference};
@@ -313,12 +312,10 @@ unsafe fn store_of<'a, T: 'static>(exec: *mut ExecContext) -> &'a mut StoreInner
 
 /// A host function whose type is known at compile time.
 pub(crate) fn typed_host_func<T: 'static, P: WasmTyList, R: WasmRet>(
-    engine: &Engine,
     func: impl Fn(Caller<'_, T>, P) -> R + Send + Sync + 'static,
 ) -> HostFunc {
     let ty = FuncType::new(P::TYPES.iter().copied(), R::List::TYPES.iter().copied());
-    let type_id = engine.registry().intern(&ty);
-    HostFunc::new(ty, type_id, move |call: HostCall| {
+    HostFunc::new(ty, move |call: HostCall| {
         let HostCall { exec, caller, values, references } = call;
         // SAFETY: a host function gets into a store only with the store's own `T`, and is called with slots
         // for the arguments and results of its type. The slots are not borrowed while `func` runs.
@@ -338,14 +335,12 @@ pub(crate) fn typed_host_func<T: 'static, P: WasmTyList, R: WasmRet>(
 
 /// A host function that takes and gives any values, which are checked against its type.
 pub(crate) fn untyped_host_func<T: 'static>(
-    engine: &Engine,
     ty: FuncType,
     func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
 ) -> HostFunc {
-    let type_id = engine.registry().intern(&ty);
     let signature = ty.clone();
     let slots = ty.slots();
-    HostFunc::new(ty, type_id, move |call: HostCall| {
+    HostFunc::new(ty, move |call: HostCall| {
         // SAFETY: as in `typed_host_func`.
         unsafe { call_host_func(call, &signature, slots, &func) }
     })

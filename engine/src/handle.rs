@@ -120,7 +120,8 @@ impl Handle<FuncRef> {
 
     /// A function of the host.
     pub(crate) fn of_host(store: &mut StoreOpaque, func: &std::sync::Arc<vm::HostFunc>) -> Handle<FuncRef> {
-        Handle { store: store.id, owner: Owner::Store, pointer: store.vm.host_func(func) }
+        let pointer = store.vm.host_func(func, store.engine.registry());
+        Handle { store: store.id, owner: Owner::Store, pointer }
     }
 
     /// The function behind the word of a slot; 0 is null.

@@ -299,3 +299,49 @@ fn modules_of_another_engine_are_refused() -> Result<()> {
     assert_eq!(error.to_string(), "the module and the store belong to different engines");
     Ok(())
 }
+
+/// What a panic says.
+fn panic_message(action: impl FnOnce()) -> String {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action)).unwrap_err();
+    payload.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[test]
+fn linkers_of_another_engine_are_refused() -> Result<()> {
+    // The first function type of each engine: if they were taken for each other, the number that the caller
+    // passes would be taken for a function.
+    let (theirs, ours) = (Engine::default(), Engine::default());
+    let mut linker = Linker::<()>::new(&theirs);
+    linker.func_wrap("env", "f", |func: Option<Func>| assert!(func.is_none()))?;
+    let wat = r#"(import "env" "f" (func (param funcref)))"#;
+    let (their_module, our_module) = (Module::new(&theirs, wat)?, Module::new(&ours, wat)?);
+    let mut store = Store::new(&ours, ());
+    let number = Func::wrap(&mut store, |_: i64| ());
+
+    let refused = "the linker and the store belong to different engines";
+    let message = panic_message(|| {
+        let func = linker.get(&mut store, "env", "f").unwrap().into_func().unwrap();
+        func.typed::<i64, ()>(&store).unwrap().call(&mut store, 8).unwrap();
+    });
+    assert_eq!(message, refused);
+    assert_eq!(panic_message(|| drop(linker.iter(&mut store))), refused);
+    for module in [&their_module, &our_module] {
+        let error = linker.instantiate(&mut store, module).unwrap_err();
+        assert_eq!(error.to_string(), refused);
+    }
+    let error = linker.define(&store, "env", "number", number).unwrap_err();
+    assert_eq!(error.to_string(), refused);
+
+    let error = linker.instantiate_pre(&our_module).unwrap_err();
+    assert_eq!(error.to_string(), "the linker and the module belong to different engines");
+    let ready = linker.instantiate_pre(&their_module)?;
+    let error = ready.instantiate(&mut store).unwrap_err();
+    assert_eq!(error.to_string(), "the module and the store belong to different engines");
+
+    // In stores of its own engine, the linker is as good as ever.
+    let mut store = Store::new(&theirs, ());
+    ready.instantiate(&mut store)?;
+    let func = linker.get(&mut store, "env", "f").unwrap().into_func().unwrap();
+    assert!(func.typed::<i64, ()>(&store).is_err());
+    func.typed::<Option<Func>, ()>(&store)?.call(&mut store, None)
+}

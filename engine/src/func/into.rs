@@ -4,7 +4,6 @@ use wasmrun_runtime::vm::HostFunc;
 
 use super::Caller;
 use super::list::{WasmTy, WasmTyList, for_each_arity};
-use crate::engine::Engine;
 use crate::entry::typed_host_func;
 use crate::error::{Error, Result};
 
@@ -59,7 +58,7 @@ impl<L: WasmTyList, E: Into<Error>> WasmRet for Result<L, E> {
 pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
     /// The function.
     #[doc(hidden)]
-    fn into_host_func(self, engine: &Engine) -> HostFunc;
+    fn into_host_func(self) -> HostFunc;
 }
 
 macro_rules! into_func {
@@ -70,8 +69,8 @@ macro_rules! into_func {
             F: Fn($($ty),*) -> R + Send + Sync + 'static,
             R: WasmRet,
         {
-            fn into_host_func(self, engine: &Engine) -> HostFunc {
-                typed_host_func(engine, move |_: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| self($($ty),*))
+            fn into_host_func(self) -> HostFunc {
+                typed_host_func(move |_: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| self($($ty),*))
             }
         }
 
@@ -81,8 +80,8 @@ macro_rules! into_func {
             F: Fn(Caller<'_, T>, $($ty),*) -> R + Send + Sync + 'static,
             R: WasmRet,
         {
-            fn into_host_func(self, engine: &Engine) -> HostFunc {
-                typed_host_func(engine, move |caller: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| {
+            fn into_host_func(self) -> HostFunc {
+                typed_host_func(move |caller: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| {
                     self(caller, $($ty),*)
                 })
             }

@@ -85,7 +85,7 @@ impl Func {
     ) -> Func {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let func = Arc::new(untyped_host_func(&opaque.engine, ty, func));
+        let func = Arc::new(untyped_host_func(ty, func));
         Func::from_handle(Handle::of_host(opaque, &func))
     }
 
@@ -99,7 +99,7 @@ impl Func {
     ) -> Func {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let func = Arc::new(func.into_host_func(&opaque.engine));
+        let func = Arc::new(func.into_host_func());
         Func::from_handle(Handle::of_host(opaque, &func))
     }
 

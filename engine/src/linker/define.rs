@@ -102,6 +102,9 @@ impl<T: 'static> Linker<T> {
     ///
     /// # Errors
     /// One of these names is defined and not a function.
+    ///
+    /// # Panics
+    /// As [`Linker::get`].
     pub fn get_default(&self, mut store: impl AsContextMut<Data = T>, module: &str) -> Result<Func> {
         for name in ["", COMMAND_START] {
             match self.get(&mut store, module, name) {

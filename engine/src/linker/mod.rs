@@ -26,7 +26,7 @@ use crate::values::Val;
 /// Functions and other things by the names under which modules import them.
 ///
 /// Functions that are defined with [`Linker::func_wrap`] and [`Linker::func_new`] belong to no store: one
-/// linker serves any number of stores.
+/// linker serves any number of stores of its engine.
 ///
 /// ```
 /// use wasmrun::{Engine, Linker, Module, Store};
@@ -112,14 +112,15 @@ impl<T: 'static> Linker<T> {
     /// Defines a name as something of a store. Instances can then be made in that store only.
     ///
     /// # Errors
-    /// The name is defined already.
+    /// The name is defined already, or the store belongs to another engine.
     pub fn define(
         &mut self,
-        _store: impl AsContext<Data = T>,
+        store: impl AsContext<Data = T>,
         module: &str,
         name: &str,
         item: impl Into<Extern>,
     ) -> Result<&mut Self> {
+        self.check_engine("store", store.as_context().engine())?;
         self.insert(module, name, Definition::Extern(item.into()))
     }
 
@@ -134,7 +135,7 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Self> {
-        let func = untyped_host_func(&self.engine, ty, func);
+        let func = untyped_host_func(ty, func);
         self.insert(module, name, Definition::HostFunc(Arc::new(func)))
     }
 
@@ -148,17 +149,39 @@ impl<T: 'static> Linker<T> {
         name: &str,
         func: impl IntoFunc<T, Params, Results>,
     ) -> Result<&mut Self> {
-        let func = func.into_host_func(&self.engine);
+        let func = func.into_host_func();
         self.insert(module, name, Definition::HostFunc(Arc::new(func)))
     }
 
+    /// Fails unless `other`, the engine of `what`, is the linker's.
+    fn check_engine(&self, what: &str, other: &Engine) -> Result<()> {
+        if Engine::same(&self.engine, other) {
+            return Ok(());
+        }
+        Err(Error::msg(format!("the linker and the {what} belong to different engines")))
+    }
+
+    fn expect_engine(&self, other: &Engine) {
+        if let Err(error) = self.check_engine("store", other) {
+            panic!("{error}");
+        }
+    }
+
     /// What a name stands for, in this store.
+    ///
+    /// # Panics
+    /// The store belongs to another engine.
     pub fn get(&self, mut store: impl AsContextMut<Data = T>, module: &str, name: &str) -> Option<Extern> {
+        let mut store = store.as_context_mut();
+        self.expect_engine(store.engine());
         let definition = self.find(module, name)?;
-        Some(definition.resolve(&mut store.as_context_mut().inner_mut().opaque))
+        Some(definition.resolve(&mut store.inner_mut().opaque))
     }
 
     /// What an import would be bound to, in this store.
+    ///
+    /// # Panics
+    /// As [`Linker::get`].
     pub fn get_by_import(
         &self,
         store: impl AsContextMut<Data = T>,
@@ -168,8 +191,12 @@ impl<T: 'static> Linker<T> {
     }
 
     /// All names with what they stand for in this store, sorted.
+    ///
+    /// # Panics
+    /// As [`Linker::get`].
     pub fn iter(&self, mut store: impl AsContextMut<Data = T>) -> std::vec::IntoIter<(&str, &str, Extern)> {
         let mut store = store.as_context_mut();
+        self.expect_engine(store.engine());
         let opaque = &mut store.inner_mut().opaque;
         let mut items = Vec::new();
         for (module, names) in &self.modules {
@@ -184,9 +211,11 @@ impl<T: 'static> Linker<T> {
     /// Makes an instance with the names that it imports, and runs its start function.
     ///
     /// # Errors
-    /// A name is not defined, or as for [`Instance::new`].
+    /// A name is not defined, the store or the module belongs to another engine, or as for
+    /// [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>, module: &Module) -> Result<Instance> {
         let mut store = store.as_context_mut();
+        self.check_engine("store", store.engine())?;
         let definitions = self.definitions(module)?;
         pre::instantiate(store.inner_mut(), module, &definitions)
     }
@@ -194,12 +223,13 @@ impl<T: 'static> Linker<T> {
     /// Looks up the names that a module imports, so that making instances is faster.
     ///
     /// # Errors
-    /// A name is not defined.
+    /// A name is not defined, or the module belongs to another engine.
     pub fn instantiate_pre(&self, module: &Module) -> Result<InstancePre<T>> {
         Ok(InstancePre::new(module, self.definitions(module)?))
     }
 
     fn definitions(&self, module: &Module) -> Result<Vec<Definition>> {
+        self.check_engine("module", module.engine())?;
         let definition = |import: ImportType<'_>| {
             let found = self.find(import.module(), import.name());
             found.cloned().ok_or_else(|| self.unknown_import(&import))

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Definition;
-use crate::error::Result;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
 use crate::externs::Extern;
 use crate::instance::Instance;
 use crate::link::Bindings;
@@ -49,7 +50,12 @@ impl<T: 'static> InstancePre<T> {
     /// # Errors
     /// As for [`Instance::new`].
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
-        instantiate(store.as_context_mut().inner_mut(), &self.module, &self.definitions)
+        let mut store = store.as_context_mut();
+        // Before the definitions become functions of the store: those that no instance uses would stay.
+        if !Engine::same(self.module.engine(), store.engine()) {
+            return Err(Error::msg("the module and the store belong to different engines"));
+        }
+        instantiate(store.inner_mut(), &self.module, &self.definitions)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use crate::trap::HostError;
-use crate::types::{FuncType, SignatureSlots, TypeId};
+use crate::types::{FuncType, SignatureSlots};
 
 /// A call of a host function: where its arguments are and its results go.
 ///
@@ -24,33 +24,27 @@ pub struct HostCall {
 
 type Entry = dyn Fn(HostCall) -> Result<(), HostError> + Send + Sync;
 
-/// A function of the host with its type. It belongs to no store; a store that uses it keeps it alive.
+/// A function of the host with its type. It belongs to no store and no engine; a store that uses it keeps it
+/// alive, and gives its type the id that it has there.
 pub struct HostFunc {
     ty: FuncType,
-    type_id: TypeId,
     slots: SignatureSlots,
     entry: Box<Entry>,
 }
 
 impl HostFunc {
-    /// A host function. `type_id` is the id of `ty` in the engine's registry.
+    /// A host function.
     pub fn new(
         ty: FuncType,
-        type_id: TypeId,
         entry: impl Fn(HostCall) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> HostFunc {
         let slots = ty.slots();
-        HostFunc { ty, type_id, slots, entry: Box::new(entry) }
+        HostFunc { ty, slots, entry: Box::new(entry) }
     }
 
     /// Its type.
     pub fn ty(&self) -> &FuncType {
         &self.ty
-    }
-
-    /// The engine-wide id of its type.
-    pub fn signature(&self) -> TypeId {
-        self.type_id
     }
 
     /// How its arguments and results spread over the stacks.

@@ -17,6 +17,7 @@ use super::memory::MemoryStrategy;
 use super::stack::StackSizes;
 use crate::module::Module;
 use crate::trap::Trap;
+use crate::types::TypeRegistry;
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -280,15 +281,16 @@ impl Store {
         self.entries.iter().filter_map(|e| e.instance.as_ref()).map(|i| i.own_memory_bytes()).sum()
     }
 
-    /// A reference to a host function, which the store keeps alive from now on.
-    pub fn host_func(&mut self, func: &Arc<HostFunc>) -> NonNull<FuncRef> {
+    /// A reference to a host function, which the store keeps alive from now on. `registry` is that of the
+    /// store's engine, by whose ids the functions of its instances are called.
+    pub fn host_func(&mut self, func: &Arc<HostFunc>, registry: &TypeRegistry) -> NonNull<FuncRef> {
         let index = *self.host_func_index.entry(Arc::as_ptr(func)).or_insert_with(|| {
             self.host_funcs.push(HostEntry {
                 func_ref: Box::new(FuncRef {
                     cell: std::ptr::null(),
                     vmctx: std::ptr::null_mut(),
                     host: Arc::as_ptr(func),
-                    type_id: func.signature(),
+                    type_id: registry.intern(func.ty()),
                     func_index: 0,
                 }),
                 _func: func.clone(),
