@@ -3,7 +3,7 @@
 //! The file is read once. What is no binary module is taken for the text form; what is neither, and what
 //! is a component, is refused with a sentence that says what it is.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Parser, Payload};
@@ -39,12 +39,23 @@ pub fn module_bytes(file: &Path) -> Outcome<Vec<u8>> {
     if Parser::is_component(&bytes) { Err(component(file, &bytes)) } else { Ok(bytes) }
 }
 
+/// Bytes that are read of what is not an ordinary file.
+const MAX_BYTES: u64 = 1 << 30;
+
 fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let result = if is_stdin(file) {
+    // A device or a pipe may never end; no module is larger than this.
+    let bounded = |source: &mut dyn Read| {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    };
+    let result = if is_stdin(file) {
+        bounded(&mut std::io::stdin().lock())
     } else {
-        std::fs::read(file)
+        match std::fs::metadata(file) {
+            Ok(metadata) if metadata.is_file() => std::fs::read(file),
+            _ => std::fs::File::open(file).and_then(|mut file| bounded(&mut file)),
+        }
     };
     result.map_err(|error| {
         let failure = Failure::new(format!("cannot read {}", display_name(file))).because(&error);

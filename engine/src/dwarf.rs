@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian, SectionId};
 use wasmrun_runtime::module::Module;
+use wasmrun_runtime::printable;
 
 use crate::backtrace::FrameSymbol;
 
@@ -33,6 +34,9 @@ impl Symbols {
         let code = module.sections().iter().find(|s| !s.custom && s.name == "code");
         let context = code.and_then(|_| {
             let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(section(module, id))).ok()?;
+            if !is_modest(&dwarf).unwrap_or(false) {
+                return None;
+            }
             Context::from_dwarf(dwarf).ok()
         });
         Symbols { code_start: code.map_or(0, |s| s.range.start), context: Mutex::new(context) }
@@ -44,11 +48,11 @@ impl Symbols {
         let mut frames = context.as_ref()?.find_frames(address).skip_all_loads().ok()?;
         let mut symbols = Vec::new();
         while let Ok(Some(frame)) = frames.next() {
-            let name = frame.function.and_then(|f| f.demangle().ok().map(|name| name.into_owned()));
+            let name = frame.function.and_then(|f| f.demangle().ok().map(|name| printable(&name)));
             let location = frame.location;
             let symbol = FrameSymbol {
                 name,
-                file: location.as_ref().and_then(|l| l.file).map(str::to_owned),
+                file: location.as_ref().and_then(|l| l.file).map(printable),
                 line: location.as_ref().and_then(|l| l.line),
                 column: location.as_ref().and_then(|l| l.column),
             };
@@ -58,6 +62,34 @@ impl Symbols {
         }
         Some(symbols)
     }
+}
+
+/// Deepest nesting of entries, and number of address ranges, in debug information that is read. Its reader
+/// recurses with the one and copies the other; a module can carry any amount of both.
+const MAX_DEPTH: isize = 256;
+const MAX_RANGES: usize = 4_000_000;
+
+/// Whether debug information stays within those limits.
+fn is_modest(dwarf: &Dwarf<Reader>) -> gimli::Result<bool> {
+    let mut ranges_left = MAX_RANGES;
+    let mut headers = dwarf.units();
+    while let Some(header) = headers.next()? {
+        let unit = dwarf.unit(header)?;
+        let mut entries = unit.entries();
+        while let Some(entry) = entries.next_dfs()? {
+            if entry.depth() > MAX_DEPTH {
+                return Ok(false);
+            }
+            let mut ranges = dwarf.die_ranges(&unit, entry)?;
+            while ranges.next()?.is_some() {
+                ranges_left = match ranges_left.checked_sub(1) {
+                    Some(left) => left,
+                    None => return Ok(false),
+                };
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// The contents of a debug section; empty if the module has none.

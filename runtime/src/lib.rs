@@ -17,4 +17,5 @@ pub mod types;
 #[allow(unsafe_code)]
 pub mod vm;
 
+pub use names::printable;
 pub use parse::{MAX_SLOTS, ParseError, parse, used_proposals, val_type, validate};

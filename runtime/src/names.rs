@@ -19,10 +19,10 @@ impl Names {
         let mut names = Names::default();
         for subsection in NameSectionReader::new(BinaryReader::new(section, 0)) {
             match subsection {
-                Ok(Name::Module { name, .. }) => names.module = Some(name.to_owned()),
+                Ok(Name::Module { name, .. }) => names.module = Some(printable(name)),
                 Ok(Name::Function(map)) => {
                     for naming in map.into_iter().map_while(Result::ok) {
-                        names.functions.insert(naming.index, naming.name.to_owned());
+                        names.functions.insert(naming.index, printable(naming.name));
                     }
                 }
                 Ok(_) => {}
@@ -39,4 +39,9 @@ impl Names {
     pub(crate) fn function(&self, function: u32) -> Option<&str> {
         self.functions.get(&function).map(String::as_str)
     }
+}
+
+/// A name without control characters: names are printed on terminals, where those would be commands.
+pub fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

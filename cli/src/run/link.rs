@@ -2,6 +2,7 @@
 //! would provide it.
 
 use wasmrun::{Instance, Linker, Module, Store};
+use wasmrun_runtime::printable;
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
@@ -76,10 +77,14 @@ fn explain(
         };
         if failure.causes() < NAMED {
             let origin = origin.map_or(String::new(), |origin| format!(": {origin}"));
-            failure = failure
-                .because(format!("nothing provides the import `{from}::{name}`, a {}{origin}", import.ty()));
+            failure = failure.because(format!(
+                "nothing provides the import `{}::{}`, a {}{origin}",
+                printable(from),
+                printable(name),
+                import.ty()
+            ));
         }
-        help.extend(advice.filter(|advice| !help.contains(advice)));
+        help.extend(advice.filter(|advice| help.len() < NAMED && !help.contains(advice)));
     }
     if missing.len() > NAMED {
         failure = failure.because(format!("and {} more are missing", missing.len() - NAMED));

@@ -404,14 +404,11 @@ impl Translator<'_> {
         self.out.u32(targets.len());
         let depths = targets.targets().map(|t| t.expect("validated targets")).chain([targets.default()]);
         // Entries that need code on the way share it.
-        let mut stubs: Vec<Vec<Fixup>> = Vec::new();
-        stubs.resize_with(self.control.len(), Vec::new);
-        for depth in depths {
-            let fixup = self.out.forward(at);
-            stubs[depth as usize].push(fixup);
-        }
-        for (depth, entries) in stubs.into_iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
-            let depth = depth as u32;
+        let mut entries: Vec<(u32, Fixup)> = depths.map(|depth| (depth, self.out.forward(at))).collect();
+        entries.sort_by_key(|(depth, _)| *depth);
+        for entries in entries.chunk_by(|(a, _), (b, _)| a == b) {
+            let depth = entries[0].0;
+            let entries = entries.iter().map(|(_, fixup)| *fixup);
             let index = self.control.len() - 1 - depth as usize;
             let moves = self.branch_moves(depth);
             let direct = !self.is_function(depth)
@@ -422,7 +419,7 @@ impl Translator<'_> {
                 continue;
             }
             self.out.label();
-            entries.into_iter().for_each(|fixup| self.out.bind(fixup));
+            entries.for_each(|fixup| self.out.bind(fixup));
             if self.is_function(depth) {
                 self.return_values(&moves);
             } else {

@@ -60,6 +60,11 @@ pub(crate) fn wasm_offset(map: &SourceMap, offset: usize) -> u32 {
     next.checked_sub(1).map_or(0, |i| map[i].1)
 }
 
+/// Bytecode of a function is at most this large: ordinary code is one and a half times to three times the size
+/// of its body.
+const CODE_BASE: usize = 1 << 20;
+const CODE_FACTOR: usize = 64;
+
 struct Translated {
     bytes: Vec<u8>,
     map: Option<SourceMap>,
@@ -113,11 +118,16 @@ impl<'m> Translator<'m> {
         // The body has been validated: reading it again cannot fail.
         let zeroes = self.declare_locals(&FunctionBody::new(reader.clone())).expect("validated locals");
         let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
+        let limit = CODE_BASE + CODE_FACTOR * body.len as usize;
         self.begin();
         while !operators.eof() {
             self.out.source = operators.original_position() as u32;
             let operator = operators.read().expect("validated operators");
             self.operator(&operator);
+            // A branch can carry a thousand values with four bytes, and moves each of them.
+            if self.out.here() > limit {
+                return Err(Trap::FunctionTooLarge.into());
+            }
         }
         let (values, references) = self.stack.peaks();
         if values > u32::from(u16::MAX) || references > u32::from(u16::MAX) {

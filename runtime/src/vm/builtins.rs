@@ -1,8 +1,8 @@
 //! Slow paths that all tiers share: growth, and bulk operations on memories and tables.
 //!
 //! Each takes the context of the running instance and indices of its module. Operations on memories, which
-//! can take a second, look for requests of other threads as they go; those on tables are bounded by the size of a
-//! table, ten million elements.
+//! can take a second, look for requests of other threads as they go; those on tables, which have at most ten million
+//! elements, when they are done.
 
 use super::context::VmContext;
 use super::exec::ExecContext;
@@ -154,7 +154,8 @@ pub unsafe fn memory_init(
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, len.into())?;
-        Ok((*VmContext::instance(ctx)).memory_init(segment, memory, to, from, len)?)
+        (*VmContext::instance(ctx)).memory_init(segment, memory, to, from, len)?;
+        poll(VmContext::exec(ctx))
     }
 }
 
@@ -180,7 +181,9 @@ pub unsafe fn table_grow(
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, u64::from(delta) * 8)?;
-        grow_table(VmContext::exec(ctx), &mut *VmContext::table(ctx, table), value, delta)
+        let old = grow_table(VmContext::exec(ctx), &mut *VmContext::table(ctx, table), value, delta)?;
+        poll(VmContext::exec(ctx))?;
+        Ok(old)
     }
 }
 
@@ -252,7 +255,8 @@ pub unsafe fn table_fill(
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, u64::from(len) * 8)?;
-        Ok((*VmContext::table(ctx, table)).fill(start, value, len)?)
+        (*VmContext::table(ctx, table)).fill(start, value, len)?;
+        poll(VmContext::exec(ctx))
     }
 }
 
@@ -272,7 +276,8 @@ pub unsafe fn table_copy(
     unsafe {
         charge(ctx, u64::from(len) * 8)?;
         let (to_table, from_table) = (VmContext::table(ctx, to_table), VmContext::table(ctx, from_table));
-        Ok(Table::copy(to_table, to, from_table, from, len)?)
+        Table::copy(to_table, to, from_table, from, len)?;
+        poll(VmContext::exec(ctx))
     }
 }
 
@@ -291,7 +296,8 @@ pub unsafe fn table_init(
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, u64::from(len) * 8)?;
-        Ok((*VmContext::instance(ctx)).table_init(segment, table, to, from, len)?)
+        (*VmContext::instance(ctx)).table_init(segment, table, to, from, len)?;
+        poll(VmContext::exec(ctx))
     }
 }
 
