@@ -10,8 +10,8 @@ use std::fmt::Write;
 use std::sync::LazyLock;
 use wasmrun::{Engine, Linker, Module, Store, Val};
 use wasmrun_wasi::abi::{Call, Kind, Layout, PREVIEW0, PREVIEW1, Preview, Type};
-use wasmrun_wasi::vfs::Perm;
 use wasmrun_wasi::vfs::memfs::MemFs;
+use wasmrun_wasi::vfs::{Mount, Perm};
 use wasmrun_wasi::{Clocks, Errno, Fault, Limits, WasiBuilder, WasiCtx, add_to_linker};
 
 /// The imports of all functions of a preview, by their names.
@@ -159,6 +159,37 @@ guests! {
             });
             assert_eq!(ended.how, "returned", "{fs:?}");
             assert_expected("unstable", Some(fs), &annotated(body, &ended.stdout));
+        }
+    }
+
+    fn nothing_moves_between_directories_that_grant_different_things(calls) {
+        // Both are writable, but hard links may be made in only one: what has moved there could be linked there.
+        for fs in FILE_SYSTEMS {
+            for (hard_links, moved) in [(false, Errno::Perm), (true, Errno::Success)] {
+                let world = World::with(fs, &["rw/f", "rw/g", "rw2/f"]);
+                let body = r#"
+                    (data (i32.const 0) "f") (data (i32.const 8) "g") (data (i32.const 16) "h")
+                    (func (export "_start")
+                      (call $note (call $path_link (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1)
+                        (i32.const 4) (i32.const 8) (i32.const 1)))
+                      (call $note (call $path_rename (i32.const 3) (i32.const 0) (i32.const 1)
+                        (i32.const 4) (i32.const 0) (i32.const 1)))
+                      (call $note (call $path_rename (i32.const 4) (i32.const 0) (i32.const 1)
+                        (i32.const 3) (i32.const 16) (i32.const 1)))
+                      (call $note (call $path_link (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 1)
+                        (i32.const 4) (i32.const 16) (i32.const 1))))"#;
+                let ended = run(calls, &around(&PREVIEW1, body), |builder| {
+                    let mount = Mount::new(world.dir("rw"), Perm::ReadWrite);
+                    builder.mount(mount, "/rw");
+                    let mount = Mount::new(world.dir("rw2"), Perm::ReadWrite);
+                    builder.mount(mount.allow_hard_links(hard_links), "/rw2");
+                });
+                // With the same for both, all succeed; the last finds nothing, since its file has moved on.
+                let last = if hard_links { Errno::Noent } else { Errno::Perm };
+                let expected = [moved, moved, moved, last].map(|errno| errno as u32);
+                assert_eq!(noted(&ended.stdout), expected, "{fs:?}");
+                assert_eq!(ended.how, "returned");
+            }
         }
     }
 
