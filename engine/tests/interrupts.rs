@@ -1,8 +1,8 @@
 //! Guests can be stopped from outside: by interrupts, epochs and deadlines. No test measures time: guests
 //! that are stopped spin for ever otherwise, and hosts wait for progress, not for a while.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use wasmrun::{
@@ -48,19 +48,37 @@ fn trap(result: Result<()>) -> Option<Trap> {
 }
 
 #[test]
-fn an_interrupt_stops_a_loop_and_nothing_later() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
-    for func in [guest.spin, guest.tick, guest.recurse] {
-        let handle = guest.store.interrupt_handle();
-        let (started, wait) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            wait.recv().unwrap();
-            handle.interrupt();
-        });
-        started.send(()).unwrap();
-        assert_eq!(trap(func.call(&mut guest.store, ())), Some(Trap::Interrupt));
-        thread.join().unwrap();
-        guest.nothing.call(&mut guest.store, ())?;
+fn an_interrupt_stops_running_loops_and_recursion_and_nothing_later() -> Result<()> {
+    // The interrupt comes when the guest is running already: what it does next has to notice. Loops and
+    // recursion end by themselves, so that one which does not notice is a failure and no endless test.
+    let engine = Engine::default();
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("host", "interrupt", |caller: Caller<'_, ()>| {
+        let handle = caller.interrupt_handle();
+        std::thread::spawn(move || handle.interrupt()).join().unwrap();
+    })?;
+    let module = Module::new(
+        &engine,
+        r#"
+        (import "host" "interrupt" (func $interrupt))
+        (func (export "loop") (local $i i32)
+          (call $interrupt)
+          (loop $l
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_u (local.get $i) (i32.const 1000)))))
+        (func $deep (param i32)
+          (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
+        (func (export "recursion") (call $interrupt) (call $deep (i32.const 100)))
+        (func (export "nothing"))
+        "#,
+    )?;
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &module)?;
+    let nothing = instance.get_typed_func::<(), ()>(&mut store, "nothing")?;
+    for name in ["loop", "recursion"] {
+        let func = instance.get_typed_func(&mut store, name)?;
+        assert_eq!(trap(func.call(&mut store, ())), Some(Trap::Interrupt), "{name}");
+        nothing.call(&mut store, ())?;
     }
     Ok(())
 }
@@ -231,6 +249,41 @@ fn a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back() 
     assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Deadline));
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     Ok(())
+}
+
+#[test]
+fn a_deadline_that_stopped_a_nested_call_stops_those_around_it_too() -> Result<()> {
+    // The host function ignores what happened to the call that it made. If the guest is not stopped then, it
+    // calls it once more.
+    let mut guest = guest(None::<TypedFunc<(), ()>>, |mut caller| {
+        let spin = caller.data_mut().take().ok_or_else(|| Error::msg("the deadline was forgotten"))?;
+        assert_eq!(trap(spin.call(&mut caller, ())), Some(Trap::Deadline));
+        Ok(())
+    })?;
+    *guest.store.data_mut() = Some(guest.spin);
+    guest.store.set_timeout(Some(Duration::from_millis(5)));
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Deadline));
+    guest.store.set_timeout(None);
+    guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn an_interrupt_does_not_hide_a_deadline() -> Result<()> {
+    let mut guest = guest(None::<TypedFunc<(), ()>>, |mut caller| {
+        let nothing = caller.data_mut().take().ok_or_else(|| Error::msg("the deadline was forgotten"))?;
+        while caller.check_interrupts().is_ok() {
+            std::thread::yield_now();
+        }
+        // The guest finds both when it is entered; the interrupt is answered, and ignored.
+        caller.interrupt_handle().interrupt();
+        assert_eq!(trap(nothing.call(&mut caller, ())), Some(Trap::Interrupt));
+        Ok(())
+    })?;
+    *guest.store.data_mut() = Some(guest.nothing);
+    guest.store.set_timeout(Some(Duration::from_millis(1)));
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Deadline));
+    guest.store.set_timeout(None);
+    guest.nothing.call(&mut guest.store, ())
 }
 
 #[test]

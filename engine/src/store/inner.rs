@@ -193,9 +193,13 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
             // An epoch that came before the deadline was moved.
             Ok(())
         };
-        if stop.is_err() && due {
-            // The epoch deadline stays reached until it is set anew: the next call has to notice it too.
-            self.opaque.vm.exec().target().request(reason::EPOCH);
+        if stop.is_err() {
+            // A deadline holds for the outermost call, whose end withdraws it: a host function between here
+            // and there may ignore the error. An epoch deadline stays reached until it is set anew.
+            let again = reasons & reason::DEADLINE | if due { reason::EPOCH } else { 0 };
+            if again != 0 {
+                self.opaque.vm.exec().target().request(again);
+            }
         }
         stop
     }
