@@ -20,6 +20,7 @@ use crate::func::{Caller, Func, TypedFunc, WasmRet, WasmTyList};
 use crate::handle::{CallingInstance, Handle, reference};
 use crate::module::Module;
 use crate::store::{StoreContextMut, StoreInner, StoreOpaque};
+use crate::timer::AlarmKey;
 use crate::types::{FuncType, RefType, ValType};
 use crate::values::{V128, Val};
 
@@ -187,14 +188,39 @@ pub(crate) fn call_start<T: 'static>(store: &mut StoreInner<T>, func: &Func) -> 
 /// them and for the results.
 #[inline]
 unsafe fn enter<T: 'static>(store: &mut StoreInner<T>, func: NonNull<FuncRef>) -> Result<()> {
-    let alarm = store.opaque.begin_call()?;
-    let status = with_hooks(store, |_, exec| {
+    let call = WatchedCall::begin(store)?;
+    let status = with_hooks(call.store, |_, exec| {
         // SAFETY: the caller's promise; `exec` is the store's own.
         unsafe { interpreter::invoke(exec, func) }
     });
-    let outcome = if status == Status::Ok { Ok(()) } else { Err(stopped(&mut store.opaque)) };
-    store.opaque.end_call(alarm);
+    let outcome = match status {
+        Status::Ok => Ok(()),
+        Status::Trap => Err(stopped(&mut call.store.opaque)),
+        Status::Exception | Status::TailCall | Status::Suspend => Err(beyond_protocol(status)),
+    };
+    drop(call);
     outcome.map_err(unwrap_panic)
+}
+
+/// An entry from the host, which ends also when something unwinds out of it.
+struct WatchedCall<'a, T: 'static> {
+    store: &'a mut StoreInner<T>,
+    alarm: Option<AlarmKey>,
+}
+
+impl<'a, T: 'static> WatchedCall<'a, T> {
+    #[inline]
+    fn begin(store: &'a mut StoreInner<T>) -> Result<WatchedCall<'a, T>> {
+        let alarm = store.opaque.begin_call()?;
+        Ok(WatchedCall { store, alarm })
+    }
+}
+
+impl<T: 'static> Drop for WatchedCall<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.store.opaque.end_call(self.alarm.take());
+    }
 }
 
 /// Why guest code stopped: an error, or the payload of a panic to resume.
@@ -221,6 +247,12 @@ fn stopped(store: &mut StoreOpaque) -> Stopped {
         0 => error,
         _ => error.with_backtrace(WasmBacktrace::new(frames)),
     })
+}
+
+/// Guest code came back to the host with a status that means something only between tiers and stacks.
+#[cold]
+fn beyond_protocol(status: Status) -> Stopped {
+    Stopped::Error(Error::msg(format!("guest code came back to the host with the status {status:?}")))
 }
 
 #[cold]
@@ -290,10 +322,25 @@ pub(crate) fn with_hooks<T: 'static, R>(
     unsafe {
         let exec: *mut ExecContext = (*store).opaque.vm.exec_mut();
         let hooks = NonNull::new_unchecked(store as *mut dyn StoreHooks);
-        let outer = (*exec).replace_hooks(Some(hooks));
-        let result = action(store, exec);
-        (*exec).replace_hooks(outer);
-        result
+        let _restore = RestoreHooks { exec, outer: (*exec).replace_hooks(Some(hooks)) };
+        action(store, exec)
+    }
+}
+
+/// Puts back the hooks of the surrounding call, also when something unwinds out of this one.
+struct RestoreHooks {
+    exec: *mut ExecContext,
+    outer: Option<NonNull<dyn StoreHooks>>,
+}
+
+impl Drop for RestoreHooks {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this is made in `with_hooks` alone, which has the store borrowed. The outer hooks were set
+        // by a surrounding call, which lasts longer.
+        unsafe {
+            (*self.exec).replace_hooks(self.outer);
+        }
     }
 }
 
@@ -399,4 +446,45 @@ fn frames(store: &StoreOpaque, from: interpreter::From) -> Vec<FrameInfo> {
         FrameInfo::new(module, frame.function, frame.offset)
     };
     frames.into_iter().map(info).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::Engine;
+    use crate::store::{AsContextMut, Store};
+
+    #[test]
+    fn what_unwinds_out_of_a_call_leaves_neither_hooks_nor_an_alarm() {
+        let mut store = Store::new(&Engine::default(), ());
+        store.set_timeout(Some(Duration::from_secs(3600)));
+        let mut context = store.as_context_mut();
+        let inner = context.inner_mut();
+        let alarms = |inner: &StoreInner<()>| format!("{:?}", inner.opaque.engine.timer());
+        let none = "Timer { alarms: 0, .. }";
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let call = WatchedCall::begin(inner).unwrap();
+            assert_ne!(alarms(call.store), none);
+            with_hooks(call.store, |_, exec| {
+                // SAFETY: the context is that of the store.
+                assert!(unsafe { (*exec).hooks_ptr() }.is_some());
+                std::panic::resume_unwind(Box::new("unwound"))
+            })
+        }));
+        let payload: Box<dyn std::any::Any + Send> = unwound.map(|(): ()| ()).unwrap_err();
+        assert_eq!(payload.downcast_ref(), Some(&"unwound"));
+        assert!(inner.opaque.vm.exec().hooks_ptr().is_none());
+        assert_eq!(alarms(inner), none);
+    }
+
+    #[test]
+    fn statuses_that_the_host_should_never_see_are_named() {
+        for status in [Status::Exception, Status::TailCall, Status::Suspend] {
+            let Stopped::Error(error) = beyond_protocol(status) else { panic!("not an error") };
+            assert!(error.to_string().ends_with(&format!("{status:?}")), "{error}");
+        }
+    }
 }
