@@ -190,8 +190,9 @@ pub(crate) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> 
     })
 }
 
-/// An export of an instance that is there.
-pub(crate) fn export(store: &StoreOpaque, key: InstanceKey, index: ExternIndex) -> Result<Extern> {
+/// An export of an instance that is there. The record of a function is made when it is first asked for, which
+/// changes the instance: hence the exclusive borrow.
+pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternIndex) -> Result<Extern> {
     let instance = store.vm.reachable(key).ok_or_else(|| wrong_handle(store.id, store))?;
     let context = instance.context();
     let (store_id, owner) = (store.id, Owner::Instance(key));

@@ -65,7 +65,7 @@ impl Instance {
         let key = make(inner, module.runtime().clone(), bindings)?;
         let instance = Instance { store: inner.opaque.id, key };
         if let Some(start) = module.runtime().start() {
-            let start = export(&inner.opaque, key, runtime::ExternIndex::Func(start))?;
+            let start = export(&mut inner.opaque, key, runtime::ExternIndex::Func(start))?;
             let start = start.into_func().expect("a start function is a function");
             if let Err(error) = call_start(inner, &start) {
                 // What it has put into tables of others stays callable.
@@ -107,7 +107,7 @@ impl Instance {
     /// It belongs to another store or has been dropped.
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
         let mut store = store.as_context_mut();
-        let opaque = &store.inner_mut().opaque;
+        let opaque = &mut store.inner_mut().opaque;
         let exports = self.runtime_module(opaque).exports();
         let index = exports.iter().find(|export| export.name == name)?.index;
         export(opaque, self.key, index).ok()
@@ -170,14 +170,12 @@ impl Instance {
         &self,
         store: impl Into<crate::store::StoreContextMut<'a, T>>,
     ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
-        let opaque: &'a StoreOpaque = &store.into().into_inner().opaque;
-        let key = self.key;
+        let opaque: &'a mut StoreOpaque = &mut store.into().into_inner().opaque;
+        let indices: Vec<_> = self.runtime_module(opaque).exports().iter().map(|e| e.index).collect();
+        let item = |index| export(opaque, self.key, index).expect("the instance is alive");
+        let items: Vec<Extern> = indices.into_iter().map(item).collect();
         let exports = self.runtime_module(opaque).exports();
-        exports.iter().map(move |e| {
-            let item =
-                export(opaque, key, e.index).expect("the instance is alive while its store is borrowed");
-            Export::new(&e.name, item)
-        })
+        exports.iter().zip(items).map(|(e, item)| Export::new(&e.name, item))
     }
 }
 
@@ -205,5 +203,5 @@ pub(crate) fn host_object<T: 'static>(inner: &mut StoreInner<T>, object: HostObj
         HostObject::Table(_) => runtime::ExternIndex::Table(0),
         HostObject::Global(_) => runtime::ExternIndex::Global(0),
     };
-    export(&inner.opaque, key, index)
+    export(&mut inner.opaque, key, index)
 }

@@ -43,7 +43,7 @@ impl<'a, T: 'static> Caller<'a, T> {
     /// An export of the instance that called. `None` when it has none of this name, or when the host called
     /// the function itself.
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
-        let opaque = &self.store.inner().opaque;
+        let opaque = &mut self.store.inner_mut().opaque;
         let key = self.instance.key(opaque)?;
         let module = opaque.vm.reachable(key)?.module();
         let index = module.exports().iter().find(|export| export.name == name)?.index;

@@ -102,10 +102,6 @@ impl<'a, T: 'static> StoreContextMut<'a, T> {
         StoreContextMut(inner)
     }
 
-    pub(crate) fn inner(&self) -> &StoreInner<T> {
-        self.0
-    }
-
     pub(crate) fn inner_mut(&mut self) -> &mut StoreInner<T> {
         self.0
     }

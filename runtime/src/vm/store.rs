@@ -73,7 +73,8 @@ pub struct Store {
 // SAFETY: the raw pointers inside all point at what the store owns and moves with; using a store takes a
 // unique or shared borrow of it, as for any value.
 unsafe impl Send for Store {}
-// SAFETY: through a shared borrow nothing of a store changes.
+// SAFETY: through a shared borrow nothing of a store changes but atomics. What contexts fill in late (the
+// records of functions) is written by guest code and by the embedder's exclusive borrows alone.
 unsafe impl Sync for Store {}
 
 impl Store {
