@@ -15,6 +15,8 @@ use crate::timer::Timer;
 ///
 /// Cheap to clone; a program usually has one, and uses it from all threads.
 ///
+/// It keeps every distinct function type that its modules and host functions have brought, until it is dropped.
+///
 /// ```
 /// use wasmrun::Engine;
 ///
