@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmrun::{
-    Caller, Engine, Error, Func, Linker, Memory, MemoryType, Module, Result, Store, Trap, TypedFunc,
-    UpdateDeadline,
+    Caller, Engine, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module,
+    ResourceLimiter, Result, Store, Trap, TypedFunc, UpdateDeadline,
 };
 
 const SPIN: &str = r#"
@@ -47,39 +47,57 @@ fn trap(result: Result<()>) -> Option<Trap> {
     result.unwrap_err().downcast_ref().copied()
 }
 
+/// Interrupts the guest from another thread while its memory grows: in the middle of an instruction that does
+/// not look for interrupts itself, as calls of host functions do.
+struct InterruptsGrowth(Option<InterruptHandle>);
+
+impl ResourceLimiter for InterruptsGrowth {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        if let Some(handle) = self.0.clone() {
+            std::thread::spawn(move || handle.interrupt()).join().unwrap();
+        }
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+}
+
 #[test]
 fn an_interrupt_stops_running_loops_and_recursion_and_nothing_later() -> Result<()> {
     // The interrupt comes when the guest is running already: what it does next has to notice. Loops and
     // recursion end by themselves, so that one which does not notice is a failure and no endless test.
     let engine = Engine::default();
-    let mut linker = Linker::new(&engine);
-    linker.func_wrap("host", "interrupt", |caller: Caller<'_, ()>| {
-        let handle = caller.interrupt_handle();
-        std::thread::spawn(move || handle.interrupt()).join().unwrap();
-    })?;
     let module = Module::new(
         &engine,
         r#"
-        (import "host" "interrupt" (func $interrupt))
+        (memory 0)
+        (func (export "neither") (drop (memory.grow (i32.const 1))))
         (func (export "loop") (local $i i32)
-          (call $interrupt)
+          (drop (memory.grow (i32.const 1)))
           (loop $l
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br_if $l (i32.lt_u (local.get $i) (i32.const 1000)))))
         (func $deep (param i32)
           (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
-        (func (export "recursion") (call $interrupt) (call $deep (i32.const 100)))
+        (func (export "recursion") (drop (memory.grow (i32.const 1))) (call $deep (i32.const 100)))
         (func (export "nothing"))
         "#,
     )?;
-    let mut store = Store::new(&engine, ());
-    let instance = linker.instantiate(&mut store, &module)?;
+    let mut store = Store::new(&engine, InterruptsGrowth(None));
+    store.limiter(|limiter| limiter);
+    let instance = Instance::new(&mut store, &module, &[])?;
+    store.data_mut().0 = Some(store.interrupt_handle());
     let nothing = instance.get_typed_func::<(), ()>(&mut store, "nothing")?;
     for name in ["loop", "recursion"] {
         let func = instance.get_typed_func(&mut store, name)?;
         assert_eq!(trap(func.call(&mut store, ())), Some(Trap::Interrupt), "{name}");
         nothing.call(&mut store, ())?;
     }
+    // Growth alone does not look: it is loops and calls that did above.
+    instance.get_typed_func::<(), ()>(&mut store, "neither")?.call(&mut store, ())?;
+    assert_eq!(trap(nothing.call(&mut store, ())), Some(Trap::Interrupt));
     Ok(())
 }
 
