@@ -34,7 +34,7 @@ impl Symbols {
         let code = module.sections().iter().find(|s| !s.custom && s.name == "code");
         let context = code.and_then(|_| {
             let dwarf = Dwarf::load(|id| Ok::<_, gimli::Error>(section(module, id))).ok()?;
-            if !is_modest(&dwarf).unwrap_or(false) {
+            if !is_modest(&dwarf) {
                 return None;
             }
             Context::from_dwarf(dwarf).ok()
@@ -69,27 +69,28 @@ impl Symbols {
 const MAX_DEPTH: isize = 256;
 const MAX_RANGES: usize = 4_000_000;
 
-/// Whether debug information stays within those limits.
-fn is_modest(dwarf: &Dwarf<Reader>) -> gimli::Result<bool> {
+/// Whether debug information stays within those limits. What cannot be read does not count: its reader stops
+/// there as well.
+fn is_modest(dwarf: &Dwarf<Reader>) -> bool {
     let mut ranges_left = MAX_RANGES;
     let mut headers = dwarf.units();
-    while let Some(header) = headers.next()? {
-        let unit = dwarf.unit(header)?;
+    while let Ok(Some(header)) = headers.next() {
+        let Ok(unit) = dwarf.unit(header) else { continue };
         let mut entries = unit.entries();
-        while let Some(entry) = entries.next_dfs()? {
+        while let Ok(Some(entry)) = entries.next_dfs() {
             if entry.depth() > MAX_DEPTH {
-                return Ok(false);
+                return false;
             }
-            let mut ranges = dwarf.die_ranges(&unit, entry)?;
-            while ranges.next()?.is_some() {
-                ranges_left = match ranges_left.checked_sub(1) {
-                    Some(left) => left,
-                    None => return Ok(false),
-                };
+            let Ok(mut ranges) = dwarf.die_ranges(&unit, entry) else { continue };
+            while let Ok(Some(_)) = ranges.next() {
+                match ranges_left.checked_sub(1) {
+                    Some(left) => ranges_left = left,
+                    None => return false,
+                }
             }
         }
     }
-    Ok(true)
+    true
 }
 
 /// The contents of a debug section; empty if the module has none.
