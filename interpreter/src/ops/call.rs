@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
-    ExecContext, FuncRef, HostCall, HostFunc, Resume, StopSite, Table, TableDescriptor, VmContext,
+    ExecContext, FuncRef, HostCall, HostFunc, Resume, StopSite, Table, TableDescriptor, VmContext, builtins,
 };
 
 use crate::bind::{bind, resolve};
@@ -338,7 +338,8 @@ unsafe fn try_call_any(
         if !(*callee).host.is_null() {
             let site = StopSite { ip: at.ip, sp: at.sp, vmctx: at.ctx };
             call_host(exec, site, at.ctx, &*(*callee).host, base)?;
-            poll_after_host(exec)?;
+            // It may have taken long.
+            builtins::poll(exec)?;
             (*exec).resume = Resume { ip: after, sp: at.sp, vmctx: at.ctx, value: *base };
             return Ok(());
         }
@@ -394,12 +395,6 @@ pub(crate) unsafe fn call_host(
 unsafe fn distance(address: *const u8) -> u16 {
     // SAFETY: the distance stands before every return address.
     unsafe { address.sub(BASE).cast::<u16>().read_unaligned() }
-}
-
-/// A host function may have taken long: answers requests that came while it ran.
-unsafe fn poll_after_host(exec: *mut ExecContext) -> Result<(), Pending> {
-    // SAFETY: `exec` is alive.
-    unsafe { if (*exec).value_limit() == 0 { ExecContext::poll_slow(exec, 0) } else { Ok(()) } }
 }
 
 /// Makes `m` continue behind the call that made the frame at `m.sp`.
@@ -581,7 +576,7 @@ unsafe fn tail_call_host(sp: *mut u64, ctx: *mut VmContext, host: &HostFunc, add
     unsafe {
         let exec = VmContext::exec(ctx);
         let site = caller_of(address, sp, ctx);
-        match call_host(exec, site, ctx, host, sp).and_then(|()| poll_after_host(exec)) {
+        match call_host(exec, site, ctx, host, sp).and_then(|()| builtins::poll(exec)) {
             Ok(()) => {
                 let caller = sp.sub(distance(address).into());
                 (*exec).resume = Resume { ip: address, sp: caller, vmctx: ctx, value: *sp };

@@ -32,7 +32,10 @@ unsafe fn charge(ctx: *mut VmContext, amount: u64) -> Result<(), Pending> {
 }
 
 /// Answers requests of other threads, if there are any.
-unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
+///
+/// # Safety
+/// `exec` is alive.
+pub unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
     // SAFETY: the callers' promise.
     unsafe { if (*exec).value_limit() == 0 { ExecContext::poll_slow(exec, 0) } else { Ok(()) } }
 }
