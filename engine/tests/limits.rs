@@ -122,7 +122,7 @@ fn a_limiter_is_asked_with_bytes_and_can_fail_and_panic() -> Result<()> {
     let instance = Instance::new(&mut store, &module, &[])?;
     let grow = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
     assert_eq!(grow.call(&mut store, 1)?, 1);
-    // Beyond the maximum of the memory nobody is asked.
+    // Beyond the maximum of the memory, growth fails though it be allowed.
     assert_eq!(grow.call(&mut store, 99)?, -1);
     assert_eq!(grow.call(&mut store, 3).unwrap_err().to_string(), "five is right out");
     let panic = catch_unwind(AssertUnwindSafe(|| grow.call(&mut store, 4))).unwrap_err();
@@ -131,9 +131,85 @@ fn a_limiter_is_asked_with_bytes_and_can_fail_and_panic() -> Result<()> {
     assert!(memory.grow(&mut store, 3).is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| memory.grow(&mut store, 4))).is_err());
     assert_eq!(grow.call(&mut store, 1)?, 2);
-    let page = 1 << 16;
-    let max = Some(100 * page);
-    assert_eq!(store.data().asked[..3], [(0, page, max), (page, 2 * page, max), (2 * page, 5 * page, max)]);
+    let max = Some(100 << 16);
+    let expected =
+        [(0, 1 << 16, max), (1 << 16, 2 << 16, max), (2 << 16, 101 << 16, max), (2 << 16, 5 << 16, max)];
+    assert_eq!(store.data().asked[..4], expected);
+    Ok(())
+}
+
+/// Allows everything, and keeps or passes on what it is told.
+#[derive(Default)]
+struct Told {
+    failures: Vec<String>,
+    strict: bool,
+}
+
+impl Told {
+    fn tell(&mut self, what: &str, error: Error) -> Result<()> {
+        self.failures.push(format!("{what}: {error}"));
+        if self.strict { Err(error) } else { Ok(()) }
+    }
+}
+
+impl ResourceLimiter for Told {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.tell("memory", error)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.tell("table", error)
+    }
+}
+
+#[test]
+fn a_limiter_is_told_when_what_it_allowed_fails() -> Result<()> {
+    let mut store = Store::new(&Engine::default(), Told::default());
+    store.limiter(|told| told);
+    let module = Module::new(store.engine(), GROWING)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let by_guest =
+        ["memory.grow", "table.grow"].map(|name| instance.get_typed_func::<i32, i32>(&mut store, name));
+    let [memory, table] = by_guest;
+    let (memory, table) = (memory?, table?);
+    assert_eq!((memory.call(&mut store, 1)?, table.call(&mut store, 1)?), (1, 1));
+    assert!(store.data().failures.is_empty());
+    assert_eq!((memory.call(&mut store, -1)?, table.call(&mut store, -1)?), (-1, -1));
+    let told = ["memory: the memory would pass its maximum", "table: the table would pass its maximum"];
+    assert_eq!(store.data_mut().failures.split_off(0), told);
+    // The same for the host, and for sizes that cannot be expressed.
+    let host_memory = instance.get_memory(&mut store, "memory").unwrap();
+    let host_table = instance.get_table(&mut store, "table").unwrap();
+    assert!(host_memory.grow(&mut store, u64::MAX).is_err());
+    assert!(host_table.grow(&mut store, u64::MAX, Ref::Func(None)).is_err());
+    assert_eq!(store.data_mut().failures.split_off(0), told);
+    // An error stops the guest.
+    store.data_mut().strict = true;
+    assert_eq!(memory.call(&mut store, 99).unwrap_err().to_string(), "the memory would pass its maximum");
+    assert_eq!(table.call(&mut store, 999).unwrap_err().to_string(), "the table would pass its maximum");
+    Ok(())
+}
+
+#[test]
+fn growth_that_fails_below_the_limits_stops_the_guest_if_asked() -> Result<()> {
+    let mut store = limited(StoreLimitsBuilder::new().trap_on_grow_failure(true).build());
+    let module = Module::new(store.engine(), GROWING)?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    for (name, what) in [("memory.grow", "memory"), ("table.grow", "table")] {
+        let grow = instance.get_typed_func::<i32, i32>(&mut store, name)?;
+        let error = grow.call(&mut store, 1000).unwrap_err();
+        let expected =
+            format!("forcing a {what} growth failure to be a trap: the {what} would pass its maximum");
+        assert_eq!(format!("{error:#}"), expected);
+    }
     Ok(())
 }
 

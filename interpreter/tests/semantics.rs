@@ -9,7 +9,9 @@ use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::TypeRegistry;
-use wasmrun_runtime::vm::{Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext};
+use wasmrun_runtime::vm::{
+    GrowError, Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext,
+};
 
 struct Guest {
     store: Store,
@@ -270,8 +272,16 @@ impl StoreHooks for Stop {
         Ok(true)
     }
 
+    fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
+    }
+
     fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
         Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
     }
 
     fn interrupted(&mut self, _: u32) -> Result<(), Pending> {

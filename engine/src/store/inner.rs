@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmrun_runtime::trap::{HostError, Pending, Trap};
-use wasmrun_runtime::vm::{self, InstanceKey, StoreHooks, reason};
+use wasmrun_runtime::vm::{self, GrowError, InstanceKey, StoreHooks, reason};
 
 use super::{ResourceLimiter, StoreContextMut, StoreId};
 use crate::engine::{Engine, StoreSignal};
@@ -106,13 +106,14 @@ impl<T: 'static> StoreInner<T> {
         check("table", have.tables, more.tables, limiter.tables())
     }
 
-    /// Asks the limiter, if there is one, about growth. A panic of it becomes an error that the entry from
-    /// the host resumes: it must not unwind through guest code.
-    fn ask_limiter(
+    /// Asks the limiter about growth; the answer is `without` when there is none. A panic of it becomes an
+    /// error that the entry from the host resumes: it must not unwind through guest code.
+    fn ask_limiter<R>(
         &mut self,
-        ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<bool>,
-    ) -> Result<bool, HostError> {
-        let Some(limiter) = &mut self.limiter else { return Ok(true) };
+        without: R,
+        ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<R>,
+    ) -> Result<R, HostError> {
+        let Some(limiter) = &mut self.limiter else { return Ok(without) };
         let data = &mut self.data;
         match catch_unwind(AssertUnwindSafe(|| ask(limiter(data)))) {
             Ok(answer) => Ok(answer?),
@@ -162,6 +163,14 @@ impl<T: 'static> StoreInner<T> {
     }
 }
 
+/// Why `what` did not grow.
+fn grow_error(what: &str, error: GrowError) -> Error {
+    Error::msg(match error {
+        GrowError::Maximum => format!("the {what} would pass its maximum"),
+        GrowError::System => format!("the system has no memory for the {what} to grow"),
+    })
+}
+
 impl<T: 'static> StoreHooks for StoreInner<T> {
     fn memory_growing(
         &mut self,
@@ -169,7 +178,11 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, HostError> {
-        self.ask_limiter(|limiter| limiter.memory_growing(current, desired, maximum))
+        self.ask_limiter(true, |limiter| limiter.memory_growing(current, desired, maximum))
+    }
+
+    fn memory_grow_failed(&mut self, error: GrowError) -> Result<(), HostError> {
+        self.ask_limiter((), |limiter| limiter.memory_grow_failed(grow_error("memory", error)))
     }
 
     fn table_growing(
@@ -178,7 +191,11 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, HostError> {
-        self.ask_limiter(|limiter| limiter.table_growing(current, desired, maximum))
+        self.ask_limiter(true, |limiter| limiter.table_growing(current, desired, maximum))
+    }
+
+    fn table_grow_failed(&mut self, error: GrowError) -> Result<(), HostError> {
+        self.ask_limiter((), |limiter| limiter.table_grow_failed(grow_error("table", error)))
     }
 
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {

@@ -7,21 +7,34 @@ use crate::error::{Error, Result};
 /// It lives in the host's data of a store and is named with [`Store::limiter`](crate::Store::limiter).
 /// Guests notice a refusal as a `memory.grow` or `table.grow` that returns −1; an error stops them.
 ///
+/// It is asked about one memory or table at a time: who wants to bound what a store takes altogether adds up
+/// what it allows, as below. Counts are those of the whole store. What it is not asked about is bounded by the
+/// engine: the guest's stack ([`Config::max_wasm_stack`](crate::Config::max_wasm_stack)), and 10 000 000
+/// elements for each table.
+///
 /// ```
 /// use wasmrun::{Engine, ResourceLimiter, Result, Store};
 ///
+/// /// What all memories of a store may take together.
 /// struct Quota {
 ///     bytes: usize,
+///     granted: usize,
 /// }
 ///
 /// impl ResourceLimiter for Quota {
 ///     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
 ///         let wanted = desired - current;
-///         let granted = wanted <= self.bytes;
-///         if granted {
-///             self.bytes -= wanted;
+///         if wanted > self.bytes {
+///             return Ok(false);
 ///         }
-///         Ok(granted)
+///         self.bytes -= wanted;
+///         self.granted = wanted;
+///         Ok(true)
+///     }
+///
+///     fn memory_grow_failed(&mut self, _: wasmrun::Error) -> Result<()> {
+///         self.bytes += self.granted;
+///         Ok(())
 ///     }
 ///
 ///     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> Result<bool> {
@@ -29,22 +42,42 @@ use crate::error::{Error, Result};
 ///     }
 /// }
 ///
-/// let mut store = Store::new(&Engine::default(), Quota { bytes: 1 << 20 });
+/// let mut store = Store::new(&Engine::default(), Quota { bytes: 1 << 20, granted: 0 });
 /// store.limiter(|quota| quota);
 /// ```
 pub trait ResourceLimiter {
     /// Whether a memory may grow from `current` to `desired` bytes. A new memory grows from 0. `maximum` is
-    /// what its type allows; requests beyond that are refused without asking.
+    /// what its type allows; `desired` may be beyond it, and growth fails then though it be allowed.
     ///
     /// # Errors
     /// An error stops the guest.
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
 
-    /// Whether a table may grow from `current` to `desired` elements.
+    /// A memory did not grow though [`memory_growing`](Self::memory_growing) has just allowed it: it would
+    /// have passed its maximum, or the system has no memory. `error` says which. A memory that cannot be made
+    /// fails its instance instead.
+    ///
+    /// # Errors
+    /// An error stops the guest, which otherwise gets −1.
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        let _ = error;
+        Ok(())
+    }
+
+    /// Whether a table may grow from `current` to `desired` elements; as for memories.
     ///
     /// # Errors
     /// An error stops the guest.
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool>;
+
+    /// A table did not grow though [`table_growing`](Self::table_growing) allowed it; as for memories.
+    ///
+    /// # Errors
+    /// An error stops the guest, which otherwise gets −1.
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        let _ = error;
+        Ok(())
+    }
 
     /// The most instances that the store may hold.
     fn instances(&self) -> usize {
@@ -99,6 +132,15 @@ impl Default for StoreLimits {
     }
 }
 
+impl StoreLimits {
+    fn grow_failed(&self, what: &str, error: Error) -> Result<()> {
+        if self.trap_on_grow_failure {
+            return Err(error.context(format!("forcing a {what} growth failure to be a trap")));
+        }
+        Ok(())
+    }
+}
+
 impl ResourceLimiter for StoreLimits {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let allowed = desired <= self.memory_size;
@@ -111,6 +153,10 @@ impl ResourceLimiter for StoreLimits {
         Ok(allowed)
     }
 
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.grow_failed("memory", error)
+    }
+
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let allowed = desired <= self.table_elements;
         if !allowed && self.trap_on_grow_failure {
@@ -120,6 +166,10 @@ impl ResourceLimiter for StoreLimits {
             )));
         }
         Ok(allowed)
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.grow_failed("table", error)
     }
 
     fn instances(&self) -> usize {
@@ -182,7 +232,8 @@ impl StoreLimitsBuilder {
         self
     }
 
-    /// Whether a growth beyond the limits stops the guest, instead of giving it −1.
+    /// Whether a growth that fails stops the guest, instead of giving it −1: beyond these limits, beyond the
+    /// maximum of the memory or table, or because the system has no memory.
     pub fn trap_on_grow_failure(mut self, trap: bool) -> Self {
         self.0.trap_on_grow_failure = trap;
         self

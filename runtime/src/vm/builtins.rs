@@ -6,7 +6,7 @@
 
 use super::context::VmContext;
 use super::exec::ExecContext;
-use super::memory::Memory;
+use super::memory::{GrowError, Memory};
 use super::table::Table;
 use crate::fuel;
 use crate::trap::{Pending, Trap};
@@ -53,7 +53,8 @@ pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u32) -> Resul
     }
 }
 
-/// Grows a memory by `delta` pages with the consent of the store's limiter.
+/// Grows a memory by `delta` pages with the consent of the store's limiter, which is told when it does not grow
+/// all the same.
 ///
 /// # Safety
 /// `exec` is alive.
@@ -62,21 +63,23 @@ pub unsafe fn grow_memory(
     memory: &mut Memory,
     delta: u64,
 ) -> Result<Option<u32>, Pending> {
-    let old = memory.pages();
-    let Some(new) = old.checked_add(delta).filter(|new| *new <= memory.max_pages()) else {
-        return Ok(None);
-    };
     // SAFETY: the caller's promise; the hooks do not touch the memory.
-    if let Some(hooks) = unsafe { (*exec).hooks() } {
-        let maximum = memory.ty().limits.max.map(|max| max as usize * MemoryType::PAGE);
-        let allowed = hooks
-            .memory_growing(memory.len(), new as usize * MemoryType::PAGE, maximum)
-            .map_err(Pending::Host)?;
-        if !allowed {
+    let mut hooks = unsafe { (*exec).hooks() };
+    if let Some(hooks) = &mut hooks {
+        let bytes =
+            |pages: u64| usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(MemoryType::PAGE);
+        let (desired, maximum) = (memory.pages().saturating_add(delta), memory.ty().limits.max);
+        let allowed = hooks.memory_growing(memory.len(), bytes(desired), maximum.map(bytes));
+        if !allowed.map_err(Pending::Host)? {
             return Ok(None);
         }
     }
-    Ok(memory.grow(delta).ok().map(|old| old as u32))
+    match (memory.grow(delta), hooks) {
+        (Ok(old), _) => return Ok(Some(old as u32)),
+        (Err(error), Some(hooks)) => hooks.memory_grow_failed(error).map_err(Pending::Host)?,
+        (Err(_), None) => {}
+    }
+    Ok(None)
 }
 
 /// `memory.fill`.
@@ -190,7 +193,8 @@ pub unsafe fn table_grow(
     }
 }
 
-/// Grows a table by `delta` elements with the consent of the store's limiter.
+/// Grows a table by `delta` elements with the consent of the store's limiter, which is told when it does not
+/// grow all the same.
 ///
 /// # Safety
 /// `exec` is alive; `value` is in the representation of a slot and of the table's type.
@@ -201,19 +205,22 @@ pub unsafe fn grow_table(
     delta: u32,
 ) -> Result<Option<u32>, Pending> {
     let desired = u64::from(table.len()) + u64::from(delta);
-    if desired > table.max_len() {
-        return Ok(None);
-    }
     // SAFETY: the caller's promise; the hooks do not touch the table.
-    if let Some(hooks) = unsafe { (*exec).hooks() } {
+    let mut hooks = unsafe { (*exec).hooks() };
+    if let Some(hooks) = &mut hooks {
         let maximum = table.ty().limits.max.map(|max| max as usize);
-        let allowed =
-            hooks.table_growing(table.len() as usize, desired as usize, maximum).map_err(Pending::Host)?;
-        if !allowed {
+        let allowed = hooks.table_growing(table.len() as usize, desired as usize, maximum);
+        if !allowed.map_err(Pending::Host)? {
             return Ok(None);
         }
     }
-    Ok(table.grow(delta, value))
+    let why_not = if desired > table.max_len() { GrowError::Maximum } else { GrowError::System };
+    match (table.grow(delta, value), hooks) {
+        (Some(old), _) => return Ok(Some(old)),
+        (None, Some(hooks)) => hooks.table_grow_failed(why_not).map_err(Pending::Host)?,
+        (None, None) => {}
+    }
+    Ok(None)
 }
 
 /// `table.get`.

@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::context::VmContext;
 use super::interrupt::{InterruptTarget, PollWords};
+use super::memory::GrowError;
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
 
 /// What running code asks of the store that it belongs to.
 pub trait StoreHooks {
-    /// Whether a memory may grow from `current` to `desired` bytes.
+    /// Whether a memory may grow from `current` to `desired` bytes. `desired` may be beyond the maximum.
     fn memory_growing(
         &mut self,
         current: usize,
@@ -24,13 +25,19 @@ pub trait StoreHooks {
         maximum: Option<usize>,
     ) -> Result<bool, HostError>;
 
-    /// Whether a table may grow from `current` to `desired` elements.
+    /// A memory did not grow as it was allowed to. An error stops the guest.
+    fn memory_grow_failed(&mut self, error: GrowError) -> Result<(), HostError>;
+
+    /// Whether a table may grow from `current` to `desired` elements. `desired` may be beyond the maximum.
     fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, HostError>;
+
+    /// A table did not grow as it was allowed to. An error stops the guest.
+    fn table_grow_failed(&mut self, error: GrowError) -> Result<(), HostError>;
 
     /// Requests of other threads (see [`reason`](super::reason)) have reached the guest. An error stops it.
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending>;
@@ -285,8 +292,14 @@ mod tests {
             fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
                 Ok(true)
             }
+            fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+                Ok(())
+            }
             fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
                 Ok(true)
+            }
+            fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+                Ok(())
             }
             fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
                 self.0.push(reasons);
