@@ -53,6 +53,17 @@ fn what_cannot_be_short_traps_above_the_budget() {
 }
 
 #[test]
+fn a_listing_above_the_budget_traps_before_any_of_it_is_written() {
+    // The first of two records, of 25 and 26 bytes, is within the budget.
+    let mut guest = with_budget(30);
+    let outcome = guest.call(Call::fd_readdir, &[ROOT.into(), 8192, 31, 0, 4096]);
+    assert!(matches!(outcome, Err(Fault::Trap(_))), "{outcome:?}");
+    assert_eq!(guest.bytes(8192, 31), [0; 31]);
+    guest.errno(Call::fd_readdir, &[ROOT.into(), 8192, 30, 0, 4096]).unwrap();
+    assert_eq!(guest.u32(4096), 30);
+}
+
+#[test]
 fn the_largest_numbers_everywhere_end_in_an_errno_or_a_trap() {
     // Every function with every parameter at its largest, and one after the other: nothing may panic, hang or allocate.
     let mut guest = Guest::with_memfs();

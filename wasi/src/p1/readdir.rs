@@ -37,6 +37,8 @@ pub fn fd_readdir(
         }
     };
     let first = usize::try_from(cookie).unwrap_or(usize::MAX).min(listing.len());
+    let records = listing[first..].iter().map(|entry| u64::from(DIRENT.size) + entry.name.len() as u64);
+    ctx.charge(up_to(records, buf_len.into()))?;
     let mut used = 0;
     for (index, entry) in listing.iter().enumerate().skip(first) {
         if used == buf_len {
@@ -49,12 +51,23 @@ pub fn fd_readdir(
         record[20] = entry.kind.filetype();
         for part in [&record[..], &entry.name] {
             let count = part.len().min((buf_len - used) as usize);
-            ctx.charge(count as u64)?;
             mem.write_bytes("buf", buf + used, &part[..count])?;
             used += count as u32;
         }
     }
     mem.write_u32("bufused", bufused, used)
+}
+
+/// The sum, or the limit where the sum is larger. Looks at no more than it takes to know.
+fn up_to(numbers: impl Iterator<Item = u64>, limit: u64) -> u64 {
+    let mut sum = 0;
+    for number in numbers {
+        sum += number;
+        if sum >= limit {
+            return limit;
+        }
+    }
+    sum
 }
 
 fn set_listing(
