@@ -58,10 +58,17 @@ impl WasiCtx {
         WasiCtx { args, env, table, clocks, random, waiter, limits, strict, trace, report, preview, budget }
     }
 
-    /// A handle with which another thread can end whatever this guest waits for. With such a handle, reads and writes
-    /// of pipes and terminals look before they act and write in small pieces; without, they are plain.
+    /// A handle with which another thread can end whatever this guest waits for, writes included: see
+    /// [`WasiCtx::interruptible_writes`].
     pub fn canceller(&mut self) -> Canceller {
         self.waiter.canceller()
+    }
+
+    /// From now on, writes to pipes, terminals and sockets as standard streams can be ended while they wait for room, as
+    /// all other waits can: they look before they act, and write little at a time. Without this a write is one system
+    /// call, and one that waits for a reader who does not come lasts until the reader is gone.
+    pub fn interruptible_writes(&mut self) {
+        self.waiter.interruptible_writes();
     }
 
     /// What this context grants.

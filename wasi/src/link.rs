@@ -11,7 +11,10 @@
 //! made again. When the waker is called the wait ends, the store is asked again, and the wait is taken up where it was
 //! if the answer is yes. Calls that do not wait pay nothing for this. Writing to a pipe that nobody empties is the one
 //! wait that cannot be ended in this way, for the sake of one system call per write: see
-//! [`WasiCtx::canceller`].
+//! [`WasiCtx::interruptible_writes`].
+//!
+//! Work that takes long by a guest's numbers is treated like a wait: it comes back here before it begins, looks for a
+//! poke after each piece, and goes on where it was.
 
 use crate::abi::{self, Call, wasi_functions};
 use crate::wait::Attached;

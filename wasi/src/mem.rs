@@ -10,7 +10,9 @@
 
 use crate::abi::{IOVEC, Layout};
 use crate::{Errno, Fault};
+use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
 
 /// The most `iovec`s that one call may pass, as on Linux.
 const MAX_IOVECS: u32 = 1024;
@@ -46,7 +48,7 @@ impl<'a> GuestMem<'a> {
     }
 
     #[inline]
-    fn range(&self, what: &str, address: u64, len: u64) -> Result<std::ops::Range<usize>, Fault> {
+    fn range(&self, what: &str, address: u64, len: u64) -> Result<Range<usize>, Fault> {
         // A range of length zero is nowhere, so it may be anywhere.
         if len == 0 {
             return Ok(0..0);
@@ -164,17 +166,11 @@ impl<'a> GuestMem<'a> {
         Ok(self.bytes[range].to_vec())
     }
 
-    /// Lets the closure fill a range of the guest, in pieces of at most `chunk` bytes, from the front.
-    pub fn fill(
-        &mut self,
-        what: &str,
-        address: u32,
-        len: u32,
-        chunk: usize,
-        mut filler: impl FnMut(&mut [u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    /// Lends a range of the guest, to be written.
+    #[inline]
+    pub fn bytes_mut(&mut self, what: &str, address: u32, len: u32) -> Result<&mut [u8], Fault> {
         let range = self.range(what, address.into(), len.into())?;
-        self.bytes[range].chunks_mut(chunk).try_for_each(&mut filler)
+        Ok(&mut self.bytes[range])
     }
 
     /// Reads and checks a list of `iovec`s and every buffer in it. More than 1024, or a sum that does not fit in 32
@@ -184,7 +180,7 @@ impl<'a> GuestMem<'a> {
             return Err(Errno::Inval.into());
         }
         self.check_array(what, address, count, IOVEC)?;
-        let mut list = IoVecs { inline: [(0, 0); INLINE_IOVECS], spilled: Vec::new(), count: 0 };
+        let mut list = IoVecs::default();
         let mut sum = 0u64;
         for index in 0..count {
             let at = address + index * IOVEC.size;
@@ -252,13 +248,40 @@ fn ascending(vectors: &[(u32, u32)]) -> bool {
 }
 
 /// Non-empty buffers in guest memory, checked against the [`GuestMem`] that made the list.
+#[derive(Clone, Default)]
 pub struct IoVecs {
     inline: [(u32, u32); INLINE_IOVECS],
     spilled: Vec<(u32, u32)>,
     count: usize,
+    bytes: u64,
 }
 
 impl IoVecs {
+    /// How many bytes there are in all buffers.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The same buffers without the bytes before and after a range of them.
+    pub fn part(&self, range: &Range<u64>) -> Cow<'_, IoVecs> {
+        if *range == (0..self.bytes) {
+            return Cow::Borrowed(self);
+        }
+        let mut part = IoVecs::default();
+        let mut start = 0;
+        for &(address, len) in self.as_slice() {
+            let end = start + u64::from(len);
+            let (first, last) = (range.start.max(start), range.end.min(end));
+            if first < last {
+                // Both differences are within the buffer.
+                part.push(address + (first - start) as u32, (last - first) as u32);
+            }
+            start = end;
+        }
+        Cow::Owned(part)
+    }
+
     fn push(&mut self, address: u32, len: u32) {
         if self.count < INLINE_IOVECS {
             self.inline[self.count] = (address, len);
@@ -269,6 +292,7 @@ impl IoVecs {
             self.spilled.push((address, len));
         }
         self.count += 1;
+        self.bytes += u64::from(len);
     }
 
     fn as_slice(&self) -> &[(u32, u32)] {

@@ -283,7 +283,7 @@ impl Stream {
             End::Host(fd) => fd.as_fd(),
         };
         // The fast path, and the usual one: the guest's buffers go to the host in one system call.
-        if !self.may_block() || !(nonblock || waiter.is_cancellable()) {
+        if !self.may_block() || !(nonblock || waiter.are_writes_interruptible()) {
             return waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::writev(fd, bufs)?));
         }
         if nonblock {

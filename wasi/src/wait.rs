@@ -1,4 +1,4 @@
-//! The one place where a host call may wait.
+//! The one place where a host call may wait, or work for long.
 //!
 //! Every wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
 //! when a descriptor is ready, when the time is over, or when another thread wants the guest back. There are two ways
@@ -7,6 +7,9 @@
 //! [`Fault::Interrupted`], the engine decides, and if the guest may go on the call is made again, with the deadline
 //! that it had.
 //!
+//! Work that grows with a guest's numbers goes through [`Waiter::in_pieces`], which looks between the pieces whether
+//! somebody wants the guest back. What is done is noted there, so that a call that is made again goes on behind it.
+//!
 //! Both are a flag, which is looked at first, and a descriptor that becomes readable, which ends a wait that has begun.
 //! The descriptor is made for the first wait that can be ended: guests that never wait cost none.
 
@@ -14,10 +17,15 @@ use crate::{Errno, Fault, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+
+/// So many bytes are moved or made before it is looked whether somebody wants the guest back: little enough that it takes
+/// the slowest of sources some milliseconds, and enough that no system call is felt.
+pub(crate) const PIECE: u64 = 1 << 20;
 
 /// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
 ///
@@ -123,14 +131,25 @@ pub(crate) struct Waiter {
     signal: Arc<Signal>,
     /// Whether anybody has a [`Canceller`].
     cancellable: bool,
+    /// Whether writes that the host would make wait look first, so that they can be ended.
+    interruptible_writes: bool,
     attached: Attached,
     /// The deadline of a wait that was interrupted and will be taken up again.
     resume: Cell<Option<Instant>>,
+    /// How much was done of work that was interrupted and will be taken up again.
+    done: Cell<u64>,
 }
 
 impl Default for Waiter {
     fn default() -> Waiter {
-        Waiter { signal: Arc::default(), cancellable: false, attached: Attached::No, resume: Cell::new(None) }
+        Waiter {
+            signal: Arc::default(),
+            cancellable: false,
+            interruptible_writes: false,
+            attached: Attached::No,
+            resume: Cell::new(None),
+            done: Cell::new(0),
+        }
     }
 }
 
@@ -138,12 +157,18 @@ impl Waiter {
     /// A canceller of this guest.
     pub fn canceller(&mut self) -> Canceller {
         self.cancellable = true;
+        self.interruptible_writes = true;
         Canceller(Arc::clone(&self.signal))
     }
 
-    /// Whether a canceller was given out.
-    pub fn is_cancellable(&self) -> bool {
-        self.cancellable
+    /// From now on, has writes look before they act.
+    pub fn interruptible_writes(&mut self) {
+        self.interruptible_writes = true;
+    }
+
+    /// Whether writes look before they act.
+    pub fn are_writes_interruptible(&self) -> bool {
+        self.interruptible_writes
     }
 
     /// Whether there is anybody who could end a wait.
@@ -163,10 +188,11 @@ impl Waiter {
         self.attached = attached;
     }
 
-    /// Forgets that a wait was interrupted: the next call is another one.
+    /// Forgets what was interrupted: the next call is another one.
     #[inline]
     pub fn forget(&mut self) {
         self.resume.set(None);
+        self.done.set(0);
     }
 
     /// What an engine calls to poke, from any thread. Pokes before this are forgotten.
@@ -190,6 +216,39 @@ impl Waiter {
     /// Fails if the engine must be told before a wait. For calls that could not be made again after they have begun.
     pub fn prepare(&self) -> Outcome {
         if self.attached == Attached::Wanted { Err(Fault::Interrupted) } else { Ok(()) }
+    }
+
+    /// Does work on `len` bytes, of which `work` gets a range and says how many it did: fewer than asked end it. What is
+    /// more than a [`PIECE`] is done piece by piece. An errno after the first piece is an end, too: what was done counts,
+    /// and whoever goes on will see the errno.
+    #[inline]
+    pub fn in_pieces(&self, len: u64, mut work: impl FnMut(Range<u64>) -> Outcome<u64>) -> Outcome<u64> {
+        if len <= PIECE {
+            return work(0..len);
+        }
+        self.prepare()?;
+        let mut done = self.done.take();
+        while done < len {
+            let piece = done..len.min(done + PIECE);
+            let asked = piece.end - piece.start;
+            match self.check().and_then(|()| work(piece)) {
+                Ok(count) => {
+                    done += count;
+                    if count < asked {
+                        break;
+                    }
+                }
+                Err(Fault::Errno(_)) if done > 0 => break,
+                Err(fault) => {
+                    // Only an engine makes the call again.
+                    if self.attached != Attached::No {
+                        self.done.set(done);
+                    }
+                    return Err(fault);
+                }
+            }
+        }
+        Ok(done)
     }
 
     /// Waits until one of the descriptors is ready, the time is over (`None`: never) or the guest is wanted back. Gives
@@ -328,6 +387,49 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(waiter.check(), Ok(()), "a poke counts once");
         assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Ok(vec![]));
+    }
+
+    /// Work on three pieces and a bit, which pokes in the second.
+    fn work(waiter: &Waiter, poke: &dyn Fn(), ranges: &mut Vec<Range<u64>>) -> Outcome<u64> {
+        waiter.in_pieces(3 * PIECE + 5, |range| {
+            if range.start == PIECE {
+                poke();
+            }
+            ranges.push(range.clone());
+            Ok(range.end - range.start)
+        })
+    }
+
+    #[test]
+    fn long_work_ends_after_the_piece_in_which_it_is_poked_and_goes_on_behind_it() {
+        let mut waiter = Waiter::default();
+        waiter.attach(Attached::Wanted);
+        let mut ranges = Vec::new();
+        assert_eq!(work(&waiter, &|| {}, &mut ranges), Err(Fault::Interrupted));
+        assert_eq!(ranges, [], "the engine is told before anything is done");
+        let waker = waiter.waker();
+        waiter.attach(Attached::Yes);
+        assert_eq!(work(&waiter, &*waker, &mut ranges), Err(Fault::Interrupted));
+        assert_eq!(ranges, [0..PIECE, PIECE..2 * PIECE]);
+        assert_eq!(work(&waiter, &*waker, &mut ranges), Ok(3 * PIECE + 5));
+        assert_eq!(ranges[2..], [2 * PIECE..3 * PIECE, 3 * PIECE..3 * PIECE + 5]);
+        ranges.clear();
+        assert_eq!(work(&waiter, &|| {}, &mut ranges), Ok(3 * PIECE + 5));
+        assert_eq!(ranges.len(), 4, "the next call begins at the beginning");
+    }
+
+    #[test]
+    fn long_work_ends_when_it_is_cancelled_and_with_what_is_short() {
+        let mut waiter = Waiter::default();
+        let canceller = waiter.canceller();
+        assert_eq!(work(&waiter, &|| canceller.cancel(), &mut Vec::new()), Err(Fault::Interrupted));
+        canceller.reset();
+        assert_eq!(work(&waiter, &|| {}, &mut Vec::new()), Ok(3 * PIECE + 5));
+        let mut left = [Ok(PIECE), Ok(7)].into_iter();
+        assert_eq!(waiter.in_pieces(u64::MAX, |_| left.next().unwrap()), Ok(PIECE + 7));
+        let mut left = [Ok(PIECE), Err(Errno::Nospc.into())].into_iter();
+        assert_eq!(waiter.in_pieces(u64::MAX, |_| left.next().unwrap()), Ok(PIECE));
+        assert_eq!(waiter.in_pieces(u64::MAX, |_| Err(Errno::Nospc.into())), Err(Errno::Nospc.into()));
     }
 
     #[test]

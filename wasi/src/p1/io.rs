@@ -1,6 +1,7 @@
 //! Reading, writing and positions.
 //!
-//! All buffers of the guest go to the host in one scattered or gathered system call. Positions belong to the guest's
+//! All buffers of the guest go to the host in one scattered or gathered system call, or in one for each piece of what is
+//! long (see [`Waiter::in_pieces`]). Positions belong to the guest's
 //! descriptor: files are read and written at explicit offsets, so that descriptors of the host can be shared. What has
 //! no positions (streams, pipes, sockets) is read and written where it is, waiting through the
 //! [`Waiter`](crate::wait::Waiter) unless the guest set `NONBLOCK`.
@@ -12,9 +13,10 @@ use super::sock;
 use crate::abi::{U32, U64, fdflags, rights, whence};
 use crate::fdtable::{Descriptor, Object};
 use crate::vfs::File;
-use crate::wait::Waiter;
-use crate::{Errno, GuestMem, Outcome, WasiCtx};
+use crate::wait::{PIECE, Waiter};
+use crate::{Errno, GuestMem, IoVecs, Outcome, WasiCtx};
 use rustix::event::PollFlags;
+use std::io::{IoSlice, IoSliceMut};
 
 #[inline]
 pub fn fd_read(
@@ -31,21 +33,25 @@ pub fn fd_read(
     descriptor.require_direction(rights::FD_READ)?;
     let nonblock = descriptor.nonblock();
     let count = match &mut descriptor.object {
-        Object::Stream(stream) => mem.scatter(&list, |bufs| stream.read(bufs, nonblock, waiter))?,
+        Object::Stream(stream) => {
+            let whole = stream.poll_fd().is_none();
+            scatter(mem, &list, whole, waiter, |bufs, _| stream.read(bufs, nonblock, waiter))?
+        }
         Object::File { file, position } => {
-            let count = mem.scatter(&list, |bufs| {
-                when_ready(&**file, PollFlags::IN, nonblock, waiter, || file.read_at(bufs, *position))
-            })?;
-            move_on(&**file, position, count);
-            count
+            scatter(mem, &list, file.poll_fd().is_none(), waiter, |bufs, _| {
+                let read = || file.read_at(bufs, *position);
+                let count = when_ready(&**file, PollFlags::IN, nonblock, waiter, read)?;
+                move_on(&**file, position, count);
+                Ok(count)
+            })?
         }
         Object::Connection(socket) => {
-            mem.scatter(&list, |bufs| sock::receive(socket, bufs, nonblock, waiter))?
+            scatter(mem, &list, false, waiter, |bufs, _| sock::receive(socket, bufs, nonblock, waiter))?
         }
         Object::Dir(_) => return Err(Errno::Isdir.into()),
         Object::Listener(_) => return Err(Errno::Notconn.into()),
     };
-    mem.write_u32("nread", nread, count as u32)
+    mem.write_u32("nread", nread, count)
 }
 
 #[inline]
@@ -64,24 +70,68 @@ pub fn fd_write(
     let nonblock = descriptor.nonblock();
     let append = descriptor.flags & fdflags::APPEND != 0;
     let count = match &mut descriptor.object {
-        Object::Stream(stream) => mem.gather(&list, |bufs| stream.write(bufs, nonblock, waiter))?,
+        Object::Stream(stream) => {
+            gather(mem, &list, true, waiter, |bufs, _| stream.write(bufs, nonblock, waiter))?
+        }
         Object::File { file, position } if append && file.kind().is_seekable() => {
-            let appended = mem.gather(&list, |bufs| file.append(bufs))?;
-            *position = appended.end;
-            appended.written
+            gather(mem, &list, true, waiter, |bufs, _| {
+                let appended = file.append(bufs)?;
+                *position = appended.end;
+                Ok(appended.written)
+            })?
         }
         Object::File { file, position } => {
-            let count = mem.gather(&list, |bufs| {
-                when_ready(&**file, PollFlags::OUT, nonblock, waiter, || file.write_at(bufs, *position))
-            })?;
-            move_on(&**file, position, count);
-            count
+            gather(mem, &list, file.poll_fd().is_none(), waiter, |bufs, _| {
+                let write = || file.write_at(bufs, *position);
+                let count = when_ready(&**file, PollFlags::OUT, nonblock, waiter, write)?;
+                move_on(&**file, position, count);
+                Ok(count)
+            })?
         }
-        Object::Connection(socket) => mem.gather(&list, |bufs| sock::send(socket, bufs, nonblock, waiter))?,
+        Object::Connection(socket) => {
+            gather(mem, &list, false, waiter, |bufs, _| sock::send(socket, bufs, nonblock, waiter))?
+        }
         Object::Dir(_) => return Err(Errno::Isdir.into()),
         Object::Listener(_) => return Err(Errno::Notconn.into()),
     };
-    mem.write_u32("nwritten", nwritten, count as u32)
+    mem.write_u32("nwritten", nwritten, count)
+}
+
+/// Reads into the buffers. What may have to be waited for is read once, `whole` everything else: whoever has got
+/// something does not wait for more. `read` is told how much has been read before.
+#[inline]
+fn scatter(
+    mem: &mut GuestMem<'_>,
+    list: &IoVecs,
+    whole: bool,
+    waiter: &Waiter,
+    mut read: impl FnMut(&mut [IoSliceMut<'_>], u64) -> Outcome<usize>,
+) -> Outcome<u32> {
+    let count = waiter.in_pieces(length(list, whole), |piece| {
+        mem.scatter(&list.part(&piece), |bufs| read(bufs, piece.start)).map(|count| count as u64)
+    })?;
+    // The sum of the buffers has 32 bits.
+    Ok(count as u32)
+}
+
+/// As [`scatter`], for writing.
+#[inline]
+fn gather(
+    mem: &GuestMem<'_>,
+    list: &IoVecs,
+    whole: bool,
+    waiter: &Waiter,
+    mut write: impl FnMut(&[IoSlice<'_>], u64) -> Outcome<usize>,
+) -> Outcome<u32> {
+    let count = waiter.in_pieces(length(list, whole), |piece| {
+        mem.gather(&list.part(&piece), |bufs| write(bufs, piece.start)).map(|count| count as u64)
+    })?;
+    Ok(count as u32)
+}
+
+/// How much of a list one call may move.
+fn length(list: &IoVecs, whole: bool) -> u64 {
+    if whole { list.bytes() } else { list.bytes().min(PIECE) }
 }
 
 /// Repeats an operation on a pipe until it need not wait; everything else never does.
@@ -125,8 +175,11 @@ pub fn fd_pread(
     mem.check("nread", nread, U32)?;
     let list = mem.iovecs("iovs", iovs, iovs_len, ctx.budget)?;
     let (file, _) = positioned(ctx.table.get_mut(fd)?, rights::FD_READ)?;
-    let count = mem.scatter(&list, |bufs| file.read_at(bufs, offset))?;
-    mem.write_u32("nread", nread, count as u32)
+    let count = scatter(mem, &list, true, &ctx.waiter, |bufs, done| {
+        // An offset near the largest number is refused at the first piece.
+        Ok(file.read_at(bufs, offset.saturating_add(done))?)
+    })?;
+    mem.write_u32("nread", nread, count)
 }
 
 pub fn fd_pwrite(
@@ -141,8 +194,10 @@ pub fn fd_pwrite(
     mem.check("nwritten", nwritten, U32)?;
     let list = mem.iovecs("iovs", iovs, iovs_len, ctx.budget)?;
     let (file, _) = positioned(ctx.table.get_mut(fd)?, rights::FD_WRITE)?;
-    let count = mem.gather(&list, |bufs| file.write_at(bufs, offset))?;
-    mem.write_u32("nwritten", nwritten, count as u32)
+    let count = gather(mem, &list, true, &ctx.waiter, |bufs, done| {
+        Ok(file.write_at(bufs, offset.saturating_add(done))?)
+    })?;
+    mem.write_u32("nwritten", nwritten, count)
 }
 
 /// The file whose position a guest asks about. Having any of these rights is enough.

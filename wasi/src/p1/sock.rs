@@ -75,7 +75,8 @@ pub fn sock_recv(
     let (count, truncated) = mem.scatter(&list, |mut bufs| -> Outcome<_> {
         let mut total = 0;
         loop {
-            match receive_with(socket, bufs, how, nonblock, waiter) {
+            // A peer that sends without end must not keep the guest here.
+            match waiter.check().and_then(|()| receive_with(socket, bufs, how, nonblock, waiter)) {
                 Ok((count, truncated)) => {
                     total += count;
                     IoSliceMut::advance_slices(&mut bufs, count);

@@ -1,5 +1,6 @@
 //! What the functions of the linker do around those of preview 1: memory, traps, exits, waits and their ends.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmrun::{Engine, I32Exit, Linker, Module, Store, Trap, UpdateDeadline};
@@ -185,6 +186,52 @@ fn interrupting_the_store_ends_what_the_guest_waits_for() {
         assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt), "{error:#}");
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn interrupting_the_store_ends_a_write_in_the_middle() {
+    const LEN: usize = 64 << 20;
+    let body = format!(
+        r#"(memory (export "memory") 1025)
+           (func (export "_start")
+             (i32.store (i32.const 4) (i32.const {LEN}))
+             (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))"#
+    );
+    let (mut reader, output) = std::io::pipe().unwrap();
+    let ctx = WasiBuilder::new().stdout(Output::Fd(output.into())).build().unwrap();
+    let mut host = host(ctx, P1, &body);
+    let handle = host.store.interrupt_handle();
+    let thread = std::thread::spawn(move || {
+        reader.read_exact(&mut [0; 1]).unwrap();
+        // The guest is in the middle of it, and gets no further than a pipe holds before the interrupt is there.
+        handle.interrupt();
+        std::io::copy(&mut reader, &mut std::io::sink()).unwrap()
+    });
+    let error = host.run().unwrap_err();
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt), "{error:#}");
+    drop(host);
+    assert!(thread.join().unwrap() < LEN as u64 / 2, "the write went on to its end");
+}
+
+#[test]
+fn interruptible_writes_end_while_nobody_reads() {
+    let body = r#"
+        (memory (export "memory") 2)
+        (func (export "_start")
+          (i32.store (i32.const 4) (i32.const 65536))
+          (loop $again
+            (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (br $again)))"#;
+    let (reader, output) = std::io::pipe().unwrap();
+    let mut ctx = WasiBuilder::new().stdout(Output::Fd(output.into())).build().unwrap();
+    ctx.interruptible_writes();
+    let mut host = host(ctx, P1, body);
+    let handle = host.store.interrupt_handle();
+    let thread = std::thread::spawn(move || handle.interrupt());
+    let error = host.run().unwrap_err();
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt), "{error:#}");
+    thread.join().unwrap();
+    drop(reader);
 }
 
 #[test]
