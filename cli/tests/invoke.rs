@@ -27,7 +27,7 @@ fn check(func: &str, arg: &str, result: &str) {
 }
 
 #[test]
-fn integers_are_decimal_or_hexadecimal_in_either_range() {
+fn integers_are_those_of_the_text_format_in_either_range() {
     check("i32", "42", "42");
     check("i32", "-1", "-1");
     check("i32", "+7", "7");
@@ -35,18 +35,24 @@ fn integers_are_decimal_or_hexadecimal_in_either_range() {
     check("i32", "-2147483648", "-2147483648");
     check("i32", "0xFFFF_FFFF", "-1");
     check("i32", "-0x10", "-16");
+    check("i32", "1_000", "1000");
+    check("i64", "-0x8000_0000_0000_0000", "-9223372036854775808");
     check("i64", "18446744073709551615", "-1");
     check("i64", "-9223372036854775808", "-9223372036854775808");
     check("i64", "0x7fffffffffffffff", "9223372036854775807");
 }
 
 #[test]
-fn floats_are_decimal_or_named() {
+fn floats_are_decimal_hexadecimal_or_named() {
     check("f32", "1.5", "1.5");
     check("f32", "0.1", "0.1");
     check("f64", "-2e10", "-20000000000");
     check("f64", "-0.0", "-0");
-    check("f64", "1e400", "inf");
+    check("f64", "0x1.8p3", "12");
+    check("f32", "-0x1.fffffep+127", "-340282350000000000000000000000000000000");
+    check("f64", "0x1_0.8", "16.5");
+    check("bits32", "nan:0x7", &0x7f80_0007_i32.to_string());
+    check("bits32", "-0x1p-149", &0x8000_0001_u32.cast_signed().to_string());
     check("f32", "inf", "inf");
     check("f64", "-inf", "-inf");
     check("f32", "nan", "nan");
@@ -81,8 +87,8 @@ fn a_value_that_does_not_fit_is_a_usage_error() {
     );
     refused("f32", "one").assert_error(
         2,
-        "error: argument 1 of `f32`: `one` is no value of type f32; write a number such as 1.5 or -2e10, `inf`, \
-         `nan` or `nan:0x…`\n",
+        "error: argument 1 of `f32`: `one` is no value of type f32; write a number of its range such as 1.5, \
+         -2e10 or 0x1.8p3, or `inf`, `nan` or `nan:0x…`\n",
     );
     for (func, arg) in [
         ("i32", ""),
@@ -94,6 +100,12 @@ fn a_value_that_does_not_fit_is_a_usage_error() {
         ("f32", "nan:0x0"),
         ("f32", "nan:0x800000"),
         ("f64", "0x"),
+        ("f64", "1e400"),
+        ("f32", "0x1p128"),
+        ("f32", "0x1p"),
+        ("i32", "1__0"),
+        ("i32", "0x_1"),
+        ("i32", "+-1"),
         ("extern", "1"),
     ] {
         assert_eq!(refused(func, arg).code, Some(2), "{func} {arg}");

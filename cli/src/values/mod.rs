@@ -1,0 +1,92 @@
+//! Values on the command line: arguments of `--invoke` from text, its results to text.
+//!
+//! Numbers are written as in the text format. Integers are decimal or hexadecimal and may use the signed or
+//! the unsigned range of their type; [`float`] has the forms of floats. A printed number can be read back as
+//! an argument.
+
+mod float;
+
+use wasmrun::{Val, ValType};
+
+use float::{F32, F64};
+
+/// Reads an argument of type `ty`.
+pub fn parse(text: &str, ty: &ValType) -> Result<Val, String> {
+    let value = match ty {
+        ValType::I32 => integer(text, 32).map(|bits| Val::I32(bits as u32 as i32)),
+        ValType::I64 => integer(text, 64).map(|bits| Val::I64(bits as i64)),
+        ValType::F32 => float::parse(text, &F32).map(|bits| Val::F32(bits as u32)),
+        ValType::F64 => float::parse(text, &F64).map(Val::F64),
+        ValType::Ref(_) if text == "null" || text == "ref.null" => Some(Val::default_for_ty(*ty)),
+        _ => None,
+    };
+    value.ok_or_else(|| format!("`{text}` is no value of type {ty}; {}", accepted(ty)))
+}
+
+fn accepted(ty: &ValType) -> &'static str {
+    match ty {
+        ValType::I32 => "write an integer from -2147483648 to 4294967295, or 0x and hexadecimal digits",
+        ValType::I64 => {
+            "write an integer from -9223372036854775808 to 18446744073709551615, or 0x and hexadecimal digits"
+        }
+        ValType::F32 | ValType::F64 => {
+            "write a number of its range such as 1.5, -2e10 or 0x1.8p3, or `inf`, `nan` or `nan:0x…`"
+        }
+        ValType::Ref(_) => "only `null` can be passed",
+        _ => "values of this type cannot be passed",
+    }
+}
+
+/// An integer of `bits` bits in either range, as the low bits of the result.
+fn integer(text: &str, bits: u32) -> Option<u64> {
+    let (negative, magnitude) = sign(text);
+    let value = match magnitude.strip_prefix("0x") {
+        Some(digits) => unsigned(digits, 16)?,
+        None => unsigned(magnitude, 10)?,
+    };
+    let all = u64::MAX >> (64 - bits);
+    let lowest = 1u64 << (bits - 1);
+    match negative {
+        false if value <= all => Some(value),
+        true if value <= lowest => Some(value.wrapping_neg() & all),
+        _ => None,
+    }
+}
+
+/// Digits without a sign.
+fn unsigned(digits: &str, radix: u32) -> Option<u64> {
+    // The standard library would read a second sign.
+    let starts_well = digits.starts_with(|c: char| c.is_digit(radix));
+    u64::from_str_radix(&ungroup(digits, radix)?, radix).ok().filter(|_| starts_well)
+}
+
+fn sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// Text without the underscores that group its digits, if they stand where the text format has them: between
+/// two digits.
+fn ungroup(text: &str, radix: u32) -> Option<String> {
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_digit(radix));
+    let all_between = text
+        .match_indices('_')
+        .all(|(at, _)| is_digit(text[..at].chars().next_back()) && is_digit(text[at + 1..].chars().next()));
+    all_between.then(|| text.replace('_', ""))
+}
+
+/// A result as text.
+pub fn print(value: &Val) -> String {
+    match value {
+        Val::I32(value) => value.to_string(),
+        Val::I64(value) => value.to_string(),
+        Val::F32(bits) => float::print(u64::from(*bits), &F32, f32::from_bits(*bits)),
+        Val::F64(bits) => float::print(*bits, &F64, f64::from_bits(*bits)),
+        Val::FuncRef(None) | Val::ExternRef(None) => "null".to_owned(),
+        Val::FuncRef(Some(_)) => "funcref".to_owned(),
+        Val::ExternRef(Some(_)) => "externref".to_owned(),
+        Val::V128(bits) => format!("{:#034x}", bits.as_u128()),
+    }
+}
