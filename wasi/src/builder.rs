@@ -284,9 +284,9 @@ impl WasiBuilder {
         let env = strings("environment variables", env.collect(), &limits)?;
 
         let mut table = FdTable::new(&limits);
-        let mut insert = |descriptor| table.insert(descriptor).map_err(|_| Error::Descriptors);
+        let mut grant = |descriptor| table.grant(descriptor).map_err(|_| Error::Descriptors);
         for stream in [Stream::input(stdin), Stream::stdout(stdout), Stream::stderr(stderr)] {
-            insert(Descriptor::stream(stream))?;
+            grant(Descriptor::stream(stream))?;
         }
         for Preopen { guest, host, backend, mount } in preopens {
             without_nul("the name of the directory", &guest)?;
@@ -298,14 +298,14 @@ impl WasiBuilder {
                 return Err(Error::Duplicate(name));
             }
             let writable = mount.perm() == Perm::ReadWrite;
-            let fd = insert(Descriptor::preopen(mount.root(), guest.into()))?;
+            let fd = grant(Descriptor::preopen(mount.root(), guest.into()))?;
             let host = host.map(|host| host.display().to_string());
             report.dirs.push(DirGrant { fd, guest: name, host, writable, backend });
         }
         for listener in listeners {
             let address = listener.local_addr().map_err(Error::Listener)?.to_string();
             listener.set_nonblocking(true).map_err(Error::Listener)?;
-            let fd = insert(Descriptor::listener(listener))?;
+            let fd = grant(Descriptor::listener(listener))?;
             report.listeners.push(ListenerGrant { fd, address });
         }
 

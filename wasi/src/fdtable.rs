@@ -1,7 +1,8 @@
 //! The guest's descriptors.
 //!
 //! Invariants: a new descriptor has the lowest free number; there are never more than the limit; a number that is not
-//! open is `EBADF`, whatever is done with it. Position, flags and rights belong to the guest's descriptor, not to the
+//! open is `EBADF`, whatever is done with it. What the host grants has a number as long as the limit allows; what the guest
+//! opens, only as long as the host keeps some descriptors for itself. Position, flags and rights belong to the guest's descriptor, not to the
 //! file behind it.
 //!
 //! # Rights
@@ -180,21 +181,30 @@ pub(crate) struct FdTable {
     slots: Vec<Option<Descriptor>>,
     /// No slot below this is free.
     lowest: usize,
+    /// How many descriptors there may be.
     limit: usize,
+    /// How many of them there may be for the guest to open another one.
+    room: usize,
+}
+
+/// Of so many descriptors that this process may have, a guest leaves some: host calls need them for directories on the
+/// way and for waiting, the engine for code and memory, and whoever embeds both for what they do beside. A process that
+/// may have few has to make do with less, in proportion.
+fn reserve(host: u64) -> u64 {
+    (host / 4).min(64)
 }
 
 impl FdTable {
     pub fn new(limits: &Limits) -> FdTable {
-        // So many of the host's descriptors stay for the host itself.
-        const RESERVED: u64 = 64;
         let host = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let limit = u64::from(limits.fds).min(host.saturating_sub(RESERVED));
-        FdTable { slots: Vec::new(), lowest: 0, limit: usize::try_from(limit).unwrap_or(usize::MAX) }
+        // Both are at most a `u32`.
+        let room = (host - reserve(host)).min(limits.fds.into()) as usize;
+        FdTable { slots: Vec::new(), lowest: 0, limit: limits.fds as usize, room }
     }
 
-    /// `EMFILE` if no further descriptor can be opened. Asked before anything is opened on the host.
+    /// `EMFILE` if the guest can open no further descriptor. Asked before anything is opened on the host.
     pub fn require_room(&self) -> Result<(), Errno> {
-        if self.lowest_free() < self.limit { Ok(()) } else { Err(Errno::Mfile) }
+        if self.lowest_free() < self.room { Ok(()) } else { Err(Errno::Mfile) }
     }
 
     fn lowest_free(&self) -> usize {
@@ -202,10 +212,18 @@ impl FdTable {
         taken.map_or(self.slots.len(), |offset| self.lowest + offset)
     }
 
-    /// Gives the descriptor the lowest free number.
+    /// Gives what the guest has opened the lowest free number.
     pub fn insert(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
         self.require_room()?;
+        self.grant(descriptor)
+    }
+
+    /// Gives what the host grants the lowest free number: it is open already, and takes nothing away from the host.
+    pub fn grant(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
         let fd = self.lowest_free();
+        if fd >= self.limit {
+            return Err(Errno::Mfile);
+        }
         if fd == self.slots.len() {
             self.slots.push(None);
         }

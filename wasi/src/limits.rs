@@ -8,7 +8,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Open descriptors, standard streams included; more is `EMFILE`. The host's own limit less 64 bounds it too.
+    /// Open descriptors, standard streams included; more is `EMFILE`. Of the descriptors that the host's own limit
+    /// allows, a guest can open no more than all but 64, or three quarters where they are few.
     pub fds: u32,
     /// Bytes that one call may copy. Reads and writes above it are short, which is legal; anything else traps.
     pub bytes_per_call: u64,
