@@ -13,12 +13,13 @@ use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{self, FuncRef, GlobalSlot, InstanceKey, VmContext};
 
+use crate::entry::of_words;
 use crate::error::{Error, Result};
 use crate::externs::{Extern, Global, Memory, Table};
 use crate::func::Func;
 use crate::store::{StoreId, StoreOpaque};
-use crate::types::{HeapType, RefType, ValType};
-use crate::values::{ExternRef, Ref, V128, Val};
+use crate::types::{HeapType, RefType};
+use crate::values::{ExternRef, Ref, Val};
 
 /// A pointer to something that an instance keeps alive.
 pub(crate) struct Handle<P> {
@@ -158,7 +159,7 @@ pub(crate) fn copy_table(
 /// The word comes from a place of this type in this store.
 pub(crate) unsafe fn reference(store: &StoreOpaque, ty: RefType, word: u64) -> Ref {
     match ty.heap {
-        HeapType::Extern => Ref::Extern((word != 0).then(|| ExternRef::from_id(store, word as u32))),
+        HeapType::Extern => Ref::Extern(ExternRef::from_id(store, word as u32)),
         // SAFETY: the caller's promise.
         _ => Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle)),
     }
@@ -178,16 +179,9 @@ pub(crate) fn table_element(
 
 /// The value of a global.
 pub(crate) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let [low, high] = global.handle().get(store)?.words;
-    Ok(match global.declared_type().content {
-        ValType::I32 => Val::I32(low as i32),
-        ValType::I64 => Val::I64(low as i64),
-        ValType::F32 => Val::F32(low as u32),
-        ValType::F64 => Val::F64(low),
-        ValType::V128 => Val::V128(V128::from(u128::from(high) << 64 | u128::from(low))),
-        // SAFETY: a `Global` carries the type that the slot was declared with.
-        ValType::Ref(ty) => unsafe { reference(store, ty, low) }.into(),
-    })
+    let words = global.handle().get(store)?.words;
+    // SAFETY: a `Global` carries the type that the slot was declared with.
+    Ok(unsafe { of_words(store, global.declared_type().content, words) })
 }
 
 /// An export of an instance that is there. The record of a function is made when it is first asked for, which

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::entry::Slots;
 use crate::error::{Error, Result};
-use crate::func::Func;
+use crate::func::{Func, WasmTy};
 use crate::handle::wrong_handle;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
 use crate::types::{HeapType, RefType, ValType};
@@ -154,33 +154,34 @@ impl Val {
 
     /// Checks that it is of a type, and writes it to the next slots.
     pub(crate) fn put(&self, store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Result<()> {
-        let [low, high] = self.to_words(store, ty)?;
-        match self {
-            Val::V128(_) => {
-                slots.put(low);
-                slots.put(high);
-            }
-            Val::ExternRef(_) => slots.put_reference(low as u32),
-            _ => slots.put(low),
-        }
-        Ok(())
-    }
-
-    /// Checks that it is of a type, and gives its representation in a global.
-    pub(crate) fn to_words(self, store: &StoreOpaque, ty: ValType) -> Result<[u64; 2]> {
         let found = self.ty();
         if found != ty {
             return Err(Error::msg(format!("type mismatch: expected {ty}, found {found}")));
         }
-        Ok(match self {
-            Val::I32(v) => [u64::from(v as u32), 0],
-            Val::I64(v) => [v as u64, 0],
-            Val::F32(v) => [v.into(), 0],
-            Val::F64(v) => [v, 0],
-            Val::V128(V128(v)) => [v as u64, (v >> 64) as u64],
-            Val::FuncRef(func) => [Ref::Func(func).to_word(store, RefType::FUNCREF)?, 0],
-            Val::ExternRef(value) => [Ref::Extern(value).to_word(store, RefType::EXTERNREF)?, 0],
-        })
+        match *self {
+            Val::I32(v) => v.put(store, slots),
+            Val::I64(v) => v.put(store, slots),
+            Val::F32(bits) => bits.put(store, slots),
+            Val::F64(bits) => bits.put(store, slots),
+            Val::V128(v) => v.put(store, slots),
+            Val::FuncRef(func) => func.put(store, slots),
+            Val::ExternRef(value) => value.put(store, slots),
+        }
+    }
+
+    /// Reads a value of a type from the next slots.
+    pub(crate) fn take(store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Val {
+        match ty {
+            ValType::I32 => Val::I32(WasmTy::take(store, slots)),
+            ValType::I64 => Val::I64(WasmTy::take(store, slots)),
+            ValType::F32 => Val::F32(WasmTy::take(store, slots)),
+            ValType::F64 => Val::F64(WasmTy::take(store, slots)),
+            ValType::V128 => Val::V128(WasmTy::take(store, slots)),
+            ValType::Ref(ty) => match ty.heap {
+                HeapType::Extern => Val::ExternRef(WasmTy::take(store, slots)),
+                _ => Val::FuncRef(WasmTy::take(store, slots)),
+            },
+        }
     }
 }
 
@@ -290,9 +291,8 @@ impl Ref {
             return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.ty())));
         }
         match self {
-            Ref::Func(None) | Ref::Extern(None) => Ok(0),
-            Ref::Func(Some(func)) => func.handle().to_word(store),
-            Ref::Extern(Some(value)) => Ok(value.id_in(store)?.into()),
+            Ref::Func(func) => Func::to_word(func, store),
+            Ref::Extern(value) => ExternRef::to_id(value, store).map(u64::from),
         }
     }
 }
@@ -371,14 +371,20 @@ impl ExternRef {
     }
 
     #[inline]
-    pub(crate) fn id_in(self, store: &StoreOpaque) -> Result<u32> {
+    fn id_in(self, store: &StoreOpaque) -> Result<u32> {
         if self.store == store.id { Ok(self.id) } else { Err(wrong_handle(self.store, store)) }
     }
 
-    /// The reference with the number `id`, which is not 0.
+    /// The number of a reference in slots and tables; 0 is null.
     #[inline]
-    pub(crate) fn from_id(store: &StoreOpaque, id: u32) -> ExternRef {
-        ExternRef { store: store.id, id }
+    pub(crate) fn to_id(value: Option<ExternRef>, store: &StoreOpaque) -> Result<u32> {
+        value.map_or(Ok(0), |value| value.id_in(store))
+    }
+
+    /// The reference with the number `id`.
+    #[inline]
+    pub(crate) fn from_id(store: &StoreOpaque, id: u32) -> Option<ExternRef> {
+        (id != 0).then_some(ExternRef { store: store.id, id })
     }
 }
 

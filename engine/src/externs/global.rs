@@ -3,6 +3,7 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm::{GlobalSlot, write_ref};
 
+use crate::entry::to_words;
 use crate::error::{Error, Result};
 use crate::handle::{Handle, global_value};
 use crate::instance::host_object;
@@ -52,7 +53,7 @@ impl Global {
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();
-        let words = value.to_words(&inner.opaque, ty.content)?;
+        let words = to_words(&inner.opaque, ty.content, value)?;
         let item = host_object(inner, HostObject::Global(ty))?;
         let global = item.into_global().expect("a global was made");
         store_words(global.handle.get_mut(&mut inner.opaque)?, words);
@@ -83,7 +84,7 @@ impl Global {
         if self.ty.mutability == Mutability::Const {
             return Err(Error::msg("this global is constant"));
         }
-        let words = value.to_words(opaque, self.ty.content)?;
+        let words = to_words(opaque, self.ty.content, value)?;
         store_words(self.handle.get_mut(opaque)?, words);
         Ok(())
     }

@@ -4,7 +4,7 @@ use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
 use crate::store::StoreOpaque;
-use crate::types::ValType;
+use crate::types::{HeapType, ValType};
 use crate::values::{ExternRef, V128};
 
 mod sealed {
@@ -96,11 +96,7 @@ impl WasmTy for Option<Func> {
 
     #[inline]
     fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
-        let word = match self {
-            Some(func) => func.handle().to_word(store)?,
-            None => 0,
-        };
-        slots.put(word);
+        slots.put(Func::to_word(self, store)?);
         Ok(())
     }
 
@@ -117,18 +113,13 @@ impl WasmTy for Option<ExternRef> {
 
     #[inline]
     fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
-        let id = match self {
-            Some(value) => value.id_in(store)?,
-            None => 0,
-        };
-        slots.put_reference(id);
+        slots.put_reference(ExternRef::to_id(self, store)?);
         Ok(())
     }
 
     #[inline]
     fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Option<ExternRef> {
-        let id = slots.take_reference();
-        (id != 0).then(|| ExternRef::from_id(store, id))
+        ExternRef::from_id(store, slots.take_reference())
     }
 }
 
@@ -175,10 +166,11 @@ pub trait WasmResults: WasmTyList {}
 impl<L: WasmTyList> WasmParams for L {}
 impl<L: WasmTyList> WasmResults for L {}
 
+/// As the runtime's [`ValType::value_slots`], where a constant is needed.
 const fn value_slots(ty: ValType) -> usize {
     match ty {
         ValType::V128 => 2,
-        ValType::Ref(ty) if matches!(ty.heap, crate::types::HeapType::Extern) => 0,
+        ValType::Ref(ty) if matches!(ty.heap, HeapType::Extern) => 0,
         _ => 1,
     }
 }
@@ -249,3 +241,24 @@ macro_rules! for_each_arity {
 for_each_arity!(tuple_list);
 
 pub(super) use for_each_arity;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::FuncType;
+
+    #[test]
+    fn lists_take_the_slots_that_the_runtime_counts() {
+        type Every = (i32, u32, i64, u64, f32, f64, V128, Option<Func>, Option<ExternRef>);
+        fn check<L: WasmTyList>() {
+            let slots = FuncType::new(L::TYPES.iter().copied(), []).slots();
+            assert_eq!((L::VALUES, L::REFERENCES), (slots.params as usize, slots.ref_params as usize));
+        }
+        check::<()>();
+        check::<V128>();
+        check::<Option<Func>>();
+        check::<Option<ExternRef>>();
+        check::<Every>();
+        assert_eq!((Every::VALUES, Every::REFERENCES), (9, 1));
+    }
+}

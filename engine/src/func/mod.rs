@@ -65,6 +65,12 @@ impl Func {
         &self.handle
     }
 
+    /// The word of a reference in slots and tables; 0 is null.
+    #[inline]
+    pub(crate) fn to_word(func: Option<Func>, store: &StoreOpaque) -> Result<u64> {
+        func.map_or(Ok(0), |func| func.handle.to_word(store))
+    }
+
     /// A function of the host with a type that is known when it is made. `func` gets the arguments and sets
     /// the results, which start as zeroes and nulls.
     ///
