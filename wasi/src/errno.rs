@@ -3,7 +3,7 @@
 //! One table gives number, name and host counterpart of every code; the enum, its printed name and the conversions
 //! derive from it, so that a code cannot exist in one and be missing in another. The conversions are literal: the
 //! translation of `EXDEV` to [`Errno::Perm`], which is right only for path resolution, is the resolver's business
-//! (`vfs/resolve.rs`). A host code with no counterpart becomes [`Errno::Io`], never success.
+//! (`vfs/host/resolve.rs`). A host code with no counterpart becomes [`Errno::Io`], never success.
 //!
 //! Everything in this crate that can fail on behalf of a guest returns [`Errno`].
 

@@ -8,6 +8,7 @@
 //! Given to [`WasiBuilder`](crate::WasiBuilder); read and written by `p1/io.rs`.
 
 use crate::limits::Limits;
+use crate::vfs::host::{attributes, system};
 use crate::vfs::{FileKind, FileStat};
 use crate::wait::Waiter;
 use crate::{Errno, Outcome};
@@ -207,34 +208,19 @@ impl Stream {
     }
 
     /// The attributes; what is no descriptor of the host has none but the size of what can still be read.
-    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // The widths of the host's fields differ.
     pub fn stat(&self) -> Result<FileStat, Errno> {
-        let kind = self.kind;
-        let End::Host(fd) = &self.end else {
-            let size = self.available().unwrap_or(0);
-            return Ok(FileStat { dev: 0, ino: 0, kind, nlink: 1, size, atim: 0, mtim: 0, ctim: 0 });
-        };
-        let stat = rustix::fs::fstat(fd.as_fd())?;
-        let time = |seconds: i64, nanos: u64| {
-            u64::try_from(seconds)
-                .map_or(0, |seconds| seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-        };
-        Ok(FileStat {
-            dev: stat.st_dev as u64,
-            ino: stat.st_ino as u64,
-            kind,
-            nlink: stat.st_nlink as u64,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            atim: time(stat.st_atime as i64, stat.st_atime_nsec as u64),
-            mtim: time(stat.st_mtime as i64, stat.st_mtime_nsec as u64),
-            ctim: time(stat.st_ctime as i64, stat.st_ctime_nsec as u64),
-        })
+        match &self.end {
+            End::Host(fd) => {
+                Ok(FileStat { kind: self.kind, ..attributes::stat_of(&rustix::fs::fstat(fd.as_fd())?) })
+            }
+            _ => Ok(FileStat::nowhere(self.kind, self.available().unwrap_or(0))),
+        }
     }
 
     /// Flushes a file behind the stream; what has nowhere to be flushed to is `EINVAL`, as on the host.
     pub fn sync(&self, data_only: bool) -> Result<(), Errno> {
         match &self.end {
-            End::Host(fd) if data_only => Ok(rustix::fs::fdatasync(fd.as_fd())?),
+            End::Host(fd) if data_only => system::datasync(fd.as_fd()),
             End::Host(fd) => Ok(rustix::fs::fsync(fd.as_fd())?),
             _ => Err(Errno::Inval),
         }
@@ -302,15 +288,12 @@ impl End {
     fn kind(&self) -> FileKind {
         let End::Host(fd) = self else { return FileKind::Unknown };
         let fd = fd.as_fd();
-        use rustix::fs::FileType;
-        match rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        match rustix::fs::fstat(fd).map(|stat| attributes::stat_of(&stat).kind) {
             // Languages take every character device without a position for a terminal, so only a terminal is one.
-            Ok(FileType::CharacterDevice) if fd.is_terminal() => FileKind::CharacterDevice,
-            Ok(FileType::RegularFile) => FileKind::Regular,
-            Ok(FileType::BlockDevice) => FileKind::BlockDevice,
-            Ok(FileType::Socket) => FileKind::Socket,
-            Ok(FileType::Fifo) => FileKind::Fifo,
-            _ => FileKind::Unknown,
+            Ok(FileKind::CharacterDevice) if !fd.is_terminal() => FileKind::Unknown,
+            // A stream, whatever is behind it.
+            Ok(FileKind::Directory) | Err(_) => FileKind::Unknown,
+            Ok(kind) => kind,
         }
     }
 }

@@ -119,9 +119,7 @@ pub fn fd_filestat_get(ctx: &mut WasiCtx, mem: &mut GuestMem<'_>, fd: u32, buf: 
         Object::File { file, .. } => file.stat()?,
         Object::Dir(open) => open.dir.self_stat()?,
         Object::Stream(stream) => stream.stat()?,
-        Object::Listener(_) | Object::Connection(_) => {
-            FileStat { dev: 0, ino: 0, kind: FileKind::Socket, nlink: 1, size: 0, atim: 0, mtim: 0, ctim: 0 }
-        }
+        Object::Listener(_) | Object::Connection(_) => FileStat::nowhere(FileKind::Socket, 0),
     };
     write_filestat(ctx, mem, "buf", buf, &stat)
 }

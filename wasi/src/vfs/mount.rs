@@ -19,9 +19,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::errno::Errno;
-use crate::vfs::{
-    Advice, Appended, Dir, DirEntry, File, FileKind, FileStat, GuestPath, OpenHow, Opened, TimeSpec,
-};
+use crate::vfs::dir::{Dir, DirEntry, OpenHow, Opened};
+use crate::vfs::file::{Advice, Appended, File};
+use crate::vfs::path::GuestPath;
+use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 
 /// What a guest may do with a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,12 +6,12 @@ use rustix::fs::{AtFlags, FileType, Stat, Timespec, Timestamps, UTIME_NOW, UTIME
 
 use crate::errno::Errno;
 use crate::vfs::path::Basename;
-use crate::vfs::{FileKind, FileStat, TimeSpec};
+use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 
 const NANOS: u64 = 1_000_000_000;
 
 /// What the host's type of a file is here.
-pub(super) fn kind_of(kind: FileType) -> FileKind {
+pub(crate) fn kind_of(kind: FileType) -> FileKind {
     match kind {
         FileType::RegularFile => FileKind::Regular,
         FileType::Directory => FileKind::Directory,
@@ -26,7 +26,7 @@ pub(super) fn kind_of(kind: FileType) -> FileKind {
 
 /// The host's attributes in our words. (The widths of the host's fields differ between platforms.)
 #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, clippy::useless_conversion)]
-pub(super) fn stat_of(stat: &Stat) -> FileStat {
+pub(crate) fn stat_of(stat: &Stat) -> FileStat {
     FileStat {
         dev: stat.st_dev as u64,
         ino: stat.st_ino as u64,

@@ -9,10 +9,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::OFlags;
 
+use super::attributes::{set_times, stat_of};
+use super::system::{datasync, uninterrupted};
 use crate::errno::Errno;
-use crate::vfs::host::attributes::{set_times, stat_of};
-use crate::vfs::host::{datasync, uninterrupted};
-use crate::vfs::{Advice, Appended, File, FileKind, FileStat, TimeSpec};
+use crate::vfs::file::{Advice, Appended, File, signed};
+use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 
 /// Something of the host that is open and not a directory.
 #[derive(Debug)]
@@ -38,11 +39,6 @@ impl HostFile {
     }
 }
 
-/// Checks a number that the host takes as signed.
-fn offset(number: u64) -> Result<u64, Errno> {
-    if i64::try_from(number).is_ok() { Ok(number) } else { Err(Errno::Inval) }
-}
-
 impl File for HostFile {
     fn kind(&self) -> FileKind {
         self.kind
@@ -52,7 +48,7 @@ impl File for HostFile {
         if !self.kind.is_seekable() {
             return uninterrupted(|| rustix::io::readv(&self.fd, bufs));
         }
-        let position = offset(position)?;
+        let position = signed(position)?;
         uninterrupted(|| rustix::io::preadv(&self.fd, bufs, position))
     }
 
@@ -60,7 +56,7 @@ impl File for HostFile {
         if !self.kind.is_seekable() {
             return uninterrupted(|| rustix::io::writev(&self.fd, bufs));
         }
-        let position = offset(position)?;
+        let position = signed(position)?;
         uninterrupted(|| rustix::io::pwritev(&self.fd, bufs, position))
     }
 
@@ -108,7 +104,7 @@ impl File for HostFile {
     }
 
     fn allocate(&self, position: u64, len: u64) -> Result<(), Errno> {
-        let end = offset(position)?.checked_add(offset(len)?).filter(|&end| i64::try_from(end).is_ok());
+        let end = signed(position)?.checked_add(signed(len)?).filter(|&end| i64::try_from(end).is_ok());
         if len == 0 {
             return Err(Errno::Inval);
         }
@@ -127,7 +123,7 @@ impl File for HostFile {
     }
 
     fn advise(&self, position: u64, len: u64, advice: Advice) -> Result<(), Errno> {
-        let (position, len) = (offset(position)?, offset(len)?);
+        let (position, len) = (signed(position)?, signed(len)?);
         if !self.kind.is_seekable() {
             return Err(Errno::Spipe);
         }

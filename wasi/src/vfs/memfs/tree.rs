@@ -1,14 +1,16 @@
 //! The tree itself: plain maps from serial numbers to nodes, and how a path is followed through them.
 //!
-//! Nothing here locks or refers to the host; `memfs` holds one lock around a whole tree. A node lives as long as it has
-//! a name or a handle. Everything that a guest can make grow is paid for from one budget: nodes, names, link targets,
+//! Nothing here locks or refers to the host; `handle` holds one lock around a whole tree. A node lives as long as it has
+//! a name or a handle. Paths are followed in code of its own and not in the host's walker's, since each is the other's
+//! opinion in the tests that compare file systems. Everything that a guest can make grow is paid for from one budget: nodes, names, link targets,
 //! pages.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::errno::Errno;
 use crate::vfs::path::{Basename, Component, GuestPath, MAX_LINKS};
-use crate::vfs::{FileKind, FileStat, Follow, TimeSpec};
+use crate::vfs::place::{self, Follow};
+use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 
 use super::content::{Budget, Content};
 
@@ -60,21 +62,18 @@ impl Entries {
     }
 }
 
-/// Where something is, or could be.
-#[derive(Debug)]
-pub(super) enum Place {
-    /// A name in a directory, and whether slashes came after it.
-    Named { dir: Ino, name: Basename, must_be_dir: bool },
-    /// The last component was `.` or, if `up`, `..`.
-    Dots { dir: Ino, up: bool },
-}
+/// A place in the tree.
+pub(super) type Place = place::Place<Ino>;
+
+/// Tells the time: nanoseconds since 1970.
+type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
 
 /// A whole file system.
 pub(super) struct Tree {
     nodes: HashMap<Ino, Node>,
     next: Ino,
     pub(super) budget: Budget,
-    clock: super::Clock,
+    clock: Clock,
     dev: u64,
 }
 
@@ -102,7 +101,7 @@ fn name_cost(name: &Basename) -> u64 {
 }
 
 impl Tree {
-    pub(super) fn new(max_bytes: u64, clock: super::Clock, dev: u64) -> Tree {
+    pub(super) fn new(max_bytes: u64, clock: Clock, dev: u64) -> Tree {
         let now = clock();
         let root =
             Node { body: Body::Dir(Entries::empty()), names: 1, handles: 0, atim: now, mtim: now, ctim: now };

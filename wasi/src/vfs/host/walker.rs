@@ -12,10 +12,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno as HostErrno;
 
+use super::resolve::{ALWAYS, DirFd, Place, Resolver, STEP, read_link_at};
 use crate::errno::Errno;
-use crate::vfs::Follow;
 use crate::vfs::path::{Basename, Component, GuestPath, MAX_LINKS};
-use crate::vfs::resolve::{ALWAYS, DirFd, Place, Resolver, STEP, read_link_at};
+use crate::vfs::place::Follow;
 
 /// How many directories deep one path may lead, so that a guest cannot use up the host's descriptors with one call.
 /// Deeper trees can be reached in several steps.

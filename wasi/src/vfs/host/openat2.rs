@@ -11,9 +11,9 @@ use std::thread;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno as HostErrno;
 
+use super::resolve::{ALWAYS, DirFd, Place, Resolver, STEP, read_link_at};
 use crate::errno::Errno;
 use crate::vfs::path::{Component, GuestPath, MAX_LINKS};
-use crate::vfs::resolve::{ALWAYS, DirFd, Place, Resolver, STEP, read_link_at};
 
 /// How often an open is repeated that the kernel could not finish because of concurrent renames.
 const ATTEMPTS: u32 = 128;

@@ -1,10 +1,9 @@
 //! How a guest path is followed on the host without leaving the directory it starts from.
 //!
 //! There are two [`Resolver`]s: `openat2` lets the Linux kernel do it, `walker` goes component by component on any
-//! Unix. Which one is used is decided once per process, by trying: a resolver that has been chosen is never left for
-//! the other one in the middle of things, since conditions that a guest can provoke would then choose for us.
+//! Unix. `choice` says which. What both need is here.
 //!
-//! Everything else about the host (`host`) is written against the two operations of the trait. They have in common:
+//! Everything else about the host is written against the two operations of the trait. They have in common:
 //! * a resolution that would leave `root` is [`Errno::Perm`], and this is the only place where `EXDEV` becomes that;
 //! * what a second system call acts on is a [`Basename`] relative to a descriptor, never a string with a slash;
 //! * every descriptor is close-on-exec and never becomes a controlling terminal.
@@ -16,7 +15,7 @@ use rustix::io::Errno as HostErrno;
 
 use crate::errno::Errno;
 use crate::vfs::path::{Basename, GuestPath};
-use crate::vfs::walker::Walker;
+use crate::vfs::place;
 
 /// Follows guest paths from a directory of the host.
 pub(super) trait Resolver: std::fmt::Debug + Send + Sync {
@@ -50,33 +49,8 @@ pub(super) trait Resolver: std::fmt::Debug + Send + Sync {
     ) -> Result<Place<'root>, Errno>;
 }
 
-/// A place in the tree: where something is, or could be.
-#[derive(Debug)]
-pub(super) enum Place<'root> {
-    /// A name in a directory.
-    Named {
-        /// The directory.
-        dir: DirFd<'root>,
-        /// The name in it.
-        name: Basename,
-        /// Whether slashes came after it, in the path or in the target of the last link followed.
-        must_be_dir: bool,
-    },
-    /// A directory reached by a last component that is no name.
-    Dots {
-        /// The directory.
-        dir: DirFd<'root>,
-        /// Whether the component was `..` and not `.`.
-        up: bool,
-    },
-}
-
-impl Place<'_> {
-    /// Whether only a directory may be here.
-    pub(super) fn must_be_dir(&self) -> bool {
-        matches!(self, Place::Dots { .. } | Place::Named { must_be_dir: true, .. })
-    }
-}
+/// A place in a tree of the host.
+pub(super) type Place<'root> = place::Place<DirFd<'root>>;
 
 /// A directory on the way: the one the resolution started from, or one opened for it. May be good for nothing but
 /// being the base of `*at` calls.
@@ -114,43 +88,4 @@ pub(super) fn read_link_at(dir: BorrowedFd<'_>, name: &Basename) -> Result<Optio
         Err(HostErrno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Which resolver to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ResolverChoice {
-    /// The kernel's if it has one, else the portable one. With `WASI_FORCE_WALKER=1` in the host's environment when
-    /// the process first asks, always the portable one.
-    #[default]
-    Best,
-    /// The portable one.
-    Walker,
-}
-
-/// The resolver for `choice`, which stays on one file system if `one_device` says so.
-///
-/// # Errors
-/// [`Errno::Notsup`] if `one_device` is asked for and only the portable resolver is there, which cannot do that.
-pub(super) fn resolver(choice: ResolverChoice, one_device: bool) -> Result<&'static dyn Resolver, Errno> {
-    #[cfg(target_os = "linux")]
-    if choice == ResolverChoice::Best && kernel_resolves() {
-        use crate::vfs::openat2::Openat2;
-        return Ok(if one_device { &Openat2::ONE_DEVICE } else { &Openat2::ANY_DEVICE });
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = choice;
-    if one_device { Err(Errno::Notsup) } else { Ok(&Walker) }
-}
-
-/// Whether the kernel resolves paths for us, found out once.
-#[cfg(target_os = "linux")]
-fn kernel_resolves() -> bool {
-    use std::env;
-    use std::sync::OnceLock;
-
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let forced = env::var_os("WASI_FORCE_WALKER").is_some_and(|value| value == "1");
-        !forced && crate::vfs::openat2::works()
-    })
 }
