@@ -8,11 +8,17 @@
 //!               at src/lib.rs:10:4
 //! help: what to do next
 //! ```
-//! Everything goes to stderr. Colours are for terminals only, and `NO_COLOR` switches them off.
+//! In place of the backtrace there can be an excerpt of a text. Everything goes to stderr. Colours are for
+//! terminals only, and `NO_COLOR` switches them off. Guests have a say in many of these texts, so no control
+//! character gets through, and no line of ours can be forged.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+
+use wasmrun_runtime::printable;
+
+use crate::output;
 
 /// The exit codes of this command. What `proc_exit` says passes through.
 pub mod exit {
@@ -24,6 +30,9 @@ pub mod exit {
     pub const TRAP: u8 = 134;
 }
 
+/// What helps where the system lets this process open too few files.
+pub const MORE_FILES: &str = "`ulimit -n` says how many files may be open, and `ulimit -n 256` allows more";
+
 /// What a command returns: nothing, or why it failed.
 pub type Outcome<T = ()> = Result<T, Failure>;
 
@@ -32,10 +41,13 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 pub struct Failure {
     message: String,
     causes: Vec<String>,
-    backtrace: String,
+    details: String,
     help: Vec<String>,
     code: u8,
 }
+
+/// Characters of a link of an error's chain that are shown; the names in it may be longer.
+const LONGEST_CAUSE: usize = 2000;
 
 impl Failure {
     /// A failure with the code [`exit::FAILURE`].
@@ -43,7 +55,7 @@ impl Failure {
         Failure {
             message: message.into(),
             causes: Vec::new(),
-            backtrace: String::new(),
+            details: String::new(),
             help: Vec::new(),
             code: exit::FAILURE,
         }
@@ -72,7 +84,7 @@ impl Failure {
             let text = link.to_string();
             // Some errors repeat their source in their own text.
             let repeated = failure.causes.last().is_some_and(|last| last.ends_with(&text));
-            if repeated { failure } else { failure.because(text) }
+            if repeated { failure } else { failure.because(output::cut(&text, LONGEST_CAUSE)) }
         })
     }
 
@@ -81,9 +93,9 @@ impl Failure {
         self.causes.len()
     }
 
-    /// The same with a backtrace, which has a heading of its own.
-    pub fn backtrace(mut self, backtrace: String) -> Failure {
-        self.backtrace = backtrace;
+    /// The same with lines behind the causes that are laid out already: a backtrace or an excerpt.
+    pub fn details(mut self, details: impl Into<String>) -> Failure {
+        self.details = details.into();
         self
     }
 
@@ -111,15 +123,15 @@ impl Failure {
         let paint = |colour: &str, label: &str| {
             if colours { format!("{colour}{label}\x1b[0m") } else { label.to_owned() }
         };
-        let mut out = format!("{} {}\n", paint(RED, "error:"), self.message);
+        let mut out = format!("{} {}\n", paint(RED, "error:"), printable(&self.message));
         for cause in &self.causes {
-            let _ = writeln!(out, "{} {cause}", paint(YELLOW, "caused by:"));
+            let _ = writeln!(out, "{} {}", paint(YELLOW, "caused by:"), printable(cause));
         }
-        if !self.backtrace.is_empty() {
-            let _ = writeln!(out, "{}", self.backtrace.trim_end());
+        if !self.details.is_empty() {
+            let _ = writeln!(out, "{}", output::shown_lines(self.details.trim_end()));
         }
         for help in &self.help {
-            let _ = writeln!(out, "{} {help}", paint(CYAN, "help:"));
+            let _ = writeln!(out, "{} {}", paint(CYAN, "help:"), printable(help));
         }
         out
     }
@@ -134,13 +146,22 @@ mod tests {
         let failure = Failure::new("it failed")
             .because("reason")
             .because("deeper reason")
-            .backtrace("wasm backtrace:\n    0: 0x1 - m!f\n".to_owned())
+            .details("wasm backtrace:\n    0: 0x1 - m!f\n")
             .help("do this");
         assert_eq!(
             failure.render(false),
             "error: it failed\ncaused by: reason\ncaused by: deeper reason\nwasm backtrace:\n    0: 0x1 - m!f\nhelp: do this\n"
         );
         assert!(failure.render(true).starts_with("\x1b[1;31merror:\x1b[0m it failed\n"));
+    }
+
+    #[test]
+    fn no_text_can_command_the_terminal_or_forge_a_line() {
+        let evil = "x\x1b[2J\nhelp: y";
+        let text = Failure::new(evil).because(evil).details(evil).help(evil).render(false);
+        assert!(!text.contains('\x1b'), "{text:?}");
+        // Only details have lines of their own.
+        assert_eq!(text.lines().filter(|line| *line == "help: y").count(), 1, "{text:?}");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! `run` and `explain` give the same advice.
 
-use wasmrun_wasi::abi::Class;
+use wasmrun_wasi::abi::{Class, PREVIEW0, PREVIEW1};
 use wasmrun_wasi::caps;
+
+use crate::output::shown;
 
 /// Why an import is not there and what would provide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,21 +88,17 @@ pub fn advise(module: &str, name: &str) -> Advice {
         let help = "build the program for WASI preview 1, without these extensions".to_owned();
         return Advice { origin: Some(hint.to_owned()), help };
     }
-    if is_wasi(module) {
-        let origin = format!("`{module}` has no function `{name}`");
+    if [PREVIEW1.module, PREVIEW0.module].contains(&module) {
+        let origin = format!("`{module}` has no function `{}`", shown(name));
         return Advice { origin: Some(origin), help: "build the program for WASI preview 1".to_owned() };
     }
+    let module = shown(module);
     Advice {
         origin: None,
         help: format!(
             "`--preload {module}=FILE` provides the exports of another module as imports from `{module}`"
         ),
     }
-}
-
-/// Whether imports from `module` are looked for in WASI.
-pub fn is_wasi(module: &str) -> bool {
-    matches!(module, "wasi_snapshot_preview1" | "wasi_unstable")
 }
 
 /// Whether WASI provides the function `module.name`.

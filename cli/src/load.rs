@@ -1,17 +1,18 @@
-//! The engine that the options ask for, and modules from files.
+//! The engine that the options ask for, and modules from files within the time that they give.
 
 use std::path::Path;
 
-use wasmrun::{Config, Engine, Module};
+use wasmrun::{Config, Engine, Error, Module};
+use wasmrun_runtime::ParseError;
 
 use crate::args::Options;
 use crate::errors::{Failure, Outcome};
 use crate::source;
+use crate::time_limit::TimeLimit;
 
 /// An engine with the settings of the command line.
 pub fn engine(options: &Options) -> Outcome<Engine> {
-    let refuse =
-        |error: wasmrun::Error| Failure::usage("these options cannot be honoured").because_of(error.chain());
+    let refuse = |error: Error| Failure::usage("these options cannot be honoured").because_of(error.chain());
     let mut config = Config::new();
     config.consume_fuel(options.fuel.is_some());
     if let Some(bytes) = options.max_stack {
@@ -27,23 +28,21 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
 }
 
 /// The module in `file`, validated.
-pub fn module(engine: &Engine, file: &Path, options: &Options) -> Outcome<Module> {
-    let bytes = source::module_bytes(file)?;
-    // Only when something is switched off can the refusal of the module need a second look.
-    let kept = if options.proposals.iter().all(|(_, on)| *on) { Vec::new() } else { bytes.clone() };
-    Module::from_owned_binary(engine, bytes).map_err(|error| {
+pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module> {
+    let bytes = source::module_bytes(file, limit)?;
+    let made = limit.watch(file, "validating it", || Module::from_owned_binary(engine, bytes))?;
+    made.map_err(|error| {
         let failure = Failure::new(format!("{} cannot be run", source::display_name(file)));
-        switched_off(options, &kept).into_iter().fold(failure.because_of(error.chain()), Failure::help)
+        switched_off(&error).into_iter().fold(failure.because_of(error.chain()), Failure::help)
     })
 }
 
-/// What to write for each proposal that the module uses and the command line has switched off.
-fn switched_off(options: &Options, bytes: &[u8]) -> Vec<String> {
-    let is_off =
-        |name| options.proposals.iter().rev().find(|(p, _)| p.name == name).is_some_and(|(_, on)| !on);
-    if options.proposals.iter().all(|(_, on)| *on) {
-        return Vec::new();
+/// What to write where the module was refused for a proposal that the command line has switched off.
+fn switched_off(error: &Error) -> Option<String> {
+    match error.downcast_ref()? {
+        ParseError::Proposal { proposal, executed: true, .. } => {
+            Some(format!("`-W {proposal}=y` switches it on"))
+        }
+        _ => None,
     }
-    let used = wasmrun_runtime::used_proposals(bytes).into_iter().filter(|proposal| is_off(proposal.name));
-    used.map(|proposal| format!("`-W {}=y` switches it on", proposal.name)).collect()
 }

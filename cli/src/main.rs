@@ -6,6 +6,7 @@
 mod args;
 mod completion;
 mod errors;
+mod excerpt;
 mod explain;
 mod guest;
 mod imports;
@@ -14,22 +15,29 @@ mod load;
 mod output;
 mod run;
 mod source;
+mod time_limit;
 mod validate;
 mod values;
 mod wast;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::Command;
-use errors::Outcome;
+use errors::{Outcome, exit};
 
 fn main() -> ExitCode {
-    let code = match args::parse(std::env::args_os()) {
-        Ok(command) => execute(command).unwrap_or_else(|failure| failure.report()),
-        // Usage errors go to stderr, help and version to stdout.
-        Err(error) => error.exit(),
+    let done = match args::parse(std::env::args_os()) {
+        Ok(command) => execute(command),
+        Err(message) => tell(&message),
     };
-    ExitCode::from(code)
+    ExitCode::from(done.unwrap_or_else(|failure| failure.report()))
+}
+
+/// Prints what clap has to say: a usage error to stderr; help or the version, which were asked for, to stdout.
+fn tell(message: &clap::Error) -> Outcome<u8> {
+    let printed = message.print().and_then(|()| std::io::stdout().flush());
+    if message.use_stderr() { Ok(exit::USAGE) } else { output::written(printed).map(|()| 0) }
 }
 
 fn execute(command: Command) -> Outcome<u8> {

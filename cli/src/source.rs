@@ -7,8 +7,13 @@ use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Parser, Payload};
+use wasmrun_runtime::printable;
+use wasmrun_wasi::Errno;
+use wat::Detect;
 
-use crate::errors::{Failure, Outcome};
+use crate::errors::{Failure, MORE_FILES, Outcome};
+use crate::time_limit::TimeLimit;
+use crate::{excerpt, output};
 
 /// Beginnings of files that people pass by mistake.
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -26,7 +31,11 @@ const FOREIGN: &[(&[u8], &str)] = &[
 
 /// The name of a FILE argument in messages.
 pub fn display_name(file: &Path) -> String {
-    if is_stdin(file) { "standard input".to_owned() } else { format!("`{}`", file.display()) }
+    if is_stdin(file) {
+        "standard input".to_owned()
+    } else {
+        format!("`{}`", printable(&file.display().to_string()))
+    }
 }
 
 fn is_stdin(file: &Path) -> bool {
@@ -34,8 +43,9 @@ fn is_stdin(file: &Path) -> bool {
 }
 
 /// The bytes of a module in binary form, from a file or the standard input, in binary or text form.
-pub fn module_bytes(file: &Path) -> Outcome<Vec<u8>> {
-    let bytes = to_binary(file, read(file)?)?;
+pub fn module_bytes(file: &Path, limit: &TimeLimit) -> Outcome<Vec<u8>> {
+    let bytes = limit.watch(file, "reading it", || read(file))??;
+    let bytes = limit.watch(file, "parsing its text", || to_binary(file, bytes))??;
     if Parser::is_component(&bytes) { Err(component(file, &bytes)) } else { Ok(bytes) }
 }
 
@@ -60,16 +70,18 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
     result.map_err(|error| {
         let failure = Failure::new(format!("cannot read {}", display_name(file))).because(&error);
         let is_word = !file.as_os_str().as_encoded_bytes().iter().any(|b| matches!(b, b'.' | b'/'));
-        if error.kind() == std::io::ErrorKind::NotFound && is_word {
-            failure.help("if this was meant to be a command, `wasmrun --help` lists them")
-        } else {
-            failure
+        match Errno::from(error) {
+            Errno::Noent if is_word => {
+                failure.help("if this was meant to be a command, `wasmrun --help` lists them")
+            }
+            Errno::Mfile | Errno::Nfile => failure.help(MORE_FILES),
+            _ => failure,
         }
     })
 }
 
 fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
-    if bytes.starts_with(b"\0asm") {
+    if Detect::from_bytes(&bytes) == Detect::WasmBinary {
         return Ok(bytes);
     }
     let refuse =
@@ -83,10 +95,12 @@ fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
     let Ok(text) = std::str::from_utf8(&bytes) else {
         return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it text"));
     };
-    wat::parse_str(text).map_err(|mut error| {
-        error.set_path(if is_stdin(file) { Path::new("<stdin>") } else { file });
+    wat::parse_str(text).map_err(|error| {
+        let name = if is_stdin(file) { "<stdin>".to_owned() } else { output::shown(file.display()) };
+        let (message, excerpt) = excerpt::split(&error.to_string(), &name, text);
         Failure::new(format!("{} is no WebAssembly text", display_name(file)))
-            .because(error.to_string().trim_end())
+            .because(output::shown(message))
+            .details(excerpt)
     })
 }
 
@@ -94,15 +108,11 @@ fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
 fn component(file: &Path, bytes: &[u8]) -> Failure {
     let failure =
         Failure::new(format!("{} is a component; this version runs core modules", display_name(file)));
-    let imports = component_imports(bytes);
-    let failure = match imports.len() {
-        0 => failure.because("components are not implemented yet"),
-        count => {
-            let shown = imports.iter().take(8).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let more = if count > 8 { format!(" and {} more", count - 8) } else { String::new() };
-            failure.because(format!("components are not implemented yet; this one imports {shown}{more}"))
-        }
-    };
+    const NAMED: usize = 8;
+    let imports =
+        output::listed(component_imports(bytes), NAMED, |name| format!("`{}`", output::shown(name)));
+    let imports = imports.map_or(String::new(), |names| format!("; this one imports {names}"));
+    let failure = failure.because(format!("components are not implemented yet{imports}"));
     failure.help("build it for WASI preview 1 as a core module (for Rust, the target `wasm32-wasip1`)")
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::args::Options;
 use crate::errors::{Outcome, exit};
 use crate::load;
+use crate::time_limit::TimeLimit;
 
 /// Checks all files and returns the exit code.
 pub fn run(files: &[PathBuf]) -> u8 {
@@ -21,6 +22,5 @@ pub fn run(files: &[PathBuf]) -> u8 {
 }
 
 fn check(file: &std::path::Path) -> Outcome {
-    let options = Options::default();
-    load::module(&load::engine(&options)?, file, &options).map(drop)
+    load::module(&load::engine(&Options::default())?, file, &TimeLimit::none()).map(drop)
 }

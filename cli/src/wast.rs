@@ -12,6 +12,6 @@ use crate::output;
 /// Runs all scripts and returns the exit code.
 pub fn run(paths: &[PathBuf]) -> Outcome<u8> {
     let report = run_paths(paths, &Options::default());
-    output::print(&report.to_string())?;
+    output::print(&output::shown_lines(&report.to_string()))?;
     Ok(if report.failed() == 0 { 0 } else { exit::FAILURE })
 }

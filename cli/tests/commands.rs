@@ -35,6 +35,27 @@ fn help_lists_commands_and_options() {
 }
 
 #[test]
+fn the_examples_of_help_work() {
+    let math = r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#;
+    let bench =
+        Bench::with("app.wasm", wat::parse_str(ARGS).unwrap()).file("math.wat", math).file("data/x", "");
+    let help = bench.run(&["--help"]);
+    let examples: Vec<_> = help
+        .text()
+        .lines()
+        .skip_while(|line| *line != "Examples:")
+        .filter(|l| l.starts_with("  wasmrun "))
+        .collect();
+    assert!(examples.len() >= 5, "{}", help.text());
+    for example in examples {
+        let words: Vec<_> = example.split_whitespace().skip(1).collect();
+        let ran = bench.run(&words);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{example}");
+        assert!(!words.contains(&"add") || ran.text() == "43\n", "{example}: {}", ran.text());
+    }
+}
+
+#[test]
 fn validate_is_silent_about_valid_modules_and_names_the_others() {
     let bench = Bench::with("good.wat", NOTHING)
         .file("also.wat", CAT)

@@ -296,9 +296,13 @@ fn usage_errors_end_with_2_and_say_nothing_on_stdout() {
         (&["-W", "fuel=x", "a.wat"], "error: `-W fuel=x`: `x` is no whole number"),
         (&["-W", "simd=y", "a.wat"], "error: `-W simd`: the engine does not execute this proposal yet\n"),
         (
-            &["-O", "opt-level=2", "a.wat"],
-            "error: `-O` has no key `opt-level`; nothing can be set with this letter yet\n",
+            &["-W", "max-table-elements=-5", "a.wat"],
+            "error: `-W max-table-elements=-5`: `-5` is no whole number between 0 and 18446744073709551615\n",
         ),
+        (&["-W", "max-instances=4K", "a.wat"], "error: `-W max-instances=4K`: `4K` is no whole number"),
+        (&["-D", "max-backtrace=x", "a.wat"], "error: `-D max-backtrace=x`: `x` is no whole number"),
+        (&["-O", "opt-level=2", "a.wat"], "error: unexpected argument '-O' found\n"),
+        (&["--mode", "interp", "a.wat"], "error: unexpected argument '--mode' found\n"),
         (&["-S", "fuel=1", "a.wat"], "error: `-S` has no key `fuel`; `-W fuel` exists\n"),
         (&["inspect"], "error: the following required arguments were not provided:\n"),
     ] {

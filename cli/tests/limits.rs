@@ -16,7 +16,7 @@ const LOOP: &str = r#"(module (func (export "_start") (loop $forever (br $foreve
 #[test]
 fn a_timeout_stops_a_loop() {
     let bench = Bench::with("l.wat", LOOP);
-    let help = "help: `--timeout TIME` sets how long the guest may run\n";
+    let help = "help: `--timeout TIME` is the time for loading and running together\n";
     for option in [&["--timeout", "20ms"][..], &["-W", "timeout=20ms"], &["-Wtimeout=0.02"]] {
         assert_trapped(&bench.run(&[option, &["l.wat"]].concat()), "deadline exceeded", help);
     }
@@ -32,7 +32,7 @@ fn a_timeout_stops_a_guest_that_sleeps_or_reads() {
             (i64.store (i32.const 24) (i64.const 3600_000_000_000))
             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
     let bench = Bench::with("s.wat", sleeps).file("cat.wat", common::CAT);
-    let help = "help: `--timeout TIME` sets how long the guest may run\n";
+    let help = "help: `--timeout TIME` is the time for loading and running together\n";
     assert_trapped(&bench.run(&["--timeout", "50ms", "s.wat"]), "deadline exceeded", help);
     let mut child = bench
         .command(&["--timeout", "50ms", "cat.wat"])
@@ -68,6 +68,70 @@ fn a_timeout_stops_a_guest_that_writes_to_a_pipe_that_nobody_empties() {
     let stdout = child.stdout.take();
     assert_eq!(child.wait().unwrap().code(), Some(134));
     drop(stdout);
+}
+
+/// Checks that nothing was run because loading `file` took too long while doing `step`.
+#[track_caller]
+fn assert_not_loaded(ran: &Ran, file: &str, time: &str, step: &str) {
+    ran.assert_error(
+        1,
+        &format!(
+            "error: {file} could not be loaded in time\n\
+             caused by: the {time} of `--timeout` passed while {step}\n\
+             help: `--timeout TIME` is the time for loading and running together\n"
+        ),
+    );
+}
+
+#[test]
+fn a_timeout_stops_loading_from_a_pipe_that_nobody_writes_to() {
+    let bench = Bench::with("app.wat", r#"(module (import "lib" "f" (func)) (func (export "_start")))"#);
+    let made = std::process::Command::new("mkfifo").arg(bench.path("fifo")).status().unwrap();
+    assert!(made.success());
+    let ran = bench.run(&["--timeout", "50ms", "fifo"]);
+    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
+    let ran = bench.run(&["--timeout", "50ms", "--preload", "lib=fifo", "app.wat"]);
+    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
+    let ran = bench.run(&["explain", "--timeout", "50ms", "fifo"]);
+    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
+
+    // The standard input stays open until the command has ended.
+    let mut child = bench
+        .command(&["--timeout", "50ms", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: standard input could not be loaded in time\n"), "{stderr}");
+}
+
+#[test]
+fn a_timeout_stops_parsing() {
+    // No machine reads and parses so much in a millisecond.
+    let large = format!("(module (func {}))", "(nop)".repeat(2_000_000));
+    let ran = Bench::with("large.wat", large).run(&["--timeout", "1ms", "large.wat"]);
+    assert_eq!((ran.code, ran.text()), (Some(1), ""), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: `large.wat` could not be loaded in time\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn loading_and_running_share_the_time() {
+    let bench = Bench::with("l.wat", LOOP);
+    assert_not_loaded(&bench.run(&["--timeout", "0s", "l.wat"]), "`l.wat`", "0ns", "reading it");
+    let help = bench.run(&["--help"]);
+    assert!(help.text().split_whitespace().collect::<Vec<_>>().join(" ").contains(
+        "Stop after so long, loading included, for example 2s or 100ms; a number alone is seconds"
+    ));
+}
+
+#[test]
+fn a_time_without_a_unit_is_seconds_as_wasmtime_has_it() {
+    Bench::with("a.wat", common::NOTHING).run(&["-W", "timeout=3600", "a.wat"]).assert_clean(0, "");
 }
 
 #[test]

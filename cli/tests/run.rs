@@ -186,11 +186,29 @@ fn a_single_colon_is_refused_with_both_readings() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_opened_is_named_with_its_option() {
-    Bench::with("a.wat", NOTHING).run(&["--dir", "nowhere::/x", "a.wat"]).assert_error(
+fn a_directory_that_cannot_be_opened_is_named_with_its_option_and_what_helps() {
+    let bench = Bench::with("a.wat", NOTHING).file("data/x", "");
+    let here = bench.root().canonicalize().unwrap();
+    bench.run(&["--dir", "nowhere::/x", "a.wat"]).assert_error(
         1,
-        "error: cannot grant `--dir nowhere::/x`\n\
-         caused by: cannot open the directory `nowhere`: ENOENT\n",
+        &format!(
+            "error: cannot grant `--dir nowhere::/x`\n\
+             caused by: cannot open the host's directory `nowhere`: it does not exist (ENOENT)\n\
+             help: it is looked for in `{}`\n",
+            here.display()
+        ),
+    );
+    bench.run(&["--dir", "/in::data", "a.wat"]).assert_error(
+        1,
+        "error: cannot grant `--dir /in::data`\n\
+         caused by: cannot open the host's directory `/in`: it does not exist (ENOENT)\n\
+         help: `data` does exist; the host's name comes first: HOST::GUEST\n",
+    );
+    bench.run(&["--cwd", "a.wat", "a.wat"]).assert_error(
+        1,
+        "error: cannot grant `--cwd a.wat`\n\
+         caused by: cannot open the host's directory `a.wat`: it is no directory (ENOTDIR)\n\
+         help: grant the directory that the file is in\n",
     );
 }
 
@@ -218,19 +236,6 @@ fn tracing_goes_to_stderr_and_leaves_stdout_alone() {
     assert_eq!(ran.code, Some(2));
     assert!(
         ran.stderr.starts_with("error: `--trace`: `everything` is not known; there is `wasi`\n"),
-        "{}",
-        ran.stderr
-    );
-}
-
-#[test]
-fn the_only_mode_is_accepted_and_others_are_not() {
-    let bench = Bench::with("a.wat", NOTHING);
-    bench.run(&["--mode", "interp", "a.wat"]).assert_clean(0, "");
-    let ran = bench.run(&["--mode=jit", "a.wat"]);
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr.starts_with("error: `--mode`: `jit` is not known; there is `interp`\n"),
         "{}",
         ran.stderr
     );

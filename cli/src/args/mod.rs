@@ -16,7 +16,7 @@ use clap::builder::{PathBufValueParser, ValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
-pub use grants::Preload;
+pub use grants::{DirGrant, Preload};
 pub use options::Options;
 
 use keys::Asked;
@@ -104,16 +104,29 @@ impl Mistake {
     }
 }
 
+/// What people need to know beside the options. The examples are run by a test.
+const AFTER_HELP: &str = "\
+FILE is a module in binary or text form, or - for the standard input. Everything behind it goes to the guest; \
+one -- directly behind it is left out.
+The guest gets no files and no environment unless options give them.
+
+Examples:
+  wasmrun app.wasm one two
+  wasmrun --dir . --env LANG=C --timeout 10s app.wasm
+  wasmrun --dir data::/in::ro --max-memory 64MiB app.wasm
+  wasmrun --invoke add math.wat 1 0x2a
+  wasmrun explain --dir . app.wasm
+
+Exit codes: what the guest passed to proc_exit, or 0; 134 if it trapped or ran out of time, fuel or stack; 1 if it \
+could not be loaded, linked or started, or a check failed; 2 if the command line is wrong.";
+
 /// The whole command, for parsing and for completion scripts.
 pub fn command() -> clap::Command {
     let run_usage = "wasmrun [run] [OPTIONS] FILE [ARGS]...\n       wasmrun COMMAND ...";
     let root = clap::Command::new("wasmrun")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Run WebAssembly")
-        .after_help(
-            "FILE is a module in binary or text form, or - for the standard input. Everything behind it goes to \
-             the guest.\nThe guest gets no files and no environment unless options give them.",
-        )
+        .after_help(AFTER_HELP)
         .override_usage(run_usage)
         .args_conflicts_with_subcommands(true)
         .arg_required_else_help(true)
@@ -125,25 +138,27 @@ pub fn command() -> clap::Command {
                 .override_usage("wasmrun run [OPTIONS] FILE [ARGS]..."),
         )
         .subcommand(
-            clap::Command::new("validate").about("Check that modules are valid and can be run").arg(files()),
+            clap::Command::new("validate")
+                .about("Check that modules are valid and can be run; silent about those that are")
+                .arg(files("Modules in binary or text form; - is the standard input").num_args(1..)),
         )
         .subcommand(
             clap::Command::new("inspect")
                 .about("Show the sections, imports, exports and features of a module")
                 .arg(json())
-                .arg(files().num_args(1)),
+                .arg(files("A module in binary or text form; - is the standard input")),
         )
         .subcommand(
             run_options(clap::Command::new("explain").about(
-                "Show what a module could do: each import, and which option grants it or would grant it",
+                "Show what a module could do if it were run: each import, and which option grants it or would",
             ))
             .arg(json())
             .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
         )
         .subcommand(
             clap::Command::new("wast")
-                .about("Run scripts of the specification's test suite; a directory stands for all .wast files below it")
-                .arg(files()),
+                .about("Run scripts of the specification's test suite")
+                .arg(files("Scripts; a directory stands for all .wast files below it").num_args(1..)),
         )
         .subcommand(
             clap::Command::new("completion").about("Print a script that completes this command in a shell").arg(
@@ -155,12 +170,11 @@ pub fn command() -> clap::Command {
         )
 }
 
-fn files() -> Arg {
+fn files(help: &'static str) -> Arg {
     Arg::new("file")
         .value_name("FILE")
-        .help("Modules in binary or text form; - is the standard input")
+        .help(help)
         .required(true)
-        .num_args(1..)
         .value_hint(ValueHint::FilePath)
         .value_parser(PathBufValueParser::new())
 }

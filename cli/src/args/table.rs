@@ -24,8 +24,6 @@ pub struct Group {
 /// All letters.
 pub const GROUPS: &[Group] = &[
     Group { letter: "W", title: "WebAssembly: limits and proposals" },
-    Group { letter: "O", title: "Optimisation" },
-    Group { letter: "C", title: "Code generation" },
     Group { letter: "D", title: "Debugging" },
     Group { letter: "S", title: "WASI" },
 ];
@@ -108,7 +106,7 @@ pub const ROWS: &[Row] = &[
         long: Some("timeout"),
         key: Some(("W", "timeout")),
         takes: Takes::Value("TIME"),
-        help: "Stop the guest after so long, for example 2s or 100ms",
+        help: "Stop after so long, loading included, for example 2s or 100ms; a number alone is seconds",
         set: |o, v| text(v).and_then(units::duration).map(|time| o.timeout = Some(time)),
     },
     Row {
@@ -137,28 +135,28 @@ pub const ROWS: &[Row] = &[
         key: Some(("W", "max-table-elements")),
         takes: Takes::Value("N"),
         help: "Let no table grow beyond so many elements",
-        set: |o, v| size(v).map(|elements| o.max_table_elements = Some(elements)),
+        set: |o, v| count(v).map(|elements| o.max_table_elements = Some(elements)),
     },
     Row {
         long: None,
         key: Some(("W", "max-instances")),
         takes: Takes::Value("N"),
         help: "Let there be no more than so many instances, preloaded modules included",
-        set: |o, v| size(v).map(|count| o.max_instances = Some(count)),
+        set: |o, v| count(v).map(|instances| o.max_instances = Some(instances)),
     },
     Row {
         long: None,
         key: Some(("W", "max-memories")),
         takes: Takes::Value("N"),
         help: "Let there be no more than so many memories",
-        set: |o, v| size(v).map(|count| o.max_memories = Some(count)),
+        set: |o, v| count(v).map(|memories| o.max_memories = Some(memories)),
     },
     Row {
         long: None,
         key: Some(("W", "max-tables")),
         takes: Takes::Value("N"),
         help: "Let there be no more than so many tables",
-        set: |o, v| size(v).map(|count| o.max_tables = Some(count)),
+        set: |o, v| count(v).map(|tables| o.max_tables = Some(tables)),
     },
     Row {
         long: None,
@@ -208,7 +206,7 @@ pub const ROWS: &[Row] = &[
         key: Some(("D", "max-backtrace")),
         takes: Takes::Value("N"),
         help: "Print so many frames of a trap's backtrace; 0 prints none",
-        set: |o, v| size(v).map(|frames| o.max_backtrace = Some(frames)),
+        set: |o, v| count(v).map(|frames| o.max_backtrace = Some(frames)),
     },
     Row {
         long: Some("trace"),
@@ -216,13 +214,6 @@ pub const ROWS: &[Row] = &[
         takes: Takes::Value("WHAT"),
         help: "Write to stderr what the guest does; `wasi` shows each call of WASI with its result",
         set: |o, v| one_of(v, &["wasi"]).map(|()| o.trace_wasi = true),
-    },
-    Row {
-        long: Some("mode"),
-        key: None,
-        takes: Takes::Value("MODE"),
-        help: "How code is run; `interp` interprets it",
-        set: |_, v| one_of(v, &["interp"]),
     },
 ];
 
@@ -254,8 +245,16 @@ fn switch(value: &OsStr) -> Result<bool, String> {
 }
 
 fn size(value: &OsStr) -> Result<usize, String> {
-    let bytes = text(value).and_then(units::size)?;
-    usize::try_from(bytes).map_err(|_| format!("`{}` is more than this machine can address", value.display()))
+    text(value).and_then(units::size).and_then(|bytes| addressable(value, bytes))
+}
+
+fn count(value: &OsStr) -> Result<usize, String> {
+    text(value).and_then(units::count).and_then(|count| addressable(value, count))
+}
+
+fn addressable(value: &OsStr, number: u64) -> Result<usize, String> {
+    usize::try_from(number)
+        .map_err(|_| format!("`{}` is more than this machine can address", value.display()))
 }
 
 fn one_of(value: &OsStr, known: &[&str]) -> Result<(), String> {

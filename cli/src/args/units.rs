@@ -21,7 +21,7 @@ const SIZES: &[(&str, u32)] = &[
     ("B", 0),
 ];
 
-/// A duration: a number with a unit, or seconds.
+/// A duration: a number with a unit, or seconds, as wasmtime has it.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("`{text}` is no duration; write a number and a unit, such as `2s` or `100ms`");
     let (number, unit) = TIMES

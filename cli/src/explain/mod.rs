@@ -6,7 +6,7 @@
 mod text;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wasmrun_wasi::abi::Class;
@@ -15,6 +15,7 @@ use wasmrun_wasi::caps::CapReport;
 use crate::args::{Options, RunArgs};
 use crate::errors::Outcome;
 use crate::inspect::{self, Inspection};
+use crate::time_limit::TimeLimit;
 use crate::{guest, imports, output, source};
 
 /// The whole answer. The names of the fields are those of the JSON.
@@ -70,14 +71,16 @@ pub fn run(run: &RunArgs, json: bool) -> Outcome {
 }
 
 fn explain(run: &RunArgs) -> Outcome<Explanation> {
-    let module = interface(&run.file)?;
+    let limit = TimeLimit::starting_now(run.options.timeout);
+    let module = interface(&run.file, &limit)?;
     let grants = guest::wasi(run)?.report().clone();
     let preloads = run
         .options
         .preloads
         .iter()
         .map(|preload| {
-            let exports = interface(&preload.file)?.exports.into_iter().map(|export| export.name).collect();
+            let exports =
+                interface(&preload.file, &limit)?.exports.into_iter().map(|export| export.name).collect();
             Ok(Provider { name: &preload.name, option: option_of(preload), exports })
         })
         .collect::<Outcome<Vec<_>>>()?;
@@ -98,8 +101,9 @@ fn option_of(preload: &crate::args::Preload) -> String {
     format!("--preload {}={}", preload.name, preload.file.display())
 }
 
-fn interface(file: &std::path::Path) -> Outcome<Inspection> {
-    inspect::read::inspect(file, &source::module_bytes(file)?, Vec::new())
+fn interface(file: &Path, limit: &TimeLimit) -> Outcome<Inspection> {
+    let bytes = source::module_bytes(file, limit)?;
+    limit.watch(file, "validating it", || inspect::read::inspect(file, &bytes, Vec::new()))?
 }
 
 fn row(

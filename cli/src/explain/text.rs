@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::output::plural;
+use wasmrun_runtime::printable;
+
+use crate::output::{plural, shown, width};
 
 use super::{Explanation, ImportRow, Status};
 
@@ -16,22 +18,23 @@ pub fn render(explanation: &Explanation) -> String {
 
 fn write_page(out: &mut String, explanation: &Explanation) -> fmt::Result {
     let Explanation { file, imports, unused, grants } = explanation;
-    writeln!(out, "{}: {}", file.display(), plural(imports.len() as u64, "import"))?;
+    writeln!(out, "{}: {}", shown(file.display()), plural(imports.len() as u64, "import"))?;
     if !imports.is_empty() {
-        let names: Vec<_> = imports.iter().map(|i| format!("{}::{}", i.module, i.name)).collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let names: Vec<_> =
+            imports.iter().map(|i| format!("{}::{}", shown(&i.module), shown(&i.name))).collect();
+        let column = width(&names);
         out.push('\n');
         for (import, name) in imports.iter().zip(&names) {
             let capability = import.capability.map_or(import.kind, |class| class.text());
-            writeln!(out, "  {name:width$}  {capability:44}  {}", verdict(import))?;
+            writeln!(out, "  {name:column$}  {capability:44}  {}", verdict(import))?;
         }
     }
     writeln!(out, "\nThe guest would be given:\n")?;
     for line in grants.to_string().lines() {
-        writeln!(out, "  {line}")?;
+        writeln!(out, "  {}", printable(line))?;
     }
     for option in unused {
-        writeln!(out, "\nunused: no import could use what `{option}` grants")?;
+        writeln!(out, "\nunused: no import could use what `{}` grants", shown(option))?;
     }
     let missing = imports.iter().filter(|import| import.status == Status::Missing).count();
     if missing > 0 {
@@ -46,7 +49,7 @@ fn verdict(import: &ImportRow) -> String {
     let mut text = match import.status {
         Status::Granted if import.by.iter().any(|by| by == "always") => "granted: always".to_owned(),
         Status::Granted => {
-            let by: Vec<_> = import.by.iter().map(|by| format!("`{by}`")).collect();
+            let by: Vec<_> = import.by.iter().map(|by| format!("`{}`", shown(by))).collect();
             format!("granted by {}", by.join(", "))
         }
         Status::Denied => "denied".to_owned(),
@@ -54,10 +57,10 @@ fn verdict(import: &ImportRow) -> String {
     };
     if let Some(option) = &import.option {
         let verb = if import.status == Status::Missing { "provide" } else { "grant" };
-        let _ = write!(text, ": `{option}` would {verb} it");
+        let _ = write!(text, ": `{}` would {verb} it", shown(option));
     }
     if let Some(hint) = &import.hint {
-        let _ = write!(text, ": {hint}");
+        let _ = write!(text, ": {}", shown(hint));
     }
     text
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::errors::Outcome;
+use crate::time_limit::TimeLimit;
 use crate::{output, source};
 
 /// Everything that is shown. The names of the fields are those of the JSON.
@@ -131,7 +132,7 @@ pub struct Feature {
 
 /// Runs the command.
 pub fn run(file: &Path, json: bool) -> Outcome {
-    let bytes = source::module_bytes(file)?;
+    let bytes = source::module_bytes(file, &TimeLimit::none())?;
     let features = wasmrun_runtime::used_proposals(&bytes);
     let features = features.into_iter().map(|p| Feature { name: p.name, executed: p.executed }).collect();
     let inspection = read::inspect(file, &bytes, features)?;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::Inspection;
-use crate::output::plural;
+use crate::output::{plural, shown, width};
 
 /// The whole page.
 pub fn render(inspection: &Inspection) -> String {
@@ -15,29 +15,30 @@ pub fn render(inspection: &Inspection) -> String {
 
 fn write_page(out: &mut String, inspection: &Inspection) -> fmt::Result {
     let Inspection { file, size, sections, imports, exports, memories, start, counts, features } = inspection;
-    writeln!(out, "{file}: core module, {}", bytes(*size as u64))?;
+    writeln!(out, "{}: core module, {}", shown(file), bytes(*size as u64))?;
 
     writeln!(out, "\nsections ({}):", sections.len())?;
     let names: Vec<_> = sections
         .iter()
-        .map(|s| if s.custom { format!("custom {:?}", s.name) } else { s.name.clone() })
+        .map(|s| if s.custom { format!("custom \"{}\"", shown(&s.name)) } else { s.name.clone() })
         .collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let column = width(&names);
     for (section, name) in sections.iter().zip(&names) {
-        writeln!(out, "  {name:width$}  at {:#010x}  {:>10} bytes", section.offset, section.size)?;
+        writeln!(out, "  {name:column$}  at {:#010x}  {:>10} bytes", section.offset, section.size)?;
     }
 
     writeln!(out, "\nimports ({}):", imports.len())?;
-    let names: Vec<_> = imports.iter().map(|i| format!("{}::{}", i.module, i.name)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let names: Vec<_> = imports.iter().map(|i| format!("{}::{}", shown(&i.module), shown(&i.name))).collect();
+    let column = width(&names);
     for (import, name) in imports.iter().zip(&names) {
-        writeln!(out, "  {name:width$}  {} {}", import.kind, import.ty)?;
+        writeln!(out, "  {name:column$}  {} {}", import.kind, import.ty)?;
     }
 
     writeln!(out, "\nexports ({}):", exports.len())?;
-    let width = exports.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
-    for export in exports {
-        writeln!(out, "  {:width$}  {} {}", export.name, export.kind, export.ty)?;
+    let names: Vec<_> = exports.iter().map(|e| shown(&e.name)).collect();
+    let column = width(&names);
+    for (export, name) in exports.iter().zip(&names) {
+        writeln!(out, "  {name:column$}  {} {}", export.kind, export.ty)?;
     }
 
     writeln!(out, "\nmemories ({}):", memories.len())?;

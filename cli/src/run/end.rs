@@ -34,12 +34,12 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
     let mut failure =
         Failure::new(format!("{} trapped", source::display_name(&run.file))).because_of(error.chain());
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>().filter(|b| !b.frames().is_empty()) {
-        failure = failure.backtrace(backtrace.to_string());
+        failure = failure.details(backtrace.to_string());
     }
     failure = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => failure.help("`--max-stack SIZE` gives the guest more stack"),
         Some(Trap::OutOfFuel) => failure.help("`--fuel N` sets how much the guest may do"),
-        Some(Trap::Deadline) => failure.help("`--timeout TIME` sets how long the guest may run"),
+        Some(Trap::Deadline) => failure.help("`--timeout TIME` is the time for loading and running together"),
         _ => failure,
     };
     Err(failure.code(exit::TRAP))

@@ -6,6 +6,7 @@ use super::Host;
 use super::end::Stopped;
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
+use crate::output::shown;
 use crate::{output, source, values};
 
 /// What to call.
@@ -31,15 +32,15 @@ pub fn choose(run: &RunArgs, module: &Module) -> Outcome<Entry> {
         let is_command = matches!(module.get_export("_start"), Some(ExternType::Func(_)));
         return Ok(if is_command { Entry::Start } else { Entry::Nothing });
     };
-    let file = source::display_name(&run.file);
+    let (file, shown_name) = (source::display_name(&run.file), shown(name));
     let ty = match module.get_export(name) {
         Some(ExternType::Func(ty)) => ty,
         Some(other) => {
-            let failure = Failure::new(format!("`{name}` of {file} is no function but a {other}"));
+            let failure = Failure::new(format!("`{shown_name}` of {file} is no function but a {other}"));
             return Err(callable(module).into_iter().fold(failure, Failure::help));
         }
         None => {
-            let failure = Failure::new(format!("{file} exports no function `{name}`"));
+            let failure = Failure::new(format!("{file} exports no function `{shown_name}`"));
             return Err(callable(module).into_iter().fold(failure, Failure::help));
         }
     };
@@ -47,10 +48,11 @@ pub fn choose(run: &RunArgs, module: &Module) -> Outcome<Entry> {
 }
 
 fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
-    let params = ty.params();
+    let (name, params) = (shown(name), ty.params());
     if run.args.len() != params.len() {
         return Err(Failure::usage(format!(
-            "`{name}` is {ty} and takes {}, but {} given",
+            "`{name}` is {} and takes {}, but {} given",
+            shown(ty),
             output::plural(params.len() as u64, "argument"),
             match run.args.len() {
                 1 => "1 is".to_owned(),
@@ -123,16 +125,10 @@ fn note_nothing_to_call(run: &RunArgs, module: &Module) {
 /// What `--invoke` could call, if there is anything.
 fn callable(module: &Module) -> Option<String> {
     const NAMED: usize = 12;
-    let mut functions: Vec<String> = module
+    let functions = module
         .exports()
         .filter(|export| !matches!(export.name(), "_start" | "_initialize"))
-        .filter_map(|export| export.ty().func().map(|ty| format!("`{}` {ty}", export.name())))
-        .collect();
-    let count = functions.len();
-    if count == 0 {
-        return None;
-    }
-    functions.truncate(NAMED);
-    let more = if count > NAMED { format!(" and {} more", count - NAMED) } else { String::new() };
-    Some(format!("`--invoke FUNC` can call {}{more}", functions.join(", ")))
+        .filter_map(|export| Some((export.name(), export.ty().func().cloned()?)));
+    let list = output::listed(functions, NAMED, |(name, ty)| format!("`{}` {}", shown(name), shown(ty)))?;
+    Some(format!("`--invoke FUNC` can call {list}"))
 }

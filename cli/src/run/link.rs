@@ -2,12 +2,13 @@
 //! would provide it.
 
 use wasmrun::{Instance, Linker, Module, Store};
-use wasmrun_runtime::printable;
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
 use crate::args::{Preload, RunArgs};
 use crate::errors::Failure;
+use crate::output::{grouped, shown};
+use crate::time_limit::TimeLimit;
 use crate::{imports, load, source};
 
 /// So many missing imports are named one by one.
@@ -17,6 +18,7 @@ const NAMED: usize = 10;
 pub fn instantiate(
     run: &RunArgs,
     module: &Module,
+    limit: &TimeLimit,
     linker: &mut Linker<Host>,
     store: &mut Store<Host>,
 ) -> Result<Instance, Stopped> {
@@ -25,7 +27,7 @@ pub fn instantiate(
         linker.allow_shadowing(true);
     }
     for preload in &run.options.preloads {
-        let library = load::module(module.engine(), &preload.file, &run.options)?;
+        let library = load::module(module.engine(), &preload.file, limit)?;
         let made = linker.module(&mut *store, &preload.name, &library).map(drop);
         made.map_err(|error| {
             explain(run, error, source::display_name(&preload.file), &library, linker, store)
@@ -67,7 +69,11 @@ fn explain(
         let preload = run.options.preloads.iter().find(|preload| preload.name == from);
         let (origin, advice) = match preload {
             Some(Preload { file, .. }) => {
-                let origin = format!("`{}`, preloaded as `{from}`, does not export it", file.display());
+                let origin = format!(
+                    "{}, preloaded as `{}`, does not export it",
+                    source::display_name(file),
+                    shown(from)
+                );
                 (Some(origin), None)
             }
             None => {
@@ -79,15 +85,16 @@ fn explain(
             let origin = origin.map_or(String::new(), |origin| format!(": {origin}"));
             failure = failure.because(format!(
                 "nothing provides the import `{}::{}`, a {}{origin}",
-                printable(from),
-                printable(name),
-                import.ty()
+                shown(from),
+                shown(name),
+                shown(import.ty())
             ));
         }
         help.extend(advice.filter(|advice| help.len() < NAMED && !help.contains(advice)));
     }
     if missing.len() > NAMED {
-        failure = failure.because(format!("and {} more are missing", missing.len() - NAMED));
+        failure =
+            failure.because(format!("and {} more are missing", grouped((missing.len() - NAMED) as u64)));
     }
     help.into_iter().fold(failure, Failure::help).into()
 }

@@ -6,13 +6,12 @@ mod end;
 mod entry;
 mod link;
 
-use std::time::Instant;
-
 use wasmrun::{Linker, Store, StoreLimits, StoreLimitsBuilder};
 use wasmrun_wasi::WasiCtx;
 
 use crate::args::{Options, RunArgs};
 use crate::errors::{Failure, Outcome};
+use crate::time_limit::TimeLimit;
 use crate::{guest, load};
 
 /// What belongs to the guest on the host's side.
@@ -23,10 +22,11 @@ struct Host {
 
 /// Runs the module and returns the exit code of the process.
 pub fn run(run: &RunArgs) -> Outcome<u8> {
+    let limit = TimeLimit::starting_now(run.options.timeout);
     // What is wrong with the options is said before a large module is read.
     let engine = load::engine(&run.options)?;
     let wasi = guest::wasi(run)?;
-    let module = load::module(&engine, &run.file, &run.options)?;
+    let module = load::module(&engine, &run.file, &limit)?;
     let entry = entry::choose(run, &module)?;
 
     let mut store = Store::new(&engine, Host { wasi, limits: limits(&run.options) });
@@ -35,16 +35,15 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     if let Some(fuel) = run.options.fuel {
         store.set_fuel(fuel).map_err(refuse)?;
     }
-    if let Some(timeout) = run.options.timeout {
-        // A time that no clock can show is no limit.
-        store.set_deadline(Instant::now().checked_add(timeout));
+    if let Some(ends) = limit.ends() {
+        store.set_deadline(Some(ends));
         // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
         drop(store.data_mut().wasi.canceller());
     }
 
     let mut linker: Linker<Host> = Linker::new(&engine);
     wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(refuse)?;
-    let started = link::instantiate(run, &module, &mut linker, &mut store)
+    let started = link::instantiate(run, &module, &limit, &mut linker, &mut store)
         .and_then(|instance| entry.call(run, &instance, &mut store));
     match started {
         Ok(()) => Ok(0),
