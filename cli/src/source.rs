@@ -49,23 +49,30 @@ pub fn module_bytes(file: &Path, limit: &TimeLimit) -> Outcome<Vec<u8>> {
     if Parser::is_component(&bytes) { Err(component(file, &bytes)) } else { Ok(bytes) }
 }
 
-/// Bytes that are read of what is not an ordinary file.
-const MAX_BYTES: u64 = 1 << 30;
+/// Bytes that are read of what does not say how many there are: a device or a pipe may never end.
+const MAX_STREAM: u64 = 1 << 30;
+
+/// Bytes that are read of an ordinary file, which may be all holes. The engine takes no larger module.
+const MAX_FILE: u64 = u32::MAX as u64;
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {
-    // A device or a pipe may never end; no module is larger than this.
-    let bounded = |source: &mut dyn Read| {
+    let bounded = |source: &mut dyn Read, expected: u64, most: u64| {
         let mut bytes = Vec::new();
-        source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_BYTES { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+        if expected <= most {
+            bytes.try_reserve_exact(expected as usize)?;
+            source.take(most + 1).read_to_end(&mut bytes)?;
+        }
+        let length = expected.max(bytes.len() as u64);
+        if length > most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     };
     let result = if is_stdin(file) {
-        bounded(&mut std::io::stdin().lock())
+        bounded(&mut std::io::stdin().lock(), 0, MAX_STREAM)
     } else {
-        match std::fs::metadata(file) {
-            Ok(metadata) if metadata.is_file() => std::fs::read(file),
-            _ => std::fs::File::open(file).and_then(|mut file| bounded(&mut file)),
-        }
+        std::fs::File::open(file).and_then(|mut file| {
+            let metadata = file.metadata()?;
+            let most = if metadata.is_file() { MAX_FILE } else { MAX_STREAM };
+            bounded(&mut file, metadata.len(), most)
+        })
     };
     result.map_err(|error| {
         let failure = Failure::new(format!("cannot read {}", display_name(file))).because(&error);

@@ -99,6 +99,13 @@ fn a_syntax_error_in_a_line_of_megabytes_shows_what_is_around_it() {
 }
 
 #[test]
+fn a_file_of_a_terabyte_is_refused_unread() {
+    let bench = Bench::new();
+    File::create(bench.path("hole.wasm")).unwrap().set_len(1 << 40).unwrap();
+    bench.run(&["hole.wasm"]).assert_error(1, "error: cannot read `hole.wasm`\ncaused by: file too large\n");
+}
+
+#[test]
 fn a_hundred_thousand_exports_are_counted_and_not_listed() {
     let exports: String = (0..100_000).map(|i| format!("(export \"e{i}\" (func 0))")).collect();
     let bench = Bench::with("many.wat", format!("(module (func) {exports})"));
