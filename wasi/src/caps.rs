@@ -3,7 +3,8 @@
 //! A program's imports say what it could use; [`classify`] puts each into a class of power. A [`CapReport`] says what a
 //! context grants, for people and, through `serde`, for machines. [`explain`] holds the two against each other.
 
-use crate::abi::{Call, Class, PREVIEW0, PREVIEW1};
+use crate::abi::{Call, Class, PREVIEW0, Preview};
+use crate::origins;
 use serde::Serialize;
 use std::fmt;
 
@@ -26,33 +27,21 @@ impl Class {
     }
 }
 
+/// Why a function that looks as if a host should have it is not there, if its origin is known: see [`origins`].
+pub fn hint(module: &str, name: &str) -> Option<&'static str> {
+    origins::of(module, name).map(|origin| origin.text)
+}
+
 /// The class of an imported function.
 pub fn classify(module: &str, name: &str) -> Class {
-    if module == "wasi" && name == "thread-spawn" {
+    if origins::is_thread_spawn(module, name) {
         return Class::Threads;
     }
-    let in_preview0 = module == PREVIEW0.module;
-    if module != PREVIEW1.module && !in_preview0 {
-        return Class::Unknown;
-    }
+    let Some(preview) = Preview::of_module(module) else { return Class::Unknown };
+    let in_preview0 = std::ptr::eq(preview, &PREVIEW0);
     match Call::by_name(name) {
         Some(call) if !in_preview0 || call.function().in_preview0 => call.function().class,
         _ => Class::Unknown,
-    }
-}
-
-/// Why a function that looks like WASI is not there, if its origin is known.
-pub fn hint(module: &str, name: &str) -> Option<&'static str> {
-    match module {
-        "wasi" if name == "thread-spawn" => {
-            Some("this module was built for wasi-threads, which is not supported")
-        }
-        _ if module.starts_with("wasix_") => Some("this module was built for WASIX, which only Wasmer runs"),
-        _ if module == PREVIEW1.module && name.starts_with("sock_") => {
-            Some("this module was built for the sockets of WasmEdge, which are not part of WASI")
-        }
-        _ if module.starts_with("wasi:") => Some("this is WASI 0.2 or later, which needs a component"),
-        _ => None,
     }
 }
 
@@ -160,7 +149,8 @@ pub fn explain<'a>(
 ) -> Vec<ImportReport> {
     let explained = imports.into_iter().map(|(module, name)| {
         let class = classify(module, name);
-        let hint = if matches!(class, Class::Unknown | Class::Threads) { hint(module, name) } else { None };
+        let missing = matches!(class, Class::Unknown | Class::Threads);
+        let hint = origins::of(module, name).filter(|_| missing).map(|origin| origin.text);
         ImportReport {
             module: module.to_owned(),
             name: name.to_owned(),
@@ -184,12 +174,5 @@ mod tests {
         assert_eq!(classify("wasi_unstable", "sock_accept"), Class::Unknown);
         assert_eq!(classify("env", "fd_write"), Class::Unknown);
         assert_eq!(classify("wasi", "thread-spawn"), Class::Threads);
-    }
-
-    #[test]
-    fn foreign_dialects_are_named() {
-        assert!(hint("wasi_snapshot_preview1", "sock_setsockopt").unwrap().contains("WasmEdge"));
-        assert!(hint("wasix_32v1", "proc_fork").unwrap().contains("WASIX"));
-        assert_eq!(hint("env", "f"), None);
     }
 }

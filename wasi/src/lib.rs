@@ -11,6 +11,7 @@
 //! | [`p0`] | the 45 of preview 0: the same, with other layouts |
 //! | [`vfs`] | directories and files, of the host and in memory, behind two traits |
 //! | [`caps`] | what a program asks for and what a context grants |
+//! | [`origins`] | where programs come from that ask for what there is not |
 //!
 //! Errors of a call are [`Errno`] for the guest; a [`Fault`] is one of those or a reason to leave the guest. Errors of
 //! the host's own making are [`Error`].
@@ -28,6 +29,7 @@ mod fdtable;
 mod limits;
 mod link;
 mod mem;
+pub mod origins;
 pub mod p1;
 mod random;
 mod stdio;

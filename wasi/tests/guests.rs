@@ -14,6 +14,7 @@ mod calls;
 mod linker;
 #[path = "guests/programs.rs"]
 mod programs;
+mod vfs_common;
 #[path = "guests/world.rs"]
 mod world;
 

@@ -2,7 +2,8 @@
 //!
 //! Random programs over few names run on all three; after each step the outcomes must be equal, data and error codes
 //! alike, and at the end the trees. The tree in memory was written from the specification as plain maps and shares
-//! nothing with the other two but the grammar of paths, so that what one of them gets wrong shows.
+//! nothing with the other two but the grammar of paths and the bound of listings, so that what one of them gets wrong
+//! shows.
 
 #![cfg(unix)]
 

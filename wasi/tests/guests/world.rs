@@ -4,6 +4,7 @@
 //! A [`World`] is a directory `box` to be granted, beside others that are not. What a guest leaves in it is read by the
 //! host's own means ([`World::tree`]), not by the code under test.
 
+use crate::vfs_common::host_picture;
 use crate::world::FileSystem::{Kernel, Memory, Walker};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -233,27 +234,6 @@ fn memory_tree(dir: &Arc<dyn Dir>, prefix: &str, lines: &mut Vec<String>) {
 fn file_line(name: &str, nlink: u64, data: &[u8]) -> String {
     let names = if nlink == 1 { String::new() } else { format!(", {nlink} names") };
     format!("{name}: {} bytes{names}: {}\n", data.len(), data[..data.len().min(64)].escape_ascii())
-}
-
-/// Everything that the host can say about a tree, but when it was read.
-fn host_picture(root: &Path) -> BTreeMap<String, String> {
-    let mut picture = BTreeMap::new();
-    let mut ahead = vec![root.to_owned()];
-    while let Some(path) = ahead.pop() {
-        let meta = fs::symlink_metadata(&path).unwrap();
-        let what = if meta.is_dir() {
-            ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            String::new()
-        } else if meta.is_symlink() {
-            fs::read_link(&path).unwrap().display().to_string()
-        } else {
-            fs::read(&path).unwrap().escape_ascii().to_string()
-        };
-        let changed = (meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec());
-        let name = path.strip_prefix(root).unwrap().display().to_string();
-        picture.insert(name, format!("{:o} {} {changed:?} {what}", meta.mode(), meta.nlink()));
-    }
-    picture
 }
 
 /// What became of a guest: what it said, and how it ended.
