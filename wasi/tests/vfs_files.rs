@@ -278,3 +278,27 @@ fn names_and_targets_are_bytes() {
         assert_eq!(dir.entries(4096).unwrap()[2].name, b"caf\xe9");
     });
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_symbolic_link_with_slashes_after_its_name_fails_as_linux_has_it_fail() {
+    let base = tempfile::tempdir().unwrap();
+    let make = |dir: &Arc<dyn Dir>| {
+        file(dir, "file", &CREATE).unwrap();
+        dir.create_dir(&path("dir")).unwrap();
+        for (target, name) in [("missing", "dangling"), ("file", "to_file"), ("dir", "to_dir")] {
+            dir.symlink(target.as_bytes(), &path(name)).unwrap();
+        }
+    };
+    let memory = MemFs::default().root();
+    make(&memory);
+    let dirs = RESOLVERS.map(|resolver| host(base.path(), resolver));
+    make(&dirs[0]);
+    let native = fs::File::open(base.path()).unwrap();
+    for name in ["new/", "new//", "file/", "file//", "dir/", "dangling/", "to_file/", "to_dir/"] {
+        let linux = Errno::from(rustix::fs::symlinkat("target", &native, name).unwrap_err());
+        for dir in dirs.iter().chain([&memory]) {
+            assert_eq!(dir.symlink(b"target", &path(name)), Err(linux), "{name} in {dir:?}");
+        }
+    }
+}
