@@ -88,7 +88,7 @@ numbers! {
     }
 }
 numbers! {
-    /// What the offset of `fd_seek` counts from, with the numbers of preview 1. See [`Preview::whence`].
+    /// What the offset of `fd_seek` counts from, with the numbers of preview 1. See `Preview::whence`.
     whence { SET = 0, CUR = 1, END = 2, }
 }
 numbers! {

@@ -11,7 +11,7 @@ use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 /// An open file or stream. It has no position of its own and may be shared between descriptors and threads.
 ///
 /// Access is checked: reading what was not opened for reading and writing what was not opened for writing is
-/// [`Errno::Badf`]. (Neither `read` nor `write` in [`OpenHow`] counts as `read`.)
+/// [`Errno::Badf`]. (Neither `read` nor `write` in [`OpenHow`](crate::vfs::OpenHow) counts as `read`.)
 pub trait File: Send + Sync + Debug {
     /// What it was when it was opened. [`FileKind::is_seekable`] says whether offsets mean anything.
     fn kind(&self) -> FileKind;

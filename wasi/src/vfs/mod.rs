@@ -30,6 +30,13 @@
 //! link then; creating and removing a directory ignore the slash; `unlink` and `rename` of anything else are
 //! [`Errno::Notdir`]; `link` and `symlink` to a new name are [`Errno::Noent`], to an existing one [`Errno::Exist`];
 //! creating a file is [`Errno::Isdir`].
+//!
+//! [`Errno::Perm`]: crate::Errno::Perm
+//! [`Errno::Again`]: crate::Errno::Again
+//! [`Errno::Notdir`]: crate::Errno::Notdir
+//! [`Errno::Noent`]: crate::Errno::Noent
+//! [`Errno::Exist`]: crate::Errno::Exist
+//! [`Errno::Isdir`]: crate::Errno::Isdir
 
 mod dir;
 mod file;
