@@ -19,6 +19,7 @@
 #[cfg(feature = "fuzzing")]
 pub mod differential;
 mod paths;
+mod refusal;
 mod report;
 mod script;
 mod spectest;

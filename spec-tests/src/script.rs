@@ -1,8 +1,8 @@
 //! Runs one `.wast` script, directive by directive.
 //!
 //! A directive that cannot be tried is skipped, with the reason: it needs a proposal that the engine does not
-//! execute, or an instance that was skipped for such a reason. Everything else passes or fails; nothing is
-//! left out of the counts.
+//! execute, or an instance that was skipped for such a reason. So is a module that has to be refused, and is
+//! refused for such a reason only. Everything else passes or fails; nothing is left out of the counts.
 
 use std::collections::HashMap;
 use std::thread;
@@ -16,7 +16,7 @@ use wast::token::{Id, Span};
 use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, Wat};
 
 use crate::report::{FileReport, Note};
-use crate::{spectest, values};
+use crate::{refusal, spectest, values};
 
 /// Native stack for a script: the parser of the text format recurses on nested blocks.
 const STACK: usize = 64 << 20;
@@ -282,7 +282,10 @@ impl State {
     fn refuse(&mut self, module: &mut QuoteWat<'_>, message: &str) -> Verdict {
         let Ok(bytes) = module.encode() else { return Ok(()) };
         if Module::from_binary(&self.engine, &bytes).is_err() {
-            return Ok(());
+            return match refusal::blinded_by(&bytes) {
+                Some(proposal) => Err(Stop::Skipped(proposal.to_string())),
+                None => Ok(()),
+            };
         }
         match self.admitted_by(&bytes) {
             Some(proposal) => Err(Stop::Skipped(format!("{proposal} makes it valid"))),
