@@ -64,9 +64,9 @@ impl WasiCtx {
         self.waiter.canceller()
     }
 
-    /// From now on, writes to pipes, terminals and sockets as standard streams can be ended while they wait for room, as
-    /// all other waits can: they look before they act, and write little at a time. Without this a write is one system
-    /// call, and one that waits for a reader who does not come lasts until the reader is gone.
+    /// From now on, writes to pipes, terminals and sockets as standard streams can be ended while they wait for room,
+    /// as all other waits can: they look before they act, and write little at a time. Without this a write is one
+    /// system call, and one that waits for a reader who does not come lasts until the reader is gone.
     pub fn interruptible_writes(&mut self) {
         self.waiter.interruptible_writes();
     }

@@ -1,9 +1,9 @@
 //! The guest's descriptors.
 //!
 //! Invariants: a new descriptor has the lowest free number; there are never more than the limit; a number that is not
-//! open is `EBADF`, whatever is done with it. What the host grants has a number as long as the limit allows; what the guest
-//! opens, only as long as the host keeps some descriptors for itself. Position, flags and rights belong to the guest's descriptor, not to the
-//! file behind it.
+//! open is `EBADF`, whatever is done with it. What the host grants has a number as long as the limit allows; what the
+//! guest opens, only as long as the host keeps some descriptors for itself. Position, flags and rights belong to the
+//! guest's descriptor, not to the file behind it.
 //!
 //! # Rights
 //! The rights of preview 1 are on their way out and no boundary is built on them (that is the mount's permission). They

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// So many bytes are moved or made before it is looked whether somebody wants the guest back: little enough that it takes
-/// the slowest of sources some milliseconds, and enough that no system call is felt.
+/// So many bytes are moved or made before it is looked whether somebody wants the guest back: little enough that it
+/// takes the slowest of sources some milliseconds, and enough that no system call is felt.
 pub(crate) const PIECE: u64 = 1 << 20;
 
 /// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
@@ -218,9 +218,9 @@ impl Waiter {
         if self.attached == Attached::Wanted { Err(Fault::Interrupted) } else { Ok(()) }
     }
 
-    /// Does work on `len` bytes, of which `work` gets a range and says how many it did: fewer than asked end it. What is
-    /// more than a [`PIECE`] is done piece by piece. An errno after the first piece is an end, too: what was done counts,
-    /// and whoever goes on will see the errno.
+    /// Does work on `len` bytes, of which `work` gets a range and says how many it did: fewer than asked end it. What
+    /// is more than a [`PIECE`] is done piece by piece. An errno after the first piece is an end, too: what was done
+    /// counts, and whoever goes on will see the errno.
     #[inline]
     pub fn in_pieces(&self, len: u64, mut work: impl FnMut(Range<u64>) -> Outcome<u64>) -> Outcome<u64> {
         if len <= PIECE {

@@ -1,10 +1,9 @@
 //! Reading, writing and positions.
 //!
-//! All buffers of the guest go to the host in one scattered or gathered system call, or in one for each piece of what is
-//! long (see [`Waiter::in_pieces`]). Positions belong to the guest's
-//! descriptor: files are read and written at explicit offsets, so that descriptors of the host can be shared. What has
-//! no positions (streams, pipes, sockets) is read and written where it is, waiting through the
-//! [`Waiter`](crate::wait::Waiter) unless the guest set `NONBLOCK`.
+//! All buffers of the guest go to the host in one scattered or gathered system call, or in one for each piece of what
+//! is long (see [`Waiter::in_pieces`]). Positions belong to the guest's descriptor: files are read and written at
+//! explicit offsets, so that descriptors of the host can be shared. What has no positions (streams, pipes, sockets) is
+//! read and written where it is, waiting through the [`Waiter`](crate::wait::Waiter) unless the guest set `NONBLOCK`.
 //!
 //! On a descriptor in append mode, `fd_write` writes at the end and moves the position there; `fd_pwrite` writes where
 //! it is told, as POSIX says, and moves nothing.

@@ -16,7 +16,8 @@ use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
 /// [`Errno::Noent`]. Attributes set on creation are the host's defaults (0666 and 0777 less the umask); there is no way
 /// to change them.
 ///
-/// Implementations are not reached by guests directly but through [`Mount`](crate::vfs::Mount), which checks the permission.
+/// Implementations are not reached by guests directly but through [`Mount`](crate::vfs::Mount), which checks the
+/// permission.
 pub trait Dir: Any + Send + Sync + Debug {
     /// Opens `path`, creating it if `how` says so.
     ///

@@ -1,9 +1,9 @@
 //! The tree itself: plain maps from serial numbers to nodes, and how a path is followed through them.
 //!
-//! Nothing here locks or refers to the host; `handle` holds one lock around a whole tree. A node lives as long as it has
-//! a name or a handle. Paths are followed in code of its own and not in the host's walker's, since each is the other's
-//! opinion in the tests that compare file systems. Everything that a guest can make grow is paid for from one budget: nodes, names, link targets,
-//! pages.
+//! Nothing here locks or refers to the host; `handle` holds one lock around a whole tree. A node lives as long as it
+//! has a name or a handle. Paths are followed in code of its own and not in the host's walker's, since each is the
+//! other's opinion in the tests that compare file systems. Everything that a guest can make grow is paid for from one
+//! budget: nodes, names, link targets, pages.
 
 use std::collections::{BTreeMap, HashMap};
 
