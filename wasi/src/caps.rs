@@ -27,11 +27,6 @@ impl Class {
     }
 }
 
-/// Why a function that looks as if a host should have it is not there, if its origin is known: see [`origins`].
-pub fn hint(module: &str, name: &str) -> Option<&'static str> {
-    origins::of(module, name).map(|origin| origin.text)
-}
-
 /// The class of an imported function.
 pub fn classify(module: &str, name: &str) -> Class {
     if origins::is_thread_spawn(module, name) {
