@@ -173,9 +173,9 @@ impl Engine {
         match self.kind {
             Kind::Wasmrun => command.push("run".into()),
             Kind::Wasmtime | Kind::WasmtimeCold => {
-                command.extend(["run", "-W", "gc=y,function-references=y,exceptions=y"].map(Into::into));
-                let cold = self.kind == Kind::WasmtimeCold;
-                command.extend(cold.then_some(["-C", "cache=n"]).into_iter().flatten().map(Into::into));
+                let cache = if self.kind == Kind::Wasmtime { "cache=y" } else { "cache=n" };
+                let features = "gc=y,function-references=y,exceptions=y";
+                command.extend(["run", "-C", cache, "-W", features].map(Into::into));
             }
             Kind::Node => command.extend(["--no-warnings", NODE_RUNNER].map(Into::into)),
             Kind::Wasmi => {
@@ -306,12 +306,11 @@ mod tests {
             line(Kind::Wasmrun, &mounted("/s"), scratch),
             (format!("/bin/e run {words}"), scratch.into())
         );
-        let wasmtime = "/bin/e run -W gc=y,function-references=y,exceptions=y";
-        assert_eq!(line(Kind::Wasmtime, &mounted("/s"), scratch).0, format!("{wasmtime} {words}"));
-        assert_eq!(
-            line(Kind::WasmtimeCold, &mounted("/s"), scratch).0,
-            format!("{wasmtime} -C cache=n {words}")
-        );
+        for (kind, cache) in [(Kind::Wasmtime, "y"), (Kind::WasmtimeCold, "n")] {
+            let wasmtime =
+                format!("/bin/e run -C cache={cache} -W gc=y,function-references=y,exceptions=y {words}");
+            assert_eq!(line(kind, &mounted("/s"), scratch).0, wasmtime);
+        }
         assert_eq!(
             line(Kind::Node, &mounted("/s"), scratch).0,
             format!("/bin/e --no-warnings {NODE_RUNNER} {words}")

@@ -13,15 +13,16 @@ static FORKS: Mutex<()> = Mutex::new(());
 /// An "engine" at `dir/name`: answers `--version`, and otherwise does what `body` says, with the path of the
 /// module in `$wasm` and the guest's arguments in `$@`.
 fn engine(dir: &Path, name: &str, body: &str) -> PathBuf {
+    let arguments = "if [ \"$1\" = run ]; then shift; fi\n\
+        while [ \"${1#-}\" != \"$1\" ]; do option=$1 value=$2; shift 2; if [ $option = --dir ]; then dir=$value; fi; done\n\
+        wasm=$1; shift\n";
+    script(dir, name, &format!("{arguments}{body}"))
+}
+
+/// A command at `dir/name` that answers `--version`, and otherwise does what `body` says.
+fn script(dir: &Path, name: &str, body: &str) -> PathBuf {
     let path = dir.join(name);
-    let script = format!(
-        "#!/bin/sh\n\
-         if [ \"$1\" = --version ]; then echo {name} 0; exit; fi\n\
-         if [ \"$1\" = run ]; then shift; fi\n\
-         while [ \"${{1#-}}\" != \"$1\" ]; do option=$1 value=$2; shift 2; if [ $option = --dir ]; then dir=$value; fi; done\n\
-         wasm=$1; shift\n\
-         {body}\n"
-    );
+    let script = format!("#!/bin/sh\nif [ \"$1\" = --version ]; then echo {name} 0; exit; fi\n{body}\n");
     let _held = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -35,8 +36,11 @@ fn suite(dir: &Path, columns: &str, values: &str) {
 }
 
 fn compare(dir: &Path, options: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
-    command.arg("--suite").arg(dir).args(["guest", "--runs", "1"]).args(options);
+    run(Command::new(env!("CARGO_BIN_EXE_compare")).arg("--suite").arg(dir).arg("guest").args(options))
+}
+
+fn run(command: &mut Command) -> Output {
+    command.args(["--runs", "1"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let held = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
     let child = command.spawn().unwrap();
@@ -129,6 +133,36 @@ fn an_engine_that_is_not_there_is_skipped_with_a_line_that_says_so() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
     assert!(text.contains("\nwasmi    skipped: /nowhere/wasmi: No such file"), "{text}");
+}
+
+#[test]
+fn wasmtime_is_found_on_path_by_name_and_told_what_its_command_line_wants() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "\targs\tdir\tenv", "\t-x 1\tdata::/s\tA=b");
+    fs::create_dir(dir.path().join("data")).unwrap();
+    let given = named("own:wasmtime", &script(dir.path(), "given", "echo \"$*\" >>\"${0}.said\""));
+    // Options behind the command come after ours.
+    let given = format!("{given} -W simd=n");
+    script(dir.path(), "wasmtime", "echo \"$*\" >>\"${0}.said\"");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compare"));
+    command.arg("--suite").arg(dir.path()).args(["guest", "--json", "--engine", "wasmtime"]);
+    command.args(["--engine", "wasmtime-cold", "--engine", &given]).env("PATH", dir.path());
+    let output = run(&mut command);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let versions: Vec<_> = json["engines"].as_array().unwrap().iter().map(|e| &e["version"]).collect();
+    assert_eq!(versions, ["wasmtime 0", "wasmtime 0", "given 0"]);
+    let host = fs::canonicalize(dir.path()).unwrap();
+    let line = |cache: &str, own: &str| {
+        let features = "gc=y,function-references=y,exceptions=y";
+        let (wasm, data) = (host.join("guest.wasm"), host.join("data"));
+        let (wasm, data) = (wasm.display(), data.display());
+        format!("run -C cache={cache} -W {features}{own} --dir {data}::/s --env A=b {wasm} -x 1\n")
+    };
+    // Each was run twice: once to warm up.
+    let said = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+    assert_eq!(said("wasmtime.said"), [line("y", ""), line("n", "")].concat().repeat(2));
+    assert_eq!(said("given.said"), line("y", " -W simd=n").repeat(2));
 }
 
 #[test]
