@@ -5,14 +5,13 @@ use std::sync::Arc;
 use wasmrun_runtime::module::{self as runtime, HostObject};
 use wasmrun_runtime::vm::{self, InstanceKey};
 
-use crate::engine::Engine;
 use crate::entry::call_start;
 use crate::error::{Error, Result};
 use crate::externs::{Export, Extern, Global, Memory, Table};
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::handle::{export, wrong_handle};
 use crate::link::Bindings;
-use crate::module::Module;
+use crate::module::{Module, find_export};
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner, StoreOpaque};
 
 /// An instance of a [`Module`].
@@ -59,9 +58,7 @@ impl Instance {
         bindings: Bindings,
     ) -> Result<Instance> {
         inner.opaque.check_not_in_callback()?;
-        if !Engine::same(&inner.opaque.engine, module.engine()) {
-            return Err(Error::msg("the module and the store belong to different engines"));
-        }
+        module.check_engine(&inner.opaque.engine)?;
         let key = make(inner, module.runtime().clone(), bindings)?;
         let instance = Instance { store: inner.opaque.id, key };
         if let Some(start) = module.runtime().start() {
@@ -108,8 +105,7 @@ impl Instance {
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let exports = self.runtime_module(opaque).exports();
-        let index = exports.iter().find(|export| export.name == name)?.index;
+        let index = find_export(self.runtime_module(opaque), name)?;
         export(opaque, self.key, index).ok()
     }
 

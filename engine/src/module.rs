@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wasmrun_runtime::module as runtime;
 
 use crate::engine::Engine;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::types::ExternType;
 
 /// A validated module, ready to be instantiated any number of times.
@@ -114,7 +114,15 @@ impl Module {
 
     /// The type of an export.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
-        self.exports().find(|export| export.name() == name).map(|export| export.ty())
+        find_export(&self.inner, name).map(|index| self.inner.extern_type(index))
+    }
+
+    /// Fails unless the module and a store with the engine `other` belong together.
+    pub(crate) fn check_engine(&self, other: &Engine) -> Result<()> {
+        if Engine::same(&self.engine, other) {
+            return Ok(());
+        }
+        Err(Error::msg("the module and the store belong to different engines"))
     }
 
     /// The module as the other crates of this engine see it: sections, bodies, names.
@@ -122,6 +130,11 @@ impl Module {
     pub fn runtime(&self) -> &Arc<runtime::Module> {
         &self.inner
     }
+}
+
+/// What a module exports under a name.
+pub(crate) fn find_export(module: &runtime::Module, name: &str) -> Option<runtime::ExternIndex> {
+    module.exports().iter().find(|export| export.name == name).map(|export| export.index)
 }
 
 impl fmt::Debug for Module {

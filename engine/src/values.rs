@@ -84,6 +84,16 @@ impl Val {
         }
     }
 
+    /// A null reference to a function.
+    pub fn null_func_ref() -> Val {
+        Val::FuncRef(None)
+    }
+
+    /// A null reference to a value of the host.
+    pub fn null_extern_ref() -> Val {
+        Val::ExternRef(None)
+    }
+
     /// The value, if it is an `i32`.
     pub fn i32(&self) -> Option<i32> {
         if let Val::I32(v) = self { Some(*v) } else { None }
@@ -150,6 +160,24 @@ impl Val {
     #[track_caller]
     pub fn unwrap_f64(&self) -> f64 {
         self.f64().unwrap_or_else(|| panic!("expected f64, found {}", self.ty()))
+    }
+
+    /// The value, or a panic when it is no `v128`.
+    #[track_caller]
+    pub fn unwrap_v128(&self) -> V128 {
+        self.v128().unwrap_or_else(|| panic!("expected v128, found {}", self.ty()))
+    }
+
+    /// The function or null, or a panic when it is no reference to a function.
+    #[track_caller]
+    pub fn unwrap_func_ref(&self) -> Option<&Func> {
+        self.func_ref().unwrap_or_else(|| panic!("expected funcref, found {}", self.ty()))
+    }
+
+    /// The host value or null, or a panic when it is no reference to one.
+    #[track_caller]
+    pub fn unwrap_extern_ref(&self) -> Option<&ExternRef> {
+        self.extern_ref().unwrap_or_else(|| panic!("expected externref, found {}", self.ty()))
     }
 
     /// Checks that it is of a type, and writes it to the next slots.

@@ -1,8 +1,8 @@
 //! Imports are matched by the rules of the specification, and instances share what they import.
 
 use wasmrun::{
-    Caller, Engine, Extern, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType, Module,
-    Mutability, Ref, RefType, Result, Store, Table, TableType, Trap, Val, ValType,
+    Caller, Engine, Extern, ExternRef, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType,
+    Module, Mutability, Ref, RefType, Result, Store, Table, TableType, Trap, Val, ValType,
 };
 
 /// The error of instantiating a module with one import.
@@ -344,4 +344,35 @@ fn linkers_of_another_engine_are_refused() -> Result<()> {
     let func = linker.get(&mut store, "env", "f").unwrap().into_func().unwrap();
     assert!(func.typed::<i64, ()>(&store).is_err());
     func.typed::<Option<Func>, ()>(&store)?.call(&mut store, None)
+}
+
+#[test]
+fn unknown_imports_of_every_kind_become_zeroes_and_nulls() -> Result<()> {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        r#"(import "a" "f" (func $f (param i32) (result i64 externref)))
+           (import "a" "m" (memory 2 5))
+           (import "a" "t" (table 3 4 funcref))
+           (import "a" "g" (global $g (mut f64)))
+           (import "a" "known" (func $known (result i32)))
+           (import "a" "f" (func (param i32) (result i64 externref)))
+           (func (export "run") (result i64 externref f64 i32)
+             (call $f (i32.const 7)) (global.get $g) (call $known))
+           (export "m" (memory 0)) (export "t" (table 0))"#,
+    )?;
+    let mut store = Store::new(&engine, ());
+    let mut linker = Linker::new(&engine);
+    linker.func_wrap("a", "known", || 5)?;
+    linker.define_unknown_imports_as_default_values(&mut store, &module)?;
+    let instance = linker.instantiate(&mut store, &module)?;
+    let run = instance.get_typed_func::<(), (i64, Option<ExternRef>, f64, i32)>(&mut store, "run")?;
+    assert_eq!(run.call(&mut store, ())?, (0, None, 0.0, 5));
+    let memory = instance.get_memory(&mut store, "m").unwrap();
+    let table = instance.get_table(&mut store, "t").unwrap();
+    assert_eq!((memory.size(&store), table.size(&store)), (2, 3));
+    // A second module finds everything defined.
+    linker.define_unknown_imports_as_default_values(&mut store, &module)?;
+    linker.define_unknown_imports_as_traps(&module)?;
+    Ok(())
 }

@@ -185,3 +185,20 @@ fn host_functions_can_be_called_by_the_host() -> Result<()> {
     assert_eq!(error.downcast_ref(), Some(&Trap::OutOfFuel));
     Ok(())
 }
+
+#[test]
+fn values_are_taken_by_type_or_refused_by_name() -> Result<()> {
+    let mut store = Store::<()>::default();
+    let func = Func::wrap(&mut store, || ());
+    let host = ExternRef::new(&mut store, 1)?;
+    assert_eq!(Val::from(func).unwrap_func_ref(), Some(&func));
+    assert_eq!(Val::from(host).unwrap_extern_ref(), Some(&host));
+    assert_eq!(Val::null_func_ref().unwrap_func_ref(), None);
+    assert_eq!(Val::null_extern_ref().unwrap_extern_ref(), None);
+    assert_eq!(Val::from(V128::from(3)).unwrap_v128().as_u128(), 3);
+    assert_eq!((Val::I64(-1).unwrap_i64(), Val::from(0.5f32).unwrap_f32()), (-1, 0.5));
+    assert_eq!(Val::from(0.25f64).unwrap_f64(), 0.25);
+    let wrong = std::panic::catch_unwind(|| Val::I32(1).unwrap_v128()).unwrap_err();
+    assert_eq!(wrong.downcast_ref::<String>().unwrap(), "expected v128, found i32");
+    Ok(())
+}

@@ -8,6 +8,7 @@
 mod context;
 mod convert;
 mod layer;
+mod macros;
 
 pub use context::Context;
 pub(crate) use convert::HookPanic;
@@ -97,7 +98,10 @@ impl Error {
         self.layer.find(TypeId::of::<E>())?.downcast_ref()
     }
 
-    /// Takes the outermost error, context or backtrace of type `E` out of it, or gives the error back.
+    /// Takes the outermost error, context or backtrace of type `E` out of it.
+    ///
+    /// # Errors
+    /// There is none; the error comes back as it was.
     pub fn downcast<E: 'static>(self) -> Result<E, Error> {
         match self.layer.take(TypeId::of::<E>()) {
             Ok(found) => Ok(*found.downcast::<E>().expect("a layer gives the type that it was asked for")),

@@ -25,6 +25,7 @@ use crate::types::MemoryType;
 /// memory.write(&mut store, 100, b"hello")?;
 /// assert_eq!(&memory.data(&store)[100..105], b"hello");
 /// assert_eq!(memory.grow(&mut store, 1)?, 1);
+/// assert_eq!(memory.data_size(&store) as u64, memory.size(&store) * memory.page_size(&store));
 /// assert!(memory.grow(&mut store, 1).is_err());
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
@@ -136,6 +137,12 @@ impl Memory {
     /// Its size in pages of 64 KiB.
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.get(&store.as_context()).pages()
+    }
+
+    /// Bytes in one of its pages.
+    pub fn page_size(&self, store: impl AsContext) -> u64 {
+        self.get(&store.as_context());
+        MemoryType::PAGE as u64
     }
 
     /// Its size in bytes.

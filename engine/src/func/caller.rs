@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::externs::Extern;
 use crate::handle::{CallingInstance, export};
+use crate::module::find_export;
 use crate::store::{AsContext, AsContextMut, InterruptHandle, StoreContext, StoreContextMut};
 
 /// What a function of the host gets to know about its call: the store, and who called.
@@ -45,8 +46,7 @@ impl<'a, T: 'static> Caller<'a, T> {
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
         let opaque = &mut self.store.inner_mut().opaque;
         let key = self.instance.key(opaque)?;
-        let module = opaque.vm.reachable(key)?.module();
-        let index = module.exports().iter().find(|export| export.name == name)?.index;
+        let index = find_export(opaque.vm.reachable(key)?.module(), name)?;
         export(opaque, key, index).ok()
     }
 

@@ -72,7 +72,8 @@ impl Func {
     }
 
     /// A function of the host with a type that is known when it is made. `func` gets the arguments and sets
-    /// the results, which start as zeroes and nulls.
+    /// the results, which start as zeroes and nulls. An error of it, or a result of the wrong type, stops the
+    /// guest.
     ///
     /// ```
     /// use wasmrun::{Engine, Func, FuncType, Store, Val, ValType};

@@ -2,6 +2,7 @@
 
 mod define;
 mod pre;
+mod unknown;
 
 pub use pre::InstancePre;
 
@@ -20,7 +21,7 @@ use crate::handle::Handle;
 use crate::instance::Instance;
 use crate::module::{ImportType, Module};
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
-use crate::types::{ExternType, FuncType};
+use crate::types::FuncType;
 use crate::values::Val;
 
 /// Functions and other things by the names under which modules import them.
@@ -244,38 +245,6 @@ impl<T: 'static> Linker<T> {
             Some(names) => format!("`{module}` has {} other names", names.len()),
         };
         Error::msg(format!("unknown import: `{module}::{name}` ({ty}) has not been defined; {hint}"))
-    }
-
-    /// Defines all names that a module imports and that are not defined yet, as functions that fail when
-    /// they are called.
-    ///
-    /// # Errors
-    /// One of them is not a function.
-    ///
-    /// ```
-    /// use wasmrun::{Engine, Linker, Module, Store};
-    ///
-    /// let engine = Engine::default();
-    /// let module = Module::new(&engine, r#"(import "env" "rarely" (func))"#)?;
-    /// let mut linker = Linker::<()>::new(&engine);
-    /// linker.define_unknown_imports_as_traps(&module)?;
-    /// linker.instantiate(&mut Store::new(&engine, ()), &module)?;
-    /// # Ok::<(), wasmrun::Error>(())
-    /// ```
-    pub fn define_unknown_imports_as_traps(&mut self, module: &Module) -> Result<()> {
-        for import in module.imports() {
-            if self.find(import.module(), import.name()).is_some() {
-                continue;
-            }
-            let ExternType::Func(ty) = import.ty() else {
-                return Err(self.unknown_import(&import).context("only functions can be made up"));
-            };
-            let message =
-                format!("unknown import: `{}::{}` has not been defined", import.module(), import.name());
-            let fail = move |_: Caller<'_, T>, _: &[Val], _: &mut [Val]| Err(Error::msg(message.clone()));
-            self.func_new(import.module(), import.name(), ty, fail)?;
-        }
-        Ok(())
     }
 }
 

@@ -5,8 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Definition;
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::externs::Extern;
 use crate::instance::Instance;
 use crate::link::Bindings;
@@ -52,9 +51,7 @@ impl<T: 'static> InstancePre<T> {
     pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
         let mut store = store.as_context_mut();
         // Before the definitions become functions of the store: those that no instance uses would stay.
-        if !Engine::same(self.module.engine(), store.engine()) {
-            return Err(Error::msg("the module and the store belong to different engines"));
-        }
+        self.module.check_engine(store.engine())?;
         instantiate(store.inner_mut(), &self.module, &self.definitions)
     }
 }

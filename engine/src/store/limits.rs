@@ -95,7 +95,8 @@ pub trait ResourceLimiter {
     }
 }
 
-/// A [`ResourceLimiter`] with fixed limits.
+/// A [`ResourceLimiter`] with fixed limits: sizes are those of each memory and table, counts those of the whole
+/// store. To bound what all memories take, limit their number as well, or write a [`ResourceLimiter`].
 ///
 /// ```
 /// use wasmrun::{Engine, Store, StoreLimits, StoreLimitsBuilder};
