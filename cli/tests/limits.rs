@@ -275,3 +275,17 @@ fn calls_of_wasi_have_limits() {
     assert_eq!((ran.code, ran.text()), (Some(134), ""));
     assert!(ran.stderr.contains("the 4 bytes that one call may"), "{}", ran.stderr);
 }
+
+#[test]
+fn memories_share_the_limit() {
+    let bench = Bench::with(
+        "two.wat",
+        r#"(module (memory $a 1) (memory $b 1)
+            (func (export "grow") (result i32 i32 i32)
+                (memory.grow $a (i32.const 1)) (memory.grow $b (i32.const 2)) (memory.grow $b (i32.const 1))))"#,
+    );
+    let grow = |size| bench.run(&["--max-memory", size, "--invoke", "grow", "two.wat"]).text().to_owned();
+    assert_eq!(grow("256KiB"), "1\n-1\n1\n");
+    assert_eq!(grow("320KiB"), "1\n1\n-1\n");
+    assert_eq!(bench.run(&["--max-memory", "64KiB", "--invoke", "grow", "two.wat"]).code, Some(1));
+}

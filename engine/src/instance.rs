@@ -11,7 +11,7 @@ use crate::externs::{Export, Extern, Global, Memory, Table};
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
 use crate::handle::{export, wrong_handle};
 use crate::link::Bindings;
-use crate::module::{Module, find_export};
+use crate::module::Module;
 use crate::store::{AsContext, AsContextMut, StoreId, StoreInner, StoreOpaque};
 
 /// An instance of a [`Module`].
@@ -105,7 +105,7 @@ impl Instance {
     pub fn get_export(&self, mut store: impl AsContextMut, name: &str) -> Option<Extern> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let index = find_export(self.runtime_module(opaque), name)?;
+        let index = self.runtime_module(opaque).export(name)?;
         export(opaque, self.key, index).ok()
     }
 

@@ -114,7 +114,7 @@ impl Module {
 
     /// The type of an export.
     pub fn get_export(&self, name: &str) -> Option<ExternType> {
-        find_export(&self.inner, name).map(|index| self.inner.extern_type(index))
+        self.inner.export(name).map(|index| self.inner.extern_type(index))
     }
 
     /// Fails unless the module and a store with the engine `other` belong together.
@@ -130,11 +130,6 @@ impl Module {
     pub fn runtime(&self) -> &Arc<runtime::Module> {
         &self.inner
     }
-}
-
-/// What a module exports under a name.
-pub(crate) fn find_export(module: &runtime::Module, name: &str) -> Option<runtime::ExternIndex> {
-    module.exports().iter().find(|export| export.name == name).map(|export| export.index)
 }
 
 impl fmt::Debug for Module {

@@ -28,7 +28,7 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
     unsafe {
         let callee = func.as_ptr().cast_const();
         let sp = (*exec).value_top;
-        let mut activation = Activation { previous: (*exec).activation, exit: NOWHERE, base: sp };
+        let mut activation = Activation { previous: (*exec).activation, exit: NOWHERE };
         let _leave = Leave { exec, activation: (*exec).activation, ref_frame: (*exec).ref_frame };
         (*exec).stop = NOWHERE;
         (*exec).activation = &raw mut activation;

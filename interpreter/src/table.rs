@@ -12,6 +12,7 @@ use crate::ops::memory::{LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, ST
 use crate::ops::misc::*;
 use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, ELEMENTS, UNARIES, UNARY_ROW, UnaryKind};
 use crate::ops::reference::*;
+use crate::ops::tail_call::*;
 use wasmrun_runtime::trap::Trap;
 
 /// One instruction: its handlers, and what is known about it.

@@ -307,7 +307,7 @@ fn a_branch_backwards_stops_for_a_request_of_another_thread() {
         let target = guest.store.exec().target().clone();
         let mut stop = Stop;
         // SAFETY: the hooks outlive the call.
-        unsafe { guest.store.exec_mut().set_hooks((&mut stop as &mut dyn StoreHooks).into()) };
+        unsafe { guest.store.exec_mut().replace_hooks(Some((&mut stop as &mut dyn StoreHooks).into())) };
         let thread = std::thread::spawn(move || {
             std::thread::sleep(std::time::Duration::from_millis(2));
             target.request(wasmrun_runtime::vm::reason::INTERRUPT);

@@ -75,6 +75,13 @@ impl Features {
         PROPOSALS.iter().fold(Features(Self::BASE), |set, p| set.with(p, true))
     }
 
+    /// Every proposal but those that give another meaning to bytes that older proposals admit: exact types in
+    /// casts, and the ordering byte of fences.
+    pub(crate) fn all_compatible() -> Features {
+        let incompatible = WasmFeatures::CUSTOM_DESCRIPTORS.union(WasmFeatures::ACQUIRE_RELEASE_ATOMICS);
+        Features(Features::all().0.difference(incompatible))
+    }
+
     /// The first release of WebAssembly alone.
     pub fn none() -> Features {
         Features(Self::BASE)

@@ -4,6 +4,7 @@
 //! The safe half describes modules; the half under [`vm`] is memory that code of every tier reads and
 //! writes, and holds nearly all of the crate's `unsafe`.
 
+mod bodies;
 pub mod const_expr;
 pub mod features;
 pub mod fuel;
@@ -17,5 +18,6 @@ pub mod types;
 #[allow(unsafe_code)]
 pub mod vm;
 
+pub use bodies::MAX_SLOTS;
 pub use names::printable;
-pub use parse::{MAX_SLOTS, ParseError, parse, used_proposals, val_type, validate};
+pub use parse::{ParseError, parse, used_proposals, val_type, validate};

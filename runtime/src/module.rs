@@ -4,6 +4,7 @@
 //! Made by [`Module::parse`](crate::parse); nothing here checks the bytes again.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -185,6 +186,8 @@ pub struct Module {
     pub(crate) type_ids: Vec<TypeId>,
     pub(crate) imports: Vec<Import>,
     pub(crate) exports: Vec<Export>,
+    /// Indices of the exports in the order of their names.
+    pub(crate) exports_by_name: Box<[u32]>,
     /// Type index of each function, imported ones first.
     pub(crate) functions: Vec<u32>,
     pub(crate) imported_functions: u32,
@@ -203,7 +206,8 @@ pub struct Module {
     pub(crate) names: OnceLock<crate::names::Names>,
     pub(crate) layout: Layout,
     pub(crate) cells: Box<[CodeCell]>,
-    pub(crate) blobs: Mutex<Vec<Arc<dyn CodeBlob>>>,
+    /// By the address behind each.
+    pub(crate) blobs: Mutex<BTreeMap<usize, Arc<dyn CodeBlob>>>,
     pub(crate) images: OnceLock<Vec<Option<MemoryImage>>>,
     pub(crate) instantiations: AtomicU32,
     pub(crate) debug_info: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -253,6 +257,13 @@ impl Module {
     /// Its exports, in order.
     pub fn exports(&self) -> &[Export] {
         &self.exports
+    }
+
+    /// What it exports as `name`.
+    pub fn export(&self, name: &str) -> Option<ExternIndex> {
+        let export = |at: &u32| &self.exports[*at as usize];
+        let at = self.exports_by_name.binary_search_by(|at| export(at).name.as_str().cmp(name)).ok()?;
+        Some(export(&self.exports_by_name[at]).index)
     }
 
     /// Number of functions, imported ones included.
@@ -389,7 +400,7 @@ impl Module {
         if !published.is_null() {
             return published;
         }
-        blobs.push(blob);
+        blobs.insert(blob.addresses().end, blob);
         cell.interpreter.store(entry, Ordering::Release);
         entry
     }
@@ -397,7 +408,8 @@ impl Module {
     /// The blob that occupies `address`.
     pub fn blob_at(&self, address: usize) -> Option<Arc<dyn CodeBlob>> {
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs.iter().find(|b| b.addresses().contains(&address)).cloned()
+        let (_, blob) = blobs.range(address + 1..).next()?;
+        blob.addresses().contains(&address).then(|| blob.clone())
     }
 
     /// A module that holds one memory, table or global and nothing else: how the host makes its own.
@@ -432,6 +444,7 @@ impl Module {
             type_ids: Vec::new(),
             imports: Vec::new(),
             exports: Vec::new(),
+            exports_by_name: Box::default(),
             functions: Vec::new(),
             imported_functions: 0,
             bodies: Vec::new(),
@@ -456,9 +469,12 @@ impl Module {
         }
     }
 
-    /// Computes what follows from the declarations: type ids, layout and code cells.
+    /// Computes what follows from the declarations: type ids, the order of exports, layout and code cells.
     pub(crate) fn seal(&mut self, registry: &TypeRegistry) {
         self.type_ids = self.types.iter().map(|ty| registry.intern(ty)).collect();
+        let mut by_name: Box<[u32]> = (0..self.exports.len() as u32).collect();
+        by_name.sort_unstable_by(|a, b| self.exports[*a as usize].name.cmp(&self.exports[*b as usize].name));
+        self.exports_by_name = by_name;
         self.layout = Layout::of(self);
         self.cells = self.bodies.iter().map(|_| CodeCell::empty()).collect();
     }

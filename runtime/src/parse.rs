@@ -1,18 +1,15 @@
 //! From bytes to a validated [`Module`].
 //!
-//! Sections are read in order; function bodies are validated on all cores once their section has been
-//! seen, and everything is finished before the module exists. A module that is refused is judged once more
-//! with every proposal switched on, so that the error can say which proposal would admit it.
-
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! Sections are read in order; function bodies are validated ([`crate::bodies`]) once their section has
+//! been seen, and everything is finished before the module exists. A module that is refused is judged once
+//! more with every proposal switched on, so that the error can say which proposal would admit it.
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    FuncValidatorAllocations, FunctionBody, KnownCustom, Parser, Payload, TypeRef, ValidPayload, Validator,
-    ValidatorResources,
+    KnownCustom, Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 
+use crate::bodies;
 use crate::const_expr::ConstExpr;
 use crate::features::{Features, PROPOSALS, Proposal};
 use crate::module::{
@@ -23,12 +20,6 @@ use crate::types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType,
     TypeRegistry, ValType,
 };
-
-/// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
-const PARALLEL_THRESHOLD: usize = 256 << 10;
-
-/// Value slots that a function of tier 0 can address.
-pub const MAX_SLOTS: u32 = 64_000;
 
 /// Why bytes are not a module that the engine can run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +78,7 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Res
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
     let mut builder = Builder::new(features);
-    match builder.read(&bytes).and_then(|()| validate_bodies(&bytes, &builder)) {
+    match builder.read(&bytes).and_then(|()| builder.validate_bodies(&bytes)) {
         Ok(()) => {}
         Err(Refusal::TooLarge(error)) => return Err(error),
         Err(Refusal::Invalid { message, offset, function }) => {
@@ -112,15 +103,13 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Res
 /// Validates `bytes` with `features` and forgets the result.
 pub fn validate(bytes: &[u8], features: Features) -> bool {
     let mut builder = Builder::new(features);
-    builder.read(bytes).and_then(|()| validate_bodies(bytes, &builder)).is_ok()
+    builder.read(bytes).and_then(|()| builder.validate_bodies(bytes)).is_ok()
 }
 
 /// The proposals that `bytes` uses: a smallest set with which they are valid. Where one of two proposals
 /// would do, it is the older. Empty for bytes that are not a valid module at all.
 pub fn used_proposals(bytes: &[u8]) -> Vec<&'static Proposal> {
-    // Some proposals give another meaning to bytes that were valid before: each is left out once.
-    let all = Features::all();
-    let candidates = [all].into_iter().chain(PROPOSALS.iter().rev().map(|p| all.with(p, false)));
+    let candidates = [Features::all(), Features::all_compatible()];
     let Some(mut features) = candidates.into_iter().find(|set| validate(bytes, *set)) else {
         return Vec::new();
     };
@@ -157,7 +146,8 @@ fn needed_proposal(bytes: &[u8], features: Features) -> Option<&'static Proposal
     used.into_iter().find(|p| !features.contains(p))
 }
 
-enum Refusal {
+/// Why a module is refused, before it is known which proposal would admit it.
+pub(crate) enum Refusal {
     Invalid { message: String, offset: usize, function: Option<u32> },
     TooLarge(ParseError),
 }
@@ -209,6 +199,10 @@ impl Builder {
             self.section(payload)?;
         }
         Ok(())
+    }
+
+    fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {
+        bodies::validate(bytes, &self.module, &self.bodies)
     }
 
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
@@ -333,106 +327,6 @@ impl Builder {
         }
         Ok(())
     }
-}
-
-/// Validates all bodies, in parallel when there is enough to do. The error is that of the lowest function.
-fn validate_bodies(bytes: &[u8], builder: &Builder) -> Result<(), Refusal> {
-    let bodies = &builder.module.bodies;
-    let total: usize = bodies.iter().map(|b| b.len as usize).sum();
-    // Asking for the number of cores reads files of the system.
-    let cores = if total < PARALLEL_THRESHOLD {
-        1
-    } else {
-        std::thread::available_parallelism().map_or(1, NonZero::get)
-    };
-    let next = AtomicUsize::new(0);
-    // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
-    let worker = || -> Option<(usize, Refusal)> {
-        const RUN: usize = 16;
-        let mut allocations = FuncValidatorAllocations::default();
-        loop {
-            let start = next.fetch_add(RUN, Ordering::Relaxed);
-            if start >= bodies.len() {
-                return None;
-            }
-            for index in start..(start + RUN).min(bodies.len()) {
-                match validate_body(bytes, builder, index, allocations) {
-                    Ok(reusable) => allocations = reusable,
-                    Err(refusal) => {
-                        next.store(bodies.len(), Ordering::Relaxed);
-                        return Some((index, refusal));
-                    }
-                }
-            }
-        }
-    };
-    let first = if cores == 1 {
-        worker()
-    } else {
-        std::thread::scope(|scope| {
-            // A thread that cannot be started is not missed: this one takes its share.
-            let handles: Vec<_> = (1..cores.min(16))
-                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, worker).ok())
-                .collect();
-            let own = worker();
-            let others = handles.into_iter().filter_map(|h| match h.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            own.into_iter().chain(others).min_by_key(|(index, _)| *index)
-        })
-    };
-    first.map_or(Ok(()), |(_, refusal)| Err(refusal))
-}
-
-fn validate_body(
-    bytes: &[u8],
-    builder: &Builder,
-    index: usize,
-    allocations: FuncValidatorAllocations,
-) -> Result<FuncValidatorAllocations, Refusal> {
-    let body = builder.module.bodies[index];
-    let (start, len) = (body.start as usize, body.len as usize);
-    let to_validate = &builder.bodies[index];
-    let function = to_validate.index;
-    let fail = |error: BinaryReaderError| Refusal::Invalid {
-        message: error.message().to_owned(),
-        offset: error.offset() as usize,
-        function: Some(function),
-    };
-    let to_validate = FuncToValidate {
-        resources: to_validate.resources.clone(),
-        index: function,
-        ty: to_validate.ty,
-        features: to_validate.features,
-    };
-    let mut validator = to_validate.into_validator(allocations);
-    let reader = wasmparser::BinaryReader::new_features(
-        &bytes[start..start + len],
-        start as u64,
-        builder.module.features.to_validator(),
-    );
-    let body = FunctionBody::new(reader);
-    let mut reader = body.get_binary_reader_for_operators().map_err(fail)?;
-    validator.read_locals(&mut body.get_binary_reader()).map_err(fail)?;
-    while !reader.eof() {
-        let offset = reader.original_position();
-        reader.visit_operator(&mut validator.visitor(offset)).map_err(fail)?.map_err(fail)?;
-        // A call can push a thousand values with two bytes: no body is too short for this. Tier 0 has one
-        // slot for each value, and a call frame needs a few more.
-        let height = validator.operand_stack_height();
-        if height.saturating_add(validator.len_locals()) > MAX_SLOTS {
-            let what = format!(
-                "the function needs {height} operands and {} locals at once; the engine's limit is {MAX_SLOTS} \
-                 for both",
-                validator.len_locals()
-            );
-            let offset = offset as usize;
-            return Err(Refusal::TooLarge(ParseError::TooLarge { what, offset, function: Some(function) }));
-        }
-    }
-    reader.finish_expression(&validator.visitor(reader.original_position())).map_err(fail)?;
-    Ok(validator.into_allocations())
 }
 
 fn section_name(id: u8) -> &'static str {

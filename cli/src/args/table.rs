@@ -120,7 +120,7 @@ pub const ROWS: &[Row] = &[
         long: Some("max-memory"),
         key: Some(("W", "max-memory-size")),
         takes: Takes::Value("SIZE"),
-        help: "Let no memory grow beyond so many bytes, for example 64MiB",
+        help: "Let all memories together have at most so many bytes, for example 64MiB",
         set: |o, v| size(v).map(|bytes| o.max_memory = Some(bytes)),
     },
     Row {

@@ -4,20 +4,22 @@
 
 mod end;
 mod entry;
+mod limits;
 mod link;
 
-use wasmrun::{Linker, Store, StoreLimits, StoreLimitsBuilder};
+use wasmrun::{Linker, Store};
 use wasmrun_wasi::WasiCtx;
 
-use crate::args::{Options, RunArgs};
+use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
 use crate::{guest, load};
+use limits::Limits;
 
 /// What belongs to the guest on the host's side.
 struct Host {
     wasi: WasiCtx,
-    limits: StoreLimits,
+    limits: Limits,
 }
 
 /// Runs the module and returns the exit code of the process.
@@ -29,7 +31,7 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     let module = load::module(&engine, &run.file, &limit)?;
     let entry = entry::choose(run, &module)?;
 
-    let mut store = Store::new(&engine, Host { wasi, limits: limits(&run.options) });
+    let mut store = Store::new(&engine, Host { wasi, limits: Limits::new(&run.options) });
     store.limiter(|host| &mut host.limits);
     let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
     if let Some(fuel) = run.options.fuel {
@@ -38,7 +40,7 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     if let Some(ends) = limit.ends() {
         store.set_deadline(Some(ends));
         // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
-        drop(store.data_mut().wasi.canceller());
+        store.data_mut().wasi.interruptible_writes();
     }
 
     let mut linker: Linker<Host> = Linker::new(&engine);
@@ -49,24 +51,4 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),
     }
-}
-
-fn limits(options: &Options) -> StoreLimits {
-    let mut limits = StoreLimitsBuilder::new();
-    if let Some(bytes) = options.max_memory {
-        limits = limits.memory_size(bytes);
-    }
-    if let Some(elements) = options.max_table_elements {
-        limits = limits.table_elements(elements);
-    }
-    if let Some(count) = options.max_instances {
-        limits = limits.instances(count);
-    }
-    if let Some(count) = options.max_memories {
-        limits = limits.memories(count);
-    }
-    if let Some(count) = options.max_tables {
-        limits = limits.tables(count);
-    }
-    limits.trap_on_grow_failure(options.trap_on_grow_failure).build()
 }

@@ -6,7 +6,6 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::externs::Extern;
 use crate::handle::{CallingInstance, export};
-use crate::module::find_export;
 use crate::store::{AsContext, AsContextMut, InterruptHandle, StoreContext, StoreContextMut};
 
 /// What a function of the host gets to know about its call: the store, and who called.
@@ -46,7 +45,7 @@ impl<'a, T: 'static> Caller<'a, T> {
     pub fn get_export(&mut self, name: &str) -> Option<Extern> {
         let opaque = &mut self.store.inner_mut().opaque;
         let key = self.instance.key(opaque)?;
-        let index = find_export(opaque.vm.reachable(key)?.module(), name)?;
+        let index = opaque.vm.reachable(key)?.module().export(name)?;
         export(opaque, key, index).ok()
     }
 

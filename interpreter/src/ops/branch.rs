@@ -251,7 +251,7 @@ const fn select_row<T: Value>() -> [Entry; SELECT_ROW] {
     ]
 }
 
-/// The classes of `select`: any 64-bit slot contents, `i32` (for its immediates), `f32`, `f64`.
+/// The classes of `select`: `i32`, any 64-bit slot contents, `f32`, `f64`. They differ in their immediates.
 #[derive(Clone, Copy, Debug)]
 #[repr(u16)]
 pub(crate) enum SelectKind {

@@ -20,7 +20,6 @@ use wasmrun_runtime::vm::{
 
 use crate::bind::{bind, resolve};
 use crate::code::{Header, LINK_SLOTS};
-use crate::frames::caller_of;
 use crate::machine::{At, Dispatch, HEAD, Machine, Op, poll};
 use crate::operand::{Source, Value};
 use crate::table;
@@ -30,7 +29,7 @@ const BASE: usize = 2;
 
 /// The frame that a call makes.
 #[derive(Clone, Copy)]
-struct NewFrame {
+pub(super) struct NewFrame {
     entry: *const u8,
     sp: *mut u64,
     header: Header,
@@ -38,13 +37,13 @@ struct NewFrame {
 
 impl NewFrame {
     #[inline(always)]
-    unsafe fn new(entry: *const u8, sp: *mut u64) -> NewFrame {
+    pub(super) unsafe fn new(entry: *const u8, sp: *mut u64) -> NewFrame {
         // SAFETY: `entry` is from a code cell.
         NewFrame { entry, sp, header: unsafe { Header::of(entry) } }
     }
 
     #[inline(always)]
-    fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         self.sp as usize + self.header.frame_bytes as usize
     }
 
@@ -53,7 +52,7 @@ impl NewFrame {
     /// # Safety
     /// It has been checked to fit.
     #[inline(always)]
-    unsafe fn fill(self, return_to: *const u8) {
+    pub(super) unsafe fn fill(self, return_to: *const u8) {
         // SAFETY: the frame lies inside the value stack.
         unsafe {
             let link = self.sp.add(self.header.link.into());
@@ -70,7 +69,7 @@ impl NewFrame {
     ///
     /// # Safety
     /// As for [`NewFrame::fill`]; `ctx` is the context of the frame's function.
-    unsafe fn resume_in(self, ctx: *mut VmContext, return_to: *const u8) {
+    pub(super) unsafe fn resume_in(self, ctx: *mut VmContext, return_to: *const u8) {
         // SAFETY: the caller's promise.
         unsafe {
             self.fill(return_to);
@@ -97,7 +96,7 @@ unsafe fn enter<D: Dispatch>(mut m: Machine, frame: NewFrame, return_to: *const 
 }
 
 /// Polls, then executes the call at `ip` again. The end of its frame is in `acc64`.
-struct FrameSlow;
+pub(super) struct FrameSlow;
 
 impl Op for FrameSlow {
     const SIZE: usize = 0;
@@ -116,7 +115,7 @@ impl Op for FrameSlow {
 
 /// Translates the function whose number among the defined ones is the first operand at `ip`, then executes
 /// the instruction again.
-struct Bind;
+pub(super) struct Bind;
 
 impl Op for Bind {
     const SIZE: usize = 0;
@@ -146,7 +145,7 @@ unsafe fn bind_operand(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Stat
 
 /// Ends an instruction that a slow path has completed.
 #[inline(always)]
-unsafe fn resume<D: Dispatch>(mut m: Machine, status: Status) -> D::Out {
+pub(super) unsafe fn resume<D: Dispatch>(mut m: Machine, status: Status) -> D::Out {
     if status != Status::Ok {
         return D::exit(status);
     }
@@ -166,7 +165,7 @@ unsafe fn resume<D: Dispatch>(mut m: Machine, status: Status) -> D::Out {
 
 /// The entry of a function that the instance's module defines; null when it has not been translated.
 #[inline(always)]
-unsafe fn own_entry(m: &Machine) -> *const u8 {
+pub(super) unsafe fn own_entry(m: &Machine) -> *const u8 {
     // SAFETY: the instruction's first operand is the number of such a function.
     unsafe {
         let cell = VmContext::cells(m.ctx).add(m.operand::<u32>(HEAD) as usize);
@@ -283,7 +282,12 @@ unsafe fn call_indirect(
     }
 }
 
-unsafe fn find_callee(ctx: *mut VmContext, table: u32, ty: u32, index: u32) -> Result<*const FuncRef, Trap> {
+pub(super) unsafe fn find_callee(
+    ctx: *mut VmContext,
+    table: u32,
+    ty: u32,
+    index: u32,
+) -> Result<*const FuncRef, Trap> {
     // SAFETY: operands of a `call_indirect` of the context's module.
     unsafe {
         let table = &mut **VmContext::at::<*mut Table>(ctx, table);
@@ -392,14 +396,14 @@ pub(crate) unsafe fn call_host(
 
 /// The distance between the frame of the call that `address` points behind and its callee's.
 #[inline(always)]
-unsafe fn distance(address: *const u8) -> u16 {
+pub(super) unsafe fn distance(address: *const u8) -> u16 {
     // SAFETY: the distance stands before every return address.
     unsafe { address.sub(BASE).cast::<u16>().read_unaligned() }
 }
 
 /// Makes `m` continue behind the call that made the frame at `m.sp`.
 #[inline(always)]
-unsafe fn return_to(m: &mut Machine, address: *const u8) {
+pub(super) unsafe fn return_to(m: &mut Machine, address: *const u8) {
     // SAFETY: `address` is the frame's return address.
     unsafe {
         m.sp = m.sp.sub(distance(address).into());
@@ -453,204 +457,6 @@ impl Op for Exit {
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(_: Machine) -> D::Out {
         D::exit(Status::Ok)
-    }
-}
-
-/// `return_call` of a function of the module itself: its number among the defined ones, first argument
-/// slot, number of argument slots, link slot.
-pub(crate) struct TailCall;
-
-impl Op for TailCall {
-    const SIZE: usize = HEAD + 4 + 2 + 2 + 2;
-
-    #[inline(always)]
-    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
-        unsafe {
-            let entry = own_entry(&m);
-            if entry.is_null() {
-                return D::cold::<Bind>(m);
-            }
-            let frame = NewFrame::new(entry, m.sp);
-            if frame.end() > (*m.exec()).value_limit() {
-                m.acc64 = f64::from_bits(frame.end() as u64);
-                return D::cold::<FrameSlow>(m);
-            }
-            let address = *m.slot(HEAD + 8) as *const u8;
-            move_arguments(m.sp, m.slot(HEAD + 4), m.operand(HEAD + 6));
-            frame.fill(address);
-            m.ip = entry;
-            D::go(m)
-        }
-    }
-}
-
-/// Moves outgoing arguments down to the bottom of the frame.
-#[inline(always)]
-unsafe fn move_arguments(to: *mut u64, from: *const u64, count: u16) {
-    for i in 0..count.into() {
-        // Upwards is right for overlapping slots, as `to` is the lower. Volatile as in `NewFrame::fill`.
-        // SAFETY: both ranges lie inside the frame.
-        unsafe { to.add(i).write_volatile(*from.add(i)) };
-    }
-}
-
-/// `return_call` of an imported function: context offset of its reference, first argument slot, number of
-/// argument slots, link slot, number of result slots.
-pub(crate) struct TailCallImport;
-
-impl Op for TailCallImport {
-    const SIZE: usize = HEAD + 4 + 2 + 2 + 2 + 2;
-
-    #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
-        unsafe {
-            let callee = VmContext::at::<FuncRef>(m.ctx, m.operand(HEAD));
-            let status = tail_call_any(m.ip, m.sp, m.ctx, callee, m.ip.add(HEAD + 4));
-            resume::<D>(m, status)
-        }
-    }
-}
-
-/// `return_call_indirect`: index in a slot, context offset of the table, type, then as for
-/// [`TailCallImport`].
-pub(crate) struct TailCallIndirect;
-
-impl Op for TailCallIndirect {
-    const SIZE: usize = HEAD + 2 + 4 + 4 + 2 + 2 + 2 + 2;
-
-    #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
-        unsafe {
-            let status = tail_call_indirect(m.ip, m.sp, m.ctx);
-            resume::<D>(m, status)
-        }
-    }
-}
-
-#[inline(never)]
-unsafe fn tail_call_indirect(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
-    // SAFETY: as for `TailCallIndirect`.
-    unsafe {
-        let operands = ip.add(HEAD);
-        let index = *sp.add(operands.cast::<u16>().read_unaligned().into()) as u32;
-        let table = operands.add(2).cast::<u32>().read_unaligned();
-        let ty = operands.add(6).cast::<u32>().read_unaligned();
-        match find_callee(ctx, table, ty, index) {
-            Ok(callee) => tail_call_any(ip, sp, ctx, callee, operands.add(10)),
-            Err(trap) => At { ip, sp, ctx }.finish(Err(trap.into())),
-        }
-    }
-}
-
-/// Calls a function of any kind in place of the running frame. `operands` are the four that all tail calls
-/// have in common.
-#[inline(never)]
-unsafe fn tail_call_any(
-    ip: *const u8,
-    sp: *mut u64,
-    ctx: *mut VmContext,
-    callee: *const FuncRef,
-    operands: *const u8,
-) -> Status {
-    // SAFETY: `callee` is alive and of the type that the call expects; the instruction has the operands.
-    unsafe {
-        let [from, count, link, results] = operands.cast::<[u16; 4]>().read_unaligned();
-        let address = *sp.add(link.into()) as *const u8;
-        let arguments = sp.add(from.into());
-        if !(*callee).host.is_null() {
-            move_arguments(sp, arguments, count);
-            return tail_call_host(sp, ctx, &*(*callee).host, address);
-        }
-        let at = At { ip, sp, ctx };
-        at.finish(try_tail_call(at, callee, arguments, count, address, results))
-    }
-}
-
-/// The frame at `sp` is gone, and its link slot may hold an argument: if the host fails, it fails in the
-/// caller.
-unsafe fn tail_call_host(sp: *mut u64, ctx: *mut VmContext, host: &HostFunc, address: *const u8) -> Status {
-    // SAFETY: the arguments are at `sp`.
-    unsafe {
-        let exec = VmContext::exec(ctx);
-        let site = caller_of(address, sp, ctx);
-        match call_host(exec, site, ctx, host, sp).and_then(|()| builtins::poll(exec)) {
-            Ok(()) => {
-                let caller = sp.sub(distance(address).into());
-                (*exec).resume = Resume { ip: address, sp: caller, vmctx: ctx, value: *sp };
-                Status::Ok
-            }
-            Err(pending) => {
-                (*exec).stop = site;
-                (*exec).set_pending(pending);
-                Status::Trap
-            }
-        }
-    }
-}
-
-unsafe fn try_tail_call(
-    at: At,
-    callee: *const FuncRef,
-    arguments: *const u64,
-    count: u16,
-    address: *const u8,
-    results: u16,
-) -> Result<(), Pending> {
-    // SAFETY: as for `tail_call_any`.
-    unsafe {
-        let exec = VmContext::exec(at.ctx);
-        let entry = resolve(callee)?;
-        let other = (*callee).vmctx != at.ctx;
-        // A frame that stands in for the caller keeps its context and return address: once for any number
-        // of tail calls between instances.
-        let stand_in = other && address != table::after_tail();
-        let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
-        let frame = NewFrame::new(entry, sp);
-        if frame.end() > (*exec).value_limit() {
-            ExecContext::poll_slow(exec, frame.end())?;
-        }
-        std::ptr::copy(arguments, sp, count.into());
-        if stand_in {
-            *at.sp = address as u64;
-            *at.sp.add(1) = at.ctx as u64;
-            *at.sp.add(2) = results.into();
-            frame.resume_in((*callee).vmctx, table::after_tail());
-        } else {
-            frame.resume_in((*callee).vmctx, address);
-        }
-        Ok(())
-    }
-}
-
-/// Slots of a frame that stands in for a caller: return address, context, number of result slots.
-pub(crate) const STAND_IN_SLOTS: usize = 3;
-
-/// Returns from a stand-in frame to the caller that it stands for: what the last of a chain of tail calls
-/// between instances returns to.
-pub(crate) struct AfterTail;
-
-impl Op for AfterTail {
-    const SIZE: usize = HEAD;
-
-    #[inline(always)]
-    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the frame at `sp` is a stand-in, with the results behind it.
-        unsafe {
-            let address = *m.sp as *const u8;
-            m.ctx = *m.sp.add(1) as *mut VmContext;
-            let count = *m.sp.add(2) as u16;
-            move_arguments(m.sp, m.sp.add(STAND_IN_SLOTS), count);
-            m.reload_memory();
-            let value = *m.sp;
-            m.acc = value;
-            m.acc32 = f32::from_bits(value as u32);
-            m.acc64 = f64::from_bits(value);
-            return_to(&mut m, address);
-            D::go(m)
-        }
     }
 }
 

@@ -9,3 +9,4 @@ pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod numeric;
 pub(crate) mod reference;
+pub(crate) mod tail_call;

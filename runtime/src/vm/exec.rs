@@ -80,8 +80,6 @@ pub struct Activation {
     pub previous: *const Activation,
     /// The frame that called out to the host, while it does.
     pub exit: StopSite,
-    /// Bottom of this entry's frames.
-    pub base: *mut u64,
 }
 
 /// The execution context of a store.
@@ -148,19 +146,12 @@ impl ExecContext {
         Some(context)
     }
 
-    /// Names the store's hooks.
-    ///
-    /// # Safety
-    /// `hooks` must stay valid, and may be used whenever guest code of this store runs.
-    pub unsafe fn set_hooks(&mut self, hooks: NonNull<dyn StoreHooks>) {
-        self.hooks = Some(hooks);
-    }
-
     /// Names the store's hooks for as long as one entry lasts, and returns those of the entry around it. The
     /// host's entries use it, so that the pointer always comes from the borrow that is current.
     ///
     /// # Safety
-    /// As for [`ExecContext::set_hooks`], until the hooks are replaced again.
+    /// `hooks` must stay valid, and may be used whenever guest code of this store runs, until they are
+    /// replaced again.
     #[inline]
     pub unsafe fn replace_hooks(
         &mut self,
@@ -177,7 +168,7 @@ impl ExecContext {
 
     /// The store's hooks.
     pub fn hooks(&mut self) -> Option<&mut dyn StoreHooks> {
-        // SAFETY: promised in `set_hooks`.
+        // SAFETY: promised in `replace_hooks`.
         self.hooks.map(|mut hooks| unsafe { hooks.as_mut() })
     }
 
@@ -309,7 +300,7 @@ mod tests {
         let mut hooks = Hooks(Vec::new());
         let mut exec = ExecContext::new(StackSizes::default()).unwrap();
         // SAFETY: the hooks outlive the context.
-        unsafe { exec.set_hooks(NonNull::from(&mut hooks as &mut dyn StoreHooks)) };
+        unsafe { exec.replace_hooks(Some(NonNull::from(&mut hooks as &mut dyn StoreHooks))) };
         exec.target().clone().request(crate::vm::reason::INTERRUPT);
         assert_eq!(exec.value_limit(), 0);
         assert!(matches!(poll(&mut exec, 0), Err(Pending::Trap(Trap::Interrupt))));

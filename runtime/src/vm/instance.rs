@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::context::{ContextBox, FuncRef, GlobalSlot, VmContext};
 use super::exec::ExecContext;
 use super::memory::{GrowError, Memory, MemoryStrategy};
-use super::table::{LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
+use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
 use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, Module, SegmentMode};
@@ -41,7 +41,10 @@ pub enum InstantiateError {
         cause: GrowError,
     },
     /// The system, or a limit of the engine, has no room for a table.
-    #[error("table {index} of {elements} elements cannot be made: the limit of the engine is {MAX_ELEMENTS}")]
+    #[error(
+        "table {index} of {elements} elements cannot be made: the limit of the engine is {MAX_ELEMENTS} for all \
+         tables of an instance"
+    )]
     Table {
         /// Index of the table.
         index: u32,
@@ -366,6 +369,7 @@ unsafe fn make_memories(
 unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box<Table>>, InstantiateError> {
     let first = module.imported_tables.len() as u32;
     let mut tables = Vec::with_capacity(module.tables.len());
+    let budget = ElementBudget::default();
     for (i, def) in module.tables.iter().enumerate() {
         let (index, limits) = (first + i as u32, def.ty.limits);
         // SAFETY: the caller's promise.
@@ -377,7 +381,8 @@ unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box
                 return Err(InstantiateError::Limit { what });
             }
         }
-        let table = Table::new(def.ty).ok_or(InstantiateError::Table { index, elements: limits.min })?;
+        let table = Table::new(def.ty, budget.clone());
+        let table = table.ok_or(InstantiateError::Table { index, elements: limits.min })?;
         tables.push(Box::new(table));
     }
     Ok(tables)

@@ -177,11 +177,6 @@ impl Store {
         self.totals.instances
     }
 
-    /// Number of live instances.
-    pub fn live_instance_count(&self) -> usize {
-        self.totals.instances - self.lingering
-    }
-
     /// Drops an instance: its key becomes invalid, and what nothing else reaches is freed. That happens now,
     /// or when the running guest code has returned. In a store with many instances it waits until those
     /// dropped since the last time are an eighth of the others, as it takes time in proportion to all.

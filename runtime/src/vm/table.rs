@@ -6,13 +6,38 @@
 
 use std::marker::PhantomPinned;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::context::{FuncRef, NULL_FUNC_REF, VmContext, null_func_ref};
 use crate::trap::Trap;
 use crate::types::{HeapType, TableType};
 
-/// No table has more elements: a growing table must not be a way around memory limits.
+/// The tables of an instance have no more elements than this together: they must not be a way around limits
+/// on memory.
 pub(super) const MAX_ELEMENTS: u64 = 10_000_000;
+
+/// How many elements the tables of one instance may still get. Those of a table come back when all of the
+/// instance goes.
+#[derive(Clone, Debug)]
+pub(super) struct ElementBudget(Arc<AtomicU64>);
+
+impl Default for ElementBudget {
+    fn default() -> ElementBudget {
+        ElementBudget(Arc::new(AtomicU64::new(MAX_ELEMENTS)))
+    }
+}
+
+impl ElementBudget {
+    // One thread at a time uses an instance: nothing is ordered by these loads and stores.
+    fn left(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, elements: u64) -> Option<()> {
+        self.0.store(self.left().checked_sub(elements)?, Ordering::Relaxed);
+        Some(())
+    }
+}
 
 /// First element and length of a table, as code of every tier reads them.
 #[derive(Debug)]
@@ -33,6 +58,7 @@ pub struct Table {
     ty: TableType,
     storage: Vec<u64>,
     lazy: Option<LazyElements>,
+    budget: ElementBudget,
     /// Contexts point at it: see [`ExecContext`](super::ExecContext).
     _pinned: PhantomPinned,
 }
@@ -51,12 +77,13 @@ pub(super) const NO_FUNCTION: u32 = u32::MAX;
 
 impl Table {
     /// A table of nulls, of the type's initial size.
-    pub fn new(ty: TableType) -> Option<Table> {
+    pub(super) fn new(ty: TableType, budget: ElementBudget) -> Option<Table> {
         let mut table = Table {
             descriptor: TableDescriptor { elements: std::ptr::null_mut(), len: 0 },
             ty,
             storage: Vec::new(),
             lazy: None,
+            budget,
             _pinned: PhantomPinned,
         };
         table.resize(ty.limits.min, 0)?;
@@ -87,9 +114,10 @@ impl Table {
         self.len() == 0
     }
 
-    /// The most elements that it may have.
+    /// The most elements that it may have now.
     pub fn max_len(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(u64::MAX).min(MAX_ELEMENTS)
+        let engine = u64::from(self.len()) + self.budget.left();
+        self.ty.limits.max.map_or(engine, |max| max.min(engine))
     }
 
     fn is_functions(&self) -> bool {
@@ -165,7 +193,8 @@ impl Table {
     }
 
     fn resize(&mut self, len: u64, word: u64) -> Option<()> {
-        if len > MAX_ELEMENTS {
+        let more = len - u64::from(self.len());
+        if more > self.budget.left() {
             return None;
         }
         let len = len as usize;
@@ -176,6 +205,7 @@ impl Table {
             self.storage.try_reserve(len - self.storage.len()).ok()?;
             self.storage.resize(len, word);
         }
+        self.budget.take(more)?;
         self.descriptor = TableDescriptor { elements: self.storage.as_mut_ptr(), len };
         Some(())
     }
@@ -260,7 +290,7 @@ mod tests {
     use crate::types::RefType;
 
     fn table(min: u32, max: Option<u32>) -> Table {
-        Table::new(TableType::new(RefType::EXTERNREF, min, max)).unwrap()
+        Table::new(TableType::new(RefType::EXTERNREF, min, max), ElementBudget::default()).unwrap()
     }
 
     #[test]
@@ -275,7 +305,22 @@ mod tests {
 
     #[test]
     fn huge_tables_are_refused() {
-        assert!(Table::new(TableType::new(RefType::FUNCREF, u32::MAX, None)).is_none());
+        let ty = TableType::new(RefType::FUNCREF, u32::MAX, None);
+        assert!(Table::new(ty, ElementBudget::default()).is_none());
+    }
+
+    #[test]
+    fn the_tables_of_an_instance_share_one_limit() {
+        let budget = ElementBudget::default();
+        let new = |min| Table::new(TableType::new(RefType::EXTERNREF, min, None), budget.clone());
+        let most = MAX_ELEMENTS as u32;
+        let (mut first, second) = (new(0).unwrap(), new(most - 5).unwrap());
+        assert_eq!((first.max_len(), second.max_len()), (5, MAX_ELEMENTS));
+        assert!(new(6).is_none());
+        assert_eq!(first.grow(6, 0), None);
+        assert_eq!(first.grow(5, 0), Some(0));
+        assert_eq!(first.grow(1, 0), None);
+        assert!(new(1).is_none());
     }
 
     #[test]
@@ -296,7 +341,7 @@ mod tests {
 
     #[test]
     fn null_functions_read_back_as_null() {
-        let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None)).unwrap();
+        let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None), ElementBudget::default()).unwrap();
         assert_eq!(t.get(0), Some(0));
         t.set(1, 0).unwrap();
         assert_eq!(t.get(1), Some(0));

@@ -93,6 +93,51 @@ pub fn br_table_to_loops_with_many_params() -> Vec<u8> {
     with_wide_types(width, &[], &code.concat())
 }
 
+/// A table of five million entries, each of which carries 1,000 values.
+pub fn br_table_of_millions_to_a_wide_block() -> Vec<u8> {
+    let width = 1_000;
+    let code = [
+        vec![BLOCK, 1],
+        consts(width),
+        i32_const(0),
+        br_table(5_000_000, |_| 0),
+        vec![END],
+        repeat(&[DROP], width),
+        seven(),
+    ];
+    with_wide_types(width, &[], &code.concat())
+}
+
+/// A million blocks, each of which takes and gives 1,000 values.
+pub fn million_wide_blocks() -> Vec<u8> {
+    let width = 1_000;
+    let code =
+        [consts(width), repeat(&[BLOCK, 2, END], 1_000_000), repeat(&[DROP], width), seven()];
+    with_wide_types(width, &[], &code.concat())
+}
+
+/// A million branches that are never taken, each of which would carry 1,000 values.
+pub fn million_wide_branches() -> Vec<u8> {
+    let width = 1_000;
+    let branch = [i32_const(0), vec![BR_IF, 0]].concat();
+    let code = [
+        vec![BLOCK, 1],
+        consts(width),
+        repeat(&branch, 1_000_000),
+        vec![END],
+        repeat(&[DROP], width),
+        seven(),
+    ];
+    with_wide_types(width, &[], &code.concat())
+}
+
+/// Ten thousand blocks of 1,000 values: wide, but not out of proportion.
+pub fn ten_thousand_wide_blocks() -> Vec<u8> {
+    let width = 1_000;
+    let code = [consts(width), repeat(&[BLOCK, 2, END], 10_000), repeat(&[DROP], width), seven()];
+    with_wide_types(width, &[], &code.concat())
+}
+
 pub fn br_table_of_lying_length() -> Vec<u8> {
     returning(&[i32_const(0), vec![BR_TABLE], leb(0xffff_ffff), vec![0, 0]].concat())
 }

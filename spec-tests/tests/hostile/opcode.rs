@@ -5,6 +5,7 @@ pub const LOOP: u8 = 0x03;
 pub const IF: u8 = 0x04;
 pub const ELSE: u8 = 0x05;
 pub const BR: u8 = 0x0c;
+pub const BR_IF: u8 = 0x0d;
 pub const BR_TABLE: u8 = 0x0e;
 pub const RETURN: u8 = 0x0f;
 pub const CALL: u8 = 0x10;

@@ -1,0 +1,76 @@
+//! What the guest's memories and tables may take, as the command line says.
+
+use wasmrun::{Error, ResourceLimiter, Result, StoreLimits, StoreLimitsBuilder};
+
+use crate::args::Options;
+
+/// The limits of a run. Those of the engine are per object; that on memory is for all memories together, so
+/// that a guest does not get twice as much by having two.
+pub struct Limits {
+    each: StoreLimits,
+    /// Bytes that all memories have.
+    memory: usize,
+    /// Those of the growth that was allowed last.
+    latest: usize,
+}
+
+impl Limits {
+    pub fn new(options: &Options) -> Limits {
+        let mut each = StoreLimitsBuilder::new();
+        if let Some(bytes) = options.max_memory {
+            each = each.memory_size(bytes);
+        }
+        if let Some(elements) = options.max_table_elements {
+            each = each.table_elements(elements);
+        }
+        if let Some(count) = options.max_instances {
+            each = each.instances(count);
+        }
+        if let Some(count) = options.max_memories {
+            each = each.memories(count);
+        }
+        if let Some(count) = options.max_tables {
+            each = each.tables(count);
+        }
+        let each = each.trap_on_grow_failure(options.trap_on_grow_failure).build();
+        Limits { each, memory: 0, latest: 0 }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        // All memories are asked about as if they were one.
+        self.latest = desired.saturating_sub(current);
+        let together = self.memory.saturating_add(self.latest);
+        let allowed = self.each.memory_growing(self.memory, together, maximum)?;
+        if allowed {
+            self.memory = together;
+        }
+        Ok(allowed)
+    }
+
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.memory -= self.latest;
+        self.each.memory_grow_failed(error)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
+        self.each.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: Error) -> Result<()> {
+        self.each.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.each.instances()
+    }
+
+    fn memories(&self) -> usize {
+        self.each.memories()
+    }
+
+    fn tables(&self) -> usize {
+        self.each.tables()
+    }
+}
