@@ -111,8 +111,7 @@ pub fn br_table_of_millions_to_a_wide_block() -> Vec<u8> {
 /// A million blocks, each of which takes and gives 1,000 values.
 pub fn million_wide_blocks() -> Vec<u8> {
     let width = 1_000;
-    let code =
-        [consts(width), repeat(&[BLOCK, 2, END], 1_000_000), repeat(&[DROP], width), seven()];
+    let code = [consts(width), repeat(&[BLOCK, 2, END], 1_000_000), repeat(&[DROP], width), seven()];
     with_wide_types(width, &[], &code.concat())
 }
 
