@@ -242,6 +242,7 @@ fn tracing_goes_to_stderr_and_leaves_stdout_alone() {
 }
 
 #[test]
+#[allow(unsafe_code)]
 fn ctrl_c_ends_the_process() {
     use std::os::unix::process::ExitStatusExt as _;
     // Writes one byte, so that the test knows that it runs, and loops.
@@ -255,10 +256,18 @@ fn ctrl_c_ends_the_process() {
                 (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
                 (loop $forever (br $forever))))"#,
     );
-    let mut child = bench.command(&["loop.wat"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut command = bench.command(&["--timeout", "60s", "loop.wat"]);
+    // A shell starts what it runs in the background with this signal ignored, and that is inherited.
+    // SAFETY: no handler is named.
+    let default = || match unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) } {
+        libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    };
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, default) };
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     std::io::Read::read_exact(&mut child.stdout.take().unwrap(), &mut [0]).unwrap();
     let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
-    const SIGINT: i32 = 2;
-    assert_eq!(child.wait().unwrap().signal(), Some(SIGINT));
+    assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
 }
