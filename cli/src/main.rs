@@ -3,6 +3,8 @@
 //! `args` reads the command line, one module for each command does what it says, `errors` has the form of
 //! errors and the exit codes.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod completion;
 mod errors;

@@ -177,6 +177,31 @@ pub(crate) fn table_element(
     Ok(word.map(|word| unsafe { reference(store, ty, word) }))
 }
 
+/// Sets an element of a table.
+pub(crate) fn set_element(
+    store: &mut StoreOpaque,
+    table: &Handle<vm::Table>,
+    index: u32,
+    value: Ref,
+) -> Result<()> {
+    let word = value.to_word(store, table.get(store)?.ty().element)?;
+    // SAFETY: the word is that of a value of the element type in this store, just checked.
+    Ok(unsafe { table.get_mut(store)?.set(index, word) }?)
+}
+
+/// Sets `len` elements of a table from `start` on.
+pub(crate) fn fill_elements(
+    store: &mut StoreOpaque,
+    table: &Handle<vm::Table>,
+    start: u32,
+    value: Ref,
+    len: u32,
+) -> Result<()> {
+    let word = value.to_word(store, table.get(store)?.ty().element)?;
+    // SAFETY: as for `set_element`.
+    Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
+}
+
 /// The value of a global.
 pub(crate) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
     let words = global.handle().get(store)?.words;

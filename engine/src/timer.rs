@@ -116,7 +116,7 @@ impl Drop for Timer {
         if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
         {
-            // The thread does not panic; if it did, there would be nothing to do about it here.
+            // The thread does not panic: those of wakers are caught where they are called.
             let _ = thread.join();
         }
     }

@@ -192,6 +192,41 @@ fn an_instance_that_drops_itself_while_running_goes_on_to_the_end() -> Result<()
 }
 
 #[test]
+fn a_function_of_an_instance_that_dropped_itself_is_a_result_that_leads_nowhere() -> Result<()> {
+    let engine = Engine::default();
+    let mut linker = Linker::<Option<Instance>>::new(&engine);
+    linker.func_wrap("host", "drop me", |mut caller: Caller<'_, Option<Instance>>| {
+        use wasmrun::AsContextMut;
+        let me = caller.data().unwrap();
+        assert!(caller.as_context_mut().drop_instance(me));
+    })?;
+    let module = Module::new(
+        &engine,
+        r#"(import "host" "drop me" (func $drop)) (elem declare func $run)
+           (func $run (export "run") (result funcref) (call $drop) (ref.func $run))"#,
+    )?;
+    let mut store = Store::new(&engine, None);
+    for typed in [true, false] {
+        let instance = linker.instantiate(&mut store, &module)?;
+        *store.data_mut() = Some(instance);
+        let run = instance.get_func(&mut store, "run").unwrap();
+        let result = if typed {
+            run.typed::<(), Option<Func>>(&store)?.call(&mut store, ())?.unwrap()
+        } else {
+            let mut results = [Val::I32(0)];
+            run.call(&mut store, &[], &mut results)?;
+            *results[0].unwrap_func_ref().unwrap()
+        };
+        assert_eq!(store.instance_count(), 0);
+        // Another instance of the same shape takes the place: the handle must not come to life with it.
+        let next = linker.instantiate(&mut store, &module)?;
+        assert_eq!(result.call(&mut store, &[], &mut [Val::I32(0)]).unwrap_err().to_string(), DROPPED);
+        store.drop_instance(next);
+    }
+    Ok(())
+}
+
+#[test]
 fn handles_of_dropped_instances_are_noticed() -> Result<()> {
     let engine = Engine::default();
     let module = Module::new(

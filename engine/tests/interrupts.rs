@@ -336,3 +336,16 @@ fn the_timer_thread_ends_with_the_engine() -> Result<()> {
     assert!(most < 100, "{most} threads");
     Ok(())
 }
+
+#[test]
+fn a_waker_that_panics_stops_neither_this_deadline_nor_the_next() -> Result<()> {
+    let mut guest = guest((), |_| Ok(()))?;
+    let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(|| panic!("a waker of the host"));
+    guest.store.interrupt_handle().add_waker(Arc::downgrade(&waker));
+    guest.store.set_timeout(Duration::from_millis(1));
+    for _ in 0..3 {
+        let error = guest.spin.call(&mut guest.store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::Deadline));
+    }
+    Ok(())
+}

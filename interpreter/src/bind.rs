@@ -15,7 +15,8 @@ use crate::translate;
 pub(crate) fn bind(module: &Module, function: u32) -> Result<*const u8, Pending> {
     let code = Arc::new(translate::function(module, function, None)?);
     let entry = code.entry().cast_mut();
-    Ok(module.publish_interpreter_code(code, entry))
+    // SAFETY: the entry is that of the code.
+    Ok(unsafe { module.publish_interpreter_code(code, entry) })
 }
 
 /// The entry of a function of WebAssembly.

@@ -55,7 +55,8 @@ impl Code {
 
     /// The first instruction.
     pub(crate) fn entry(&self) -> *const u8 {
-        self.bytes[Header::SIZE..].as_ptr()
+        // A pointer into all of the bytes: the header is read through it.
+        self.bytes.as_ptr().wrapping_add(Header::SIZE)
     }
 
     /// The header.

@@ -1,16 +1,19 @@
 //! Entering guest code from the host, and walking its frames.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use wasmrun_runtime::module::Module;
+use wasmrun_runtime::module::{CodeBlob, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{Activation, ExecContext, FuncRef, StopSite, VmContext};
 
 use crate::code::Code;
 use crate::machine::{HEAD, Machine, run};
 use crate::ops::call::{call_host, enter_from_host};
-use crate::{table, translate};
+use crate::table;
+use crate::translate::{self, SourceMap};
 
 const NOWHERE: StopSite = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
 
@@ -96,33 +99,61 @@ pub struct Frame {
     pub vmctx: *mut VmContext,
     /// The function's index in the module.
     pub function: u32,
-    /// Offset of the instruction in the module's bytes.
+    /// Offset of the instruction in the module's bytes; of the function's body where finding it out would take
+    /// too long.
     pub offset: u32,
 }
 
 /// Which frames a backtrace starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Since {
     /// Those of the code that just stopped with a status other than [`Status::Ok`].
     Stop,
     /// Those that called the host function which is running.
     HostCall,
 }
 
+/// Bytes of code that one backtrace translates again to find offsets. The largest function of CPython has a
+/// twentieth of it; a hostile one can have more, and a backtrace is made after a deadline has passed.
+const MAP_BUDGET: usize = 16 << 20;
+
+/// The source maps of the functions of one backtrace.
+struct Maps {
+    known: HashMap<*const Code, SourceMap>,
+    left: usize,
+}
+
+impl Maps {
+    /// The offset in the module of the instruction at `ip`.
+    fn offset(&mut self, module: &Module, code: &Code, ip: *const u8) -> u32 {
+        let function = code.function();
+        let map = match self.known.entry(code) {
+            Entry::Occupied(map) => map.into_mut(),
+            Entry::Vacant(place) => match self.left.checked_sub(code.addresses().len()) {
+                Some(left) => {
+                    self.left = left;
+                    place.insert(translate::source_map(module, function))
+                }
+                None => return module.body(function).map_or(0, |body| body.start),
+            },
+        };
+        translate::wasm_offset(map, ip as usize - code.entry() as usize)
+    }
+}
+
 /// The frames of guest code, innermost first, at most `limit`.
 ///
 /// # Safety
-/// As for [`invoke`]; with [`From::Stop`], nothing has run on `exec` since `invoke` returned.
-pub unsafe fn backtrace(exec: *mut ExecContext, from: From, limit: usize) -> Vec<Frame> {
+/// As for [`invoke`]; with [`Since::Stop`], nothing has run on `exec` since `invoke` returned.
+pub unsafe fn backtrace(exec: *mut ExecContext, since: Since, limit: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
-    // Recursion asks for one function again and again.
-    let mut offsets: Option<(*const Code, translate::SourceMap)> = None;
+    let mut maps = Maps { known: HashMap::new(), left: MAP_BUDGET };
     // SAFETY: the caller's promise: the frames are still on the stacks.
     unsafe {
         let mut activation = (*exec).activation.cast_const();
-        let mut site = match from {
-            From::Stop => (*exec).stop,
-            From::HostCall => NOWHERE,
+        let mut site = match since {
+            Since::Stop => (*exec).stop,
+            Since::HostCall => NOWHERE,
         };
         while frames.len() < limit {
             if site.ip.is_null() {
@@ -136,13 +167,8 @@ pub unsafe fn backtrace(exec: *mut ExecContext, from: From, limit: usize) -> Vec
             let module = VmContext::module(site.vmctx);
             let Some(blob) = module.blob_at(site.ip as usize) else { break };
             let Some(code) = blob.as_any().downcast_ref::<Code>() else { break };
-            let function = wasmrun_runtime::module::CodeBlob::function(code);
-            let key = ptr::from_ref(code);
-            let map = match &offsets {
-                Some((last, map)) if *last == key => map,
-                _ => &offsets.insert((key, translate::source_map(module, function))).1,
-            };
-            let offset = translate::wasm_offset(map, site.ip as usize - code.entry() as usize);
+            let function = code.function();
+            let offset = maps.offset(module, code, site.ip);
             frames.push(Frame { module: module.clone(), vmctx: site.vmctx, function, offset });
             let address = *site.sp.add(code.header().link.into()) as *const u8;
             site = caller_of(address, site.sp, site.vmctx);

@@ -16,4 +16,4 @@ mod ops;
 mod table;
 mod translate;
 
-pub use frames::{Frame, From, backtrace, invoke};
+pub use frames::{Frame, Since, backtrace, invoke};

@@ -347,11 +347,11 @@ pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
 /// What the outermost frame returns to: [`Exit`], with a distance of 0 before it.
 pub(crate) fn exit() -> *const u8 {
     static CODE: [u16; 2] = [0, EXIT];
-    CODE[1..].as_ptr().cast()
+    CODE.as_ptr().wrapping_add(1).cast()
 }
 
 /// What the frame above a stand-in returns to: [`AfterTail`], with the size of a stand-in before it.
 pub(crate) fn after_tail() -> *const u8 {
     static CODE: [u16; 2] = [STAND_IN_SLOTS as u16, AFTER_TAIL];
-    CODE[1..].as_ptr().cast()
+    CODE.as_ptr().wrapping_add(1).cast()
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use wasmrun_interpreter::{From, backtrace, invoke};
+use wasmrun_interpreter::{Since, backtrace, invoke};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
@@ -194,7 +194,7 @@ fn a_trap_names_the_instruction_and_the_frames() {
     let mut guest = Guest::new(wat);
     assert_eq!(guest.call("f", &[0]), Err(Trap::IntegerDivisionByZero));
     // SAFETY: nothing has run since.
-    let frames = unsafe { backtrace(guest.store.exec_mut(), From::Stop, 10) };
+    let frames = unsafe { backtrace(guest.store.exec_mut(), Since::Stop, 10) };
     let functions: Vec<_> = frames.iter().map(|f| f.function).collect();
     assert_eq!(functions, [0, 1]);
     let bytes = frames[0].module.bytes();

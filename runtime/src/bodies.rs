@@ -13,8 +13,8 @@ use wasmparser::{
     Operator, ValidatorResources,
 };
 
+use crate::error::{ParseError, Refusal};
 use crate::module::Module;
-use crate::parse::{ParseError, Refusal};
 
 /// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
 const PARALLEL_THRESHOLD: usize = 256 << 10;

@@ -6,6 +6,7 @@
 
 mod bodies;
 pub mod const_expr;
+mod error;
 pub mod features;
 pub mod fuel;
 mod image;
@@ -19,5 +20,6 @@ pub mod types;
 pub mod vm;
 
 pub use bodies::MAX_SLOTS;
+pub use error::ParseError;
 pub use names::printable;
-pub use parse::{ParseError, parse, used_proposals, val_type, validate};
+pub use parse::{parse, used_proposals, val_type, validate};

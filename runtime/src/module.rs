@@ -1,7 +1,7 @@
 //! A validated module: immutable, shareable between threads and stores, and the place where the code of
 //! its functions is published.
 //!
-//! Made by [`Module::parse`](crate::parse); nothing here checks the bytes again.
+//! Made by [`parse`](crate::parse()); nothing here checks the bytes again.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -393,7 +393,11 @@ impl Module {
 
     /// Keeps `blob` alive with the module and publishes `entry` as tier 0's entry of its function, unless
     /// another thread was faster. Returns the published entry.
-    pub fn publish_interpreter_code(&self, blob: Arc<dyn CodeBlob>, entry: *mut u8) -> *mut u8 {
+    ///
+    /// # Safety
+    /// `entry` is the entry of the function's code in `blob`, as tier 0 expects it.
+    #[allow(unsafe_code)]
+    pub unsafe fn publish_interpreter_code(&self, blob: Arc<dyn CodeBlob>, entry: *mut u8) -> *mut u8 {
         let cell = &self.cells[(blob.function() - self.imported_functions) as usize];
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         let published = cell.interpreter.load(Ordering::Acquire);

@@ -26,7 +26,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef};
 
 use crate::error::{Error, Result};
 use crate::func::{Func, TypedFunc, WasmTyList};
-use crate::store::StoreInner;
+use crate::store::{StoreInner, StoreOpaque};
 use crate::timer::AlarmKey;
 use crate::values::Val;
 use stop::{beyond_protocol, stopped, unwrap_panic};
@@ -59,8 +59,9 @@ pub(crate) fn call_typed<T: 'static, P: WasmTyList, R: WasmTyList>(
     // `TypedFunc` exists only for a function with these types, so that results are what they are read as.
     unsafe {
         params.put(&store.opaque, &mut Slots::new(value_top, P::VALUES, ref_top, P::REFERENCES))?;
-        enter(store, target)?;
-        Ok(R::take(&store.opaque, &mut Slots::new(value_top, R::VALUES, ref_top, R::REFERENCES)))
+        enter(store, target, |store| {
+            R::take(store, &mut Slots::new(value_top, R::VALUES, ref_top, R::REFERENCES))
+        })
     }
 }
 
@@ -89,13 +90,13 @@ pub(crate) fn call_untyped<T: 'static>(
         for (param, ty) in params.iter().zip(ty.params()) {
             param.put(&store.opaque, *ty, &mut to)?;
         }
-        enter(store, target)?;
-        let mut from = Slots::new(value_top, slots.results as usize, ref_top, slots.ref_results as usize);
-        for (result, ty) in results.iter_mut().zip(ty.results()) {
-            *result = Val::take(&store.opaque, *ty, &mut from);
-        }
+        enter(store, target, |store| {
+            let mut from = Slots::new(value_top, slots.results as usize, ref_top, slots.ref_results as usize);
+            for (result, ty) in results.iter_mut().zip(ty.results()) {
+                *result = Val::take(store, *ty, &mut from);
+            }
+        })
     }
-    Ok(())
 }
 
 /// Calls a function without parameters and results: the start function of an instance.
@@ -103,20 +104,25 @@ pub(crate) fn call_start<T: 'static>(store: &mut StoreInner<T>, func: &Func) -> 
     call_untyped(store, func, &[], &mut [])
 }
 
-/// Enters a function whose arguments are in place.
+/// Enters a function whose arguments are in place, and lets `take` take the results: before instances that
+/// were dropped meanwhile are freed, as a result may be a function of one of them.
 ///
 /// # Safety
 /// `func` is alive and of this store; the arguments in the free slots match its type, and there is room for
 /// them and for the results.
 #[inline]
-unsafe fn enter<T: 'static>(store: &mut StoreInner<T>, func: NonNull<FuncRef>) -> Result<()> {
+unsafe fn enter<T: 'static, R>(
+    store: &mut StoreInner<T>,
+    func: NonNull<FuncRef>,
+    take: impl FnOnce(&StoreOpaque) -> R,
+) -> Result<R> {
     let call = WatchedCall::begin(store)?;
     let status = with_hooks(call.store, |_, exec| {
         // SAFETY: the caller's promise; `exec` is the store's own.
         unsafe { interpreter::invoke(exec, func) }
     });
     let outcome = match status {
-        Status::Ok => Ok(()),
+        Status::Ok => Ok(take(&call.store.opaque)),
         Status::Trap => Err(stopped(&mut call.store.opaque)),
         Status::Exception | Status::TailCall | Status::Suspend => Err(beyond_protocol(status)),
     };

@@ -24,7 +24,7 @@ pub(super) enum Stopped {
 #[inline(never)]
 pub(super) fn stopped(store: &mut StoreOpaque) -> Stopped {
     // The frames are read first: anything that runs on the stack may overwrite them.
-    let frames = frames(store, interpreter::From::Stop);
+    let frames = frames(store, interpreter::Since::Stop);
     let error = match store.vm.exec_mut().take_pending() {
         Some(Pending::Trap(trap)) => Error::new(trap),
         Some(Pending::Host(error)) => match error.downcast::<HookPanic>() {
@@ -59,10 +59,10 @@ pub(crate) fn calling_frames(store: &StoreOpaque) -> Vec<FrameInfo> {
     if store.vm.exec().is_idle() {
         return Vec::new();
     }
-    frames(store, interpreter::From::HostCall)
+    frames(store, interpreter::Since::HostCall)
 }
 
-fn frames(store: &StoreOpaque, from: interpreter::From) -> Vec<FrameInfo> {
+fn frames(store: &StoreOpaque, from: interpreter::Since) -> Vec<FrameInfo> {
     let limit = store.engine.config().backtrace_frames();
     if limit == 0 {
         return Vec::new();

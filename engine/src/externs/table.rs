@@ -5,7 +5,7 @@ use wasmrun_runtime::vm;
 
 use crate::entry::grow_table;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, copy_table, table_element};
+use crate::handle::{Handle, copy_table, fill_elements, set_element, table_element};
 use crate::instance::host_object;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::TableType;
@@ -50,16 +50,16 @@ impl Table {
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Table> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();
-        let word = init.to_word(&inner.opaque, ty.element)?;
+        // Before anything is made of it.
+        let null = init.to_word(&inner.opaque, ty.element)? == 0;
         if ty.limits.max.is_some_and(|max| max < ty.limits.min) {
             return Err(Error::msg("a table's maximum cannot be less than its initial length"));
         }
         let item = host_object(inner, HostObject::Table(ty))?;
         let table = item.into_table().expect("a table was made");
-        if word != 0 {
-            let raw = table.handle.get_mut(&mut inner.opaque)?;
-            let len = raw.len();
-            raw.fill(0, word, len)?;
+        if !null {
+            let len = table.handle.get(&inner.opaque)?.len();
+            fill_elements(&mut inner.opaque, &table.handle, 0, init, len)?;
         }
         Ok(table)
     }
@@ -97,8 +97,7 @@ impl Table {
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let word = value.to_word(opaque, self.handle.get(opaque)?.ty().element)?;
-        Ok(self.handle.get_mut(opaque)?.set(narrow(index), word)?)
+        set_element(opaque, &self.handle, narrow(index), value)
     }
 
     /// Grows it by `delta` elements of `init` and returns the old length.
@@ -130,8 +129,7 @@ impl Table {
     pub fn fill(&self, mut store: impl AsContextMut, start: u64, value: Ref, len: u64) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let word = value.to_word(opaque, self.handle.get(opaque)?.ty().element)?;
-        Ok(self.handle.get_mut(opaque)?.fill(narrow(start), word, narrow(len))?)
+        fill_elements(opaque, &self.handle, narrow(start), value, narrow(len))
     }
 
     /// Copies `len` elements from `source` to `target`, which may be the same table.

@@ -37,8 +37,8 @@ impl InterruptHandle {
 
     /// Calls `waker` whenever the store's guest code is asked to stop: by an interrupt, a deadline or an
     /// epoch. For host functions that wait: they get woken here and then ask
-    /// [`Caller::check_interrupts`](crate::Caller::check_interrupts). It is called from other threads, must
-    /// not block, and is forgotten when its owner drops it.
+    /// [`Caller::check_interrupts`](crate::Caller::check_interrupts). It is called by whoever asks, on any
+    /// thread, must not block, and is forgotten when its owner drops it.
     ///
     /// ```
     /// use std::sync::Arc;

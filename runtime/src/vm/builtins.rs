@@ -1,8 +1,8 @@
 //! Slow paths that all tiers share: growth, and bulk operations on memories and tables.
 //!
-//! Each takes the context of the running instance and indices of its module. Operations on memories, which
-//! can take a second, look for requests of other threads as they go; those on tables, which have at most ten million
-//! elements, when they are done.
+//! Each takes the context of the running instance and indices of its module. Fills and copies of memories, which
+//! can take a second, look for requests of other threads as they go; the other operations, whose size is bounded by
+//! the module's or by ten million elements, when they are done.
 
 use super::context::VmContext;
 use super::exec::ExecContext;
@@ -129,15 +129,15 @@ pub unsafe fn memory_copy(
         if to + len > (*target).len() || from + len > (*source).len() {
             return Err(Trap::MemoryOutOfBounds.into());
         }
-        let target = (*(*target).descriptor()).base.add(to);
-        let source = (*(*source).descriptor()).base.add(from).cast_const();
         // In chunks from the end that keeps an overlapping copy right.
-        let upwards = target.cast_const() <= source;
+        let upwards = target != source || to <= from;
         let mut done = 0;
         while done < len {
             let chunk = CHUNK.min(len - done);
             let at = if upwards { done } else { len - done - chunk };
-            std::ptr::copy(source.add(at), target.add(at), chunk);
+            // A poll may have let a memory grow, and move.
+            let (base, from_base) = ((*(*target).descriptor()).base, (*(*source).descriptor()).base);
+            std::ptr::copy(from_base.add(from + at), base.add(to + at), chunk);
             done += chunk;
             poll(VmContext::exec(ctx))?;
         }
@@ -215,7 +215,8 @@ pub unsafe fn grow_table(
         }
     }
     let why_not = if desired > table.max_len() { GrowError::Maximum } else { GrowError::System };
-    match (table.grow(delta, value), hooks) {
+    // SAFETY: the caller's promise about the value.
+    match (unsafe { table.grow(delta, value) }, hooks) {
         (Some(old), _) => return Ok(Some(old)),
         (None, Some(hooks)) => hooks.table_grow_failed(why_not).map_err(Pending::Host)?,
         (None, None) => {}

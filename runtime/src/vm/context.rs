@@ -23,7 +23,7 @@ use crate::types::TypeId;
 pub struct VmContext {
     /// Marks the allocation in a debugger: `"wasmrun\0"`.
     magic: u64,
-    /// The store's execution context. Not constant: it moves with the stack that runs.
+    /// The execution context: that of the store, until stacks of other threads of execution have their own.
     exec: *mut ExecContext,
     /// The code cells of the functions that the module defines.
     cells: *const CodeCell,
@@ -279,6 +279,7 @@ impl Drop for ContextBox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::TableDescriptor;
     use super::*;
 
     #[test]
@@ -288,6 +289,13 @@ mod tests {
             (8, 16, 24, 32)
         );
         assert_eq!(size_of::<FuncRef>(), 32);
+        assert_eq!((offset_of!(FuncRef, cell), offset_of!(FuncRef, vmctx)), (0, 8));
+        assert_eq!((offset_of!(FuncRef, host), offset_of!(FuncRef, type_id)), (16, 24));
+        assert_eq!((offset_of!(CodeCell, native), size_of::<CodeCell>()), (0, 16));
+        // Code takes a pointer to a table or memory for one to its descriptor.
+        assert_eq!((Table::DESCRIPTOR, Memory::DESCRIPTOR), (0, 0));
+        assert_eq!((offset_of!(MemoryDescriptor, base), offset_of!(MemoryDescriptor, len)), (0, 8));
+        assert_eq!((offset_of!(TableDescriptor, elements), offset_of!(TableDescriptor, len)), (0, 8));
         assert_eq!(size_of::<GlobalSlot>(), 16);
     }
 }

@@ -228,7 +228,10 @@ impl ExecContext {
 
     /// The outermost entry has been made: compiled code has the native stack below it. A request that has
     /// lowered the limit stays.
-    pub fn entered(&self) {
+    ///
+    /// # Safety
+    /// The list of activations is that of the entries which are on the native stack now.
+    pub unsafe fn entered(&self) {
         let floor = self.native_floor();
         let keep = |limit| (limit != usize::MAX).then_some(floor);
         let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);

@@ -53,7 +53,10 @@ impl HostFunc {
     }
 
     /// Calls it. It may panic, as host functions may.
-    pub fn call(&self, call: HostCall) -> Result<(), HostError> {
+    ///
+    /// # Safety
+    /// The pointers of `call` are those of a running call with arguments of this function's type.
+    pub unsafe fn call(&self, call: HostCall) -> Result<(), HostError> {
         (self.entry)(call)
     }
 }

@@ -186,7 +186,8 @@ impl Instance {
             if let Some(init) = &def.init {
                 let value = init.evaluate(&module.bytes, &mut Values(self.context.as_ptr()));
                 let len = table.len();
-                table.fill(0, value, len)?;
+                // SAFETY: the module has been validated: the initialiser is of the table's type.
+                unsafe { table.fill(0, value, len) }?;
             }
         }
         let lazy = lazy_elements(&module);
@@ -216,17 +217,16 @@ impl Instance {
 
     fn init_memories(&mut self) -> Result<(), Trap> {
         let module = self.module.clone();
-        let images = module.memory_images();
-        if let Some(images) = images {
-            for (memory, image) in self.memories.iter_mut().zip(images) {
-                if let Some(image) = image {
-                    memory.load_image(image.offset, &image.file).map_err(|_| Trap::MemoryOutOfBounds)?;
-                }
-            }
-        }
+        // Where the system does not play along, segments are copied one by one.
+        let loaded = module.memory_images().is_some_and(|images| {
+            self.memories.iter_mut().zip(images).all(|(memory, image)| match image {
+                Some(image) => memory.load_image(image.offset, &image.file).is_ok(),
+                None => true,
+            })
+        });
         for (i, segment) in module.data.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = &segment.mode {
-                if images.is_none() {
+                if !loaded {
                     let start = self.evaluate(offset) as u32;
                     self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
                 }
@@ -281,7 +281,8 @@ impl Instance {
                 ElementItems::Functions(functions) => Values(context).func_ref(functions[item]),
                 ElementItems::Expressions(items) => items[item].evaluate(&module.bytes, &mut Values(context)),
             };
-            table.set(to + i as u32, value)?;
+            // SAFETY: the module has been validated: the segment is of the table's type.
+            unsafe { table.set(to + i as u32, value) }?;
         }
         Ok(())
     }

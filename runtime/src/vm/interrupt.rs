@@ -5,6 +5,7 @@
 //! it takes the bits: a request that comes in between lowers them again and is not lost.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, Weak};
@@ -62,7 +63,11 @@ impl InterruptTarget {
             wakers.retain(|w| w.strong_count() > 0);
             wakers.iter().filter_map(Weak::upgrade).collect()
         };
-        wakers.iter().for_each(|wake| wake());
+        for wake in &wakers {
+            // One that panics must stop neither the others nor the thread that asks, which may be the guest's
+            // own or the one that watches all deadlines. The panic has been reported by its hook.
+            let _ = catch_unwind(AssertUnwindSafe(|| wake()));
+        }
     }
 
     /// Calls `waker` at each request, for as long as its owner keeps it. For host functions that wait.

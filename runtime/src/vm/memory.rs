@@ -8,6 +8,7 @@
 use std::alloc::{self, Layout as AllocLayout};
 use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 
 use region::{Allocation, Protection};
@@ -79,6 +80,9 @@ pub enum GrowError {
 }
 
 impl Memory {
+    /// Offset of the descriptor.
+    pub const DESCRIPTOR: usize = offset_of!(Memory, descriptor);
+
     /// A zeroed memory of the type's initial size.
     pub fn new(ty: MemoryType, strategy: MemoryStrategy) -> Result<Memory, GrowError> {
         if ty.limits.min > MemoryType::MAX_PAGES {

@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -23,12 +24,12 @@ use crate::types::TypeRegistry;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceKey {
     index: u32,
-    generation: u32,
+    generation: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
-    generation: u32,
+    generation: u64,
     /// Whether keys of this generation are still good. A dropped instance may linger while it is reachable.
     live: bool,
     instance: Option<Box<Instance>>,
@@ -68,6 +69,9 @@ pub struct Store {
     host_func_index: HashMap<*const HostFunc, usize>,
     externs: Vec<Box<dyn Any + Send + Sync>>,
     strategy: MemoryStrategy,
+    /// The hooks of the execution context borrow the host's store, which holds this one, while an instance is made:
+    /// see [`ExecContext`].
+    _pinned: PhantomPinned,
 }
 
 // SAFETY: the raw pointers inside all point at what the store owns and moves with; using a store takes a
@@ -92,6 +96,7 @@ impl Store {
             host_func_index: HashMap::new(),
             externs: Vec::new(),
             strategy,
+            _pinned: PhantomPinned,
         })
     }
 
@@ -187,7 +192,7 @@ impl Store {
         }
         let entry = &mut self.entries[key.index as usize];
         entry.live = false;
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation += 1;
         self.lingering += 1;
         let dropped_since = self.lingering - self.survivors;
         if dropped_since > (self.totals.instances - dropped_since) / 8 {
@@ -244,7 +249,7 @@ impl Store {
                 && let Some(instance) = entry.instance.take()
             {
                 // Keys that were made while it lingered end here.
-                entry.generation = entry.generation.wrapping_add(1);
+                entry.generation += 1;
                 self.totals.instances -= 1;
                 self.totals.memories -= instance.memories.len();
                 self.totals.tables -= instance.tables.len();

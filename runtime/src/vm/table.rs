@@ -5,6 +5,7 @@
 //! reads the words directly; a word that is zero, or whose type does not match, takes the slow path here.
 
 use std::marker::PhantomPinned;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -76,6 +77,9 @@ pub(super) struct LazyElements {
 pub(super) const NO_FUNCTION: u32 = u32::MAX;
 
 impl Table {
+    /// Offset of the descriptor.
+    pub const DESCRIPTOR: usize = offset_of!(Table, descriptor);
+
     /// A table of nulls, of the type's initial size.
     pub(super) fn new(ty: TableType, budget: ElementBudget) -> Option<Table> {
         let mut table = Table {
@@ -174,7 +178,10 @@ impl Table {
     }
 
     /// Sets an element; `value` is in the representation of a slot.
-    pub fn set(&mut self, index: u32, value: u64) -> Result<(), Trap> {
+    ///
+    /// # Safety
+    /// `value` is null or of the table's type, and alive in its store.
+    pub unsafe fn set(&mut self, index: u32, value: u64) -> Result<(), Trap> {
         let word = self.to_word(value);
         let element = self.storage.get_mut(index as usize).ok_or(Trap::TableOutOfBounds)?;
         write_ref(element, word);
@@ -182,7 +189,10 @@ impl Table {
     }
 
     /// Grows by `delta` elements of `value` and returns the old length, or `None` when that is too many.
-    pub fn grow(&mut self, delta: u32, value: u64) -> Option<u32> {
+    ///
+    /// # Safety
+    /// `value` is null or of the table's type, and alive in its store.
+    pub unsafe fn grow(&mut self, delta: u32, value: u64) -> Option<u32> {
         let old = self.len();
         let new = u64::from(old) + u64::from(delta);
         if new > self.max_len() {
@@ -211,7 +221,10 @@ impl Table {
     }
 
     /// Sets `len` elements from `start` on.
-    pub fn fill(&mut self, start: u32, value: u64, len: u32) -> Result<(), Trap> {
+    ///
+    /// # Safety
+    /// `value` is null or of the table's type, and alive in its store.
+    pub unsafe fn fill(&mut self, start: u32, value: u64, len: u32) -> Result<(), Trap> {
         let word = self.to_word(value);
         let range = range(start, len);
         for element in self.storage.get_mut(range).ok_or(Trap::TableOutOfBounds)? {
@@ -259,8 +272,9 @@ impl Table {
     }
 }
 
-/// Stores a reference where a collector will look for it. Every reference store of the interpreter and of
-/// the runtime goes through here: this is the hook for a write barrier.
+/// Stores a reference where a collector will look for it. Every store of the interpreter and of the runtime to a
+/// place that held a reference before goes through here: this is the hook for a write barrier. Places that come
+/// into being, as the elements that a table grows by, need none: tables and globals are roots.
 #[inline(always)]
 pub fn write_ref(to: &mut u64, value: u64) {
     *to = value;
@@ -293,13 +307,23 @@ mod tests {
         Table::new(TableType::new(RefType::EXTERNREF, min, max), ElementBudget::default()).unwrap()
     }
 
+    fn grow(table: &mut Table, delta: u32, value: u64) -> Option<u32> {
+        // SAFETY: the values are null, or numbers that nobody follows.
+        unsafe { table.grow(delta, value) }
+    }
+
+    fn set(table: &mut Table, index: u32, value: u64) {
+        // SAFETY: as above.
+        unsafe { table.set(index, value) }.unwrap();
+    }
+
     #[test]
     fn growth_respects_the_maximum() {
         let mut table = table(2, Some(5));
-        assert_eq!(table.grow(3, 7), Some(2));
+        assert_eq!(grow(&mut table, 3, 7), Some(2));
         assert_eq!(table.get(4), Some(7));
-        assert_eq!(table.grow(1, 0), None);
-        assert_eq!(table.grow(u32::MAX, 0), None);
+        assert_eq!(grow(&mut table, 1, 0), None);
+        assert_eq!(grow(&mut table, u32::MAX, 0), None);
         assert_eq!(table.len(), 5);
     }
 
@@ -317,9 +341,9 @@ mod tests {
         let (mut first, second) = (new(0).unwrap(), new(most - 5).unwrap());
         assert_eq!((first.max_len(), second.max_len()), (5, MAX_ELEMENTS));
         assert!(new(6).is_none());
-        assert_eq!(first.grow(6, 0), None);
-        assert_eq!(first.grow(5, 0), Some(0));
-        assert_eq!(first.grow(1, 0), None);
+        assert_eq!(grow(&mut first, 6, 0), None);
+        assert_eq!(grow(&mut first, 5, 0), Some(0));
+        assert_eq!(grow(&mut first, 1, 0), None);
         assert!(new(1).is_none());
     }
 
@@ -327,7 +351,7 @@ mod tests {
     fn overlapping_copies_behave_like_memmove() {
         let mut t = table(6, None);
         for i in 0..6 {
-            t.set(i, u64::from(i) + 1).unwrap();
+            set(&mut t, i, u64::from(i) + 1);
         }
         let p = &raw mut t;
         // SAFETY: one live table.
@@ -343,7 +367,7 @@ mod tests {
     fn null_functions_read_back_as_null() {
         let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None), ElementBudget::default()).unwrap();
         assert_eq!(t.get(0), Some(0));
-        t.set(1, 0).unwrap();
+        set(&mut t, 1, 0);
         assert_eq!(t.get(1), Some(0));
         assert_eq!(t.callee(1, crate::types::TypeId(0)), Err(Trap::IndirectCallToNull));
         assert_eq!(t.callee(2, crate::types::TypeId(0)), Err(Trap::TableOutOfBounds));
