@@ -16,8 +16,6 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
-use wasmrun_runtime::printable;
-
 use crate::output;
 
 /// The exit codes of this command. What `proc_exit` says passes through.
@@ -46,8 +44,8 @@ pub struct Failure {
     code: u8,
 }
 
-/// Characters of a link of an error's chain that are shown; the names in it may be longer.
-const LONGEST_CAUSE: usize = 2000;
+/// Characters of a line that are shown; the names and arguments in it may be longer.
+const LONGEST_LINE: usize = 2000;
 
 impl Failure {
     /// A failure with the code [`exit::FAILURE`].
@@ -84,7 +82,7 @@ impl Failure {
             let text = link.to_string();
             // Some errors repeat their source in their own text.
             let repeated = failure.causes.last().is_some_and(|last| last.ends_with(&text));
-            if repeated { failure } else { failure.because(output::cut(&text, LONGEST_CAUSE)) }
+            if repeated { failure } else { failure.because(text) }
         })
     }
 
@@ -123,15 +121,16 @@ impl Failure {
         let paint = |colour: &str, label: &str| {
             if colours { format!("{colour}{label}\x1b[0m") } else { label.to_owned() }
         };
-        let mut out = format!("{} {}\n", paint(RED, "error:"), printable(&self.message));
+        let line = |text: &str| output::cut(text, LONGEST_LINE);
+        let mut out = format!("{} {}\n", paint(RED, "error:"), line(&self.message));
         for cause in &self.causes {
-            let _ = writeln!(out, "{} {}", paint(YELLOW, "caused by:"), printable(cause));
+            let _ = writeln!(out, "{} {}", paint(YELLOW, "caused by:"), line(cause));
         }
         if !self.details.is_empty() {
             let _ = writeln!(out, "{}", output::shown_lines(self.details.trim_end()));
         }
         for help in &self.help {
-            let _ = writeln!(out, "{} {}", paint(CYAN, "help:"), printable(help));
+            let _ = writeln!(out, "{} {}", paint(CYAN, "help:"), line(help));
         }
         out
     }

@@ -33,6 +33,11 @@ pub fn written(result: io::Result<()>) -> Outcome {
     }
 }
 
+/// Writes a remark to stderr. Nobody is left to be told when that is not possible.
+pub fn note(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Writes `value` as indented JSON, followed by a newline.
 pub fn print_json(value: &impl serde::Serialize) -> Outcome {
     let json = serde_json::to_string_pretty(value)

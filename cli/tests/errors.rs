@@ -322,3 +322,39 @@ fn errors_have_no_colours_where_there_is_no_terminal() {
         assert!(!bench.run(args).stderr.contains('\x1b'));
     }
 }
+
+#[test]
+fn preloads_are_explained_in_their_order_and_given_once() {
+    let bench = Bench::with("main.wat", r#"(module (import "a" "f" (func)) (func (export "_start")))"#)
+        .file("a.wat", r#"(module (import "b" "f" (func)) (export "f" (func 0)))"#)
+        .file("b.wat", r#"(module (func (export "f")))"#);
+    let right = bench.run(&["--preload", "b=b.wat", "--preload", "a=a.wat", "main.wat"]);
+    assert_eq!(right.code, Some(0), "{}", right.stderr);
+    let wrong = bench.run(&["--preload", "a=a.wat", "--preload", "b=b.wat", "main.wat"]);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.stderr.contains("`b.wat`, preloaded as `b`, is not loaded yet"), "{}", wrong.stderr);
+    let twice = bench.run(&["--preload", "b=b.wat", "--preload", "b=a.wat", "main.wat"]);
+    assert_eq!(twice.code, Some(2));
+    assert!(twice.stderr.contains("two modules are preloaded as `b`"), "{}", twice.stderr);
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_no_exit_code() {
+    let bench = Bench::with("library.wat", r#"(module (func (export "f")))"#)
+        .file("traps.wat", r#"(module (func (export "_start") unreachable))"#);
+    for (file, code) in [("library.wat", 0), ("traps.wat", 134), ("missing.wat", 1)] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert_eq!(bench.command(&[file]).stderr(full).status().unwrap().code(), Some(code), "{file}");
+    }
+}
+
+#[test]
+fn a_stack_that_the_system_does_not_give_is_an_error_and_no_panic() {
+    let bench = Bench::with("empty.wat", "(module)");
+    let wasmrun = env!("CARGO_BIN_EXE_wasmrun");
+    let script = format!("ulimit -v 1000000; exec {wasmrun} --max-stack 1GiB empty.wat");
+    let ran =
+        std::process::Command::new("sh").args(["-c", &script]).current_dir(bench.root()).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ran.stderr).starts_with("error: the guest cannot be set up"));
+}

@@ -17,7 +17,7 @@ const LOOP: &str = r#"(module (func (export "_start") (loop $forever (br $foreve
 fn a_timeout_stops_a_loop() {
     let bench = Bench::with("l.wat", LOOP);
     let help = "help: `--timeout TIME` is the time for loading and running together\n";
-    for option in [&["--timeout", "20ms"][..], &["-W", "timeout=20ms"], &["-Wtimeout=0.02"]] {
+    for option in [&["--timeout", "1s"][..], &["-W", "timeout=1000ms"], &["-Wtimeout=1.0"]] {
         assert_trapped(&bench.run(&[option, &["l.wat"]].concat()), "deadline exceeded", help);
     }
 }
@@ -33,9 +33,9 @@ fn a_timeout_stops_a_guest_that_sleeps_or_reads() {
             (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
     let bench = Bench::with("s.wat", sleeps).file("cat.wat", common::CAT);
     let help = "help: `--timeout TIME` is the time for loading and running together\n";
-    assert_trapped(&bench.run(&["--timeout", "50ms", "s.wat"]), "deadline exceeded", help);
+    assert_trapped(&bench.run(&["--timeout", "1s", "s.wat"]), "deadline exceeded", help);
     let mut child = bench
-        .command(&["--timeout", "50ms", "cat.wat"])
+        .command(&["--timeout", "1s", "cat.wat"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -60,7 +60,7 @@ fn a_timeout_stops_a_guest_that_writes_to_a_pipe_that_nobody_empties() {
                     (br $more))))"#,
     );
     let mut child = bench
-        .command(&["--timeout", "50ms", "yes.wat"])
+        .command(&["--timeout", "1s", "yes.wat"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::null())
         .spawn()
@@ -88,16 +88,16 @@ fn a_timeout_stops_loading_from_a_pipe_that_nobody_writes_to() {
     let bench = Bench::with("app.wat", r#"(module (import "lib" "f" (func)) (func (export "_start")))"#);
     let made = std::process::Command::new("mkfifo").arg(bench.path("fifo")).status().unwrap();
     assert!(made.success());
-    let ran = bench.run(&["--timeout", "50ms", "fifo"]);
-    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
-    let ran = bench.run(&["--timeout", "50ms", "--preload", "lib=fifo", "app.wat"]);
-    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
-    let ran = bench.run(&["explain", "--timeout", "50ms", "fifo"]);
-    assert_not_loaded(&ran, "`fifo`", "50ms", "reading it");
+    let ran = bench.run(&["--timeout", "1s", "fifo"]);
+    assert_not_loaded(&ran, "`fifo`", "1s", "reading it");
+    let ran = bench.run(&["--timeout", "1s", "--preload", "lib=fifo", "app.wat"]);
+    assert_not_loaded(&ran, "`fifo`", "1s", "reading it");
+    let ran = bench.run(&["explain", "--timeout", "1s", "fifo"]);
+    assert_not_loaded(&ran, "`fifo`", "1s", "reading it");
 
     // The standard input stays open until the command has ended.
     let mut child = bench
-        .command(&["--timeout", "50ms", "-"])
+        .command(&["--timeout", "1s", "-"])
         .stdin(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()

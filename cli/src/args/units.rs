@@ -36,7 +36,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+    let digit = |c: char| c.is_ascii_digit();
+    text.starts_with(digit) && text.ends_with(digit) && text.chars().all(|c| digit(c) || c == '.')
 }
 
 /// A size in bytes: a whole number, perhaps with a unit.
@@ -52,7 +53,8 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// A whole number. Underscores may group its digits.
 pub fn count(text: &str) -> Result<u64, String> {
     let expected = || format!("`{text}` is no whole number between 0 and {}", u64::MAX);
-    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+    // Single underscores may stand between digits.
+    if text.split('_').any(|digits| !digits.starts_with(|c: char| c.is_ascii_digit())) {
         return Err(expected());
     }
     text.replace('_', "").parse().map_err(|_| expected())
@@ -79,7 +81,7 @@ mod tests {
         assert_eq!(duration("3"), Ok(Duration::from_secs(3)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(duration("7us"), Ok(Duration::from_micros(7)));
-        for bad in ["", "s", "-1s", "1e3s", "1 s", "inf", "nan", "1x", "1.2.3s"] {
+        for bad in ["", "s", "-1s", "1e3s", "1 s", "inf", "nan", "1x", "1.2.3s", "1.", "1.s"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }
@@ -92,7 +94,8 @@ mod tests {
         assert_eq!(size("65536"), Ok(65536));
         assert_eq!(size("1_000"), Ok(1000));
         assert_eq!(size("0"), Ok(0));
-        for bad in ["", "MiB", "64MB", "-1", "1.5GiB", "18446744073709551615KiB", "0x10"] {
+        for bad in ["", "MiB", "64MB", "-1", "1_", "1__0", "_1", "1.5GiB", "18446744073709551615KiB", "0x10"]
+        {
             assert!(size(bad).is_err(), "{bad}");
         }
     }

@@ -119,7 +119,7 @@ fn note_nothing_to_call(run: &RunArgs, module: &Module) {
     if let Some(help) = callable(module) {
         note.push_str(&format!("help: {help}\n"));
     }
-    eprint!("{note}");
+    output::note(&note);
 }
 
 /// What `--invoke` could call, if there is anything.

@@ -26,11 +26,19 @@ pub fn instantiate(
         // A preloaded module stands in front of WASI.
         linker.allow_shadowing(true);
     }
-    for preload in &run.options.preloads {
+    let preloads = &run.options.preloads;
+    for (loaded, preload) in preloads.iter().enumerate() {
+        if let Some(first) = preloads[..loaded].iter().find(|first| first.name == preload.name) {
+            let files = [&first.file, &preload.file].map(|file| source::display_name(file));
+            return Err(Failure::usage(format!("two modules are preloaded as `{}`", shown(&preload.name)))
+                .because(format!("they are {} and {}", files[0], files[1]))
+                .into());
+        }
         let library = load::module(module.engine(), &preload.file, limit)?;
         let made = linker.module(&mut *store, &preload.name, &library).map(drop);
         made.map_err(|error| {
-            explain(run, error, source::display_name(&preload.file), &library, linker, store)
+            let preloads = (&preloads[..loaded], &preloads[loaded..]);
+            explain(preloads, error, source::display_name(&preload.file), &library, linker, store)
         })?;
     }
     if run.options.unknown_imports_trap {
@@ -38,14 +46,16 @@ pub fn instantiate(
             Failure::new("the unknown imports cannot be left to trap").because_of(error.chain())
         })?;
     }
-    linker
-        .instantiate(&mut *store, module)
-        .map_err(|error| explain(run, error, source::display_name(&run.file), module, linker, store))
+    linker.instantiate(&mut *store, module).map_err(|error| {
+        let preloads = (&preloads[..], &[][..]);
+        explain(preloads, error, source::display_name(&run.file), module, linker, store)
+    })
 }
 
-/// Puts an error of instantiation into words.
+/// Puts an error of instantiation into words. `preloads` are those that were loaded before the module, and those
+/// that were not.
 fn explain(
-    run: &RunArgs,
+    (loaded, later): (&[Preload], &[Preload]),
     error: wasmrun::Error,
     file: String,
     module: &Module,
@@ -66,20 +76,18 @@ fn explain(
     let mut help: Vec<String> = Vec::new();
     for import in &missing {
         let (from, name) = (import.module(), import.name());
-        let preload = run.options.preloads.iter().find(|preload| preload.name == from);
-        let (origin, advice) = match preload {
-            Some(Preload { file, .. }) => {
-                let origin = format!(
-                    "{}, preloaded as `{}`, does not export it",
-                    source::display_name(file),
-                    shown(from)
-                );
-                (Some(origin), None)
-            }
-            None => {
-                let advice = imports::advise(from, name);
-                (advice.origin, Some(advice.help))
-            }
+        let called = |preloads: &[Preload]| {
+            let preload = preloads.iter().find(|preload| preload.name == from)?;
+            Some(format!("{}, preloaded as `{}`,", source::display_name(&preload.file), shown(from)))
+        };
+        let (origin, advice) = if let Some(preload) = called(loaded) {
+            (Some(format!("{preload} does not export it")), None)
+        } else if let Some(preload) = called(later) {
+            let help = "modules are preloaded in the order of the options, each with what stands before it";
+            (Some(format!("{preload} is not loaded yet")), Some(help.to_owned()))
+        } else {
+            let advice = imports::advise(from, name);
+            (advice.origin, Some(advice.help))
         };
         if failure.causes() < NAMED {
             let origin = origin.map_or(String::new(), |origin| format!(": {origin}"));

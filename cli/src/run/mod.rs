@@ -31,9 +31,10 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     let module = load::module(&engine, &run.file, &limit)?;
     let entry = entry::choose(run, &module)?;
 
-    let mut store = Store::new(&engine, Host { wasi, limits: Limits::new(&run.options) });
-    store.limiter(|host| &mut host.limits);
     let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
+    let host = Host { wasi, limits: Limits::new(&run.options) };
+    let mut store = Store::try_new(&engine, host).map_err(refuse)?;
+    store.limiter(|host| &mut host.limits);
     if let Some(fuel) = run.options.fuel {
         store.set_fuel(fuel).map_err(refuse)?;
     }
