@@ -3,7 +3,8 @@
 //! Invariants: nothing is buffered, so that the host sees exactly the guest's bytes, when the guest writes them, and
 //! input that the guest has not read is left to whoever reads next. Streams flow in one direction only, whatever the
 //! descriptor behind them could do. The flags of a descriptor that the host shares with others are never changed:
-//! `NONBLOCK` is the guest's own and is kept by asking `ppoll` first.
+//! `NONBLOCK` is the guest's own, and so is the wish to be wanted back while waiting: both are kept by asking the host for
+//! what is there now (the module `now`), and by waiting in the [`Waiter`] alone.
 //!
 //! Given to [`WasiBuilder`](crate::WasiBuilder); read and written by `p1/io.rs`.
 
@@ -245,10 +246,12 @@ impl Stream {
             }
             End::Host(fd) => {
                 let fd = fd.as_fd();
-                if may_block && nonblock {
-                    waiter.require_ready(fd, PollFlags::IN)?;
-                } else if may_block && waiter.can_be_ended() {
-                    waiter.wait_for(fd, PollFlags::IN)?;
+                if may_block && (nonblock || waiter.can_be_ended()) {
+                    let read = || now::read(fd, bufs);
+                    if let Some(count) = waiter.retry(fd, PollFlags::IN, nonblock, read)? {
+                        return Ok(count);
+                    }
+                    waiter.look_first(fd, PollFlags::IN, nonblock)?;
                 }
                 waiter.retry(fd, PollFlags::IN, nonblock, || Ok(rustix::io::readv(fd, bufs)?))
             }
@@ -272,15 +275,60 @@ impl Stream {
         if !self.may_block() || !(nonblock || waiter.are_writes_interruptible()) {
             return waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::writev(fd, bufs)?));
         }
-        if nonblock {
-            waiter.require_ready(fd, PollFlags::OUT)?;
-        } else {
-            waiter.wait_for(fd, PollFlags::OUT)?;
+        if let Some(count) = waiter.retry(fd, PollFlags::OUT, nonblock, || now::write(fd, bufs))? {
+            return Ok(count);
         }
+        waiter.look_first(fd, PollFlags::OUT, nonblock)?;
         // The descriptor itself blocks, so no more than surely fits: a short write, which is legal.
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |first| first);
         let first = &first[..first.len().min(PIPE_ROOM)];
         waiter.retry(fd, PollFlags::OUT, nonblock, || Ok(rustix::io::write(fd, first)?))
+    }
+}
+
+/// Reading and writing that never waits, on descriptors that block: `EAGAIN` instead, and `None` where the host cannot.
+///
+/// To look first is not enough. A pipe may be shared, and whoever else has it may take the byte or the room between the
+/// look and the call, which then waits in the kernel where nobody can end it. `RWF_NOWAIT` makes one step of both.
+///
+/// By experiment on Linux 6.18, these have it: anonymous pipes; sockets, Unix and TCP, streams and datagrams;
+/// `/dev/null`, `/dev/zero`, `/dev/urandom`. These do not: terminals on either end, named pipes, `/dev/full`, event
+/// descriptors, and regular files in part, for which nobody waits. They answer `EOPNOTSUPP`, hosts before 4.14 `EINVAL`
+/// and before 4.6 `ENOSYS`. An error of the descriptor that looks like these is found again by the plain call.
+mod now {
+    use super::{BorrowedFd, Errno, IoSlice, IoSliceMut};
+
+    #[cfg(target_os = "linux")]
+    pub fn read(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
+        supported(rustix::io::preadv2(fd, bufs, CURRENT, rustix::io::ReadWriteFlags::NOWAIT))
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
+        supported(rustix::io::pwritev2(fd, bufs, CURRENT, rustix::io::ReadWriteFlags::NOWAIT))
+    }
+
+    /// The offset that stands for the position of the descriptor, or for none.
+    #[cfg(target_os = "linux")]
+    const CURRENT: u64 = u64::MAX;
+
+    #[cfg(target_os = "linux")]
+    fn supported(outcome: Result<usize, rustix::io::Errno>) -> Result<Option<usize>, Errno> {
+        use rustix::io::Errno as Host;
+        match outcome {
+            Err(Host::OPNOTSUPP | Host::INVAL | Host::NOSYS) => Ok(None),
+            outcome => Ok(Some(outcome?)),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
+        Ok(None)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub fn write(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
+        Ok(None)
     }
 }
 
@@ -295,5 +343,108 @@ impl End {
             Ok(FileKind::Directory) | Err(_) => FileKind::Unknown,
             Ok(kind) => kind,
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::Fault;
+    use crate::wait::hook;
+    use std::io::{PipeReader, PipeWriter, Read, Write};
+
+    /// A guest that can be wanted back, with a handle to do it.
+    fn waiter() -> (Waiter, crate::Canceller) {
+        let mut waiter = Waiter::default();
+        let canceller = waiter.canceller();
+        (waiter, canceller)
+    }
+
+    fn read(stream: &mut Stream, nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
+        stream.read(&mut [IoSliceMut::new(&mut [0; 8])], nonblock, waiter)
+    }
+
+    fn input() -> (Stream, PipeReader, PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        (Stream::input(Input::Fd(reader.try_clone().unwrap().into())), reader, writer)
+    }
+
+    #[test]
+    fn a_byte_that_somebody_else_takes_after_the_look_is_waited_for_where_the_wait_can_be_ended() {
+        let (mut stream, mut reader, mut writer) = input();
+        let (waiter, canceller) = waiter();
+        let mut calls = 0;
+        hook::set(move |moment| {
+            calls += 1;
+            match (calls, moment) {
+                (1, hook::Moment::Waits) => writer.write_all(b"x").unwrap(),
+                (2, hook::Moment::Ready) => {
+                    reader.read_exact(&mut [0]).unwrap();
+                    canceller.cancel();
+                }
+                (3, hook::Moment::Waits) => {}
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(read(&mut stream, false, &waiter), Err(Fault::Interrupted));
+        assert_eq!(hook::take_count(), 3);
+    }
+
+    #[test]
+    fn a_guest_that_does_not_wait_gets_eagain_without_a_look_before_the_call() {
+        let (mut stream, _reader, mut writer) = input();
+        hook::set(|moment| panic!("{moment:?}"));
+        assert_eq!(read(&mut stream, true, &Waiter::default()), Err(Errno::Again.into()));
+        writer.write_all(b"x").unwrap();
+        assert_eq!(read(&mut stream, true, &Waiter::default()), Ok(1));
+        drop(writer);
+        assert_eq!(read(&mut stream, true, &Waiter::default()), Ok(0));
+        assert_eq!(hook::take_count(), 0);
+    }
+
+    #[test]
+    fn room_that_somebody_else_takes_after_the_look_is_waited_for_where_the_wait_can_be_ended() {
+        let (mut reader, mut writer) = io::pipe().unwrap();
+        let page = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        let stream = Stream::stdout(Output::Fd(writer.try_clone().unwrap().into()));
+        let (waiter, canceller) = waiter();
+        let bytes = vec![7; 2 * page];
+        let write = || stream.write(&[IoSlice::new(&bytes)], false, &waiter);
+        assert_eq!(write(), Ok(page), "what there is room for, at once");
+        let mut calls = 0;
+        hook::set(move |moment| {
+            calls += 1;
+            match (calls, moment) {
+                (1, hook::Moment::Waits) => reader.read_exact(&mut vec![0; page]).unwrap(),
+                (2, hook::Moment::Ready) => {
+                    writer.write_all(&vec![8; page]).unwrap();
+                    canceller.cancel();
+                }
+                (3, hook::Moment::Waits) => {}
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(write(), Err(Fault::Interrupted));
+        assert_eq!(hook::take_count(), 3);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_without_waiting_is_looked_at_first() {
+        // A named pipe has no RWF_NOWAIT, at least not everywhere.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let mut both = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let mut stream = Stream::input(Input::Fd(both.try_clone().unwrap().into()));
+        let (waiter, canceller) = waiter();
+        assert_eq!(read(&mut stream, true, &waiter), Err(Errno::Again.into()));
+        both.write_all(b"xy").unwrap();
+        assert_eq!(read(&mut stream, false, &waiter), Ok(2));
+        let out = Stream::stdout(Output::Fd(both.try_clone().unwrap().into()));
+        assert_eq!(out.write(&[IoSlice::new(b"abc")], false, &waiter), Ok(3));
+        assert_eq!(read(&mut stream, true, &waiter), Ok(3));
+        let thread = std::thread::spawn(move || canceller.cancel());
+        assert_eq!(read(&mut stream, false, &waiter), Err(Fault::Interrupted));
+        thread.join().unwrap();
     }
 }

@@ -259,6 +259,8 @@ impl Waiter {
         timeout: Option<Duration>,
     ) -> Outcome<Vec<PollFlags>> {
         let looks = timeout == Some(Duration::ZERO);
+        #[cfg(test)]
+        hook::call(hook::Moment::Waits);
         // A deadline that no clock can show is none.
         let fresh = || timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = if looks { fresh() } else { self.resume.take().or_else(fresh) };
@@ -304,6 +306,8 @@ impl Waiter {
                             continue;
                         }
                     }
+                    #[cfg(test)]
+                    hook::call(hook::Moment::Ready);
                     return Ok(ready);
                 }
             }
@@ -319,6 +323,12 @@ impl Waiter {
     pub fn require_ready(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> Outcome {
         let ready = self.wait(&[(fd, flags)], Some(Duration::ZERO))?;
         if ready.iter().all(|flags| flags.is_empty()) { Err(Errno::Again.into()) } else { Ok(()) }
+    }
+
+    /// Waits for a descriptor that blocks, or looks at it for a guest that does not wait. For what cannot be asked
+    /// without waiting: somebody else who has it may still be faster.
+    pub fn look_first(&self, fd: BorrowedFd<'_>, flags: PollFlags, nonblock: bool) -> Outcome {
+        if nonblock { self.require_ready(fd, flags) } else { self.wait_for(fd, flags) }
     }
 
     /// Repeats an operation on a descriptor that does not block: while it would have to wait, waits for the
@@ -337,6 +347,47 @@ impl Waiter {
                 other => return other.map_err(Fault::Errno),
             }
         }
+    }
+}
+
+/// Lets a test do what another process might, around the waits of its thread.
+#[cfg(test)]
+pub(crate) mod hook {
+    use std::cell::{Cell, RefCell};
+
+    #[derive(Clone, Copy, Debug)]
+    pub enum Moment {
+        /// Before a wait or a look begins.
+        Waits,
+        /// After it has ended without being interrupted.
+        Ready,
+    }
+
+    type Hook = Box<dyn FnMut(Moment)>;
+
+    thread_local! {
+        static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+        static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub fn set(hook: impl FnMut(Moment) + 'static) {
+        COUNT.set(0);
+        HOOK.set(Some(Box::new(hook)));
+    }
+
+    /// How often the hook was called. It is gone after this.
+    pub fn take_count() -> usize {
+        HOOK.set(None);
+        COUNT.take()
+    }
+
+    pub fn call(moment: Moment) {
+        HOOK.with_borrow_mut(|hook| {
+            if let Some(hook) = hook {
+                COUNT.set(COUNT.get() + 1);
+                hook(moment);
+            }
+        });
     }
 }
 
