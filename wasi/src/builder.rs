@@ -238,9 +238,18 @@ impl WasiBuilder {
         self
     }
 
-    /// Writes a line for each call.
+    /// Writes a line for each call. A writer that waits keeps the guest waiting: for a pipe or a terminal, see
+    /// [`WasiBuilder::trace_to`].
     pub fn trace(&mut self, writer: impl Write + Send + 'static) -> &mut WasiBuilder {
-        self.trace = Some(Trace::new(Box::new(writer)));
+        self.trace = Some(Trace::to_writer(Box::new(writer)));
+        self
+    }
+
+    /// Writes a line for each call to an output, which [`Output::Inherit`] makes the standard error of this process.
+    /// What ends a guest's wait for room in its own output ends the wait for room in this one: see
+    /// [`WasiCtx::interruptible_writes`]. A line that is given up is counted, and the next one says so.
+    pub fn trace_to(&mut self, output: Output) -> &mut WasiBuilder {
+        self.trace = Some(Trace::to_stream(Stream::stderr(output)));
         self
     }
 

@@ -64,9 +64,11 @@ impl WasiCtx {
         self.waiter.canceller()
     }
 
-    /// From now on, writes to pipes, terminals and sockets as standard streams can be ended while they wait for room,
-    /// as all other waits can: they look before they act, and write little at a time. Without this a write is one
-    /// system call, and one that waits for a reader who does not come lasts until the reader is gone.
+    /// From now on, writes to pipes, terminals and sockets as standard streams, and of a trace to such an output, can be
+    /// ended while they wait for room, as all other waits can: they write what there is room for. (Where the host
+    /// cannot be asked for that, as with terminals and named pipes, they look before they act, and write little at a
+    /// time.) Without this a write is one system call, and one that waits for a reader who does not come lasts until
+    /// the reader is gone.
     pub fn interruptible_writes(&mut self) {
         self.waiter.interruptible_writes();
     }

@@ -9,11 +9,17 @@
 //! What is printed comes from the table in [`abi`](crate::abi). Pointers to results are left out; the results themselves
 //! follow the equals sign. Tracing never disturbs the guest: pointers that do not fit are printed as numbers, and
 //! errors of the writer are ignored.
+//!
+//! A line that has to wait for its reader is written like the guest's own output: when somebody wants the guest back,
+//! the wait ends. The call has been made by then, so its outcome is kept; an engine that lets the guest go on makes the
+//! call again and gets it, after the rest of the line. Otherwise the line is lost, and the next one says so.
 
 use crate::abi::{Call, IOVEC, Kind, Preview, whence};
+use crate::stdio::Stream;
+use crate::wait::Waiter;
 use crate::{Fault, GuestMem, Outcome};
 use std::fmt;
-use std::io::Write;
+use std::io::{IoSlice, Write};
 use std::time::Instant;
 
 /// So many bytes of a buffer are shown.
@@ -21,8 +27,25 @@ const SHOWN: u32 = 32;
 /// So many bytes of a path.
 const SHOWN_PATH: u32 = 256;
 
-/// Where the lines go.
-pub(crate) struct Trace(Box<dyn Write + Send>);
+/// The lines, and where they go.
+pub(crate) struct Trace {
+    sink: Sink,
+    /// What is left to be written of the last line.
+    rest: Vec<u8>,
+    /// Whether some of that line was written.
+    begun: bool,
+    /// The outcome of the call of that line, while an engine is asked whether the guest may wait for the reader.
+    kept: Option<Outcome>,
+    /// How many lines were given up since one was written.
+    lost: u64,
+}
+
+enum Sink {
+    /// Takes what it gets, for as long as it takes.
+    Writer(Box<dyn Write + Send>),
+    /// Is waited for as the guest's own output is.
+    Stream(Stream),
+}
 
 /// A line of which the part up to the result is known.
 pub(crate) struct Line {
@@ -37,12 +60,26 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
-    pub fn new(writer: Box<dyn Write + Send>) -> Trace {
-        Trace(writer)
+    pub fn to_writer(writer: Box<dyn Write + Send>) -> Trace {
+        Trace::new(Sink::Writer(writer))
+    }
+
+    pub fn to_stream(stream: Stream) -> Trace {
+        Trace::new(Sink::Stream(stream))
+    }
+
+    fn new(sink: Sink) -> Trace {
+        Trace { sink, rest: Vec::new(), begun: false, kept: None, lost: 0 }
+    }
+
+    /// The outcome of the present call if it was made already, and its line is what an engine was asked about.
+    pub fn made(&mut self, waiter: &Waiter) -> Option<Outcome> {
+        let kept = self.kept.take();
+        if waiter.may_wait() { kept } else { None }
     }
 
     /// Prints the arguments, as they are before the call.
-    pub fn begin(&mut self, preview: &Preview, call: Call, args: &[u64], mem: &GuestMem<'_>) -> Line {
+    pub fn begin(preview: &Preview, call: Call, args: &[u64], mem: &GuestMem<'_>) -> Line {
         let function = call.function();
         let mut text = format!("{}(", function.name);
         let mut first = true;
@@ -59,7 +96,7 @@ impl Trace {
         Line { text, started: Instant::now() }
     }
 
-    /// Completes and writes the line.
+    /// Completes the line, which [`Trace::flush`] writes.
     pub fn end(&mut self, line: Line, call: Call, args: &[u64], mem: &GuestMem<'_>, outcome: &Outcome) {
         let elapsed = line.started.elapsed();
         let mut text = line.text;
@@ -72,7 +109,43 @@ impl Trace {
             Err(Fault::Interrupted) => text.push_str("interrupted"),
         }
         text.push_str(&format!(" <{elapsed:?}>\n"));
-        let _ = self.0.write_all(text.as_bytes()).and_then(|()| self.0.flush());
+        // Whatever is left of the line before was given up.
+        self.lost += u64::from(!self.rest.is_empty());
+        if self.lost > 0 {
+            let cut = if self.begun { "...\n" } else { "" };
+            text.insert_str(0, &format!("{cut}(lines of the trace that are lost: {})\n", self.lost));
+        }
+        self.rest = text.into_bytes();
+    }
+
+    /// Writes what is left of the line. Gives the outcome of the call, or has an engine asked whether it may go on
+    /// waiting.
+    pub fn flush(&mut self, waiter: &Waiter, outcome: Outcome) -> Outcome {
+        let stream = match &mut self.sink {
+            Sink::Writer(writer) => {
+                let _ = writer.write_all(&self.rest).and_then(|()| writer.flush());
+                self.rest.clear();
+                return outcome;
+            }
+            Sink::Stream(stream) => stream,
+        };
+        while !self.rest.is_empty() {
+            match stream.write(&[IoSlice::new(&self.rest)], false, waiter) {
+                Ok(count) => {
+                    self.begun = true;
+                    self.rest.drain(..count);
+                }
+                Err(Fault::Interrupted) if waiter.is_attached() => {
+                    self.kept = Some(outcome);
+                    return Err(Fault::Interrupted);
+                }
+                // The next line counts it as lost.
+                Err(Fault::Interrupted) => return outcome,
+                Err(_) => self.rest.clear(),
+            }
+        }
+        (self.begun, self.lost) = (false, 0);
+        outcome
     }
 }
 
@@ -159,4 +232,87 @@ fn results(call: Call, args: &[u64], mem: &GuestMem<'_>) -> String {
         shown.push(value.map_or_else(|_| "?".to_owned(), |value| value.to_string()));
     }
     if shown.is_empty() { "0".to_owned() } else { shown.join(", ") }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::abi::PREVIEW1;
+    use crate::wait::Attached;
+    use crate::{Errno, Output};
+    use std::io::{PipeReader, PipeWriter, Read, pipe};
+
+    /// A trace to a pipe that has no room.
+    fn full() -> (Trace, PipeReader, PipeWriter, usize) {
+        let (reader, mut writer) = pipe().unwrap();
+        let size = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
+        writer.write_all(&vec![b'x'; size]).unwrap();
+        let trace = Trace::to_stream(Stream::stderr(Output::Fd(writer.try_clone().unwrap().into())));
+        (trace, reader, writer, size)
+    }
+
+    /// A call that has the outcome `EPERM`, and its line.
+    fn call(trace: &mut Trace, waiter: &Waiter) -> Outcome {
+        let mem = GuestMem::new(&mut []);
+        let line = Trace::begin(&PREVIEW1, Call::sched_yield, &[], &mem);
+        let outcome = Err(Errno::Perm.into());
+        trace.end(line, Call::sched_yield, &[], &mem, &outcome);
+        trace.flush(waiter, outcome)
+    }
+
+    fn rest(mut reader: PipeReader) -> String {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_line_that_nobody_reads_is_given_up_when_the_guest_is_wanted_back_and_the_next_one_says_so() {
+        let (mut trace, mut reader, writer, size) = full();
+        let mut waiter = Waiter::default();
+        let canceller = waiter.canceller();
+        canceller.cancel();
+        for _ in 0..2 {
+            assert_eq!(call(&mut trace, &waiter), Err(Errno::Perm.into()), "the outcome of the call stands");
+        }
+        canceller.reset();
+        reader.read_exact(&mut vec![0; size]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(call(&mut trace, &waiter), Err(Errno::Perm.into()));
+        }
+        drop((trace, writer));
+        let text = rest(reader);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], "(lines of the trace that are lost: 2)");
+        assert!(lines[1..].iter().all(|line| line.starts_with("sched_yield() = EPERM <")), "{text}");
+    }
+
+    #[test]
+    fn an_engine_is_asked_before_a_line_waits_and_gets_the_outcome_of_the_call_that_was_made() {
+        let (mut trace, mut reader, writer, size) = full();
+        let mut waiter = Waiter::default();
+        waiter.interruptible_writes();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(call(&mut trace, &waiter), Err(Fault::Interrupted));
+        reader.read_exact(&mut vec![0; size]).unwrap();
+        waiter.attach(Attached::Yes);
+        let made = trace.made(&waiter).expect("the call was made");
+        assert_eq!(trace.flush(&waiter, made), Err(Errno::Perm.into()));
+        assert_eq!(trace.made(&waiter), None);
+        drop((trace, writer));
+        assert_eq!(rest(reader).lines().count(), 1);
+    }
+
+    #[test]
+    fn another_call_does_not_get_the_outcome_of_one_that_was_given_up() {
+        let (mut trace, _reader, _writer, _) = full();
+        let mut waiter = Waiter::default();
+        waiter.interruptible_writes();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(call(&mut trace, &waiter), Err(Fault::Interrupted));
+        assert_eq!(trace.made(&waiter), None);
+        waiter.attach(Attached::Yes);
+        assert_eq!(trace.made(&waiter), None);
+    }
 }

@@ -176,6 +176,16 @@ impl Waiter {
         self.cancellable || self.attached != Attached::No
     }
 
+    /// Whether there is an engine, which makes an interrupted call again if the guest may go on.
+    pub fn is_attached(&self) -> bool {
+        self.attached != Attached::No
+    }
+
+    /// Whether an engine has said that the present call may wait: then it was made before.
+    pub fn may_wait(&self) -> bool {
+        self.attached == Attached::Yes
+    }
+
     /// Whether it was used.
     #[inline]
     pub fn is_cancelled(&self) -> bool {

@@ -23,6 +23,7 @@ mod readdir;
 mod sock;
 
 use crate::abi::{self, Call, FILESTAT, Layout, Preview, wasi_functions};
+use crate::trace::Trace;
 use crate::vfs::path::MAX_PATH;
 use crate::vfs::{FileStat, GuestPath, TimeSpec};
 use crate::{Errno, Fault, GuestMem, Outcome, WasiCtx};
@@ -44,12 +45,7 @@ fn enter(
     let outcome = match ctx.trace.take() {
         None => body(ctx, mem),
         Some(mut trace) => {
-            let line = trace.begin(preview, call, args, mem);
-            let outcome = body(ctx, mem);
-            // An engine may have been told of a wait: then the call is made again.
-            if outcome != Err(Fault::Interrupted) || ctx.waiter.is_cancelled() {
-                trace.end(line, call, args, mem, &outcome);
-            }
+            let outcome = traced(&mut trace, ctx, mem, call, args, body);
             ctx.trace = Some(trace);
             outcome
         }
@@ -58,6 +54,31 @@ fn enter(
         Fault::Trap(message) => Fault::Trap(format!("{}: {message}", call.function().name)),
         other => other,
     })
+}
+
+/// Runs a function and writes its line.
+fn traced(
+    trace: &mut Trace,
+    ctx: &mut WasiCtx,
+    mem: &mut GuestMem<'_>,
+    call: Call,
+    args: &[u64],
+    body: impl FnOnce(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
+) -> Outcome {
+    let outcome = match trace.made(&ctx.waiter) {
+        Some(outcome) => outcome,
+        None => {
+            let line = Trace::begin(ctx.preview, call, args, mem);
+            let outcome = body(ctx, mem);
+            // An engine may have been told of a wait: then the call is made again.
+            if outcome == Err(Fault::Interrupted) && !ctx.waiter.is_cancelled() {
+                return outcome;
+            }
+            trace.end(line, call, args, mem, &outcome);
+            outcome
+        }
+    };
+    trace.flush(&ctx.waiter, outcome)
 }
 
 /// Makes a public function for each row of the table, and one that finds them by number.

@@ -235,6 +235,69 @@ fn interruptible_writes_end_while_nobody_reads() {
 }
 
 #[test]
+fn a_trace_that_nobody_reads_ends_with_the_guest() {
+    let body = r#"(memory (export "memory") 1)
+        (func (export "_start") (loop $again (drop (call $sched_yield)) (br $again)))"#;
+    let (reader, trace) = std::io::pipe().unwrap();
+    let size = rustix::pipe::fcntl_setpipe_size(&trace, 4096).unwrap() as u64;
+    let mut ctx = WasiBuilder::new().trace_to(Output::Fd(trace.into())).build().unwrap();
+    ctx.interruptible_writes();
+    let mut host = host(ctx, P1, body);
+    let handle = host.store.interrupt_handle();
+    let thread = std::thread::spawn(move || {
+        // No line is so long: there is no room for many more.
+        while rustix::io::ioctl_fionread(&reader).unwrap() + 128 < size {
+            std::thread::yield_now();
+        }
+        handle.interrupt();
+        reader
+    });
+    let error = host.run().unwrap_err();
+    assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::Interrupt), "{error:#}");
+    thread.join().unwrap();
+}
+
+#[test]
+fn calls_whose_lines_wait_are_made_once_and_their_lines_are_whole() {
+    const CALLS: usize = 3000;
+    let body = format!(
+        r#"(memory (export "memory") 1)
+        (func (export "_start") (local i32)
+          (i32.store (i32.const 4) (i32.const 1))
+          (loop $again
+            (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+            (br_if $again (i32.ne (i32.const {CALLS})
+              (local.tee 0 (i32.add (local.get 0) (i32.const 1)))))))"#
+    );
+    let (mut reader, trace) = std::io::pipe().unwrap();
+    let output = Capture::default();
+    let mut builder = WasiBuilder::new();
+    builder.stdout(Output::Capture(output.clone())).trace_to(Output::Fd(trace.into()));
+    let mut ctx = builder.build().unwrap();
+    ctx.interruptible_writes();
+    let engine = Engine::default();
+    let mut host = host_of(&engine, ctx, P1, &body);
+    host.store.set_epoch_deadline(1);
+    host.store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
+    let thread = std::thread::spawn(move || {
+        let (mut text, mut part) = (Vec::new(), [0; 1000]);
+        loop {
+            engine.increment_epoch();
+            match reader.read(&mut part).unwrap() {
+                0 => return String::from_utf8(text).unwrap(),
+                count => text.extend_from_slice(&part[..count]),
+            }
+        }
+    });
+    host.run().unwrap();
+    drop(host);
+    let text = thread.join().unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with(r#"fd_write(1, "\x00") = 1 <"#)).count(), CALLS);
+    assert_eq!(text.lines().count(), CALLS);
+    assert_eq!(output.contents().len(), CALLS);
+}
+
+#[test]
 fn cancelling_the_context_ends_what_the_guest_waits_for() {
     for guest in [SLEEPER, READER] {
         let (input, _held) = std::io::pipe().unwrap();
