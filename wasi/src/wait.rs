@@ -261,6 +261,25 @@ impl Waiter {
         Ok(done)
     }
 
+    /// Does work on `len` bytes in steps, which go on behind what is done and give how much is done then; a step that
+    /// gives `len` is the last. Errnos end it. An engine need not hear of what takes one step.
+    pub fn in_steps(&self, len: u64, mut step: impl FnMut(u64) -> Outcome<u64>) -> Outcome {
+        let mut done = self.done.take();
+        loop {
+            done = step(done)?;
+            if done >= len {
+                return Ok(());
+            }
+            if let Err(fault) = self.prepare().and_then(|()| self.check()) {
+                // Only an engine makes the call again.
+                if self.attached != Attached::No {
+                    self.done.set(done);
+                }
+                return Err(fault);
+            }
+        }
+    }
+
     /// Waits until one of the descriptors is ready, the time is over (`None`: never) or the guest is wanted back. Gives
     /// what each descriptor is ready for: nothing on all of them if it was the time. With a time of 0 it only looks.
     pub fn wait(
@@ -491,6 +510,36 @@ mod tests {
         let mut left = [Ok(PIECE), Err(Errno::Nospc.into())].into_iter();
         assert_eq!(waiter.in_pieces(u64::MAX, |_| left.next().unwrap()), Ok(PIECE));
         assert_eq!(waiter.in_pieces(u64::MAX, |_| Err(Errno::Nospc.into())), Err(Errno::Nospc.into()));
+    }
+
+    #[test]
+    fn steps_end_after_the_one_in_which_they_are_poked_or_cancelled_and_go_on_behind_it() {
+        let mut waiter = Waiter::default();
+        let mut steps = Vec::new();
+        let mut run = |waiter: &Waiter, poke: &dyn Fn()| {
+            waiter.in_steps(30, |done| {
+                if done == 10 {
+                    poke();
+                }
+                steps.push(done);
+                Ok(done + 10)
+            })
+        };
+        waiter.attach(Attached::Wanted);
+        assert_eq!(run(&waiter, &|| {}), Err(Fault::Interrupted), "the engine is told after one step");
+        let waker = waiter.waker();
+        waiter.attach(Attached::Yes);
+        assert_eq!(run(&waiter, &*waker), Err(Fault::Interrupted));
+        assert_eq!(run(&waiter, &*waker), Ok(()));
+        waiter.attach(Attached::No);
+        let canceller = waiter.canceller();
+        assert_eq!(run(&waiter, &|| canceller.cancel()), Err(Fault::Interrupted));
+        canceller.reset();
+        assert_eq!(run(&waiter, &|| {}), Ok(()), "the next call begins at the beginning");
+        assert_eq!(steps, [0, 10, 20, 0, 10, 0, 10, 20]);
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.in_steps(3, |_| Ok(3)), Ok(()));
+        assert_eq!(waiter.in_steps(0, |_| Err(Errno::Inval.into())), Err(Errno::Inval.into()));
     }
 
     #[test]

@@ -193,6 +193,10 @@ fn reserving_space_grows_and_never_shrinks() {
             assert_eq!(file.size(), Ok(10));
             file.allocate(8, 100).unwrap();
             assert_eq!(file.size(), Ok(108));
+            // What no device has is refused, and changes nothing.
+            let refused = file.allocate(0, 1 << 60);
+            assert!(matches!(refused, Err(Errno::Nospc | Errno::Fbig)), "{refused:?}");
+            assert_eq!(file.size(), Ok(108));
         }
         assert_eq!(file.allocate(0, 0), Err(Errno::Inval));
         assert_eq!(file.allocate(1, i64::MAX as u64), Err(Errno::Fbig));

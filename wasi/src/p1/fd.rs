@@ -47,7 +47,8 @@ pub fn fd_advise(
 }
 
 pub fn fd_allocate(ctx: &mut WasiCtx, _: &mut GuestMem<'_>, fd: u32, offset: u64, len: u64) -> Outcome {
-    Ok(writable_file(ctx.table.get(fd)?)?.allocate(offset, len)?)
+    let file = writable_file(ctx.table.get(fd)?)?;
+    ctx.waiter.in_steps(len, |done| Ok(file.allocate_some(offset, len, done)?))
 }
 
 pub fn fd_close(ctx: &mut WasiCtx, _: &mut GuestMem<'_>, fd: u32) -> Outcome {
@@ -181,4 +182,42 @@ pub fn fd_prestat_dir_name(
 
 pub fn fd_renumber(ctx: &mut WasiCtx, _: &mut GuestMem<'_>, fd: u32, to: u32) -> Outcome {
     Ok(ctx.table.renumber(fd, to)?)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::abi::oflags;
+    use crate::vfs::Perm;
+    use crate::wait::Attached;
+    use crate::{Fault, p1};
+
+    #[test]
+    fn reserving_much_space_can_be_interrupted_and_the_file_grows_when_all_of_it_is_there() {
+        const LEN: u64 = 80 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let mut builder = WasiCtx::builder();
+        builder.preopened_dir(dir.path(), "/", Perm::ReadWrite).unwrap();
+        let mut ctx = builder.build().unwrap();
+        let mut memory = *b"f...1234";
+        let mut mem = GuestMem::new(&mut memory);
+        let (create, rights) = (oflags::CREAT as u32, rights::FD_WRITE | rights::FD_ALLOCATE);
+        p1::path_open(&mut ctx, &mut mem, 3, 0, 0, 1, create, rights, rights, 0, 4).unwrap();
+        let size = || dir.path().join("f").metadata().unwrap().len();
+        let mut call = |ctx: &mut WasiCtx| p1::fd_allocate(ctx, &mut mem, 4, 5, LEN);
+        let waker = ctx.waiter.waker();
+        ctx.waiter.attach(Attached::Wanted);
+        match call(&mut ctx) {
+            // Not every file system can.
+            Err(Fault::Errno(Errno::Notsup | Errno::Nospc)) => return,
+            outcome => assert_eq!(outcome, Err(Fault::Interrupted), "the engine is told"),
+        }
+        assert_eq!(size(), 0);
+        ctx.waiter.attach(Attached::Yes);
+        waker();
+        assert_eq!(call(&mut ctx), Err(Fault::Interrupted));
+        assert_eq!(size(), 0);
+        assert_eq!(call(&mut ctx), Ok(()));
+        assert_eq!(size(), 5 + LEN);
+    }
 }

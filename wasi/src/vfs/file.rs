@@ -70,8 +70,25 @@ pub trait File: Send + Sync + Debug {
     ///
     /// # Errors
     /// [`Errno::Inval`] if `len` is 0 or a number is above `i64::MAX`, [`Errno::Fbig`] if the sum is, [`Errno::Badf`]
-    /// if it was not opened for writing, [`Errno::Notsup`] where the host or its file system cannot.
-    fn allocate(&self, offset: u64, len: u64) -> Result<(), Errno>;
+    /// if it was not opened for writing, [`Errno::Notsup`] where the host or its file system cannot, [`Errno::Nospc`]
+    /// for what the device cannot have: some of it may be reserved then.
+    fn allocate(&self, offset: u64, len: u64) -> Result<(), Errno> {
+        let mut done = 0;
+        loop {
+            done = self.allocate_some(offset, len, done)?;
+            if done >= len {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next step of [`File::allocate`], which takes some milliseconds whatever `len` is: goes on after the first
+    /// `done` bytes of the range, and gives how many are done then, which is more. The file gets longer in the step that
+    /// gives `len`.
+    ///
+    /// # Errors
+    /// As [`File::allocate`].
+    fn allocate_some(&self, offset: u64, len: u64, done: u64) -> Result<u64, Errno>;
 
     /// Takes note of how a range will be used; `len` 0 is up to the end. Never changes what the file contains.
     ///

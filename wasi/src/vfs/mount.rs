@@ -252,8 +252,8 @@ impl File for MountedFile {
         self.file.set_times(atim, mtim)
     }
 
-    fn allocate(&self, offset: u64, len: u64) -> Result<(), Errno> {
-        self.writable()?.allocate(offset, len)
+    fn allocate_some(&self, offset: u64, len: u64, done: u64) -> Result<u64, Errno> {
+        self.writable()?.allocate_some(offset, len, done)
     }
 
     fn advise(&self, offset: u64, len: u64, advice: Advice) -> Result<(), Errno> {

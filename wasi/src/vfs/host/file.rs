@@ -103,7 +103,7 @@ impl File for HostFile {
         set_times(self.fd.as_fd(), atim, mtim)
     }
 
-    fn allocate(&self, position: u64, len: u64) -> Result<(), Errno> {
+    fn allocate_some(&self, position: u64, len: u64, done: u64) -> Result<u64, Errno> {
         let end = signed(position)?.checked_add(signed(len)?).filter(|&end| i64::try_from(end).is_ok());
         if len == 0 {
             return Err(Errno::Inval);
@@ -115,11 +115,12 @@ impl File for HostFile {
             return Err(Errno::Badf);
         }
         #[cfg(target_os = "linux")]
-        return uninterrupted(|| {
-            rustix::fs::fallocate(&self.fd, rustix::fs::FallocateFlags::empty(), position, len)
-        });
+        return super::allocate::allocate_some(self.fd.as_fd(), position, len, done);
         #[cfg(not(target_os = "linux"))]
-        Err(Errno::Notsup)
+        {
+            let _ = done;
+            Err(Errno::Notsup)
+        }
     }
 
     fn advise(&self, position: u64, len: u64, advice: Advice) -> Result<(), Errno> {

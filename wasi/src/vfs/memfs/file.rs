@@ -81,14 +81,16 @@ impl File for MemFile {
         self.handle.lock().set_times(self.handle.ino(), atim, mtim)
     }
 
-    fn allocate(&self, position: u64, len: u64) -> Result<(), Errno> {
+    /// All in one step, or nothing: the budget bounds it.
+    fn allocate_some(&self, position: u64, len: u64, _: u64) -> Result<u64, Errno> {
         let (position, len) = (signed(position)?, signed(len)?);
         if len == 0 {
             return Err(Errno::Inval);
         }
         let mut tree = self.lock_to_write()?;
         let (content, budget) = content_mut(&mut tree, self.handle.ino())?;
-        content.allocate(position, len, budget)
+        content.allocate(position, len, budget)?;
+        Ok(len)
     }
 
     fn advise(&self, position: u64, len: u64, _: Advice) -> Result<(), Errno> {
