@@ -4,3 +4,7 @@
 //! `lower` makes Cranelift's intermediate code of one function, `compile` machine code of that, `arena`
 //! keeps it, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of compiled code into
 //! traps. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
+
+pub mod builtins;
+pub mod stubs;
+pub mod trap;
