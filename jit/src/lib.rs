@@ -5,6 +5,9 @@
 //! keeps it, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of compiled code into
 //! traps. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
 
+pub mod abi;
 pub mod builtins;
+pub mod compile;
+pub mod lower;
 pub mod stubs;
 pub mod trap;

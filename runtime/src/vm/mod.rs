@@ -19,7 +19,7 @@ pub use exec::{Activation, ExecContext, NativeWords, Resume, StopSite, StoreHook
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
-pub use memory::{GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
+pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use stack::{Stack, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
 pub use table::{Table, TableDescriptor, write_ref};
