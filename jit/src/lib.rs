@@ -6,6 +6,7 @@
 //! traps. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
 
 pub mod abi;
+pub mod arena;
 pub mod builtins;
 pub mod compile;
 pub mod lower;
