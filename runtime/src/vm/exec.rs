@@ -82,6 +82,35 @@ pub struct Activation {
     pub exit: StopSite,
 }
 
+/// What compiled code and its stubs keep in the execution context.
+#[derive(Debug)]
+#[repr(C)]
+pub struct NativeWords {
+    /// The slow paths that compiled code calls, by number. The table belongs to the compiling tier.
+    pub builtins: *const *const u8,
+    /// Stack pointer of the innermost `enter` stub, at whose handler traps land; 0 when there is none.
+    pub entry_sp: usize,
+    /// Its frame pointer.
+    pub entry_fp: usize,
+    /// Its handler.
+    pub entry_handler: usize,
+    /// Frame pointer of the compiled frame that called out of compiled code last.
+    pub exit_fp: usize,
+    /// Where that call returns to.
+    pub exit_pc: usize,
+}
+
+impl NativeWords {
+    const NONE: NativeWords = NativeWords {
+        builtins: ptr::null(),
+        entry_sp: 0,
+        entry_fp: 0,
+        entry_handler: 0,
+        exit_fp: 0,
+        exit_pc: 0,
+    };
+}
+
 /// The execution context of a store.
 #[derive(Debug)]
 #[repr(C)]
@@ -89,6 +118,8 @@ pub struct ExecContext {
     poll: PollWords,
     /// Units of fuel left. Charged in every tier at the same points; meaningless unless the code charges.
     pub fuel: i64,
+    /// For compiled code.
+    pub native: NativeWords,
     /// First reference slot of the running frame.
     pub ref_frame: *mut u32,
     /// Address behind the last reference slot.
@@ -120,6 +151,9 @@ impl ExecContext {
     /// Offset of the fuel.
     pub const FUEL: usize = offset_of!(ExecContext, fuel);
 
+    /// Offset of the words for compiled code.
+    pub const NATIVE: usize = offset_of!(ExecContext, native);
+
     /// A context with a stack of its own. Boxed: other threads and contexts point at it.
     pub fn new(sizes: StackSizes) -> Option<Box<ExecContext>> {
         let stack = Box::new(Stack::new(sizes)?);
@@ -129,6 +163,7 @@ impl ExecContext {
                 native_limit: AtomicUsize::new(0),
             },
             fuel: 0,
+            native: NativeWords::NONE,
             ref_frame: stack.references(),
             ref_limit: stack.references_end(),
             value_top: stack.values(),
@@ -272,6 +307,7 @@ mod tests {
     #[test]
     fn offsets_known_to_generated_code_do_not_move() {
         assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 16));
+        assert_eq!(ExecContext::NATIVE, 24);
     }
 
     fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {

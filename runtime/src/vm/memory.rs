@@ -18,8 +18,9 @@ use crate::types::MemoryType;
 /// Bytes that a guarded memory reserves for addresses.
 const RESERVATION: usize = 4 << 30;
 
-/// Inaccessible bytes behind the reservation: constant offsets below this need no check in compiled code.
-const GUARD: usize = 32 << 20;
+/// Inaccessible bytes behind the 4 GiB of a guarded memory: an access whose constant offset and size end within
+/// them needs no check in compiled code.
+pub const GUARD: usize = 32 << 20;
 
 /// How memories are laid out in the address space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

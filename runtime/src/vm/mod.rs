@@ -15,11 +15,11 @@ mod store;
 mod table;
 
 pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
-pub use exec::{Activation, ExecContext, Resume, StopSite, StoreHooks};
+pub use exec::{Activation, ExecContext, NativeWords, Resume, StopSite, StoreHooks};
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
-pub use memory::{GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
+pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use stack::{Stack, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
 pub use table::{Table, TableDescriptor, write_ref};

@@ -1,0 +1,142 @@
+//! How compiled WebAssembly functions are called.
+//!
+//! Every function takes `(vmctx, callee_id, [results,] arguments…)` in Cranelift's `Tail` convention, in
+//! whatever tier it is. The lowering of bodies and the stubs at the borders build their signatures here and
+//! nowhere else. `Tail` returns at most eight values of each register class; a function with more stores all
+//! of them through an explicit pointer, because Cranelift's own implicit one would take the place of `vmctx`.
+
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Type, Value};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::FunctionBuilder;
+use wasmrun_runtime::types::{FuncType, HeapType, RefType, ValType};
+
+/// Values of one register class that a function returns in registers.
+const RESULT_REGISTERS: usize = 8;
+
+/// Position of the callee's context among the parameters.
+pub const VMCTX: usize = 0;
+
+/// Position of the callee's id among the parameters.
+pub const CALLEE_ID: usize = 1;
+
+/// Position of the pointer to the results among the parameters, where there is one ([`results_in_memory`]).
+pub const RESULTS: usize = 2;
+
+/// The type of values of a WebAssembly type in registers. A `funcref` is the address of a
+/// [`FuncRef`](wasmrun_runtime::vm::FuncRef), other references are 32-bit numbers; null is 0 in both.
+pub fn value_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => I32,
+        ValType::I64 => I64,
+        ValType::F32 => F32,
+        ValType::F64 => F64,
+        ValType::V128 => I8X16,
+        ValType::Ref(RefType { heap: HeapType::Func, .. }) => I64,
+        ValType::Ref(_) => I32,
+    }
+}
+
+/// Bytes that a value takes in memory: in value slots, and behind the pointer to results.
+pub fn slot_bytes(ty: ValType) -> u32 {
+    if ty == ValType::V128 { 16 } else { 8 }
+}
+
+/// Bytes that values take in memory, one behind the other.
+pub fn slots_bytes(types: &[ValType]) -> u32 {
+    types.iter().map(|ty| slot_bytes(*ty)).sum()
+}
+
+/// Whether a function stores its results through a pointer instead of returning them.
+pub fn results_in_memory(ty: &FuncType) -> bool {
+    let is_float = |ty: &ValType| matches!(ty, ValType::F32 | ValType::F64 | ValType::V128);
+    let floats = ty.results().iter().filter(|ty| is_float(ty)).count();
+    floats.max(ty.results().len() - floats) > RESULT_REGISTERS
+}
+
+/// The signature of functions of a type.
+pub fn signature(ty: &FuncType) -> Signature {
+    let mut signature = Signature::new(CallConv::Tail);
+    let in_memory = results_in_memory(ty);
+    let own = if in_memory { 3 } else { 2 };
+    signature.params.extend((0..own).map(|_| AbiParam::new(I64)));
+    signature.params.extend(ty.params().iter().map(|ty| AbiParam::new(value_type(*ty))));
+    if !in_memory {
+        signature.returns.extend(ty.results().iter().map(|ty| AbiParam::new(value_type(*ty))));
+    }
+    signature
+}
+
+/// The id that says to shared stubs which function of its module is called. The other kind of id is the
+/// address of a [`FuncRef`](wasmrun_runtime::vm::FuncRef), which is even.
+pub const fn direct_callee_id(function: u32) -> i64 {
+    (function as i64) << 1 | 1
+}
+
+/// Stores a value in the representation of a slot: what is shorter than the slot is extended with zeroes.
+pub fn store_slot(
+    builder: &mut FunctionBuilder<'_>,
+    flags: MemFlagsData,
+    value: Value,
+    base: Value,
+    offset: i32,
+) {
+    let bits = match builder.func.dfg.value_type(value) {
+        F32 => builder.ins().bitcast(I32, MemFlagsData::new(), value),
+        _ => value,
+    };
+    let word = match builder.func.dfg.value_type(bits) {
+        I32 => builder.ins().uextend(I64, bits),
+        _ => bits,
+    };
+    builder.ins().store(flags, word, base, offset);
+}
+
+/// Loads a value of type `ty` from a slot.
+pub fn load_slot(
+    builder: &mut FunctionBuilder<'_>,
+    flags: MemFlagsData,
+    ty: ValType,
+    base: Value,
+    offset: i32,
+) -> Value {
+    // The low half comes first on every machine that the engine runs on.
+    builder.ins().load(value_type(ty), flags, base, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(params: &[ValType], results: &[ValType]) -> FuncType {
+        FuncType::new(params.iter().copied(), results.iter().copied())
+    }
+
+    #[test]
+    fn eight_results_of_each_class_fit_registers_and_nine_do_not() {
+        let mut results = [[ValType::I32; 8], [ValType::F64; 8]].concat();
+        assert!(!results_in_memory(&function(&[], &results)));
+        results.push(ValType::EXTERNREF);
+        assert!(results_in_memory(&function(&[], &results)));
+        results.pop();
+        results.push(ValType::V128);
+        assert!(results_in_memory(&function(&[], &results)));
+        assert_eq!(slots_bytes(&results), 16 * 8 + 16);
+    }
+
+    #[test]
+    fn the_pointer_to_results_stands_before_the_arguments() {
+        let params = [ValType::I32, ValType::FUNCREF, ValType::EXTERNREF];
+        let of = |types: &[AbiParam]| types.iter().map(|p| p.value_type).collect::<Vec<_>>();
+        let few = signature(&function(&params, &[ValType::F32]));
+        assert_eq!((of(&few.params), of(&few.returns)), (vec![I64, I64, I32, I64, I32], vec![F32]));
+        let many = signature(&function(&params, &[ValType::I32; 9]));
+        assert_eq!((of(&many.params), of(&many.returns)), (vec![I64, I64, I64, I32, I64, I32], vec![]));
+    }
+
+    #[test]
+    fn ids_of_functions_are_odd_up_to_the_last_one() {
+        assert_eq!(direct_callee_id(0), 1);
+        assert_eq!(direct_callee_id(u32::MAX), 0x1_ffff_ffff);
+    }
+}

@@ -1,0 +1,460 @@
+//! Code memory: one reserved range of addresses into which finished machine code is copied, and from which it
+//! goes again blob by blob.
+//!
+//! [`Arena::install`] copies code and hands out a [`Blob`], whose range is free for reuse when it is dropped;
+//! [`Arena::lookup`] tells from an address which blob it lies in, also inside a signal handler. No page is ever
+//! writable and executable through one address: see [`MappingKind`].
+//!
+//! **The one rule of lifetimes**: *a blob must not be dropped while a thread executes it or has a frame that
+//! returns into it*; neither arena nor blob can know. Who cannot be sure [retires](Blob::retire) the blob: it
+//! then stays whole (code, metadata, lookup) until [`Arena::collect`], which the owner calls when no
+//! compiled code runs. From this rule it follows that what a signal handler looks up for an address of the
+//! thread that it interrupted is alive for as long as the handler runs, with no lock or count.
+//!
+//! When a blob is freed, in this order: the lookup stops finding it, its bytes become trap instructions, its
+//! metadata are dropped, its range is free. When that range is used again, the other cores are made to
+//! forget what they fetched from it before the new blob is handed out.
+//!
+//! `free_list` decides where, `index` is the lookup, `mapping` and `dual` touch memory, `coherence` the other
+//! cores. The compile workers install, the tier policy retires, the signal handler and backtraces look up.
+#![allow(unsafe_code)]
+
+mod coherence;
+#[cfg(target_os = "linux")]
+mod dual;
+mod free_list;
+mod index;
+mod mapping;
+pub mod perf_map;
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::mem::{self, ManuallyDrop};
+use std::ops::Range;
+use std::process;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use free_list::{FreeList, Placement};
+use index::{Index, Meta, SlotIds};
+use mapping::Mapping;
+
+pub use mapping::MappingKind;
+
+/// Why code was not installed, or an arena not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ArenaError {
+    /// A size that no arena can have.
+    #[error("an arena cannot have {asked} bytes; it takes 1 to {max}")]
+    Size {
+        /// What was asked for.
+        asked: usize,
+        /// The largest size.
+        max: usize,
+    },
+    /// There is no compiler for this machine, and so no rules for its code memory.
+    #[error("compiled code is supported on x86-64 only; use the interpreter here")]
+    Target,
+    /// The system refuses executable memory, in whichever way it is asked for.
+    #[error(
+        "no executable memory: reserving {bytes} bytes failed as a dual mapping ({dual}) and by mprotect \
+         ({protected}); allow one of memfd_create and mprotect(PROT_EXEC), raise the limit on address space, \
+         ask for a smaller arena, or run without compiled code"
+    )]
+    NoExecutableMemory {
+        /// What was asked for.
+        bytes: usize,
+        /// What the system said to two views of shared memory.
+        dual: io::Error,
+        /// What the system said to changing the protection of private memory.
+        protected: io::Error,
+    },
+    /// The system refuses the one kind of mapping that was asked for.
+    #[error("no executable memory: reserving {bytes} bytes as a {kind:?} mapping failed ({error})")]
+    Refused {
+        /// What was asked for.
+        bytes: usize,
+        /// How.
+        kind: MappingKind,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// No hole is large enough. Dropping blobs, or collecting retired ones, makes room.
+    #[error(
+        "code memory is full: {asked} bytes asked for, {largest} in the largest hole, {free} free of \
+         {capacity} in all; drop modules that are done, or ask for a larger arena"
+    )]
+    Exhausted {
+        /// Bytes of the code.
+        asked: usize,
+        /// Bytes of the largest hole.
+        largest: usize,
+        /// Bytes of all holes.
+        free: usize,
+        /// Bytes of the arena.
+        capacity: usize,
+    },
+    /// The system has no memory behind the reserved addresses, or refused to change their protection.
+    #[error("the system refused memory for code: {0}")]
+    Memory(#[source] io::Error),
+    /// The process is a fork of the one that made the arena, whose code memory it does not share.
+    #[error(
+        "a forked process has no part in its parent's code memory; make the engine after the fork, or with \
+         protected code memory"
+    )]
+    Forked,
+    /// Nothing to install.
+    #[error("no code to install")]
+    Empty,
+}
+
+/// Code memory. Clones are the same arena; its addresses stay reserved until the last clone and blob are gone.
+#[derive(Clone)]
+pub struct Arena {
+    shared: Arc<Shared>,
+}
+
+/// How much there is of an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Reserved addresses, in bytes.
+    pub capacity: usize,
+    /// Bytes backed by memory; it never shrinks.
+    pub committed: usize,
+    /// Bytes of blobs, with what they lose to alignment; retired ones count.
+    pub used: usize,
+    /// Bytes of the code of retired blobs.
+    pub retired: usize,
+}
+
+struct Shared {
+    base: NonNull<u8>,
+    capacity: usize,
+    /// The only process that may install or free, where that matters.
+    owner: Option<u32>,
+    index: Index,
+    state: Mutex<State>,
+}
+
+// SAFETY: `base` is the address of a mapping that `state` owns; nothing is written through it.
+unsafe impl Send for Shared {}
+// SAFETY: as above; the rest is Sync by itself.
+unsafe impl Sync for Shared {}
+
+struct State {
+    mapping: Mapping,
+    free: FreeList,
+    slots: SlotIds,
+    /// Bytes below this have been code before, all others have not.
+    touched: usize,
+    retired: Vec<Installed>,
+}
+
+/// What it takes to free a blob.
+#[derive(Debug)]
+struct Installed {
+    /// Its code, as offsets.
+    code: Range<usize>,
+    /// What it owns.
+    range: Range<usize>,
+    slot: u32,
+    /// From `Box::into_raw`.
+    meta: *mut Meta,
+}
+
+// SAFETY: `meta` is an owned `Box<Arc<dyn Any + Send + Sync>>`.
+unsafe impl Send for Installed {}
+// SAFETY: as above.
+unsafe impl Sync for Installed {}
+
+impl Arena {
+    /// What an arena reserves unless told.
+    pub const DEFAULT_BYTES: usize = 1 << 30;
+
+    /// Reserves `bytes`, rounded up, in the best way that the system allows.
+    pub fn new(bytes: usize) -> Result<Arena, ArenaError> {
+        let (bytes, dual) = match Arena::with_mapping(bytes, MappingKind::Dual) {
+            Err(ArenaError::Refused { bytes, error, .. }) => (bytes, error),
+            done => return done,
+        };
+        match Arena::with_mapping(bytes, MappingKind::Protected) {
+            Err(ArenaError::Refused { error, .. }) => {
+                Err(ArenaError::NoExecutableMemory { bytes, dual, protected: error })
+            }
+            done => done,
+        }
+    }
+
+    /// Reserves `bytes`, rounded up, in this way and no other.
+    pub fn with_mapping(bytes: usize, kind: MappingKind) -> Result<Arena, ArenaError> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(ArenaError::Target);
+        }
+        if bytes == 0 || bytes > Index::MAX_BYTES {
+            return Err(ArenaError::Size { asked: bytes, max: Index::MAX_BYTES });
+        }
+        let bytes = bytes.next_multiple_of(Mapping::STEP);
+        let mapping =
+            Mapping::new(bytes, kind).map_err(|error| ArenaError::Refused { bytes, kind, error })?;
+        Ok(Arena {
+            shared: Arc::new(Shared {
+                base: mapping.base(),
+                capacity: bytes,
+                owner: mapping.owner(),
+                index: Index::new(bytes),
+                state: Mutex::new(State {
+                    free: FreeList::new(bytes, mapping.granule()),
+                    mapping,
+                    slots: SlotIds::default(),
+                    touched: 0,
+                    retired: Vec::new(),
+                }),
+            }),
+        })
+    }
+
+    /// How its memory is mapped.
+    pub fn mapping(&self) -> MappingKind {
+        self.shared.lock().mapping.kind()
+    }
+
+    /// Copies `code`, which must be position-independent, to a multiple of 16 bytes, for as long as the blob
+    /// lives. `meta` is what [`lookup`](Arena::lookup) gives for its addresses.
+    pub fn install(&self, code: &[u8], meta: Arc<dyn Any + Send + Sync>) -> Result<Blob, ArenaError> {
+        self.place(code, Placement::Anywhere, meta)
+    }
+
+    /// As [`install`](Arena::install), and so that the byte at `offset` of the code begins a 64-byte line, or, as
+    /// the code still starts at a multiple of 16, lies less than 16 bytes behind such a beginning. For short
+    /// loops, which run at half speed when they cross a line.
+    pub fn install_with_line_at(
+        &self,
+        code: &[u8],
+        offset: usize,
+        meta: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Blob, ArenaError> {
+        self.place(code, Placement::LineAt(offset), meta)
+    }
+
+    fn place(
+        &self,
+        code: &[u8],
+        placement: Placement,
+        meta: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Blob, ArenaError> {
+        let shared = &self.shared;
+        if code.is_empty() {
+            return Err(ArenaError::Empty);
+        }
+        if shared.is_foreign() {
+            return Err(ArenaError::Forked);
+        }
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        let extent = state.free.allocate(code.len(), placement).ok_or_else(|| ArenaError::Exhausted {
+            asked: code.len(),
+            largest: state.free.largest_hole(),
+            free: state.free.free_bytes(),
+            capacity: shared.capacity,
+        })?;
+        let written = state.mapping.commit(extent.range.end).and_then(|()| {
+            let lead = extent.start - extent.range.start;
+            // SAFETY: just committed; the range was free, so that no blob is there and no thread runs there.
+            unsafe {
+                state
+                    .mapping
+                    .write(extent.range.clone(), |bytes| bytes[lead..lead + code.len()].copy_from_slice(code))
+            }
+        });
+        if let Err(error) = written {
+            state.free.free(extent.range);
+            return Err(ArenaError::Memory(error));
+        }
+        if extent.range.start < state.touched {
+            coherence::serialise_cores();
+        }
+        state.touched = state.touched.max(extent.range.end);
+
+        let code = extent.start..extent.start + code.len();
+        let meta = Box::into_raw(Box::new(meta));
+        let slot = shared.index.insert(&mut state.slots, &code, meta);
+        let installed = Installed { code, range: extent.range, slot, meta };
+        Ok(Blob { shared: Arc::clone(shared), installed })
+    }
+
+    /// The blob that the address lies in.
+    ///
+    /// Lock-free, wait-free and async-signal-safe: it takes no lock, allocates nothing and counts nothing. It
+    /// finds every blob that was installed throughout the call; one that was installed or freed meanwhile it may
+    /// find or not. A return address belongs to the call before it, so look up the byte before.
+    pub fn lookup(&self, pc: usize) -> Option<Found> {
+        let offset = self.offset(pc)?;
+        let hit = self.shared.index.find(offset)?;
+        Some(Found { start: pc - (offset - hit.start), len: hit.len, meta: NonNull::new(hit.meta)? })
+    }
+
+    /// Whether the address is one of the arena's, of whatever is there. Async-signal-safe.
+    pub fn contains(&self, pc: usize) -> bool {
+        self.offset(pc).is_some()
+    }
+
+    fn offset(&self, pc: usize) -> Option<usize> {
+        let offset = pc.checked_sub(self.shared.base.addr().get())?;
+        (offset < self.shared.capacity).then_some(offset)
+    }
+
+    /// Frees all blobs that have been [retired](Blob::retire).
+    ///
+    /// # Safety
+    /// No thread is executing a retired blob, has a frame that returns into one, or will jump to one; and nobody
+    /// uses the metadata of one that was [looked up](Arena::lookup).
+    pub unsafe fn collect(&self) {
+        let retired = mem::take(&mut self.shared.lock().retired);
+        for installed in retired {
+            self.shared.release(&installed);
+        }
+    }
+
+    /// How much of it is in use.
+    pub fn usage(&self) -> Usage {
+        let state = self.shared.lock();
+        Usage {
+            capacity: self.shared.capacity,
+            committed: state.mapping.committed(),
+            used: self.shared.capacity - state.free.free_bytes(),
+            retired: state.retired.iter().map(|installed| installed.code.len()).sum(),
+        }
+    }
+}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("base", &self.shared.base).field("usage", &self.usage()).finish()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.owner.is_some_and(|owner| owner != process::id())
+    }
+
+    /// Frees a blob that nobody runs. The caller forgets it then.
+    fn release(&self, installed: &Installed) {
+        // In a forked child the code is gone already, and the lock may be held by a thread that is, too.
+        if self.is_foreign() {
+            return;
+        }
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        self.index.remove(&mut state.slots, installed.slot, &installed.code);
+        // SAFETY: the owner of a blob frees it only when no thread runs it.
+        let trapped =
+            unsafe { state.mapping.write(installed.range.clone(), |bytes| bytes.fill(mapping::TRAP)) };
+        // Where the system refuses to change the pages, they are never used again.
+        if trapped.is_ok() {
+            state.free.free(installed.range.clone());
+        }
+        drop(guard);
+        // Not under the lock: what drops here may itself own blobs.
+        // SAFETY: from `Box::into_raw`, and the index, which was the only other one to know it, does no more.
+        drop(unsafe { Box::from_raw(installed.meta) });
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for installed in mem::take(&mut state.retired) {
+            // SAFETY: from `Box::into_raw`; nobody is left to look it up.
+            drop(unsafe { Box::from_raw(installed.meta) });
+        }
+    }
+}
+
+/// Installed code. Dropping it frees the code: see the [rule](self) on when that is allowed.
+pub struct Blob {
+    shared: Arc<Shared>,
+    installed: Installed,
+}
+
+impl Blob {
+    /// Where it starts, to be called. What may be dropped when is the caller's to know: see the [rule](self).
+    pub fn entry(&self) -> *const u8 {
+        // SAFETY: inside of the arena's reservation.
+        unsafe { self.shared.base.as_ptr().add(self.installed.code.start) }
+    }
+
+    /// The addresses of its code.
+    pub fn addresses(&self) -> Range<usize> {
+        let start = self.entry().addr();
+        start..start + self.installed.code.len()
+    }
+
+    /// The code itself, as it was installed.
+    pub fn code(&self) -> &[u8] {
+        // SAFETY: committed and readable, and written by nobody while the blob is there.
+        unsafe { slice::from_raw_parts(self.entry(), self.installed.code.len()) }
+    }
+
+    /// What was attached to it.
+    pub fn meta(&self) -> &Arc<dyn Any + Send + Sync> {
+        // SAFETY: owned by the blob, and shared by all who look it up.
+        unsafe { &*self.installed.meta }
+    }
+
+    /// Gives the blob up while it may still be running: it stays whole until [`Arena::collect`].
+    pub fn retire(self) {
+        let blob = ManuallyDrop::new(self);
+        // SAFETY: each field is taken once, and the blob is not dropped.
+        let (shared, installed) = unsafe { (ptr::read(&blob.shared), ptr::read(&blob.installed)) };
+        shared.lock().retired.push(installed);
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        self.shared.release(&self.installed);
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blob").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+/// A blob, as [looked up](Arena::lookup): what was true at one moment of the search.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    start: usize,
+    len: usize,
+    meta: NonNull<Meta>,
+}
+
+impl Found {
+    /// The addresses of its code.
+    pub fn addresses(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+
+    /// What was attached to the blob. Async-signal-safe.
+    ///
+    /// # Safety
+    /// The blob is not freed for as long as the reference is used. That holds in a signal handler for the address
+    /// at which it interrupted its own thread, and for those to which frames of that thread return, by the
+    /// [rule](self) of lifetimes; for addresses that come from elsewhere (other threads, a profile, chance), only
+    /// if the caller keeps the blob itself.
+    pub unsafe fn meta<'a>(self) -> &'a (dyn Any + Send + Sync) {
+        // SAFETY: the caller's; the count is not touched, so that nothing is dropped here ever.
+        unsafe { &**self.meta.as_ref() }
+    }
+}

@@ -1,0 +1,363 @@
+//! Slow paths that compiled code calls by number.
+//!
+//! Code finds the table in its execution context and calls its entries with the convention of the system.
+//! All take the context of the running instance and then 64-bit words, of which they read as much as the
+//! value has; all but [`Builtin::Raise`] return a [`Pair`]. With a status other than 0 the reason is pending
+//! on the execution context, and the code calls `Raise`. None of them panics or unwinds.
+
+#![allow(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, Signature};
+use cranelift_codegen::isa::CallConv;
+use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::types::{TypeId, ValType};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, StopSite, VmContext, builtins};
+
+use crate::stubs::{poll, raise};
+use crate::trap::current_exec;
+
+/// What a builtin returns, in the two registers for results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Pair {
+    /// 0, or the number of another [`Status`].
+    pub status: u64,
+    /// The result, if there is one.
+    pub value: u64,
+}
+
+macro_rules! builtins {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident),*) = $function:path;)*) => {
+        /// The number of a slow path. Arguments follow the context of the running instance.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Builtin {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Builtin {
+            /// All of them, by number.
+            pub const ALL: &[Builtin] = &[$(Builtin::$name),*];
+
+            /// Arguments after the first.
+            const fn arguments(self) -> usize {
+                match self {
+                    $(Builtin::$name => { const NAMES: &[&str] = &[$(stringify!($arg)),*]; NAMES.len() })*
+                }
+            }
+        }
+
+        static TABLE: Table = Table([$($function as *const u8),*]);
+    };
+}
+
+builtins! {
+    /// Answers requests of other threads and checks that there is native stack left.
+    Poll() = poll;
+    /// Leaves compiled code for the handler of the innermost `enter`. Takes the execution context instead of
+    /// an instance's, and does not return.
+    Raise() = raise;
+    /// Calls a host function, by its `FuncRef`, for the `to_host` stub whose frame pointer is `frame`. The
+    /// context is that of the caller and may be null. The value is the execution context.
+    CallHost(func_ref, slots, frame) = call_host;
+    /// The value is the old size in pages, or -1.
+    MemoryGrow(memory, delta) = memory_grow;
+    /// `memory.fill`.
+    MemoryFill(memory, to, value, len) = memory_fill;
+    /// `memory.copy`.
+    MemoryCopy(to_memory, from_memory, to, from, len) = memory_copy;
+    /// `memory.init`.
+    MemoryInit(segment, memory, to, from, len) = memory_init;
+    /// `data.drop`.
+    DataDrop(segment) = data_drop;
+    /// The value is the element, in the representation of a slot.
+    TableGet(table, index) = table_get;
+    /// `table.set`.
+    TableSet(table, index, value) = table_set;
+    /// The value is the old length, or -1.
+    TableGrow(table, value, delta) = table_grow;
+    /// The value is the length.
+    TableSize(table) = table_size;
+    /// `table.fill`.
+    TableFill(table, start, value, len) = table_fill;
+    /// `table.copy`.
+    TableCopy(to_table, from_table, to, from, len) = table_copy;
+    /// `table.init`.
+    TableInit(segment, table, to, from, len) = table_init;
+    /// `elem.drop`.
+    ElemDrop(segment) = elem_drop;
+    /// The value is the reference to a function of the instance.
+    RefFunc(function) = ref_func;
+    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
+    /// the expected type.
+    TableCallee(table, index, type_id) = table_callee;
+}
+
+struct Table([*const u8; Builtin::ALL.len()]);
+
+// SAFETY: addresses of functions.
+unsafe impl Sync for Table {}
+
+/// The table that [`NativeWords::builtins`](wasmrun_runtime::vm::NativeWords) points at.
+pub fn table() -> *const *const u8 {
+    TABLE.0.as_ptr()
+}
+
+impl Builtin {
+    /// Offset of its entry in the table.
+    pub const fn offset(self) -> i32 {
+        self as i32 * 8
+    }
+
+    /// The function itself.
+    pub fn address(self) -> *const u8 {
+        TABLE.0[self as usize]
+    }
+
+    /// Its signature for calls from compiled code.
+    pub fn signature(self) -> Signature {
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
+        if self != Builtin::Raise {
+            signature.returns.extend([AbiParam::new(I64)].repeat(2));
+        }
+        signature
+    }
+}
+
+/// What -1 is as a result.
+const FAILED: u64 = u64::MAX;
+
+/// Leaves the reason of a failure pending.
+unsafe fn finish(vmctx: *mut VmContext, result: Result<u64, Pending>) -> Pair {
+    match result {
+        Ok(value) => Pair { status: Status::Ok as u64, value },
+        Err(pending) => {
+            // SAFETY: the caller's promise: the context is alive.
+            unsafe { (*VmContext::exec(vmctx)).set_pending(pending) };
+            Pair { status: Status::Trap as u64, value: 0 }
+        }
+    }
+}
+
+/// `Poll`, with the stack pointer of the code that polls.
+pub(crate) unsafe extern "C" fn poll_at(vmctx: *mut VmContext, sp: usize) -> Pair {
+    // SAFETY: called by running code of the context, as all below.
+    unsafe { finish(vmctx, try_poll(VmContext::exec(vmctx), sp)) }
+}
+
+unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<u64, Pending> {
+    loop {
+        // SAFETY: the context is alive, and so is the limit inside it, which other threads lower.
+        let limit = unsafe {
+            ExecContext::poll_slow(exec, 0)?;
+            let limit = exec.byte_add(ExecContext::NATIVE_LIMIT).cast::<AtomicUsize>();
+            (*limit).load(Ordering::SeqCst)
+        };
+        // A limit that another request has just lowered says nothing about the stack.
+        if limit != usize::MAX {
+            return if sp < limit { Err(Trap::StackOverflow.into()) } else { Ok(0) };
+        }
+    }
+}
+
+unsafe extern "C" fn call_host(
+    vmctx: *mut VmContext,
+    func_ref: *const FuncRef,
+    slots: *mut u64,
+    frame: *const usize,
+) -> Pair {
+    // SAFETY: the `to_host` stub passes the reference that it was called by and its own frame, whose first two
+    // words are the caller's frame pointer and the address in the caller.
+    unsafe {
+        let exec = if vmctx.is_null() { current_exec() } else { VmContext::exec(vmctx) };
+        let (exit_fp, exit_pc) = (*frame, *frame.add(1));
+        let result = try_call_host(exec, vmctx, &*(*func_ref).host, slots, (exit_fp, exit_pc));
+        let status = match result {
+            Ok(()) => Status::Ok,
+            Err(pending) => {
+                (*exec).set_pending(pending);
+                Status::Trap
+            }
+        };
+        Pair { status: status as u64, value: exec as u64 }
+    }
+}
+
+unsafe fn try_call_host(
+    exec: *mut ExecContext,
+    caller: *mut VmContext,
+    host: &HostFunc,
+    slots: *mut u64,
+    exit: (usize, usize),
+) -> Result<(), Pending> {
+    // SAFETY: the slots hold the function's arguments and have room for its results.
+    unsafe {
+        let spread = host.slots();
+        let references = (*exec).ref_top;
+        let ref_end = references.wrapping_add(spread.ref_shared() as usize);
+        if ref_end as usize > (*exec).ref_limit {
+            return Err(Trap::StackOverflow.into());
+        }
+        let has_references = spread.ref_shared() != 0;
+        if has_references {
+            take_references(host.ty().params(), slots, references);
+        }
+        ((*exec).native.exit_fp, (*exec).native.exit_pc) = exit;
+        // Walkers of frames read the context of a site without asking.
+        if let Some(activation) = (*exec).activation.as_mut()
+            && !caller.is_null()
+        {
+            activation.exit =
+                StopSite { ip: ptr::with_exposed_provenance(exit.1), sp: exit.0 as *mut u64, vmctx: caller };
+        }
+        (*exec).ref_top = ref_end;
+        let call = HostCall { exec, caller, values: slots, references };
+        let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
+        (*exec).ref_top = references;
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Pending::Host(error)),
+            Err(panic) => return Err(Pending::Panic(panic)),
+        }
+        if has_references {
+            put_references(host.ty().results(), slots, references);
+        }
+        // It may have taken long.
+        builtins::poll(exec)
+    }
+}
+
+/// Moves arguments that are collected references to the reference stack, and closes the gaps they leave.
+unsafe fn take_references(types: &[ValType], slots: *mut u64, mut references: *mut u32) {
+    let (mut from, mut to) = (slots, slots);
+    for ty in types {
+        // SAFETY: the arguments are there; `to` never overtakes `from`.
+        unsafe {
+            if ty.is_collected() {
+                *references = *from as u32;
+                references = references.add(1);
+                from = from.add(1);
+            }
+            for _ in 0..ty.value_slots() {
+                *to = *from;
+                (from, to) = (from.add(1), to.add(1));
+            }
+        }
+    }
+}
+
+/// Moves results that are collected references back to where compiled code expects them.
+unsafe fn put_references(types: &[ValType], slots: *mut u64, references: *const u32) {
+    let values: usize = types.iter().map(|ty| ty.value_slots()).sum();
+    let collected = types.iter().filter(|ty| ty.is_collected()).count();
+    // SAFETY: the results are there, with room for all of them; backwards, `from` never overtakes `to`.
+    unsafe {
+        let (mut from, mut to) = (slots.add(values), slots.add(values + collected));
+        let mut reference = references.add(collected);
+        for ty in types.iter().rev() {
+            if ty.is_collected() {
+                (reference, to) = (reference.sub(1), to.sub(1));
+                *to = u64::from(*reference);
+            }
+            for _ in 0..ty.value_slots() {
+                (from, to) = (from.sub(1), to.sub(1));
+                *to = *from;
+            }
+        }
+    }
+}
+
+/// Defines builtins whose work the runtime does: arguments are cut to what the runtime takes.
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $ty:ty),*) = $result:expr;)*) => {
+        $(unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
+            $(let $arg = $arg as $ty;)*
+            // SAFETY: called by running code of the context, with indices of its module.
+            let result = unsafe { $result(vmctx, $($arg),*) };
+            // SAFETY: the context is alive.
+            unsafe { finish(vmctx, Outcome::word(result)) }
+        })*
+    };
+}
+
+forward! {
+    memory_grow(memory: u32, delta: u32) = builtins::memory_grow;
+    memory_fill(memory: u32, to: u32, value: u8, len: u32) = builtins::memory_fill;
+    memory_copy(to_memory: u32, from_memory: u32, to: u32, from: u32, len: u32) = builtins::memory_copy;
+    memory_init(segment: u32, memory: u32, to: u32, from: u32, len: u32) = builtins::memory_init;
+    data_drop(segment: u32) = builtins::data_drop;
+    table_get(table: u32, index: u32) = builtins::table_get;
+    table_set(table: u32, index: u32, value: u64) = builtins::table_set;
+    table_grow(table: u32, value: u64, delta: u32) = builtins::table_grow;
+    table_size(table: u32) = builtins::table_size;
+    table_fill(table: u32, start: u32, value: u64, len: u32) = builtins::table_fill;
+    table_copy(to_table: u32, from_table: u32, to: u32, from: u32, len: u32) = builtins::table_copy;
+    table_init(segment: u32, table: u32, to: u32, from: u32, len: u32) = builtins::table_init;
+    elem_drop(segment: u32) = builtins::elem_drop;
+    ref_func(function: u32) = VmContext::func_ref;
+    table_callee(table: u32, index: u32, type_id: u32) = find_callee;
+}
+
+unsafe fn find_callee(
+    vmctx: *mut VmContext,
+    table: u32,
+    index: u32,
+    type_id: u32,
+) -> Result<*const FuncRef, Pending> {
+    // SAFETY: the caller's promise.
+    let table = unsafe { &mut *VmContext::table(vmctx, table) };
+    Ok(table.callee(index, TypeId(type_id))?)
+}
+
+/// What functions of the runtime return, as a word for compiled code.
+trait Outcome {
+    fn word(self) -> Result<u64, Pending>;
+}
+
+impl Outcome for () {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(0)
+    }
+}
+
+impl Outcome for u32 {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self.into())
+    }
+}
+
+impl Outcome for u64 {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self)
+    }
+}
+
+impl Outcome for Option<u32> {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self.map_or(FAILED, u64::from))
+    }
+}
+
+impl Outcome for *const FuncRef {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self as u64)
+    }
+}
+
+impl Outcome for ptr::NonNull<FuncRef> {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self.as_ptr() as u64)
+    }
+}
+
+impl<T: Outcome> Outcome for Result<T, Pending> {
+    fn word(self) -> Result<u64, Pending> {
+        self.and_then(T::word)
+    }
+}

@@ -1,0 +1,181 @@
+//! From a function of a module to machine code with its tables.
+//!
+//! Code is position-independent and complete: it reaches everything through its context, so that installing
+//! it is a copy. Cranelift would like to call library functions for some instructions on old machines; code
+//! that needs one is refused.
+
+use std::fmt;
+
+use cranelift_codegen::ir::TrapCode;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{CodegenError, Context};
+use cranelift_frontend::FunctionBuilderContext;
+use wasmrun_runtime::module::Module;
+
+pub use crate::lower::MemoryPlan;
+use crate::lower::{self, LowerError};
+
+/// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
+/// already there: below the limit that it compares with there must be room for this and for the runtime.
+pub const MAX_FRAME: u32 = 64 << 10;
+
+/// How much time goes into the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The fastest code.
+    Speed,
+    /// Code that is there in half the time, twice as large and half as fast.
+    Quick,
+}
+
+/// Why a function has not been compiled. The engine leaves such functions to tier 0.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// There is no compiler for this machine.
+    #[error("the compiler does not know this machine: {0}")]
+    Machine(String),
+    /// The body cannot be lowered.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// Cranelift refuses the function.
+    #[error("the compiler refuses the function: {0}")]
+    Codegen(String),
+    /// The code calls library functions.
+    #[error("the code needs {0}, which does not exist here")]
+    Relocation(String),
+    /// The frame is larger than [`MAX_FRAME`].
+    #[error("the function needs a frame of {0} bytes")]
+    FrameTooLarge(u32),
+}
+
+/// The machine that code is compiled for: this one, with all that it can do.
+#[derive(Clone)]
+pub struct Isa {
+    speed: OwnedTargetIsa,
+    quick: OwnedTargetIsa,
+}
+
+impl Isa {
+    /// The machine that this runs on.
+    pub fn native() -> Result<Isa, CompileError> {
+        Ok(Isa { speed: native(Mode::Speed)?, quick: native(Mode::Quick)? })
+    }
+
+    /// Cranelift's description of the machine, with the settings of a mode.
+    pub fn target(&self, mode: Mode) -> &OwnedTargetIsa {
+        match mode {
+            Mode::Speed => &self.speed,
+            Mode::Quick => &self.quick,
+        }
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Isa").field("triple", self.speed.triple()).finish_non_exhaustive()
+    }
+}
+
+fn native(mode: Mode) -> Result<OwnedTargetIsa, CompileError> {
+    let machine = |error: &dyn fmt::Display| CompileError::Machine(error.to_string());
+    let (opt_level, regalloc) = match mode {
+        Mode::Speed => ("speed", "backtracking"),
+        Mode::Quick => ("none", "single_pass"),
+    };
+    let verifier = if cfg!(debug_assertions) { "true" } else { "false" };
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", opt_level),
+        ("regalloc_algorithm", regalloc),
+        // Tail calls need it, and so do backtraces.
+        ("preserve_frame_pointers", "true"),
+        // A frame larger than a page touches each of its pages in turn: none steps over the stack's guard.
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
+        // Nothing unwinds compiled frames.
+        ("unwind_info", "false"),
+        ("enable_verifier", verifier),
+    ] {
+        flags.set(name, value).map_err(|error| machine(&error))?;
+    }
+    let builder = cranelift_native::builder().map_err(|error| machine(&error))?;
+    builder.finish(settings::Flags::new(flags)).map_err(|error| machine(&error))
+}
+
+/// Machine code of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledFunction {
+    /// Its index in its module.
+    pub function: u32,
+    /// The code, and behind it the constants that it reads. It is entered at its first byte.
+    pub code: Vec<u8>,
+    /// What the address of the code has to be a multiple of.
+    pub alignment: u32,
+    /// Bytes of its frame.
+    pub frame: u32,
+    /// Offsets of the instructions that can trap, in ascending order, with the reasons.
+    pub traps: Vec<(u32, TrapCode)>,
+    /// Offsets in the code, in ascending order, with the offsets in the module of the instructions that the
+    /// code from there on belongs to. The address behind a call belongs to what comes before it.
+    pub positions: Vec<(u32, u32)>,
+}
+
+impl CompiledFunction {
+    /// The reason for which the instruction at `offset` traps.
+    pub fn trap_at(&self, offset: u32) -> Option<TrapCode> {
+        let at = self.traps.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
+        Some(self.traps[at].1)
+    }
+
+    /// The offset in the module of the instruction that the byte of code at `offset` belongs to. For the
+    /// instruction behind a call's return address, ask for the byte before that.
+    pub fn wasm_offset(&self, offset: u32) -> Option<u32> {
+        let next = self.positions.partition_point(|(start, _)| *start <= offset);
+        Some(self.positions[next.checked_sub(1)?].1)
+    }
+}
+
+/// Compiles a function that `module` defines. Code for [`MemoryPlan::Guarded`] must not run on an instance
+/// one of whose memories, imported ones included, is not guarded.
+pub fn compile(
+    isa: &Isa,
+    module: &Module,
+    function: u32,
+    mode: Mode,
+    memory: MemoryPlan,
+) -> Result<CompiledFunction, CompileError> {
+    let isa: &dyn TargetIsa = &**isa.target(mode);
+    let clif = lower::function(isa, module, function, memory, &mut FunctionBuilderContext::new())?;
+    let mut context = Context::for_function(clif);
+    let compiled = context
+        .compile(isa, &mut Default::default())
+        .map_err(|error| CompileError::Codegen(describe(error.inner)))?;
+    let buffer = &compiled.buffer;
+    if let Some(relocation) = buffer.relocs().first() {
+        return Err(CompileError::Relocation(format!("{:?}", relocation.target)));
+    }
+    let frame = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
+    if frame > MAX_FRAME {
+        return Err(CompileError::FrameTooLarge(frame));
+    }
+    let positions = buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
+    Ok(CompiledFunction {
+        function,
+        code: buffer.data().to_vec(),
+        alignment: buffer.alignment,
+        frame,
+        traps: buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
+        positions: positions.map(|range| (range.start, range.loc.bits())).collect(),
+    })
+}
+
+/// An error of Cranelift in one line. Those of the verifier are reports of many.
+fn describe(error: CodegenError) -> String {
+    match error {
+        CodegenError::Verifier(errors) => {
+            errors.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
+        other => other.to_string(),
+    }
+}

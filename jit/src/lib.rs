@@ -1,0 +1,14 @@
+//! The compiling tiers: from validated function bodies to machine code, and everything that machine code
+//! needs to run next to tier 0.
+//!
+//! `lower` makes Cranelift's intermediate code of one function, `compile` machine code of that, `arena`
+//! keeps it, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of compiled code into
+//! traps. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
+
+pub mod abi;
+pub mod arena;
+pub mod builtins;
+pub mod compile;
+pub mod lower;
+pub mod stubs;
+pub mod trap;

@@ -1,0 +1,69 @@
+//! What the intermediate code of one function may cost.
+//!
+//! Four bytes of a body can carry a thousand values, and a local that is read behind a thousand branches costs
+//! a thousand values and as many arguments. Bodies that make something of that sort of their bytes are not
+//! compiled: they stay in tier 0. Ordinary code makes about two values of each byte, and empty loops make ten.
+
+use cranelift_codegen::ir::DataFlowGraph;
+
+/// Values: a fixed part, and so many for each byte of the body.
+const VALUES: usize = 1 << 20;
+const VALUES_PER_BYTE: usize = 16;
+
+/// Words that the lists of values may take for each value. They grow by doubling.
+const WORDS_PER_VALUE: usize = 4;
+
+/// Branches times locals, which is what the construction of SSA form can take in steps.
+const STEPS: usize = 1 << 30;
+
+pub(super) struct Budget {
+    values: usize,
+    branches: usize,
+    /// Branches so far.
+    branched: usize,
+}
+
+impl Budget {
+    pub(super) fn new(body_len: usize) -> Budget {
+        Budget { values: VALUES + VALUES_PER_BYTE * body_len, branches: usize::MAX, branched: 0 }
+    }
+
+    /// Says how many locals the function has.
+    pub(super) fn set_locals(&mut self, locals: usize) {
+        self.branches = STEPS / locals.max(1);
+    }
+
+    /// Counts values that are kept beside the code.
+    pub(super) fn keep(&mut self, values: usize) {
+        self.values = self.values.saturating_sub(values);
+    }
+
+    /// Counts a branch.
+    pub(super) fn branch(&mut self) {
+        self.branched += 1;
+    }
+
+    /// Whether the function is too expensive.
+    pub(super) fn is_exceeded(&self, dfg: &DataFlowGraph) -> bool {
+        self.branched > self.branches
+            || dfg.num_values() > self.values
+            || dfg.value_lists.capacity() / WORDS_PER_VALUE > self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_product_of_branches_and_locals_is_limited() {
+        let mut budget = Budget::new(10);
+        budget.set_locals(STEPS / 2);
+        let dfg = DataFlowGraph::new();
+        budget.branch();
+        budget.branch();
+        assert!(!budget.is_exceeded(&dfg));
+        budget.branch();
+        assert!(budget.is_exceeded(&dfg));
+    }
+}

@@ -1,0 +1,167 @@
+//! Calls. All of them, direct ones too, load the callee's code from its cell, so that one store switches
+//! every caller over to other code; the loads are not `readonly` for the same reason.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
+use wasmrun_runtime::module::CodeCell;
+use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::vm::{FuncRef, VmContext};
+
+use super::Lower;
+use crate::abi;
+use crate::builtins::Builtin;
+
+/// A function that is about to be called.
+struct Callee {
+    code: Value,
+    vmctx: Value,
+    id: Value,
+}
+
+impl<'m> Lower<'m, '_, '_> {
+    fn function_signature(&mut self, ty: &'m FuncType) -> SigRef {
+        if let Some(signature) = self.signatures.get(ty) {
+            return *signature;
+        }
+        let signature = self.builder.import_signature(abi::signature(ty));
+        self.signatures.insert(ty, signature);
+        signature
+    }
+
+    /// A function of the module.
+    fn direct_callee(&mut self, function: u32) -> Callee {
+        let Some(defined) = function.checked_sub(self.module.imported_function_count()) else {
+            let offset = self.module.layout().imported_function(function);
+            let reference = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
+            return self.callee_of(reference);
+        };
+        let cells = self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::CELLS as i32);
+        let offset = defined as usize * size_of::<CodeCell>() + offset_of!(CodeCell, native);
+        // Fewer functions than bytes in a module, but sixteen bytes of cells for each of them.
+        let (cell, offset) = match i32::try_from(offset) {
+            Ok(offset) => (cells, offset),
+            Err(_) => (self.builder.ins().iadd_imm_u(cells, offset as i64), 0),
+        };
+        let code = self.builder.ins().load(I64, self.flags.functions, cell, offset);
+        let id = self.constant(abi::direct_callee_id(function));
+        Callee { code, vmctx: self.vmctx, id }
+    }
+
+    /// The function that a reference, which is not null, refers to.
+    fn callee_of(&mut self, reference: Value) -> Callee {
+        let flags = self.flags.functions;
+        let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, cell) as i32);
+        let code = self.builder.ins().load(I64, flags, cell, offset_of!(CodeCell, native) as i32);
+        let vmctx = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, vmctx) as i32);
+        Callee { code, vmctx, id: reference }
+    }
+
+    /// The function at an index of a table, checked to be of a type. An element that has not been looked up
+    /// yet, and everything that is wrong, is left to the runtime.
+    fn indirect_callee(&mut self, type_index: u32, table: u32) -> Callee {
+        let index = self.pop();
+        let index = self.word(index);
+        let types = self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::TYPE_IDS as i32);
+        let expected = self.builder.ins().load(I32, self.flags.fixed, types, type_index as i32 * 4);
+        let (element, outside) = self.table_element(table, index);
+        let slow = self.cold_block();
+        let inside = self.builder.create_block();
+        let present = self.builder.create_block();
+        let found = self.builder.create_block();
+        let callee = self.builder.append_block_param(found, I64);
+
+        self.builder.ins().brif(outside, slow, &[], inside, &[]);
+        self.enter_sealed(inside);
+        let reference = self.builder.ins().load(I64, self.flags.elements, element, 0);
+        self.builder.ins().brif(reference, present, &[], slow, &[]);
+        self.enter_sealed(present);
+        let offset = offset_of!(FuncRef, type_id) as i32;
+        let actual = self.builder.ins().load(I32, self.flags.functions, reference, offset);
+        let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
+        self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
+        self.enter_sealed(slow);
+        let table = self.constant(table.into());
+        let expected = self.word(expected);
+        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, expected]);
+        self.raise_unless_ok(status, found, &[reference.into()]);
+
+        self.enter_sealed(found);
+        self.callee_of(callee)
+    }
+
+    /// All arguments of a call; those of WebAssembly are popped.
+    fn arguments(&mut self, callee: &Callee, results: Option<Value>, ty: &FuncType) -> Vec<Value> {
+        let first = self.stack.len() - ty.params().len();
+        let own = [callee.vmctx, callee.id].into_iter().chain(results);
+        own.chain(self.stack.drain(first..)).collect()
+    }
+
+    /// Calls, and pushes the results.
+    fn call_of(&mut self, callee: &Callee, ty: &'m FuncType) {
+        let signature = self.function_signature(ty);
+        let results = abi::results_in_memory(ty).then(|| self.result_area(ty));
+        let arguments = self.arguments(callee, results, ty);
+        let call = self.builder.ins().call_indirect(signature, callee.code, &arguments);
+        match results {
+            None => self.stack.extend_from_slice(self.builder.inst_results(call)),
+            Some(results) => {
+                let mut offset = 0;
+                for ty in ty.results() {
+                    let flags = self.flags.results;
+                    let value = abi::load_slot(self.builder, flags, *ty, results, offset);
+                    self.stack.push(value);
+                    offset += abi::slot_bytes(*ty) as i32;
+                }
+            }
+        }
+        self.new_segment();
+    }
+
+    /// The part of the frame where callees store results. Each call's are read before the next call.
+    fn result_area(&mut self, ty: &FuncType) -> Value {
+        let bytes = abi::slots_bytes(ty.results());
+        let slot = match self.result_slot {
+            Some(slot) => slot,
+            None => {
+                let data = StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4);
+                self.builder.create_sized_stack_slot(data)
+            }
+        };
+        self.result_slot = Some(slot);
+        let size = &mut self.builder.func.sized_stack_slots[slot].size;
+        *size = bytes.max(*size);
+        self.builder.ins().stack_addr(I64, slot, 0)
+    }
+
+    /// Calls in place of the function itself. Its results are the function's, so that they go to the same
+    /// place.
+    fn return_call_of(&mut self, callee: &Callee, ty: &'m FuncType) {
+        let signature = self.function_signature(ty);
+        let arguments = self.arguments(callee, self.results, ty);
+        self.builder.ins().return_call_indirect(signature, callee.code, &arguments);
+        self.unreachable();
+    }
+
+    pub(super) fn call(&mut self, function: u32) {
+        let callee = self.direct_callee(function);
+        self.call_of(&callee, self.module.function_type(function));
+    }
+
+    pub(super) fn call_indirect(&mut self, type_index: u32, table: u32) {
+        let callee = self.indirect_callee(type_index, table);
+        self.call_of(&callee, &self.module.types()[type_index as usize]);
+    }
+
+    pub(super) fn return_call(&mut self, function: u32) {
+        let callee = self.direct_callee(function);
+        self.return_call_of(&callee, self.module.function_type(function));
+    }
+
+    pub(super) fn return_call_indirect(&mut self, type_index: u32, table: u32) {
+        let callee = self.indirect_callee(type_index, table);
+        self.return_call_of(&callee, &self.module.types()[type_index as usize]);
+    }
+}

@@ -1,0 +1,329 @@
+//! Structured control: blocks, and branches to their labels.
+//!
+//! The label of a loop is its header, which waits unsealed for its back edges. Every other label is the block
+//! behind an `end`, made when something first branches there; the values that a branch carries are its
+//! parameters.
+
+use std::collections::BTreeMap;
+use std::slice;
+
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
+use wasmparser::{BlockType, BrTable};
+use wasmrun_runtime::types::{FuncType, ValType};
+use wasmrun_runtime::val_type;
+
+use super::Lower;
+use crate::abi;
+
+#[derive(Debug)]
+enum Kind {
+    Function,
+    Block,
+    Loop,
+    /// An `if` whose `else` has not come yet.
+    If {
+        otherwise: Block,
+        /// The operands that both arms start with.
+        params: Vec<Value>,
+    },
+    Else,
+}
+
+/// Parameters and results of a block.
+#[derive(Debug)]
+enum Signature<'m> {
+    Empty,
+    Result(ValType),
+    Type(&'m FuncType),
+}
+
+impl Signature<'_> {
+    fn params(&self) -> &[ValType] {
+        match self {
+            Signature::Empty | Signature::Result(_) => &[],
+            Signature::Type(ty) => ty.params(),
+        }
+    }
+
+    fn results(&self) -> &[ValType] {
+        match self {
+            Signature::Empty => &[],
+            Signature::Result(ty) => slice::from_ref(ty),
+            Signature::Type(ty) => ty.results(),
+        }
+    }
+}
+
+/// An open block.
+#[derive(Debug)]
+pub(super) struct Control<'m> {
+    kind: Kind,
+    signature: Signature<'m>,
+    /// Operands below the block's parameters.
+    height: usize,
+    /// Where branches lead, once there are any; the header of a loop from the start.
+    label: Option<Block>,
+}
+
+impl<'m> Control<'m> {
+    /// The block that a function body is.
+    pub(super) fn function(ty: &'m FuncType) -> Control<'m> {
+        Control { kind: Kind::Function, signature: Signature::Type(ty), height: 0, label: None }
+    }
+
+    /// Types of the values that a branch to the label carries.
+    fn label_types(&self) -> &[ValType] {
+        match self.kind {
+            Kind::Loop => self.signature.params(),
+            _ => self.signature.results(),
+        }
+    }
+}
+
+fn arguments(values: &[Value]) -> Vec<BlockArg> {
+    values.iter().copied().map(BlockArg::Value).collect()
+}
+
+impl<'m> Lower<'m, '_, '_> {
+    fn signature(&self, ty: BlockType) -> Signature<'m> {
+        match ty {
+            BlockType::Empty => Signature::Empty,
+            BlockType::Type(ty) => Signature::Result(val_type(ty)),
+            BlockType::FuncType(index) => Signature::Type(&self.module.types()[index as usize]),
+        }
+    }
+
+    fn open(&mut self, kind: Kind, signature: Signature<'m>, label: Option<Block>) {
+        let height = self.stack.len() - signature.params().len();
+        self.control.push(Control { kind, signature, height, label });
+    }
+
+    pub(super) fn block(&mut self, ty: BlockType) {
+        let signature = self.signature(ty);
+        self.open(Kind::Block, signature, None);
+    }
+
+    pub(super) fn loop_(&mut self, ty: BlockType) {
+        let signature = self.signature(ty);
+        let header = self.block_with_params(signature.params());
+        let count = signature.params().len();
+        self.jump(header, count);
+        self.builder.switch_to_block(header);
+        let height = self.stack.len() - count;
+        self.stack.truncate(height);
+        self.stack.extend_from_slice(self.builder.block_params(header));
+        self.open(Kind::Loop, signature, Some(header));
+        self.poll_header(header, count);
+        self.new_segment();
+    }
+
+    pub(super) fn if_(&mut self, ty: BlockType) {
+        let condition = self.pop();
+        let signature = self.signature(ty);
+        let params = self.top(signature.params().len()).to_vec();
+        self.budget.keep(params.len());
+        self.budget.branch();
+        let then = self.builder.create_block();
+        let otherwise = self.builder.create_block();
+        self.builder.ins().brif(condition, then, &[], otherwise, &[]);
+        self.builder.seal_block(otherwise);
+        self.enter_sealed(then);
+        self.open(Kind::If { otherwise, params }, signature, None);
+        self.new_segment();
+    }
+
+    pub(super) fn else_(&mut self) {
+        if self.reachable {
+            self.fall_through();
+        }
+        let control = self.control.last_mut().expect("an open `if`");
+        let Kind::If { otherwise, params } = std::mem::replace(&mut control.kind, Kind::Else) else {
+            unreachable!("validated: `else` belongs to an `if`");
+        };
+        self.stack.truncate(control.height);
+        self.stack.extend(params);
+        self.builder.switch_to_block(otherwise);
+        self.reachable = true;
+        self.new_segment();
+    }
+
+    pub(super) fn end(&mut self) {
+        if self.control.len() == 1 {
+            return self.end_function();
+        }
+        let was_reachable = self.reachable;
+        let control = self.control.last_mut().expect("an open block");
+        let (height, label) = match &mut control.kind {
+            Kind::Loop => {
+                let (height, header) = (control.height, control.label);
+                header.into_iter().for_each(|header| self.builder.seal_block(header));
+                (height, None)
+            }
+            Kind::If { otherwise, params } => {
+                let (otherwise, params) = (*otherwise, std::mem::take(params));
+                if was_reachable {
+                    self.fall_through();
+                }
+                // Without an `else`, the parameters are the results.
+                self.builder.switch_to_block(otherwise);
+                let label = self.label(0);
+                self.budget.branch();
+                self.builder.ins().jump(label, &arguments(&params));
+                (self.control.last().expect("an open block").height, Some(label))
+            }
+            _ => {
+                if was_reachable && control.label.is_some() {
+                    self.fall_through();
+                }
+                let control = self.control.last().expect("an open block");
+                (control.height, control.label)
+            }
+        };
+        self.control.pop();
+        match label {
+            Some(label) => {
+                self.enter_sealed(label);
+                self.stack.truncate(height);
+                self.stack.extend_from_slice(self.builder.block_params(label));
+                self.reachable = true;
+                self.new_segment();
+            }
+            // The results of the only way here are on the stack; so is the code's segment of fuel.
+            None if was_reachable => {}
+            None => self.stack.truncate(height),
+        }
+    }
+
+    fn end_function(&mut self) {
+        let label = self.control[0].label;
+        match (self.reachable, label) {
+            (true, None) => self.return_(),
+            (true, Some(_)) => self.fall_through(),
+            (false, _) => {}
+        }
+        if let Some(label) = label {
+            self.enter_sealed(label);
+            self.stack.clear();
+            self.stack.extend_from_slice(self.builder.block_params(label));
+            self.return_();
+        }
+        self.control.clear();
+        self.unreachable();
+    }
+
+    /// Code behind this point is reached by branches alone.
+    pub(super) fn unreachable(&mut self) {
+        self.reachable = false;
+        self.end_segment();
+    }
+
+    fn block_with_params(&mut self, types: &[ValType]) -> Block {
+        let block = self.builder.create_block();
+        for ty in types {
+            self.builder.append_block_param(block, abi::value_type(*ty));
+        }
+        block
+    }
+
+    /// The block that branches to the label `depth` levels out lead to.
+    fn label(&mut self, depth: u32) -> Block {
+        let index = self.control.len() - 1 - depth as usize;
+        if let Some(label) = self.control[index].label {
+            return label;
+        }
+        let label = self.builder.create_block();
+        for ty in self.control[index].label_types() {
+            self.builder.append_block_param(label, abi::value_type(*ty));
+        }
+        self.control[index].label = Some(label);
+        label
+    }
+
+    /// Number of values that a branch to this label carries.
+    fn arity(&self, depth: u32) -> usize {
+        self.control[self.control.len() - 1 - depth as usize].label_types().len()
+    }
+
+    /// Jumps with the topmost operands, which stay on the stack.
+    fn jump(&mut self, to: Block, count: usize) {
+        self.budget.branch();
+        let values = arguments(self.top(count));
+        self.builder.ins().jump(to, &values);
+    }
+
+    /// Goes from the end of the innermost block to what is behind it.
+    fn fall_through(&mut self) {
+        let label = self.label(0);
+        self.jump(label, self.arity(0));
+    }
+
+    pub(super) fn br(&mut self, depth: u32) {
+        let label = self.label(depth);
+        self.jump(label, self.arity(depth));
+        self.unreachable();
+    }
+
+    pub(super) fn br_if(&mut self, depth: u32) {
+        let condition = self.pop();
+        let label = self.label(depth);
+        let count = self.arity(depth);
+        self.budget.branch();
+        let values = arguments(self.top(count));
+        let next = self.builder.create_block();
+        self.builder.ins().brif(condition, label, &values, next, &[]);
+        self.enter_sealed(next);
+        self.new_segment();
+    }
+
+    pub(super) fn br_table(&mut self, targets: &BrTable<'_>) {
+        let index = self.pop();
+        let depths: Vec<u32> = targets.targets().map(|depth| depth.expect("validated targets")).collect();
+        // Each label is branched to once, whatever the number of entries that name it: an entry is one byte,
+        // and what it carries can be a thousand values.
+        let mut ways = BTreeMap::new();
+        for depth in depths.iter().copied().chain([targets.default()]) {
+            ways.entry(depth).or_insert_with(|| match self.arity(depth) {
+                0 => self.label(depth),
+                _ => self.builder.create_block(),
+            });
+        }
+        let default = self.builder.func.dfg.block_call(ways[&targets.default()], &[]);
+        let table: Vec<_> =
+            depths.iter().map(|depth| self.builder.func.dfg.block_call(ways[depth], &[])).collect();
+        // An index behind the table becomes that of the default, without a branch to be mispredicted.
+        let table = self.builder.create_jump_table(JumpTableData::new(default, &table));
+        self.builder.ins().br_table(index, table);
+        depths.iter().for_each(|_| self.budget.branch());
+        for (depth, way) in ways {
+            let count = self.arity(depth);
+            if self.is_too_large() {
+                return;
+            }
+            if count > 0 {
+                self.enter_sealed(way);
+                let label = self.label(depth);
+                self.jump(label, count);
+            }
+        }
+        self.unreachable();
+    }
+
+    pub(super) fn return_(&mut self) {
+        let types = self.ty.results();
+        let values = self.top(types.len()).to_vec();
+        match self.results {
+            None => {
+                self.builder.ins().return_(&values);
+            }
+            Some(results) => {
+                let mut offset = 0;
+                for (ty, value) in types.iter().zip(values) {
+                    abi::store_slot(self.builder, self.flags.results, value, results, offset);
+                    offset += abi::slot_bytes(*ty) as i32;
+                }
+                self.builder.ins().return_(&[]);
+            }
+        }
+        self.unreachable();
+    }
+}

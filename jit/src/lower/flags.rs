@@ -1,0 +1,86 @@
+//! What the optimiser may assume about the memory that compiled code touches: one alias region for each kind
+//! of record, so that a store to linear memory does not make the code load its own context again.
+//!
+//! Only what is fixed for the whole life of an instance is called `readonly`. Pointers to execution contexts,
+//! code cells and stack limits are not: they change under running code.
+
+use std::borrow::Cow;
+
+use cranelift_codegen::ir::{AliasRegionData, Endianness, Function, MemFlagsData, TrapCode};
+
+/// Flags for each kind of access.
+pub(super) struct Flags {
+    /// Words of the context that never change.
+    pub fixed: MemFlagsData,
+    /// Words of the context that change while other code runs.
+    pub context: MemFlagsData,
+    /// The execution context, but for its fuel.
+    pub exec: MemFlagsData,
+    /// The fuel.
+    pub fuel: MemFlagsData,
+    /// Base or first element, and length, of memories and tables.
+    pub descriptor: MemFlagsData,
+    /// Linear memories. More than one name can stand for the same memory.
+    pub heap: MemFlagsData,
+    /// Elements of tables.
+    pub elements: MemFlagsData,
+    /// References to functions, and their code cells.
+    pub functions: MemFlagsData,
+    /// Imported globals. More than one name can stand for the same global.
+    pub imported_globals: MemFlagsData,
+    /// Globals of the instance itself that have no region of their own.
+    own_globals: MemFlagsData,
+    /// Results that are returned in memory.
+    pub results: MemFlagsData,
+}
+
+/// The regions of the first few own globals: among them is the stack pointer of most compilers.
+const FIRST_OWN_GLOBAL: u32 = 32;
+const OWN_GLOBALS: u32 = 32;
+
+impl Flags {
+    pub(super) fn new(function: &mut Function) -> Flags {
+        let mut next = 0;
+        let mut region = |description: &'static str| {
+            let flags = in_region(function, next, description.into());
+            next += 1;
+            flags
+        };
+        let context = region("context");
+        Flags {
+            fixed: context.with_readonly().with_can_move(),
+            context,
+            exec: region("execution context"),
+            fuel: region("fuel"),
+            descriptor: region("descriptors"),
+            heap: guest_access(region("memories")),
+            elements: region("tables"),
+            functions: region("functions"),
+            imported_globals: region("imported globals"),
+            own_globals: region("globals"),
+            results: region("results"),
+        }
+    }
+
+    /// The global that is at `position` among those of the instance itself.
+    pub(super) fn own_global(&self, function: &mut Function, position: u32) -> MemFlagsData {
+        if position >= OWN_GLOBALS {
+            return self.own_globals;
+        }
+        in_region(function, FIRST_OWN_GLOBAL + position, format!("global {position}").into())
+    }
+}
+
+/// An access in the same region that traps where nothing is mapped. It need not be aligned: what guests say
+/// about that is no promise.
+fn guest_access(flags: MemFlagsData) -> MemFlagsData {
+    MemFlagsData::new()
+        .with_alias_region(flags.alias_region())
+        .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
+        .with_endianness(Endianness::Little)
+}
+
+fn in_region(function: &mut Function, user_id: u32, description: Cow<'static, str>) -> MemFlagsData {
+    let region = function.dfg.alias_regions.insert(AliasRegionData { user_id, description });
+    MemFlagsData::trusted().with_alias_region(Some(region))
+}

@@ -1,0 +1,172 @@
+//! Linear memories: accesses, and instructions on whole memories.
+//!
+//! This file keeps guests inside their memories. An address is the sum of a 32-bit operand and a constant
+//! offset, which cannot overflow in 64 bits. In a guarded memory every sum below 4 GiB + [`GUARD`] is inside
+//! the reservation, so that an access whose constant part ends within the guard is valid or faults. Every
+//! other access is compared with the memory's length, and the address becomes null where the comparison
+//! fails, also when it is executed speculatively.
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{F32, F64, I32, I64};
+use cranelift_codegen::ir::{InstBuilder, Type, Value};
+use wasmparser::{MemArg, MemArgTarget, Operator};
+use wasmrun_runtime::types::MemoryType;
+use wasmrun_runtime::vm::{GUARD, MemoryDescriptor, VmContext};
+
+use super::{Lower, MemoryPlan};
+use crate::builtins::Builtin;
+
+/// How an integer is loaded.
+#[derive(Clone, Copy)]
+enum Extension {
+    Zero,
+    Sign,
+}
+
+impl Lower<'_, '_, '_> {
+    /// Lowers a load or a store. Returns whether the operator is one.
+    pub(super) fn memory_access(&mut self, operator: &Operator<'_>) -> bool {
+        use Extension::{Sign, Zero};
+        use Operator as O;
+        match *operator {
+            O::I32Load { memarg } => self.load(I32, memarg),
+            O::I64Load { memarg } => self.load(I64, memarg),
+            O::F32Load { memarg } => self.load(F32, memarg),
+            O::F64Load { memarg } => self.load(F64, memarg),
+            O::I32Load8S { memarg } => self.load_narrow(I32, 1, Sign, memarg),
+            O::I32Load8U { memarg } => self.load_narrow(I32, 1, Zero, memarg),
+            O::I32Load16S { memarg } => self.load_narrow(I32, 2, Sign, memarg),
+            O::I32Load16U { memarg } => self.load_narrow(I32, 2, Zero, memarg),
+            O::I64Load8S { memarg } => self.load_narrow(I64, 1, Sign, memarg),
+            O::I64Load8U { memarg } => self.load_narrow(I64, 1, Zero, memarg),
+            O::I64Load16S { memarg } => self.load_narrow(I64, 2, Sign, memarg),
+            O::I64Load16U { memarg } => self.load_narrow(I64, 2, Zero, memarg),
+            O::I64Load32S { memarg } => self.load_narrow(I64, 4, Sign, memarg),
+            O::I64Load32U { memarg } => self.load_narrow(I64, 4, Zero, memarg),
+            O::I32Store { memarg } | O::F32Store { memarg } => self.store(4, memarg),
+            O::I64Store { memarg } | O::F64Store { memarg } => self.store(8, memarg),
+            O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(1, memarg),
+            O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(2, memarg),
+            O::I64Store32 { memarg } => self.store(4, memarg),
+            _ => return false,
+        }
+        true
+    }
+
+    fn load(&mut self, ty: Type, memarg: MemArg) {
+        let (address, offset) = self.address(ty.bytes(), memarg);
+        let value = self.builder.ins().load(ty, self.flags.heap, address, offset);
+        self.stack.push(value);
+    }
+
+    fn load_narrow(&mut self, ty: Type, bytes: u32, extend: Extension, memarg: MemArg) {
+        let (address, offset) = self.address(bytes, memarg);
+        let (flags, ins) = (self.flags.heap, self.builder.ins());
+        let value = match (bytes, extend) {
+            (1, Extension::Sign) => ins.sload8(ty, flags, address, offset),
+            (1, Extension::Zero) => ins.uload8(ty, flags, address, offset),
+            (2, Extension::Sign) => ins.sload16(ty, flags, address, offset),
+            (2, Extension::Zero) => ins.uload16(ty, flags, address, offset),
+            (_, Extension::Sign) => ins.sload32(flags, address, offset),
+            (_, Extension::Zero) => ins.uload32(flags, address, offset),
+        };
+        self.stack.push(value);
+    }
+
+    /// Stores the lowest `bytes` bytes of a value.
+    fn store(&mut self, bytes: u32, memarg: MemArg) {
+        let value = self.pop();
+        let (address, offset) = self.address(bytes, memarg);
+        let whole = self.builder.func.dfg.value_type(value).bytes();
+        let (flags, ins) = (self.flags.heap, self.builder.ins());
+        match bytes {
+            _ if bytes == whole => ins.store(flags, value, address, offset),
+            1 => ins.istore8(flags, value, address, offset),
+            2 => ins.istore16(flags, value, address, offset),
+            _ => ins.istore32(flags, value, address, offset),
+        };
+    }
+
+    /// Pops the dynamic part of an address and makes one that may be accessed, with a constant offset.
+    fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
+        let index = self.pop();
+        let index = self.builder.ins().uextend(I64, index);
+        let descriptor = self.memory_descriptor(memory_of(memarg));
+        // Both fit 33 bits.
+        let (offset, end) = (memarg.offset as i64, memarg.offset as i64 + i64::from(bytes));
+        let base = self.memory_base(descriptor);
+        if self.memory_plan == MemoryPlan::Guarded && end <= GUARD as i64 {
+            let address = self.builder.ins().iadd(base, index);
+            return (address, offset as i32);
+        }
+        let len = self.memory_len(descriptor);
+        let end = self.builder.ins().iadd_imm_u(index, end);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        let address = self.builder.ins().iadd(base, index);
+        let address = self.builder.ins().iadd_imm_u(address, offset);
+        let null = self.constant(0);
+        (self.builder.ins().select_spectre_guard(outside, null, address), 0)
+    }
+
+    /// The address of a memory's descriptor, which is fixed for an instance.
+    fn memory_descriptor(&mut self, memory: u32) -> Value {
+        let offset = match memory {
+            0 => VmContext::MEMORY0 as i32,
+            // A memory starts with its descriptor.
+            _ => self.module.layout().memory(memory) as i32,
+        };
+        self.builder.ins().load(I64, self.flags.fixed, self.vmctx, offset)
+    }
+
+    fn memory_base(&mut self, descriptor: Value) -> Value {
+        let flags = match self.memory_plan {
+            MemoryPlan::Guarded => self.flags.fixed,
+            MemoryPlan::Checked => self.flags.descriptor,
+        };
+        self.builder.ins().load(I64, flags, descriptor, offset_of!(MemoryDescriptor, base) as i32)
+    }
+
+    /// The bytes of a memory. They grow, also while other code runs.
+    fn memory_len(&mut self, descriptor: Value) -> Value {
+        let offset = offset_of!(MemoryDescriptor, len) as i32;
+        self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
+    }
+
+    pub(super) fn memory_size(&mut self, memory: u32) {
+        let descriptor = self.memory_descriptor(memory);
+        let len = self.memory_len(descriptor);
+        let pages = self.builder.ins().ushr_imm_u(len, i64::from(MemoryType::PAGE.trailing_zeros()));
+        self.push_low(pages);
+    }
+
+    pub(super) fn memory_grow(&mut self, memory: u32) {
+        let old = self.slow_path::<1>(Builtin::MemoryGrow, &[memory]);
+        self.push_low(old);
+    }
+
+    pub(super) fn memory_fill(&mut self, memory: u32) {
+        self.slow_path::<3>(Builtin::MemoryFill, &[memory]);
+    }
+
+    pub(super) fn memory_copy(&mut self, to: u32, from: u32) {
+        self.slow_path::<3>(Builtin::MemoryCopy, &[to, from]);
+    }
+
+    pub(super) fn memory_init(&mut self, segment: u32, memory: u32) {
+        self.slow_path::<3>(Builtin::MemoryInit, &[segment, memory]);
+    }
+
+    pub(super) fn data_drop(&mut self, segment: u32) {
+        let segment = self.constant(segment.into());
+        self.infallible(Builtin::DataDrop, &[self.vmctx, segment]);
+    }
+}
+
+fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(memory) => memory,
+        MemArgTarget::Array(_) => unreachable!("modules with arrays are refused at load"),
+    }
+}

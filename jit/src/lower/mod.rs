@@ -1,0 +1,356 @@
+//! From a validated function body to Cranelift's intermediate code, in one pass.
+//!
+//! Semantics come from the specification, not from tier 0: each tier is the other's oracle. Operands are
+//! Cranelift values on a stack of the translator's own, locals are variables of `cranelift-frontend`, which
+//! builds SSA form. Blocks are sealed as soon as nothing more can branch to them (only loop headers wait for
+//! their ends): a header that is sealed late keeps parameters for values that do not change in its loop, and
+//! nothing is hoisted out of it.
+//!
+//! What cannot be reached is not translated; it costs no fuel either. [`crate::compile`] is the caller.
+
+mod budget;
+mod call;
+mod control;
+mod flags;
+mod global;
+mod memory;
+mod numeric;
+mod poll;
+mod slow_path;
+mod table;
+
+use std::collections::HashMap;
+
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::{
+    Block, Function, InstBuilder, SigRef, SourceLoc, StackSlot, Type, UserFuncName, Value,
+};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmrun_runtime::module::Module;
+use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::{fuel, val_type};
+
+use crate::abi;
+use crate::builtins::Builtin;
+use crate::trap::code::code_of;
+use budget::Budget;
+use control::Control;
+use flags::Flags;
+use poll::Segment;
+
+/// How compiled code makes sure that it stays inside linear memories. Code of the guarded kind must not run
+/// on an instance one of whose memories is not guarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemoryPlan {
+    /// Memories never move and are followed by inaccessible addresses: accesses need no check.
+    Guarded,
+    /// Every access is compared with the length.
+    Checked,
+}
+
+/// Why a function has not been lowered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// Its code would be out of proportion to its size.
+    #[error("the function makes too many values of its bytes")]
+    TooLarge,
+    /// It has an instruction that is not executed. Modules with such are refused at load.
+    #[error("the instruction {0} is not executed")]
+    NotExecuted(String),
+}
+
+/// Lowers a function that `module` defines. After an error `context` must not be used again.
+pub fn function(
+    isa: &dyn TargetIsa,
+    module: &Module,
+    index: u32,
+    memory: MemoryPlan,
+    context: &mut FunctionBuilderContext,
+) -> Result<Function, LowerError> {
+    let ty = module.function_type(index);
+    let mut function = Function::with_name_signature(UserFuncName::user(0, index), abi::signature(ty));
+    let mut builder = FunctionBuilder::new(&mut function, context);
+    let body = module.body(index).expect("imported functions have no body");
+    let range = body.start as usize..(body.start + body.len) as usize;
+    let reader = BinaryReader::new_features(
+        &module.bytes()[range],
+        u64::from(body.start),
+        module.features().to_validator(),
+    );
+    let body = FunctionBody::new(reader);
+    let mut lower = Lower::new(module, ty, memory, &mut builder, body.range().end - body.range().start);
+    lower.declare_locals(&body);
+    lower.body(&body)?;
+    builder.finalize(isa.frontend_config());
+    Ok(function)
+}
+
+struct Lower<'m, 'f, 'b> {
+    module: &'m Module,
+    ty: &'m FuncType,
+    memory_plan: MemoryPlan,
+    builder: &'b mut FunctionBuilder<'f>,
+    flags: Flags,
+    /// The context of the instance.
+    vmctx: Value,
+    /// Where results go, if not to registers.
+    results: Option<Value>,
+    locals: Vec<Variable>,
+    /// Operands, topmost last.
+    stack: Vec<Value>,
+    control: Vec<Control<'m>>,
+    /// Whether code can come here.
+    reachable: bool,
+    /// Blocks that were opened in code that cannot be reached.
+    skipped: usize,
+    /// What the code from the last charge point on costs, if it pays.
+    segment: Option<Segment>,
+    signatures: HashMap<&'m FuncType, SigRef>,
+    builtin_signatures: [Option<SigRef>; Builtin::ALL.len()],
+    /// Where callees store results that do not fit registers.
+    result_slot: Option<StackSlot>,
+    budget: Budget,
+}
+
+impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
+    fn new(
+        module: &'m Module,
+        ty: &'m FuncType,
+        memory_plan: MemoryPlan,
+        builder: &'b mut FunctionBuilder<'f>,
+        body_len: u64,
+    ) -> Lower<'m, 'f, 'b> {
+        let entry = builder.create_block();
+        builder.append_block_params_for_function_params(entry);
+        builder.switch_to_block(entry);
+        builder.seal_block(entry);
+        let params = builder.block_params(entry).to_vec();
+        let results = abi::results_in_memory(ty).then(|| params[abi::RESULTS]);
+        let first = params.len() - ty.params().len();
+        let mut lower = Lower {
+            module,
+            ty,
+            memory_plan,
+            flags: Flags::new(builder.func),
+            builder,
+            vmctx: params[abi::VMCTX],
+            results,
+            locals: Vec::new(),
+            stack: Vec::new(),
+            control: vec![Control::function(ty)],
+            reachable: true,
+            skipped: 0,
+            segment: None,
+            signatures: HashMap::new(),
+            builtin_signatures: [None; Builtin::ALL.len()],
+            result_slot: None,
+            budget: Budget::new(body_len as usize),
+        };
+        for (ty, value) in ty.params().iter().zip(&params[first..]) {
+            lower.declare_local(abi::value_type(*ty), *value);
+        }
+        lower
+    }
+
+    fn declare_local(&mut self, ty: Type, value: Value) {
+        let variable = self.builder.declare_var(ty);
+        self.builder.def_var(variable, value);
+        self.locals.push(variable);
+    }
+
+    fn declare_locals(&mut self, body: &FunctionBody<'_>) {
+        for local in body.get_locals_reader().expect("validated body") {
+            let (count, ty) = local.expect("validated locals");
+            let ty = abi::value_type(val_type(ty));
+            let zero = self.zero(ty);
+            (0..count).for_each(|_| self.declare_local(ty, zero));
+        }
+        self.budget.set_locals(self.locals.len());
+    }
+
+    /// The initial value of locals of a type.
+    fn zero(&mut self, ty: Type) -> Value {
+        match ty {
+            F32 => self.builder.ins().f32const(0.0),
+            F64 => self.builder.ins().f64const(0.0),
+            I8X16 => {
+                let zeroes = self.builder.func.dfg.constants.insert([0; 16].as_slice().into());
+                self.builder.ins().vconst(I8X16, zeroes)
+            }
+            _ => self.builder.ins().iconst(ty, 0),
+        }
+    }
+
+    fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), LowerError> {
+        let mut operators = body.get_operators_reader().expect("validated body");
+        self.source(operators.original_position());
+        self.poll_entry();
+        self.new_segment();
+        while !operators.eof() {
+            self.source(operators.original_position());
+            let operator = operators.read().expect("validated operators");
+            if !self.reachable {
+                self.skip(&operator);
+                continue;
+            }
+            if let Some(segment) = &mut self.segment {
+                segment.cost += fuel::cost(&operator);
+            }
+            self.operator(&operator)?;
+            if self.is_too_large() {
+                return Err(LowerError::TooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is emitted from here on belongs to the instruction at `offset` of the module.
+    fn source(&mut self, offset: u64) {
+        // Modules are smaller than 4 GiB.
+        self.builder.set_srcloc(SourceLoc::new(offset as u32));
+    }
+
+    /// Passes over an operator that cannot be reached.
+    fn skip(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.skipped += 1,
+            Operator::End if self.skipped > 0 => self.skipped -= 1,
+            Operator::End => self.end(),
+            Operator::Else if self.skipped == 0 => self.else_(),
+            _ => {}
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator<'_>) -> Result<(), LowerError> {
+        use Operator as O;
+        match *operator {
+            O::Nop => {}
+            O::Unreachable => {
+                self.trap(Trap::UnreachableCodeReached);
+                self.unreachable();
+            }
+            O::Block { blockty } => self.block(blockty),
+            O::Loop { blockty } => self.loop_(blockty),
+            O::If { blockty } => self.if_(blockty),
+            O::Else => self.else_(),
+            O::End => self.end(),
+            O::Br { relative_depth } => self.br(relative_depth),
+            O::BrIf { relative_depth } => self.br_if(relative_depth),
+            O::BrTable { ref targets } => self.br_table(targets),
+            O::Return => self.return_(),
+            O::Call { function_index } => self.call(function_index),
+            O::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index),
+            O::ReturnCall { function_index } => self.return_call(function_index),
+            O::ReturnCallIndirect { type_index, table_index } => {
+                self.return_call_indirect(type_index, table_index);
+            }
+
+            O::Drop => {
+                self.pop();
+            }
+            O::Select | O::TypedSelect { .. } => {
+                let [a, b, condition] = self.pop_array();
+                let value = self.builder.ins().select(condition, a, b);
+                self.stack.push(value);
+            }
+            O::LocalGet { local_index } => {
+                let value = self.builder.use_var(self.locals[local_index as usize]);
+                self.stack.push(value);
+            }
+            O::LocalSet { local_index } => {
+                let value = self.pop();
+                self.builder.def_var(self.locals[local_index as usize], value);
+            }
+            O::LocalTee { local_index } => {
+                let value = *self.stack.last().expect("validated stack");
+                self.builder.def_var(self.locals[local_index as usize], value);
+            }
+            O::GlobalGet { global_index } => self.global_get(global_index),
+            O::GlobalSet { global_index } => self.global_set(global_index),
+
+            O::MemorySize { mem } => self.memory_size(mem),
+            O::MemoryGrow { mem } => self.memory_grow(mem),
+            O::MemoryFill { mem } => self.memory_fill(mem),
+            O::MemoryCopy { dst_mem, src_mem } => self.memory_copy(dst_mem, src_mem),
+            O::MemoryInit { data_index, mem } => self.memory_init(data_index, mem),
+            O::DataDrop { data_index } => self.data_drop(data_index),
+
+            O::TableGet { table } => self.table_get(table),
+            O::TableSet { table } => self.table_set(table),
+            O::TableSize { table } => self.table_size(table),
+            O::TableGrow { table } => self.table_grow(table),
+            O::TableFill { table } => self.table_fill(table),
+            O::TableCopy { dst_table, src_table } => self.table_copy(dst_table, src_table),
+            O::TableInit { elem_index, table } => self.table_init(elem_index, table),
+            O::ElemDrop { elem_index } => self.elem_drop(elem_index),
+            O::RefNull { hty } => self.ref_null(hty),
+            O::RefFunc { function_index } => self.ref_func(function_index),
+            O::RefIsNull => self.ref_is_null(),
+
+            ref other => {
+                if !(self.memory_access(other) || self.numeric(other)) {
+                    return Err(LowerError::NotExecuted(format!("{other:?}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Value {
+        self.stack.pop().expect("validated stack")
+    }
+
+    /// Pops operands; the topmost is the last of them.
+    fn pop_array<const N: usize>(&mut self) -> [Value; N] {
+        let mut values = [Value::from_u32(0); N];
+        values.iter_mut().rev().for_each(|value| *value = self.pop());
+        values
+    }
+
+    /// The topmost operands, in order.
+    fn top(&self, count: usize) -> &[Value] {
+        &self.stack[self.stack.len() - count..]
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.budget.is_exceeded(&self.builder.func.dfg)
+    }
+
+    /// A block for what hardly ever happens; it is placed behind the code of the function.
+    fn cold_block(&mut self) -> Block {
+        let block = self.builder.create_block();
+        self.builder.set_cold_block(block);
+        block
+    }
+
+    /// Begins a block to which all branches have been made.
+    fn enter_sealed(&mut self, block: Block) {
+        self.builder.switch_to_block(block);
+        self.builder.seal_block(block);
+    }
+
+    fn trap(&mut self, trap: Trap) {
+        self.builder.ins().trap(code_of(trap));
+    }
+
+    fn constant(&mut self, value: i64) -> Value {
+        self.builder.ins().iconst(I64, value)
+    }
+
+    /// A 32-bit operand as an unsigned word.
+    fn word(&mut self, value: Value) -> Value {
+        match self.builder.func.dfg.value_type(value) {
+            I32 => self.builder.ins().uextend(I64, value),
+            _ => value,
+        }
+    }
+
+    /// Pushes the low half of a word.
+    fn push_low(&mut self, word: Value) {
+        let value = self.builder.ins().ireduce(I32, word);
+        self.stack.push(value);
+    }
+}

@@ -1,0 +1,104 @@
+//! Tables and references.
+//!
+//! Elements of tables of functions are looked up when they are first used, and null has a stand-in there, so
+//! that instructions on elements are left to the runtime, but for `call_indirect` ([`super::call`]).
+
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::InstBuilder;
+use cranelift_codegen::ir::Value;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use wasmparser::HeapType;
+use wasmrun_runtime::types::{HeapType as RuntimeHeapType, RefType, ValType};
+use wasmrun_runtime::vm::TableDescriptor;
+
+use super::Lower;
+use crate::abi;
+use crate::builtins::Builtin;
+
+impl Lower<'_, '_, '_> {
+    /// The address of a table's descriptor, which is fixed for an instance: a table starts with it.
+    fn table_descriptor(&mut self, table: u32) -> Value {
+        let offset = self.module.layout().table(table) as i32;
+        self.builder.ins().load(I64, self.flags.fixed, self.vmctx, offset)
+    }
+
+    fn table_len(&mut self, descriptor: Value) -> Value {
+        let offset = offset_of!(TableDescriptor, len) as i32;
+        self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
+    }
+
+    /// Where an element of a table is, and whether `index` is outside of the table: then the address is null,
+    /// also when it is used speculatively.
+    pub(super) fn table_element(&mut self, table: u32, index: Value) -> (Value, Value) {
+        let descriptor = self.table_descriptor(table);
+        let len = self.table_len(descriptor);
+        let offset = offset_of!(TableDescriptor, elements) as i32;
+        let elements = self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
+        let offset = self.builder.ins().ishl_imm_u(index, 3);
+        let address = self.builder.ins().iadd(elements, offset);
+        let null = self.constant(0);
+        (self.builder.ins().select_spectre_guard(outside, null, address), outside)
+    }
+
+    pub(super) fn table_size(&mut self, table: u32) {
+        let descriptor = self.table_descriptor(table);
+        let len = self.table_len(descriptor);
+        self.push_low(len);
+    }
+
+    pub(super) fn table_get(&mut self, table: u32) {
+        let word = self.slow_path::<1>(Builtin::TableGet, &[table]);
+        match abi::value_type(ValType::Ref(self.module.table_type(table).element)) {
+            I32 => self.push_low(word),
+            _ => self.stack.push(word),
+        }
+    }
+
+    pub(super) fn table_set(&mut self, table: u32) {
+        self.slow_path::<2>(Builtin::TableSet, &[table]);
+    }
+
+    pub(super) fn table_grow(&mut self, table: u32) {
+        let old = self.slow_path::<2>(Builtin::TableGrow, &[table]);
+        self.push_low(old);
+    }
+
+    pub(super) fn table_fill(&mut self, table: u32) {
+        self.slow_path::<3>(Builtin::TableFill, &[table]);
+    }
+
+    pub(super) fn table_copy(&mut self, to: u32, from: u32) {
+        self.slow_path::<3>(Builtin::TableCopy, &[to, from]);
+    }
+
+    pub(super) fn table_init(&mut self, segment: u32, table: u32) {
+        self.slow_path::<3>(Builtin::TableInit, &[segment, table]);
+    }
+
+    pub(super) fn elem_drop(&mut self, segment: u32) {
+        let segment = self.constant(segment.into());
+        self.infallible(Builtin::ElemDrop, &[self.vmctx, segment]);
+    }
+
+    pub(super) fn ref_null(&mut self, ty: HeapType) {
+        let heap = if ty == HeapType::EXTERN { RuntimeHeapType::Extern } else { RuntimeHeapType::Func };
+        let null = self.zero(abi::value_type(ValType::Ref(RefType { nullable: true, heap })));
+        self.stack.push(null);
+    }
+
+    pub(super) fn ref_func(&mut self, function: u32) {
+        let function = self.constant(function.into());
+        let reference = self.infallible(Builtin::RefFunc, &[self.vmctx, function]);
+        self.stack.push(reference);
+    }
+
+    pub(super) fn ref_is_null(&mut self) {
+        let reference = self.pop();
+        let null = self.builder.ins().icmp_imm_u(IntCC::Equal, reference, 0);
+        let null = self.builder.ins().uextend(I32, null);
+        self.stack.push(null);
+    }
+}

@@ -1,0 +1,127 @@
+//! ABI classes: what compiled code sees of a function type.
+//!
+//! Functions whose parameters and results have the same machine types share their stubs, however different
+//! their WebAssembly types are. The rules here are those by which the compiler calls and defines functions.
+
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::{AbiParam, Signature, Type};
+use cranelift_codegen::isa::CallConv;
+use wasmrun_runtime::types::{FuncType, HeapType, ValType};
+
+/// Results of each register class that a function returns in registers; with more of either, all results
+/// go to memory.
+const MOST_RESULTS: usize = 8;
+
+/// The machine types of a function's parameters and results.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AbiClass {
+    params: Box<[Type]>,
+    results: Box<[Type]>,
+}
+
+impl AbiClass {
+    /// The class of a function type.
+    pub fn of(ty: &FuncType) -> AbiClass {
+        let machine_types = |types: &[ValType]| types.iter().copied().map(machine_type).collect();
+        AbiClass { params: machine_types(ty.params()), results: machine_types(ty.results()) }
+    }
+
+    /// Types of the parameters, in order.
+    pub fn params(&self) -> &[Type] {
+        &self.params
+    }
+
+    /// Types of the results, in order.
+    pub fn results(&self) -> &[Type] {
+        &self.results
+    }
+
+    /// Whether the results go to memory, behind a pointer that follows the callee's id.
+    pub fn has_result_area(&self) -> bool {
+        let floats = self.results.iter().filter(|ty| !ty.is_int()).count();
+        floats > MOST_RESULTS || self.results.len() - floats > MOST_RESULTS
+    }
+
+    /// The signature of a compiled function: context, id of the callee, pointer to the results if there is a
+    /// result area, parameters; results, if there is none.
+    pub fn signature(&self) -> Signature {
+        let mut signature = Signature::new(CallConv::Tail);
+        let pointers = if self.has_result_area() { 3 } else { 2 };
+        signature.params.extend([AbiParam::new(I64)].repeat(pointers));
+        signature.params.extend(self.params.iter().copied().map(AbiParam::new));
+        if !self.has_result_area() {
+            signature.returns.extend(self.results.iter().copied().map(AbiParam::new));
+        }
+        signature
+    }
+
+    /// Slots of 8 bytes that arguments and results share: both start at slot 0.
+    pub fn slots(&self) -> usize {
+        let bytes = |types: &[Type]| types.iter().map(|ty| slot_bytes(*ty)).sum::<usize>();
+        bytes(&self.params).max(bytes(&self.results)) / 8
+    }
+}
+
+/// Each of `types` with the offset in bytes of its first slot.
+pub(super) fn with_offsets(types: &[Type]) -> impl Iterator<Item = (Type, i32)> + '_ {
+    types.iter().scan(0, |end, ty| {
+        let offset = *end;
+        *end += slot_bytes(*ty) as i32;
+        Some((*ty, offset))
+    })
+}
+
+fn slot_bytes(ty: Type) -> usize {
+    if ty == I8X16 { 16 } else { 8 }
+}
+
+fn machine_type(ty: ValType) -> Type {
+    match ty {
+        ValType::I32 => I32,
+        ValType::I64 => I64,
+        ValType::F32 => F32,
+        ValType::F64 => F64,
+        ValType::V128 => I8X16,
+        ValType::Ref(reference) => match reference.heap {
+            HeapType::Func => I64,
+            _ => I32,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_that_differ_only_for_webassembly_share_a_class() {
+        let class = |param, result| AbiClass::of(&FuncType::new([param], [result]));
+        assert_eq!(class(ValType::FUNCREF, ValType::EXTERNREF), class(ValType::I64, ValType::I32));
+        assert_ne!(class(ValType::I64, ValType::I32), class(ValType::I32, ValType::I64));
+    }
+
+    #[test]
+    fn a_ninth_result_of_either_register_class_moves_all_to_memory() {
+        let class = |ints: usize, floats: usize| {
+            let results = [ValType::I32].repeat(ints).into_iter().chain([ValType::V128].repeat(floats));
+            AbiClass::of(&FuncType::new([ValType::F32], results))
+        };
+        for (ints, floats, area) in [(8, 8, false), (9, 0, true), (0, 9, true), (0, 0, false)] {
+            let class = class(ints, floats);
+            assert_eq!(class.has_result_area(), area);
+            let signature = class.signature();
+            assert_eq!(signature.params.len(), if area { 4 } else { 3 });
+            assert_eq!(signature.returns.len(), if area { 0 } else { ints + floats });
+        }
+    }
+
+    #[test]
+    fn arguments_and_results_share_slots() {
+        let class = AbiClass::of(&FuncType::new(
+            [ValType::I32, ValType::V128, ValType::F32],
+            [ValType::EXTERNREF, ValType::I64],
+        ));
+        assert_eq!(class.slots(), 4);
+        assert_eq!(with_offsets(class.params()).map(|(_, at)| at).collect::<Vec<_>>(), [0, 8, 24]);
+    }
+}

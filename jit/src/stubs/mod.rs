@@ -1,0 +1,99 @@
+//! The borders of compiled code: how the host enters it, how it calls the host, and how a call finds a
+//! function that has not been compiled yet.
+//!
+//! `enter` and `to_host` are made by Cranelift, one of each for an [`AbiClass`], when first needed; they know
+//! nothing of a store or a module and can be kept for as long as the process lives. What cannot be said
+//! in Cranelift's language is in a file of naked functions, one for each architecture.
+
+#![allow(unsafe_code)]
+
+mod class;
+mod enter;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod naked;
+mod to_host;
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::types::{F32, I8X16, I32, I64};
+use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, Signature, Type, UserFuncName, Value};
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_codegen::{CodegenError, Context};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use wasmrun_runtime::vm::VmContext;
+
+pub use class::AbiClass;
+pub use enter::{EnterStub, compile_enter, enter};
+pub use naked::lazy_bind;
+pub(crate) use naked::{poll, raise};
+pub use to_host::compile_to_host;
+
+/// A stub could not be made: its class has more parameters than the code generator takes.
+#[derive(Debug, thiserror::Error)]
+#[error("no stub can be made for this function type: {0}")]
+pub struct StubError(#[from] CodegenError);
+
+/// Finds the code of a function: what [`lazy_bind`] asks. The arguments are the callee's context and id, and
+/// the frame pointer of the binder, whose caller is the frame that calls.
+///
+/// It returns the address to go on at, or null when there is no such code and the reason is pending on the
+/// current execution context.
+pub type Resolver =
+    unsafe extern "C" fn(vmctx: *mut VmContext, callee_id: u64, frame: *const usize) -> *const u8;
+
+static RESOLVER: AtomicPtr<()> = AtomicPtr::new(unset_resolver as *mut ());
+
+/// Names the function that [`lazy_bind`] asks. It is one for the process: contexts lead to everything else.
+pub fn set_resolver(resolver: Resolver) {
+    RESOLVER.store(resolver as *mut (), Ordering::Release);
+}
+
+unsafe extern "C" fn unset_resolver(_: *mut VmContext, _: u64, _: *const usize) -> *const u8 {
+    panic!("compiled code calls a function and no resolver has been named");
+}
+
+/// Compiles a stub. The code needs no relocation and contains nothing that can fault.
+fn compile(
+    isa: &dyn TargetIsa,
+    signature: Signature,
+    body: impl FnOnce(&mut FunctionBuilder<'_>),
+) -> Result<Vec<u8>, StubError> {
+    assert!(isa.flags().preserve_frame_pointers(), "frames are found by their frame pointers");
+    let mut context =
+        Context::for_function(Function::with_name_signature(UserFuncName::default(), signature));
+    let mut builder_context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut context.func, &mut builder_context);
+    body(&mut builder);
+    builder.seal_all_blocks();
+    builder.finalize(isa.frontend_config());
+    let code = context.compile(isa, &mut ControlPlane::default()).map_err(|error| error.inner)?;
+    assert!(code.buffer.relocs().is_empty(), "stubs name nothing by symbol");
+    Ok(code.code_buffer().to_vec())
+}
+
+/// Flags of an access to slots: it does not fault. Vectors are aligned to 8 bytes only.
+fn slot_flags(ty: Type) -> MemFlagsData {
+    let flags = MemFlagsData::new().with_trap_code(None);
+    if ty == I8X16 { flags } else { flags.with_aligned() }
+}
+
+/// Loads a value of type `ty` from its slot.
+fn load_slot(builder: &mut FunctionBuilder<'_>, ty: Type, slots: Value, offset: i32) -> Value {
+    builder.ins().load(ty, slot_flags(ty), slots, offset)
+}
+
+/// Stores a value to its slot, the unused half of which becomes zero.
+fn store_slot(builder: &mut FunctionBuilder<'_>, value: Value, slots: Value, offset: i32) {
+    let ty = builder.func.dfg.value_type(value);
+    let value = match ty {
+        I32 => builder.ins().uextend(I64, value),
+        F32 => {
+            let bits = builder.ins().bitcast(I32, MemFlagsData::new(), value);
+            builder.ins().uextend(I64, bits)
+        }
+        _ => value,
+    };
+    builder.ins().store(slot_flags(ty), value, slots, offset);
+}

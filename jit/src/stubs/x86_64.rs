@@ -1,0 +1,110 @@
+//! What the stubs need and Cranelift's language cannot say, for x86-64.
+
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+use wasmrun_runtime::trap::Status;
+use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
+
+use super::RESOLVER;
+use crate::builtins::{Pair, poll_at};
+use crate::trap::current_exec;
+
+/// Leaves compiled code for the handler of the innermost `enter` stub. The reason is pending on `exec`.
+///
+/// # Safety
+/// The caller is compiled code, entered through an `enter` stub of `exec`; there is no frame of Rust between
+/// the two.
+#[unsafe(naked)]
+pub unsafe extern "C" fn raise(exec: *mut ExecContext) -> ! {
+    naked_asm!(
+        "mov rax, [rsp]",
+        "mov [rdi + {exit_pc}], rax",
+        "mov [rdi + {exit_fp}], rbp",
+        "mov rsp, [rdi + {entry_sp}]",
+        "mov rbp, [rdi + {entry_fp}]",
+        // The two words that an exception carries: the status, and one that nobody reads.
+        "mov eax, {trap}",
+        "xor edx, edx",
+        "jmp [rdi + {entry_handler}]",
+        exit_pc = const ExecContext::NATIVE + offset_of!(NativeWords, exit_pc),
+        exit_fp = const ExecContext::NATIVE + offset_of!(NativeWords, exit_fp),
+        entry_sp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_sp),
+        entry_fp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_fp),
+        entry_handler = const ExecContext::NATIVE + offset_of!(NativeWords, entry_handler),
+        trap = const Status::Trap as u32,
+    )
+}
+
+/// The code of a function that has none yet: asks the [`Resolver`](super::Resolver) and goes on where it
+/// says, with every argument as it was. If the resolver has none either, leaves compiled code with what is
+/// pending on the current execution context.
+///
+/// It never learns the function's type. It saves all registers that the `Tail` convention passes arguments in;
+/// those that the convention keeps over a call, the resolver keeps too; and it leaves the arguments on the
+/// stack where they are.
+///
+/// # Safety
+/// As for any compiled function: called with a context, an id, and the arguments that its type asks for.
+#[unsafe(naked)]
+pub unsafe extern "C" fn lazy_bind() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        // 6 * 8 + 8 * 16: the stack is aligned for the call.
+        "sub rsp, 176",
+        "mov [rsp], rdi",
+        "mov [rsp + 8], rsi",
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], rcx",
+        "mov [rsp + 32], r8",
+        "mov [rsp + 40], r9",
+        "movups [rsp + 48], xmm0",
+        "movups [rsp + 64], xmm1",
+        "movups [rsp + 80], xmm2",
+        "movups [rsp + 96], xmm3",
+        "movups [rsp + 112], xmm4",
+        "movups [rsp + 128], xmm5",
+        "movups [rsp + 144], xmm6",
+        "movups [rsp + 160], xmm7",
+        "mov rdx, rbp",
+        "call [rip + {resolver}]",
+        "test rax, rax",
+        "jz 2f",
+        "mov rdi, [rsp]",
+        "mov rsi, [rsp + 8]",
+        "mov rdx, [rsp + 16]",
+        "mov rcx, [rsp + 24]",
+        "mov r8, [rsp + 32]",
+        "mov r9, [rsp + 40]",
+        "movups xmm0, [rsp + 48]",
+        "movups xmm1, [rsp + 64]",
+        "movups xmm2, [rsp + 80]",
+        "movups xmm3, [rsp + 96]",
+        "movups xmm4, [rsp + 112]",
+        "movups xmm5, [rsp + 128]",
+        "movups xmm6, [rsp + 144]",
+        "movups xmm7, [rsp + 160]",
+        "leave",
+        "jmp rax",
+        "2:",
+        "call {current_exec}",
+        "mov rdi, rax",
+        // The frame of the caller raises.
+        "leave",
+        "jmp {raise}",
+        resolver = sym RESOLVER,
+        current_exec = sym current_exec,
+        raise = sym raise,
+    )
+}
+
+/// [`Builtin::Poll`](crate::builtins::Builtin::Poll): adds the stack pointer of the code that polls, which
+/// is what that code has compared with the limit.
+///
+/// # Safety
+/// As for every builtin.
+#[unsafe(naked)]
+pub unsafe extern "C" fn poll(vmctx: *mut VmContext) -> Pair {
+    naked_asm!("lea rsi, [rsp + 8]", "jmp {poll_at}", poll_at = sym poll_at)
+}

@@ -1,0 +1,124 @@
+//! The signal handler.
+//!
+//! It runs on the thread that faulted, in the middle of anything. Until it knows that the fault is one of
+//! compiled code it reads atomics, a thread-local and what the lookup reads, and writes nothing.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::OnceLock;
+
+use libc::{c_int, c_void, siginfo_t, ucontext_t};
+use wasmrun_runtime::trap::Status;
+
+use super::context::{Landing, position, resume_at};
+use super::{Lookup, code, current_exec};
+
+/// Guard pages, guard pages on other systems, `ud2`, divisions.
+const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+static LOOKUP: OnceLock<Lookup> = OnceLock::new();
+
+/// What was there before, for each of [`SIGNALS`].
+static PREVIOUS: [OnceLock<libc::sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
+
+/// Installs the signal handler, once for the process. The lookup of the first call counts; later calls answer
+/// as the first did.
+pub fn install(lookup: Lookup) -> io::Result<()> {
+    static DONE: OnceLock<Result<(), c_int>> = OnceLock::new();
+    let done = DONE.get_or_init(|| {
+        LOOKUP.get_or_init(|| lookup);
+        SIGNALS
+            .into_iter()
+            .zip(&PREVIOUS)
+            .try_for_each(|(signal, previous)| replace(signal, previous))
+            .map_err(|error| error.raw_os_error().unwrap_or_default())
+    });
+    done.map_err(io::Error::from_raw_os_error)
+}
+
+fn replace(signal: c_int, previous: &OnceLock<libc::sigaction>) -> io::Result<()> {
+    let checked = |result| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let mut old = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks for the present action, which must be known before the first signal arrives here; then
+    // names a handler with the signature that `SA_SIGINFO` promises.
+    unsafe {
+        checked(libc::sigaction(signal, ptr::null(), old.as_mut_ptr()))?;
+        previous.get_or_init(|| old.assume_init());
+        let mut new = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+        new.sa_sigaction = handle as *const () as usize;
+        // On the alternate stack because a handler before this one may count on it.
+        new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigemptyset(&raw mut new.sa_mask);
+        checked(libc::sigaction(signal, &raw const new, ptr::null_mut()))
+    }
+}
+
+unsafe extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the system calls this with valid pointers.
+    unsafe {
+        if trap(info, context.cast()).is_none() {
+            pass_on(signal, info, context);
+        }
+    }
+}
+
+/// Turns a fault of compiled code into a trap; `None` when it is none.
+unsafe fn trap(info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
+    // SAFETY: the pointers are those of a signal handler. `current_exec` is alive, and the code that faulted is
+    // compiled code, which has no borrow of it.
+    unsafe {
+        let exec = current_exec();
+        // Signals that another process or thread has sent say nothing about the code they interrupt.
+        if exec.is_null() || (*info).si_code <= 0 {
+            return None;
+        }
+        let (pc, fp) = position(&*context);
+        let trap = code::trap_of(LOOKUP.get()?(pc)?.code)?;
+        (*exec).set_pending(trap.into());
+        let native = &raw mut (*exec).native;
+        (*native).exit_fp = fp;
+        // Others leave the address behind a call there: one inside the next instruction keeps the rule that
+        // the instruction is before it.
+        (*native).exit_pc = pc + 1;
+        let landing = Landing {
+            pc: (*native).entry_handler,
+            sp: (*native).entry_sp,
+            fp: (*native).entry_fp,
+            status: Status::Trap as u32,
+        };
+        resume_at(&mut *context, landing);
+        Some(())
+    }
+}
+
+/// Does what would have happened if this handler had not been installed.
+unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let previous = SIGNALS.iter().position(|s| *s == signal).and_then(|i| PREVIOUS[i].get());
+    let (action, flags) = previous.map_or((libc::SIG_DFL, 0), |p| (p.sa_sigaction, p.sa_flags));
+    // SAFETY: the action and its flags are those that somebody has installed; the pointers are ours.
+    unsafe {
+        let sent = (*info).si_code <= 0;
+        match action {
+            libc::SIG_IGN if sent => {}
+            // No one survives ignoring a fault.
+            libc::SIG_DFL | libc::SIG_IGN => {
+                let mut default = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+                default.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(signal, &raw const default, ptr::null_mut());
+                // A fault happens again when the handler returns, and this time it ends the process.
+                if sent {
+                    libc::raise(signal);
+                }
+            }
+            action if flags & libc::SA_SIGINFO != 0 => {
+                let action: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = std::mem::transmute(action);
+                action(signal, info, context);
+            }
+            action => {
+                let action: extern "C" fn(c_int) = std::mem::transmute(action);
+                action(signal);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The borders of compiled code: entering it, calling the host from it, binding late, and trapping.
+//!
+//! These tests have a process of their own because signal handlers belong to a process, and the functions
+//! that are named to them once.
+
+#![allow(unsafe_code)]
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod bind;
+mod builtins;
+mod enter;
+mod host;
+mod signals;
+mod support;
+mod traps;

@@ -1,0 +1,301 @@
+//! Machine code for tests, from Cranelift's text format, in pages of its own; and guests to run it in.
+
+use std::fmt::Write;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::TrapCode;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use wasmrun_jit::stubs::{AbiClass, EnterStub, compile_enter, compile_to_host, enter};
+use wasmrun_jit::trap::{self, TrapInfo};
+use wasmrun_runtime::features::Features;
+use wasmrun_runtime::module::CodeCell;
+use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
+use wasmrun_runtime::types::{FuncType, TypeRegistry, ValType};
+use wasmrun_runtime::vm::{
+    Activation, ExecContext, FuncRef, HostCall, HostFunc, Imports, MemoryStrategy, StackSizes, StopSite,
+    Store, VmContext,
+};
+
+pub const I32: ValType = ValType::I32;
+pub const I64: ValType = ValType::I64;
+pub const F32: ValType = ValType::F32;
+pub const F64: ValType = ValType::F64;
+pub const V128: ValType = ValType::V128;
+
+pub fn ty(params: &[ValType], results: &[ValType]) -> FuncType {
+    FuncType::new(params.iter().copied(), results.iter().copied())
+}
+
+static ISA: LazyLock<OwnedTargetIsa> = LazyLock::new(|| {
+    let mut flags = settings::builder();
+    flags.set("opt_level", "speed").unwrap();
+    flags.enable("preserve_frame_pointers").unwrap();
+    cranelift_native::builder().unwrap().finish(settings::Flags::new(flags)).unwrap()
+});
+
+/// Code that has been installed, with its traps. It stays for ever.
+pub struct Code {
+    start: usize,
+    len: usize,
+    traps: Vec<(u32, TrapCode)>,
+    next: Option<&'static Code>,
+}
+
+static INSTALLED: AtomicPtr<Code> = AtomicPtr::new(ptr::null_mut());
+
+impl Code {
+    pub fn entry(&self) -> *const u8 {
+        self.start as *const u8
+    }
+
+    pub fn contains(&self, pc: usize) -> bool {
+        (self.start..self.start + self.len).contains(&pc)
+    }
+}
+
+fn lookup(pc: usize) -> Option<TrapInfo> {
+    // SAFETY: what is in the list stays there.
+    let mut code = unsafe { INSTALLED.load(Ordering::Acquire).as_ref() };
+    while let Some(this) = code {
+        if this.contains(pc) {
+            let offset = (pc - this.start) as u32;
+            let at = this.traps.iter().find(|(at, _)| *at == offset)?;
+            return Some(TrapInfo { code: at.1 });
+        }
+        code = this.next;
+    }
+    None
+}
+
+pub fn install(bytes: &[u8], traps: Vec<(u32, TrapCode)>) -> &'static Code {
+    trap::install(lookup).unwrap();
+    // SAFETY: a fresh mapping, written before it becomes executable.
+    let start = unsafe {
+        let (flags, rw) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, libc::PROT_READ | libc::PROT_WRITE);
+        let start = libc::mmap(ptr::null_mut(), bytes.len(), rw, flags, -1, 0);
+        assert_ne!(start, libc::MAP_FAILED);
+        ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), bytes.len());
+        assert_eq!(libc::mprotect(start, bytes.len(), libc::PROT_READ | libc::PROT_EXEC), 0);
+        start as usize
+    };
+    let code = Box::leak(Box::new(Code { start, len: bytes.len(), traps, next: None }));
+    let mut head = INSTALLED.load(Ordering::Acquire);
+    loop {
+        // SAFETY: what is in the list stays there.
+        code.next = unsafe { head.as_ref() };
+        match INSTALLED.compare_exchange(head, code, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return code,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// Compiles and installs one function, given in Cranelift's text format.
+pub fn assemble(text: &str) -> &'static Code {
+    let mut functions = cranelift_reader::parse_functions(text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let mut context = Context::for_function(functions.remove(0));
+    context.verify(&**ISA).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let code = context.compile(&**ISA, &mut ControlPlane::default()).unwrap();
+    assert!(code.buffer.relocs().is_empty());
+    let traps = code.buffer.traps().iter().map(|t| (t.offset, t.code)).collect();
+    install(code.code_buffer(), traps)
+}
+
+/// A function that returns its parameters in another order: result `i` is parameter `order[i]`.
+pub fn shuffle(params: &[ValType], order: &[usize]) -> (FuncType, &'static Code) {
+    let results: Vec<_> = order.iter().map(|i| params[*i]).collect();
+    let ty = ty(params, &results);
+    let class = AbiClass::of(&ty);
+    let area = class.has_result_area();
+    let first = if area { 3 } else { 2 };
+    let types: Vec<_> = ["i64"].repeat(first).into_iter().map(String::from).collect();
+    let types: Vec<_> = types.into_iter().chain(class.params().iter().map(|t| t.to_string())).collect();
+    let mut text = format!("function %shuffle({})", types.join(", "));
+    if !area && !order.is_empty() {
+        let results: Vec<_> = class.results().iter().map(|t| t.to_string()).collect();
+        write!(text, " -> {}", results.join(", ")).unwrap();
+    }
+    let named: Vec<_> = types.iter().enumerate().map(|(i, t)| format!("v{i}: {t}")).collect();
+    write!(text, " tail {{\nblock0({}):\n", named.join(", ")).unwrap();
+    if area {
+        let mut offset = 0;
+        for (i, from) in order.iter().enumerate() {
+            let (value, word, half) = (first + from, 1000 + i, 2000 + i);
+            let stored = match params[*from] {
+                ValType::I32 | ValType::EXTERNREF => {
+                    writeln!(text, "v{word} = uextend.i64 v{value}").unwrap();
+                    word
+                }
+                ValType::F32 => {
+                    writeln!(text, "v{half} = bitcast.i32 v{value}\nv{word} = uextend.i64 v{half}").unwrap();
+                    word
+                }
+                _ => value,
+            };
+            writeln!(text, "store.{} notrap v{stored}, v2+{offset}", stored_type(params[*from])).unwrap();
+            offset += if params[*from] == V128 { 16 } else { 8 };
+        }
+        text.push_str("return\n}");
+    } else {
+        let values: Vec<_> = order.iter().map(|i| format!("v{}", first + i)).collect();
+        write!(text, "return {}\n}}", values.join(", ")).unwrap();
+    }
+    (ty, assemble(&text))
+}
+
+fn stored_type(ty: ValType) -> &'static str {
+    match ty {
+        ValType::F64 => "f64",
+        ValType::V128 => "i8x16",
+        _ => "i64",
+    }
+}
+
+/// Slots for values of `types`: what is unused of a slot is `garbage`.
+pub fn slots_of(types: &[ValType], seed: u64, garbage: u64) -> Vec<Vec<u64>> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state ^ (state >> 29)
+    };
+    types
+        .iter()
+        .map(|ty| match *ty {
+            ValType::V128 => vec![next(), next()],
+            ValType::I32 | ValType::F32 | ValType::EXTERNREF => vec![next() & 0xffff_ffff | garbage << 32],
+            _ => vec![next()],
+        })
+        .collect()
+}
+
+/// The way into functions of one type.
+pub struct Entry {
+    stub: EnterStub,
+    pub code: &'static Code,
+    pub slots: usize,
+}
+
+impl Entry {
+    pub fn new(ty: &FuncType) -> Entry {
+        let class = AbiClass::of(ty);
+        let code = install(&compile_enter(&**ISA, &class).unwrap(), Vec::new());
+        // SAFETY: the code is an `enter` stub.
+        let stub = unsafe { std::mem::transmute::<*const u8, EnterStub>(code.entry()) };
+        Entry { stub, code, slots: class.slots() }
+    }
+}
+
+pub fn to_host(ty: &FuncType) -> &'static Code {
+    install(&compile_to_host(&**ISA, &AbiClass::of(ty)).unwrap(), Vec::new())
+}
+
+/// An instance in a store of its own.
+pub struct Guest {
+    pub store: Store,
+    pub exec: *mut ExecContext,
+    pub vmctx: *mut VmContext,
+    pub registry: TypeRegistry,
+}
+
+impl Guest {
+    pub fn new(wat: &str) -> Guest {
+        Guest::with_stacks(wat, StackSizes::default())
+    }
+
+    pub fn with_stacks(wat: &str, sizes: StackSizes) -> Guest {
+        let registry = TypeRegistry::default();
+        let bytes = wat::parse_str(wat).unwrap();
+        let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
+        let mut store = Store::new(sizes, MemoryStrategy::Guarded).unwrap();
+        // SAFETY: there are no imports.
+        let key = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
+        let vmctx = store.instance(key).unwrap().context();
+        Guest { exec: store.exec_mut(), vmctx, store, registry }
+    }
+
+    /// A host function, with a cell that holds its `to_host` stub.
+    pub fn host_func(
+        &mut self,
+        ty: FuncType,
+        entry: impl Fn(HostCall) -> Result<(), HostError> + Send + Sync + 'static,
+    ) -> &'static FuncRef {
+        let stub = to_host(&ty);
+        let func = Arc::new(HostFunc::new(ty, entry));
+        // SAFETY: references that the store has made are alive.
+        let func_ref = unsafe { self.store.host_func(&func, &self.registry).as_ref() };
+        let cell: CodeCell = CodeCell {
+            native: AtomicPtr::new(stub.entry().cast_mut()),
+            interpreter: AtomicPtr::new(ptr::null_mut()),
+        };
+        Box::leak(Box::new(FuncRef { cell: Box::leak(Box::new(cell)), ..func_ref.clone() }))
+    }
+
+    pub fn call(&self, entry: &Entry, code: &Code, slots: &mut [u64]) -> Result<(), Pending> {
+        assert!(entry.slots <= slots.len());
+        // SAFETY: the code is of the entry's type.
+        unsafe { call(self.exec, entry, code.entry(), self.vmctx, 1, slots.as_mut_ptr()) }
+    }
+
+    pub fn traps(&self, entry: &Entry, code: &Code, slots: &mut [u64]) -> Trap {
+        match self.call(entry, code, slots) {
+            Err(Pending::Trap(trap)) => trap,
+            other => panic!("no trap but {other:?}"),
+        }
+    }
+}
+
+/// Enters compiled code as an embedder's call does.
+pub unsafe fn call(
+    exec: *mut ExecContext,
+    entry: &Entry,
+    code: *const u8,
+    vmctx: *mut VmContext,
+    id: u64,
+    slots: *mut u64,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise. The activation is withdrawn before it goes out of scope.
+    unsafe {
+        let exit = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
+        let outer = (*exec).activation;
+        let mut activation = Activation { previous: outer, exit };
+        (*exec).activation = &raw mut activation;
+        if outer.is_null() {
+            (*exec).entered();
+        }
+        let words = |exec: *mut ExecContext| {
+            let native = &(*exec).native;
+            (native.entry_sp, native.entry_fp, native.entry_handler)
+        };
+        let before = words(exec);
+        let status = enter(entry.stub, exec, code, vmctx, id, slots);
+        assert_eq!(words(exec), before, "an entry leaves the words of the one around it as they were");
+        (*exec).activation = outer;
+        match status {
+            Status::Ok => Ok(()),
+            _ => Err((*exec).take_pending().expect("there is a reason")),
+        }
+    }
+}
+
+/// Text of a function `(vmctx, id, funcref: i64) -> i64` that calls the function of type `() -> i64` behind
+/// a funcref as compiled code does, with its own context, adds 1 to the result, and then does what `after` says
+/// with the sum in `v9`.
+pub fn caller(after: &str) -> &'static Code {
+    assemble(&format!(
+        "function %caller(i64, i64, i64) -> i64 tail {{
+            sig0 = (i64, i64) -> i64 tail
+        block0(v0: i64, v1: i64, v2: i64):
+            v3 = load.i64 notrap aligned v2
+            v4 = load.i64 notrap aligned v3
+            v5 = call_indirect sig0, v4(v0, v2)
+            v8 = iconst.i64 1
+            v9 = iadd v5, v8
+            {after}
+        }}"
+    ))
+}

@@ -1,0 +1,148 @@
+//! Intermediate code of small functions, word for word. What matters in each is asserted as well, so that
+//! writing the files anew (`WASMRUN_BLESS=1`) cannot hide its loss.
+
+mod modules;
+
+use std::path::Path;
+use std::{env, fs};
+
+use cranelift_codegen::Context;
+use cranelift_frontend::FunctionBuilderContext;
+use wasmrun_jit::compile::{Isa, MemoryPlan, Mode};
+use wasmrun_jit::lower;
+
+/// How far a function is followed.
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Lowered,
+    Optimised,
+}
+
+/// Lowers function 0 of a module, compares the text with `golden/<name>.clif`, and returns it.
+fn golden(name: &str, text: &str, plan: MemoryPlan, fuel: bool, stage: Stage) -> String {
+    let isa = Isa::native().unwrap();
+    let isa = &**isa.target(Mode::Speed);
+    let mut module = modules::parse(text);
+    module.charge_fuel(fuel);
+    let function = lower::function(isa, &module, 0, plan, &mut FunctionBuilderContext::new()).unwrap();
+    let mut context = Context::for_function(function);
+    if stage == Stage::Optimised {
+        context.optimize(isa, &mut Default::default()).unwrap();
+    }
+    let source: String = text.lines().map(|line| format!(";; {}\n", line.trim())).collect();
+    let got = format!("{source}\n{}", context.func.display());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.clif"));
+    if env::var_os("WASMRUN_BLESS").is_some() {
+        fs::write(&path, &got).unwrap();
+    } else {
+        let expected =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(got, expected, "{name} has changed; run with WASMRUN_BLESS=1 if it should");
+    }
+    context.func.display().to_string()
+}
+
+fn count(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+#[test]
+fn an_empty_loop_reads_the_limit_each_time_around() {
+    let text =
+        golden("empty-loop", "(module (func (loop (br 0))))", MemoryPlan::Guarded, false, Stage::Optimised);
+    // At the entry and in the loop. Had the optimiser merged the loads, nothing could stop the loop.
+    let polls: Vec<&str> = text.split("\n\n").filter(|block| block.contains(" ult ")).collect();
+    assert_eq!(polls.len(), 2, "{text}");
+    assert!(polls.iter().all(|block| block.contains("load.i64 notrap aligned region1")), "{text}");
+    assert!(polls[1].contains("block4:"), "{text}");
+    assert!(text.contains("jump block4\n}"), "{text}");
+}
+
+#[test]
+fn a_guarded_load_has_no_check() {
+    let source = "(module (memory 1) (func (param i32) (result i32) (i32.load offset=8 (local.get 0))))";
+    let text = golden("guarded-load", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(!text.contains("select_spectre_guard") && !text.contains("trapnz"), "{text}");
+}
+
+#[test]
+fn a_guarded_load_beyond_the_guard_is_checked() {
+    let source =
+        "(module (memory 1) (func (param i32) (result i32) (i32.load offset=0x1fffffd (local.get 0))))";
+    let text = golden("guarded-load-far", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "select_spectre_guard"), 1);
+    // The last offset that the guard covers.
+    let near = source.replace("0x1fffffd", "0x1fffffc");
+    let text = golden("guarded-load-last", &near, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "select_spectre_guard"), 0);
+}
+
+#[test]
+fn a_checked_store_goes_to_null_when_it_is_outside() {
+    let source =
+        "(module (memory 1) (func (param i32 i64) (i64.store16 offset=8 (local.get 0) (local.get 1))))";
+    let text = golden("checked-store", source, MemoryPlan::Checked, false, Stage::Lowered);
+    assert_eq!(count(&text, "select_spectre_guard"), 1);
+}
+
+#[test]
+fn nothing_invariant_is_computed_in_an_inner_loop() {
+    let source = "(module (memory 1) (func (param $n i32) (param $m i32) (result f64)
+      (local $i i32) (local $j i32) (local $sum f64)
+      (loop $outer
+        (local.set $j (i32.const 0))
+        (loop $inner
+          (local.set $sum (f64.add (local.get $sum)
+            (f64.add (f64.load (i32.shl (local.get $j) (i32.const 3)))
+                     (f64.convert_i32_s (i32.mul (local.get $i) (local.get $n))))))
+          (br_if $inner (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1))) (local.get $m))))
+        (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+      (local.get $sum)))";
+    let text = golden("nest", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    // The blocks of the inner loop are those from its header on that add to the sum.
+    let inner = text.split("\n\n").find(|block| block.contains("load.f64")).expect("the inner loop");
+    for invariant in ["imul", "fcvt_from_sint", "readonly", "load.i64"] {
+        assert!(!inner.contains(invariant), "{invariant} in {inner}\n{text}");
+    }
+}
+
+#[test]
+fn fuel_is_charged_behind_the_poll_with_the_cost_of_the_segment() {
+    let source = "(module (func (param i32) (result i32)
+      (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+      (local.get 0)))";
+    let text = golden("fuel", source, MemoryPlan::Guarded, true, Stage::Lowered);
+    assert_eq!(count(&text, "trapnz"), 3);
+    // The entry's segment is empty; five instructions are in the loop's, one is behind it.
+    for cost in ["iconst.i64 0\n", "iconst.i64 5\n", "iconst.i64 1\n"] {
+        assert!(text.contains(cost), "{cost}{text}");
+    }
+}
+
+#[test]
+fn an_indirect_call_checks_index_presence_and_type() {
+    let source = "(module (type $f (func (param i32) (result i32))) (table 1 funcref)
+      (func (param i32) (result i32) (call_indirect (type $f) (local.get 0) (local.get 0))))";
+    let text = golden("call-indirect", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "select_spectre_guard"), 1);
+    assert_eq!(count(&text, "icmp eq"), 1);
+}
+
+#[test]
+fn a_direct_call_reads_the_cell_each_time() {
+    let source = "(module (func (call 0) (call 0)))";
+    let text = golden("direct-calls", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert!(!text.contains("readonly"), "{text}");
+    // Code cells are in region 6.
+    assert_eq!(count(&text, "load.i64 notrap aligned region6"), 2, "{text}");
+}
+
+#[test]
+fn many_results_go_through_the_pointer() {
+    let source = "(module (type $many (func (result i32 i32 i32 i32 i32 i32 i32 i32 f32)))
+      (type $more (func (result i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+      (func (type $more) (return_call 0)))";
+    let text = golden("return-call-many", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("return_call_indirect sig"), "{text}");
+    assert!(!text.contains("stack_addr"), "{text}");
+}
