@@ -270,6 +270,7 @@ fn calls_whose_lines_wait_are_made_once_and_their_lines_are_whole() {
               (local.tee 0 (i32.add (local.get 0) (i32.const 1)))))))"#
     );
     let (mut reader, trace) = std::io::pipe().unwrap();
+    let size = rustix::pipe::fcntl_setpipe_size(&trace, 4096).unwrap() as u64;
     let output = Capture::default();
     let mut builder = WasiBuilder::new();
     builder.stdout(Output::Capture(output.clone())).trace_to(Output::Fd(trace.into()));
@@ -280,6 +281,10 @@ fn calls_whose_lines_wait_are_made_once_and_their_lines_are_whole() {
     host.store.set_epoch_deadline(1);
     host.store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
     let thread = std::thread::spawn(move || {
+        // The guest waits at least once.
+        while rustix::io::ioctl_fionread(&reader).unwrap() + 128 < size {
+            std::thread::yield_now();
+        }
         let (mut text, mut part) = (Vec::new(), [0; 1000]);
         loop {
             engine.increment_epoch();
