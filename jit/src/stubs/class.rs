@@ -1,12 +1,14 @@
 //! ABI classes: what compiled code sees of a function type.
 //!
 //! Functions whose parameters and results have the same machine types share their stubs, however different
-//! their WebAssembly types are. The rules here are those by which the compiler calls and defines functions.
+//! their WebAssembly types are. The rules are those of [`abi`], applied to machine types.
 
-use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::types::{I8X16, I64};
 use cranelift_codegen::ir::{AbiParam, Signature, Type};
 use cranelift_codegen::isa::CallConv;
-use wasmrun_runtime::types::{FuncType, HeapType, ValType};
+use wasmrun_runtime::types::{FuncType, ValType};
+
+use crate::abi;
 
 /// Results of each register class that a function returns in registers; with more of either, all results
 /// go to memory.
@@ -22,7 +24,7 @@ pub struct AbiClass {
 impl AbiClass {
     /// The class of a function type.
     pub fn of(ty: &FuncType) -> AbiClass {
-        let machine_types = |types: &[ValType]| types.iter().copied().map(machine_type).collect();
+        let machine_types = |types: &[ValType]| types.iter().map(|ty| abi::value_type(*ty)).collect();
         AbiClass { params: machine_types(ty.params()), results: machine_types(ty.results()) }
     }
 
@@ -75,20 +77,6 @@ fn slot_bytes(ty: Type) -> usize {
     if ty == I8X16 { 16 } else { 8 }
 }
 
-fn machine_type(ty: ValType) -> Type {
-    match ty {
-        ValType::I32 => I32,
-        ValType::I64 => I64,
-        ValType::F32 => F32,
-        ValType::F64 => F64,
-        ValType::V128 => I8X16,
-        ValType::Ref(reference) => match reference.heap {
-            HeapType::Func => I64,
-            _ => I32,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,10 +92,13 @@ mod tests {
     fn a_ninth_result_of_either_register_class_moves_all_to_memory() {
         let class = |ints: usize, floats: usize| {
             let results = [ValType::I32].repeat(ints).into_iter().chain([ValType::V128].repeat(floats));
-            AbiClass::of(&FuncType::new([ValType::F32], results))
+            let ty = FuncType::new([ValType::F32], results);
+            let class = AbiClass::of(&ty);
+            (ty, class)
         };
         for (ints, floats, area) in [(8, 8, false), (9, 0, true), (0, 9, true), (0, 0, false)] {
-            let class = class(ints, floats);
+            let (ty, class) = class(ints, floats);
+            assert_eq!(class.signature(), abi::signature(&ty));
             assert_eq!(class.has_result_area(), area);
             let signature = class.signature();
             assert_eq!(signature.params.len(), if area { 4 } else { 3 });

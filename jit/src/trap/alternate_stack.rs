@@ -91,18 +91,27 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_gets_one_stack_and_gives_it_back_when_it_ends() {
-        let address = std::thread::spawn(|| {
+    fn a_thread_gets_one_stack() {
+        std::thread::spawn(|| {
             ensure();
             let stack = present();
             ensure();
             assert_eq!((present().ss_sp, stack.ss_size), (stack.ss_sp, SIZE));
-            stack.ss_sp as usize
         })
         .join()
         .unwrap();
-        // Another mapping may be there by now, but not one that is still registered for this thread.
-        assert_ne!(present().ss_sp as usize, address);
+    }
+
+    #[test]
+    fn a_stack_is_withdrawn_before_its_memory_goes() {
+        std::thread::spawn(|| {
+            let stack = AlternateStack::install().unwrap();
+            assert_eq!(present().ss_size, SIZE);
+            drop(stack);
+            assert_ne!(present().ss_flags & libc::SS_DISABLE, 0);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

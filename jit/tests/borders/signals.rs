@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::ptr;
 
+use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::FuncRef;
 
@@ -77,6 +78,15 @@ fn run(fault: &str) {
             let ud2 = install(&[0x0f, 0x0b], Vec::new());
             let _ = guest.call(&entry, ud2, &mut [0]);
         }
+        "sent-in-code" => {
+            // mov edi, edx; mov esi, SIGSEGV; mov eax, SYS_tkill; syscall; nop: the signal arrives at an
+            // instruction that may trap, and is none of its own.
+            let code = [0x89, 0xd7, 0xbe, 11, 0, 0, 0, 0xb8, 200, 0, 0, 0, 0x0f, 0x05, 0x90, 0xc3];
+            let code = install(&code, vec![(14, TrapCode::HEAP_OUT_OF_BOUNDS)]);
+            // SAFETY: asks for a number.
+            let thread = unsafe { libc::syscall(libc::SYS_gettid) } as u64;
+            let _ = guest.call(&entry, code, &mut [thread]);
+        }
         "sent" => {
             // SAFETY: the handler is ours.
             unsafe { libc::raise(libc::SIGSEGV) };
@@ -97,7 +107,14 @@ fn end_of(scenario: &str) -> ExitStatus {
 
 #[test]
 fn faults_of_others_reach_the_handler_that_was_there_before() {
-    for scenario in ["plain in-host", "siginfo in-host", "plain in-code", "siginfo in-code", "plain sent"] {
+    for scenario in [
+        "plain in-host",
+        "siginfo in-host",
+        "plain in-code",
+        "siginfo in-code",
+        "plain sent",
+        "plain sent-in-code",
+    ] {
         assert_eq!(end_of(scenario).code(), Some(SEEN), "{scenario}");
     }
 }

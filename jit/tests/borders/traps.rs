@@ -1,11 +1,14 @@
 //! Faults of compiled code, and polls that fail.
 
-use std::sync::Barrier;
+use std::ptr::NonNull;
+use std::sync::{Arc, Barrier};
 
 use wasmrun_jit::builtins::Builtin;
 use wasmrun_jit::trap::code::code_of;
-use wasmrun_runtime::trap::Trap;
-use wasmrun_runtime::vm::{ExecContext, StackSizes, VmContext, reason};
+use wasmrun_runtime::trap::{HostError, Pending, Trap};
+use wasmrun_runtime::vm::{
+    ExecContext, GrowError, InterruptTarget, StackSizes, StoreHooks, VmContext, reason,
+};
 
 use super::support::{Code, Entry, Guest, I32, I64, assemble, ty};
 
@@ -177,8 +180,60 @@ fn a_stack_that_is_used_up_traps_at_an_entry() {
         // SAFETY: the context is alive.
         let native = unsafe { &(*guest.exec).native };
         assert!(code.contains(native.exit_pc));
+        let here = (&raw const guest) as usize;
+        assert!((100 << 10..160 << 10).contains(&(here - native.exit_fp)));
     }
     assert_eq!(run(500).unwrap(), 501);
+}
+
+/// Hooks that are asked again while they answer.
+struct Insistent {
+    target: Arc<InterruptTarget>,
+    answers: u32,
+}
+
+impl StoreHooks for Insistent {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+    fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+    fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
+        self.answers += 1;
+        match self.answers {
+            ..3 => self.target.request(reasons),
+            3 => {}
+            _ => return Err(Trap::Interrupt.into()),
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_request_that_comes_while_another_is_answered_is_no_overflow() {
+    let entry = Entry::new(&ty(&[I64, I64], &[I64]));
+    let code = recursion();
+    let mut guest = Guest::new("(module)");
+    let target = guest.store.exec().target().clone();
+    let mut hooks = Insistent { target: target.clone(), answers: 0 };
+    // SAFETY: the hooks are withdrawn before they go.
+    unsafe { guest.store.exec_mut().replace_hooks(Some(NonNull::from(&mut hooks as &mut dyn StoreHooks))) };
+    target.request(reason::EPOCH);
+    let mut slots = [10, code.entry() as u64];
+    guest.call(&entry, code, &mut slots).unwrap();
+    assert_eq!((slots[0], target.pending()), (11, 0));
+    target.request(reason::INTERRUPT);
+    assert_eq!(guest.traps(&entry, code, &mut [10, code.entry() as u64]), Trap::Interrupt);
+    // SAFETY: as above.
+    unsafe { guest.store.exec_mut().replace_hooks(None) };
+    assert_eq!(hooks.answers, 4);
 }
 
 #[test]
