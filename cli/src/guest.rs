@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use wasmrun_wasi::vfs::Perm;
-use wasmrun_wasi::{Errno, Error, Limits, WasiBuilder, WasiCtx};
+use wasmrun_wasi::{Errno, Error, Limits, Output, WasiBuilder, WasiCtx};
 
 use crate::args::{DirGrant, RunArgs};
 use crate::errors::{Failure, MORE_FILES, Outcome};
@@ -45,7 +45,7 @@ pub fn wasi(run: &RunArgs) -> Outcome<WasiCtx> {
     limits.random_bytes = options.max_random_bytes.unwrap_or(limits.random_bytes);
     builder.limits(limits);
     if options.trace_wasi {
-        builder.trace(std::io::stderr());
+        builder.trace_to(Output::Inherit);
     }
     builder.build().map_err(|error| match &error {
         Error::Duplicate(guest) => {
