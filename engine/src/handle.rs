@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::externs::{Extern, Global, Memory, Table};
 use crate::func::Func;
 use crate::store::{StoreId, StoreOpaque};
-use crate::types::{HeapType, RefType};
+use crate::types::RefType;
 use crate::values::{ExternRef, Ref, Val};
 
 /// A pointer to something that an instance keeps alive.
@@ -158,11 +158,11 @@ pub(crate) fn copy_table(
 /// # Safety
 /// The word comes from a place of this type in this store.
 pub(crate) unsafe fn reference(store: &StoreOpaque, ty: RefType, word: u64) -> Ref {
-    match ty.heap {
-        HeapType::Extern => Ref::Extern(ExternRef::from_id(store, word as u32)),
-        // SAFETY: the caller's promise.
-        _ => Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle)),
+    if ty.heap.is_collected() {
+        return Ref::Extern(ExternRef::from_id(store, word as u32));
     }
+    // SAFETY: the caller's promise.
+    Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle))
 }
 
 /// An element of a table; `None` outside of it.

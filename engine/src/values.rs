@@ -205,10 +205,8 @@ impl Val {
             ValType::F32 => Val::F32(WasmTy::take(store, slots)),
             ValType::F64 => Val::F64(WasmTy::take(store, slots)),
             ValType::V128 => Val::V128(WasmTy::take(store, slots)),
-            ValType::Ref(ty) => match ty.heap {
-                HeapType::Extern => Val::ExternRef(WasmTy::take(store, slots)),
-                _ => Val::FuncRef(WasmTy::take(store, slots)),
-            },
+            ValType::Ref(ty) if ty.heap.is_collected() => Val::ExternRef(WasmTy::take(store, slots)),
+            ValType::Ref(_) => Val::FuncRef(WasmTy::take(store, slots)),
         }
     }
 }
@@ -278,10 +276,7 @@ pub enum Ref {
 impl Ref {
     /// Null.
     pub fn null(heap: HeapType) -> Ref {
-        match heap {
-            HeapType::Extern => Ref::Extern(None),
-            _ => Ref::Func(None),
-        }
+        if heap.is_collected() { Ref::Extern(None) } else { Ref::Func(None) }
     }
 
     /// Whether it is null.

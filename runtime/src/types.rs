@@ -18,6 +18,16 @@ pub enum HeapType {
     Extern,
 }
 
+impl HeapType {
+    /// Whether references to it are numbers that a collector has to see, and not pointers to functions.
+    pub const fn is_collected(self) -> bool {
+        match self {
+            HeapType::Func => false,
+            HeapType::Extern => true,
+        }
+    }
+}
+
 /// The type of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RefType {
@@ -70,12 +80,15 @@ impl ValType {
     ///
     /// A `funcref` is a plain pointer to a [`FuncRef`](crate::vm::FuncRef) owned by an instance, so it
     /// lives with the numbers.
-    pub fn is_collected(self) -> bool {
-        matches!(self, ValType::Ref(RefType { heap: HeapType::Extern, .. }))
+    pub const fn is_collected(self) -> bool {
+        match self {
+            ValType::Ref(ty) => ty.heap.is_collected(),
+            _ => false,
+        }
     }
 
     /// Number of 64-bit value slots that a value of this type takes.
-    pub fn value_slots(self) -> usize {
+    pub const fn value_slots(self) -> usize {
         match self {
             ValType::V128 => 2,
             _ if self.is_collected() => 0,

@@ -4,7 +4,7 @@ use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
 use crate::store::StoreOpaque;
-use crate::types::{HeapType, ValType};
+use crate::types::ValType;
 use crate::values::{ExternRef, V128};
 
 mod sealed {
@@ -166,23 +166,10 @@ pub trait WasmResults: WasmTyList {}
 impl<L: WasmTyList> WasmParams for L {}
 impl<L: WasmTyList> WasmResults for L {}
 
-/// As the runtime's [`ValType::value_slots`], where a constant is needed.
-const fn value_slots(ty: ValType) -> usize {
-    match ty {
-        ValType::V128 => 2,
-        ValType::Ref(ty) if matches!(ty.heap, HeapType::Extern) => 0,
-        _ => 1,
-    }
-}
-
-const fn reference_slots(ty: ValType) -> usize {
-    if value_slots(ty) == 0 { 1 } else { 0 }
-}
-
 impl<V: WasmTy> WasmTyList for V {
     const TYPES: &'static [ValType] = &[V::TYPE];
-    const VALUES: usize = value_slots(V::TYPE);
-    const REFERENCES: usize = reference_slots(V::TYPE);
+    const VALUES: usize = V::TYPE.value_slots();
+    const REFERENCES: usize = V::TYPE.is_collected() as usize;
 
     #[inline]
     fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
@@ -202,8 +189,8 @@ macro_rules! tuple_list {
         #[allow(non_snake_case, clippy::unused_unit, reason = "one pattern for all lengths, none included")]
         impl<$($ty: WasmTy),*> WasmTyList for ($($ty,)*) {
             const TYPES: &'static [ValType] = &[$($ty::TYPE),*];
-            const VALUES: usize = 0 $(+ value_slots($ty::TYPE))*;
-            const REFERENCES: usize = 0 $(+ reference_slots($ty::TYPE))*;
+            const VALUES: usize = 0 $(+ $ty::TYPE.value_slots())*;
+            const REFERENCES: usize = 0 $(+ $ty::TYPE.is_collected() as usize)*;
 
             #[inline]
             fn put(self, _store: &StoreOpaque, _slots: &mut Slots<'_>) -> Result<()> {

@@ -95,10 +95,8 @@ impl Translator<'_> {
         let height = self.stack.len() - params;
         let (mut values, mut references) = (self.stack.value_height(), self.stack.ref_height());
         for index in height..self.stack.len() {
-            match self.stack.get(index).ty {
-                Ty::Collected => references -= 1,
-                _ => values -= 1,
-            }
+            let ty = self.stack.get(index).ty;
+            *(if ty.is_collected() { &mut references } else { &mut values }) -= ty.slots();
         }
         let start = self.out.here();
         self.control.push(Control {
@@ -262,7 +260,7 @@ impl Translator<'_> {
                 let operand = self.stack.get(index);
                 let next = if operand.ty.is_collected() { &mut reference } else { &mut value };
                 let to = *next as u16;
-                *next += 1;
+                *next += operand.ty.slots();
                 (to, operand)
             })
             .collect()

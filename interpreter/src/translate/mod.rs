@@ -150,7 +150,7 @@ impl<'m> Translator<'m> {
         let declare = |stack: &mut Stack, next: &mut [u32; 2], ty: Ty| {
             let next = &mut next[usize::from(ty.is_collected())];
             stack.add_local(ty, *next);
-            *next += 1;
+            *next += ty.slots();
         };
         for ty in self.ty.params() {
             declare(&mut self.stack, &mut next, Ty::of(*ty));

@@ -45,6 +45,11 @@ impl Ty {
     pub(super) fn is_collected(self) -> bool {
         self == Ty::Collected
     }
+
+    /// Slots of its stack that a value takes. Everything that counts slots asks here: a vector will take two.
+    pub(super) fn slots(self) -> u32 {
+        1
+    }
 }
 
 /// Where an operand is.
@@ -125,8 +130,8 @@ impl Stack {
     pub(super) fn push(&mut self, ty: Ty, place: Place) -> u16 {
         let stack = usize::from(ty.is_collected());
         let home = self.heights[stack];
-        self.heights[stack] += 1;
-        self.peaks[stack] = self.peaks[stack].max(home + 1);
+        self.heights[stack] += ty.slots();
+        self.peaks[stack] = self.peaks[stack].max(self.heights[stack]);
         if let Place::Local(index) = place {
             self.locals[index as usize].pending += 1;
             self.pending += 1;
@@ -139,7 +144,7 @@ impl Stack {
 
     pub(super) fn pop(&mut self) -> Operand {
         let operand = self.operands.pop().expect("validated code has its operands");
-        self.heights[usize::from(operand.ty.is_collected())] -= 1;
+        self.heights[usize::from(operand.ty.is_collected())] -= operand.ty.slots();
         self.forget(operand);
         operand
     }
