@@ -47,22 +47,36 @@ pub fn slots_bytes(types: &[ValType]) -> u32 {
     types.iter().map(|ty| slot_bytes(*ty)).sum()
 }
 
+/// Types of values in registers.
+pub(crate) fn value_types(types: &[ValType]) -> Vec<Type> {
+    types.iter().map(|ty| value_type(*ty)).collect()
+}
+
 /// Whether a function stores its results through a pointer instead of returning them.
 pub fn results_in_memory(ty: &FuncType) -> bool {
-    let is_float = |ty: &ValType| matches!(ty, ValType::F32 | ValType::F64 | ValType::V128);
-    let floats = ty.results().iter().filter(|ty| is_float(ty)).count();
-    floats.max(ty.results().len() - floats) > RESULT_REGISTERS
+    in_memory(&value_types(ty.results()))
+}
+
+/// Whether results of these types are too many for registers.
+pub(crate) fn in_memory(results: &[Type]) -> bool {
+    let floats = results.iter().filter(|ty| !ty.is_int()).count();
+    floats.max(results.len() - floats) > RESULT_REGISTERS
 }
 
 /// The signature of functions of a type.
 pub fn signature(ty: &FuncType) -> Signature {
+    signature_of(&value_types(ty.params()), &value_types(ty.results()))
+}
+
+/// The signature of functions with parameters and results of these types.
+pub(crate) fn signature_of(params: &[Type], results: &[Type]) -> Signature {
     let mut signature = Signature::new(CallConv::Tail);
-    let in_memory = results_in_memory(ty);
+    let in_memory = in_memory(results);
     let own = if in_memory { 3 } else { 2 };
     signature.params.extend((0..own).map(|_| AbiParam::new(I64)));
-    signature.params.extend(ty.params().iter().map(|ty| AbiParam::new(value_type(*ty))));
+    signature.params.extend(params.iter().copied().map(AbiParam::new));
     if !in_memory {
-        signature.returns.extend(ty.results().iter().map(|ty| AbiParam::new(value_type(*ty))));
+        signature.returns.extend(results.iter().copied().map(AbiParam::new));
     }
     signature
 }

@@ -3,16 +3,11 @@
 //! Functions whose parameters and results have the same machine types share their stubs, however different
 //! their WebAssembly types are. The rules are those of [`abi`], applied to machine types.
 
-use cranelift_codegen::ir::types::{I8X16, I64};
-use cranelift_codegen::ir::{AbiParam, Signature, Type};
-use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::ir::types::I8X16;
+use cranelift_codegen::ir::{Signature, Type};
 use wasmrun_runtime::types::{FuncType, ValType};
 
 use crate::abi;
-
-/// Results of each register class that a function returns in registers; with more of either, all results
-/// go to memory.
-const MOST_RESULTS: usize = 8;
 
 /// The machine types of a function's parameters and results.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,8 +19,8 @@ pub struct AbiClass {
 impl AbiClass {
     /// The class of a function type.
     pub fn of(ty: &FuncType) -> AbiClass {
-        let machine_types = |types: &[ValType]| types.iter().map(|ty| abi::value_type(*ty)).collect();
-        AbiClass { params: machine_types(ty.params()), results: machine_types(ty.results()) }
+        let types = |types: &[ValType]| abi::value_types(types).into();
+        AbiClass { params: types(ty.params()), results: types(ty.results()) }
     }
 
     /// Types of the parameters, in order.
@@ -40,21 +35,13 @@ impl AbiClass {
 
     /// Whether the results go to memory, behind a pointer that follows the callee's id.
     pub fn has_result_area(&self) -> bool {
-        let floats = self.results.iter().filter(|ty| !ty.is_int()).count();
-        floats > MOST_RESULTS || self.results.len() - floats > MOST_RESULTS
+        abi::in_memory(&self.results)
     }
 
     /// The signature of a compiled function: context, id of the callee, pointer to the results if there is a
     /// result area, parameters; results, if there is none.
     pub fn signature(&self) -> Signature {
-        let mut signature = Signature::new(CallConv::Tail);
-        let pointers = if self.has_result_area() { 3 } else { 2 };
-        signature.params.extend([AbiParam::new(I64)].repeat(pointers));
-        signature.params.extend(self.params.iter().copied().map(AbiParam::new));
-        if !self.has_result_area() {
-            signature.returns.extend(self.results.iter().copied().map(AbiParam::new));
-        }
-        signature
+        abi::signature_of(&self.params, &self.results)
     }
 
     /// Slots of 8 bytes that arguments and results share: both start at slot 0.

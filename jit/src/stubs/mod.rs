@@ -17,12 +17,14 @@ mod to_host;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::types::{F32, I8X16, I32, I64};
+use cranelift_codegen::ir::types::I8X16;
 use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, Signature, Type, UserFuncName, Value};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CodegenError, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmrun_runtime::vm::VmContext;
+
+use crate::abi;
 
 pub use class::AbiClass;
 pub use enter::{EnterStub, compile_enter, enter};
@@ -86,14 +88,6 @@ fn load_slot(builder: &mut FunctionBuilder<'_>, ty: Type, slots: Value, offset: 
 
 /// Stores a value to its slot, the unused half of which becomes zero.
 fn store_slot(builder: &mut FunctionBuilder<'_>, value: Value, slots: Value, offset: i32) {
-    let ty = builder.func.dfg.value_type(value);
-    let value = match ty {
-        I32 => builder.ins().uextend(I64, value),
-        F32 => {
-            let bits = builder.ins().bitcast(I32, MemFlagsData::new(), value);
-            builder.ins().uextend(I64, bits)
-        }
-        _ => value,
-    };
-    builder.ins().store(slot_flags(ty), value, slots, offset);
+    let flags = slot_flags(builder.func.dfg.value_type(value));
+    abi::store_slot(builder, flags, value, slots, offset);
 }
