@@ -1,13 +1,12 @@
-//! Entering guest code from the host, and walking its frames.
+//! Entering guest code from the host, and what frames of tier 0 say of themselves.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 
 use wasmrun_runtime::module::{CodeBlob, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::vm::{Activation, ExecContext, FuncRef, StopSite, VmContext};
+use wasmrun_runtime::vm::{Entered, ExecContext, FuncRef, Position, Segment, Site, VmContext};
 
 use crate::code::Code;
 use crate::machine::{HEAD, Machine, run};
@@ -15,64 +14,50 @@ use crate::ops::call::{call_host, enter_from_host};
 use crate::table;
 use crate::translate::{self, SourceMap};
 
-const NOWHERE: StopSite = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
-
 /// Calls a function, of WebAssembly or of the host, from the host.
 ///
 /// The arguments are in the value slots from `exec.value_top` and the reference slots from `exec.ref_top`
-/// on; the results are left there. With a status other than [`Status::Ok`] the reason is pending on `exec`,
-/// and [`backtrace`] tells where the code stopped until the next call.
+/// on; the results are left there. With a status other than [`Status::Ok`] the reason is pending on `exec`, and
+/// the frames have been taken down there.
 ///
 /// # Safety
 /// `exec` and `func` belong to one store, which nothing else borrows; the arguments match the function's
 /// type, and the slots of arguments and results lie inside the stacks.
 pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
-    // SAFETY: the caller's promise. The activation is withdrawn before it goes out of scope.
+    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
     unsafe {
         let callee = func.as_ptr().cast_const();
         let sp = (*exec).value_top;
-        let mut activation = Activation { previous: (*exec).activation, exit: NOWHERE };
-        let _leave = Leave { exec, activation: (*exec).activation, ref_frame: (*exec).ref_frame };
-        (*exec).stop = NOWHERE;
-        (*exec).activation = &raw mut activation;
-        (*exec).ref_frame = (*exec).ref_top;
-        if activation.previous.is_null() {
-            (*exec).entered();
-        }
-        if !(*exec).native_stack_left(&raw const activation) {
-            (*exec).set_pending(Trap::StackOverflow.into());
-            Status::Trap
+        let mut segment = Segment::interpreter(caller_in);
+        let _entered = Entered::new(exec, &raw mut segment);
+        let started = if (*exec).native_stack_left(&raw const segment) {
+            start(exec, callee, sp)
         } else {
-            start(exec, callee, sp).unwrap_or_else(|pending| {
-                (*exec).set_pending(pending);
-                Status::Trap
-            })
-        }
+            Err(Trap::StackOverflow.into())
+        };
+        started.unwrap_or_else(|pending| stop(exec, Site::NOWHERE, pending))
     }
 }
 
-/// Ends an entry from the host, also when something unwinds out of it.
-struct Leave {
-    exec: *mut ExecContext,
-    activation: *mut Activation,
-    ref_frame: *mut u32,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        // SAFETY: the context outlives the entry.
-        unsafe {
-            (*self.exec).ref_frame = self.ref_frame;
-            (*self.exec).activation = self.activation;
-        }
+/// Stops the code of the innermost segment, which is at `site`.
+///
+/// # Safety
+/// `exec` is alive; the frames are on the stacks.
+pub(crate) unsafe fn stop(exec: *mut ExecContext, site: Site, pending: Pending) -> Status {
+    // SAFETY: the caller's promise; code runs in an entry.
+    unsafe {
+        (*(*exec).segment).set_exit(site);
+        (*exec).take_down_frames(None);
+        (*exec).set_pending(pending);
     }
+    Status::Trap
 }
 
 unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) -> Result<Status, Pending> {
     // SAFETY: as for `invoke`.
     unsafe {
         if !(*callee).host.is_null() {
-            call_host(exec, NOWHERE, ptr::null_mut(), &*(*callee).host, sp)?;
+            call_host(exec, Site::NOWHERE, ptr::null_mut(), &*(*callee).host, sp)?;
             return Ok(Status::Ok);
         }
         let ctx = (*callee).vmctx;
@@ -90,40 +75,39 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
     }
 }
 
-/// A frame of guest code.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// The module of its function.
-    pub module: Arc<Module>,
-    /// The context of its instance.
-    pub vmctx: *mut VmContext,
-    /// The function's index in the module.
-    pub function: u32,
-    /// Offset of the instruction in the module's bytes; of the function's body where finding it out would take
-    /// too long.
-    pub offset: u32,
-}
-
-/// Which frames a backtrace starts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// Those of the code that just stopped with a status other than [`Status::Ok`].
-    Stop,
-    /// Those that called the host function which is running.
-    HostCall,
-}
-
 /// Bytes of code that one backtrace translates again to find offsets. The largest function of CPython has a
 /// twentieth of it; a hostile one can have more, and a backtrace is made after a deadline has passed.
 const MAP_BUDGET: usize = 16 << 20;
 
-/// The source maps of the functions of one backtrace.
-struct Maps {
+/// Finds out what frames of tier 0 are executing, for one backtrace.
+#[derive(Debug)]
+pub struct Positions {
+    /// The source maps of the functions so far.
     known: HashMap<*const Code, SourceMap>,
+    /// Bytes of code that may still be translated.
     left: usize,
 }
 
-impl Maps {
+impl Default for Positions {
+    fn default() -> Positions {
+        Positions { known: HashMap::new(), left: MAP_BUDGET }
+    }
+}
+
+impl Positions {
+    /// What the frame at `site`, of tier 0, is executing.
+    ///
+    /// # Safety
+    /// The instance of the frame is alive.
+    pub unsafe fn position(&mut self, site: Site) -> Option<Position> {
+        // SAFETY: the caller's promise.
+        let module = unsafe { VmContext::module(site.vmctx) };
+        let blob = module.blob_at(site.code as usize)?;
+        let code = blob.as_any().downcast_ref::<Code>()?;
+        let offset = self.offset(module, code, site.code);
+        Some(Position { module: module.clone(), function: code.function(), offset })
+    }
+
     /// The offset in the module of the instruction at `ip`.
     fn offset(&mut self, module: &Module, code: &Code, ip: *const u8) -> u32 {
         let function = code.function();
@@ -141,64 +125,40 @@ impl Maps {
     }
 }
 
-/// The frames of guest code, innermost first, at most `limit`.
-///
-/// # Safety
-/// As for [`invoke`]; with [`Since::Stop`], nothing has run on `exec` since `invoke` returned.
-pub unsafe fn backtrace(exec: *mut ExecContext, since: Since, limit: usize) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut maps = Maps { known: HashMap::new(), left: MAP_BUDGET };
-    // SAFETY: the caller's promise: the frames are still on the stacks.
+/// The caller of a frame of a segment of tier 0.
+unsafe fn caller_in(_: &Segment, site: Site) -> Option<Site> {
+    // SAFETY: the caller's promise: the frame is on the value stack.
     unsafe {
-        let mut activation = (*exec).activation.cast_const();
-        let mut site = match since {
-            Since::Stop => (*exec).stop,
-            Since::HostCall => NOWHERE,
-        };
-        while frames.len() < limit {
-            if site.ip.is_null() {
-                if activation.is_null() {
-                    break;
-                }
-                site = (*activation).exit;
-                activation = (*activation).previous;
-                continue;
-            }
-            let module = VmContext::module(site.vmctx);
-            let Some(blob) = module.blob_at(site.ip as usize) else { break };
-            let Some(code) = blob.as_any().downcast_ref::<Code>() else { break };
-            let function = code.function();
-            let offset = maps.offset(module, code, site.ip);
-            frames.push(Frame { module: module.clone(), vmctx: site.vmctx, function, offset });
-            let address = *site.sp.add(code.header().link.into()) as *const u8;
-            site = caller_of(address, site.sp, site.vmctx);
-        }
+        let blob = VmContext::module(site.vmctx).blob_at(site.code as usize)?;
+        let code = blob.as_any().downcast_ref::<Code>()?;
+        let address = *site.frame.add(code.header().link.into()) as *const u8;
+        caller_of(address, site.frame, site.vmctx)
     }
-    frames
 }
 
-/// The frame that the frame at `sp`, of context `ctx`, returns to by `address`. Its `ip` lies inside the
-/// call; it is null when the host called.
+/// The frame that the frame at `sp`, of context `ctx`, returns to by `address`; `None` when its segment was
+/// entered there.
 ///
 /// # Safety
 /// `address` is the return address of the frame at `sp`.
-pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmContext) -> StopSite {
+pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Option<Site> {
     // SAFETY: the caller's promise; two bytes before a return address is the distance between the frames.
     unsafe {
         if address == table::exit() {
-            return NOWHERE;
+            return None;
         }
         let distance = address.sub(2).cast::<u16>().read_unaligned();
-        let sp = sp.sub(distance.into());
+        let frame = sp.sub(distance.into());
         if address == table::after_tail() {
-            return caller_of(*sp as *const u8, sp, *sp.add(1) as *mut VmContext);
+            return caller_of(*frame as *const u8, frame, *frame.add(1) as *mut VmContext);
         }
+        // Only callees of another instance return to the instruction that takes the context back.
         let opcode = address.cast::<u16>().read_unaligned();
         let vmctx = if opcode == table::RESTORE {
-            *sp.add(address.add(HEAD).cast::<u16>().read_unaligned().into()) as *mut VmContext
+            *frame.add(address.add(HEAD).cast::<u16>().read_unaligned().into()) as *mut VmContext
         } else {
             ctx
         };
-        StopSite { ip: address.sub(1), sp, vmctx }
+        Some(Site { code: address.sub(1), frame, vmctx })
     }
 }

@@ -12,7 +12,7 @@ use wasmrun_runtime::layout::GlobalPlace;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{
-    Activation, GlobalSlot, Imports, MemoryStrategy, StackSizes, StopSite, Store, VmContext,
+    Entered, GlobalSlot, Imports, MemoryStrategy, Segment, StackSizes, Store, VmContext,
 };
 
 use crate::machine::{Dispatch, HEAD, Machine, Op, Tail};
@@ -94,15 +94,11 @@ impl Setting {
 unsafe fn enter(m: Machine) {
     // SAFETY: the caller's promise.
     unsafe {
-        let exec = &mut *m.exec();
-        let mut activation = Activation {
-            previous: std::ptr::null(),
-            exit: StopSite { ip: std::ptr::null(), sp: m.sp, vmctx: m.ctx },
-        };
-        exec.activation = &raw mut activation;
+        let exec = m.exec();
+        let mut segment = Segment::interpreter(|_, _| None);
+        let _entered = Entered::new(exec, &raw mut segment);
         std::hint::black_box(Tail::go(m));
-        exec.activation = std::ptr::null_mut();
-        exec.take_pending();
+        (*exec).take_pending();
     }
 }
 

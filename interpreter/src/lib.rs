@@ -16,4 +16,4 @@ mod ops;
 mod table;
 mod translate;
 
-pub use frames::{Frame, Since, backtrace, invoke};
+pub use frames::{Positions, invoke};

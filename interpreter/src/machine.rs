@@ -12,8 +12,9 @@
 //! `i32` (8 bytes for `f64`), branch displacements `i32` from the start of the instruction.
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::vm::{ExecContext, StopSite, VmContext};
+use wasmrun_runtime::vm::{ExecContext, Site, VmContext};
 
+use crate::frames::stop;
 use crate::table;
 
 /// Bytes of an opcode.
@@ -327,6 +328,11 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// The frame there.
+    pub(crate) fn site(self) -> Site {
+        Site { code: self.ip, frame: self.sp, vmctx: self.ctx }
+    }
+
     /// Reads an operand at a byte offset in the instruction.
     ///
     /// # Safety
@@ -354,12 +360,7 @@ impl At {
             Ok(()) => Status::Ok,
             Err(pending) => {
                 // SAFETY: the caller's promise.
-                unsafe {
-                    let exec = &mut *VmContext::exec(self.ctx);
-                    exec.stop = StopSite { ip: self.ip, sp: self.sp, vmctx: self.ctx };
-                    exec.set_pending(pending);
-                }
-                Status::Trap
+                unsafe { stop(VmContext::exec(self.ctx), self.site(), pending) }
             }
         }
     }

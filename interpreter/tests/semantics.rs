@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use wasmrun_interpreter::{Since, backtrace, invoke};
+use wasmrun_interpreter::{Positions, invoke};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{
-    GrowError, Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext,
+    FoundFrame, GrowError, Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext,
 };
 
 struct Guest {
@@ -24,6 +24,7 @@ impl Guest {
         let registry = TypeRegistry::default();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
+        store.exec_mut().backtrace_limit = 10;
         // SAFETY: the module imports nothing.
         let instance = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
         Guest { store, instance }
@@ -201,8 +202,10 @@ fn a_trap_names_the_instruction_and_the_frames() {
         (func (export "f") (param i32) (result i32) (i32.add (i32.const 5) (call $inner (local.get 0)))))"#;
     let mut guest = Guest::new(wat);
     assert_eq!(guest.call("f", &[0]), Err(Trap::IntegerDivisionByZero));
-    // SAFETY: nothing has run since.
-    let frames = unsafe { backtrace(guest.store.exec_mut(), Since::Stop, 10) };
+    let mut positions = Positions::default();
+    // SAFETY: the instance is alive.
+    let position = |frame: &FoundFrame| unsafe { positions.position(frame.site) }.unwrap();
+    let frames: Vec<_> = guest.store.exec_mut().take_stopped().iter().map(position).collect();
     let functions: Vec<_> = frames.iter().map(|f| f.function).collect();
     assert_eq!(functions, [0, 1]);
     let bytes = frames[0].module.bytes();

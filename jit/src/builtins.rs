@@ -16,7 +16,7 @@ use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::{TypeId, ValType};
-use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, StopSite, VmContext, builtins};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, VmContext, builtins};
 
 use crate::stubs::{poll, raise};
 use crate::trap::current_exec;
@@ -209,13 +209,6 @@ unsafe fn try_call_host(
             take_references(host.ty().params(), slots, references);
         }
         ((*exec).native.exit_fp, (*exec).native.exit_pc) = exit;
-        // Walkers of frames read the context of a site without asking.
-        if let Some(activation) = (*exec).activation.as_mut()
-            && !caller.is_null()
-        {
-            activation.exit =
-                StopSite { ip: ptr::with_exposed_provenance(exit.1), sp: exit.0 as *mut u64, vmctx: caller };
-        }
         (*exec).ref_top = ref_end;
         let call = HostCall { exec, caller, values: slots, references };
         let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));

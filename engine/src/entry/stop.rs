@@ -8,6 +8,7 @@ use std::panic::resume_unwind;
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_runtime::trap::{Pending, Status};
+use wasmrun_runtime::vm::{FoundFrame, Position, Tier};
 
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::error::{Error, HookPanic};
@@ -23,8 +24,7 @@ pub(super) enum Stopped {
 #[cold]
 #[inline(never)]
 pub(super) fn stopped(store: &mut StoreOpaque) -> Stopped {
-    // The frames are read first: anything that runs on the stack may overwrite them.
-    let frames = frames(store, interpreter::Since::Stop);
+    let frames = store.vm.exec_mut().take_stopped();
     let error = match store.vm.exec_mut().take_pending() {
         Some(Pending::Trap(trap)) => Error::new(trap),
         Some(Pending::Host(error)) => match error.downcast::<HookPanic>() {
@@ -36,7 +36,7 @@ pub(super) fn stopped(store: &mut StoreOpaque) -> Stopped {
     };
     Stopped::Error(match store.engine.config().backtrace_frames() {
         0 => error,
-        _ => error.with_backtrace(WasmBacktrace::new(frames)),
+        _ => error.with_backtrace(WasmBacktrace::new(describe(store, frames))),
     })
 }
 
@@ -56,26 +56,28 @@ pub(super) fn unwrap_panic(stopped: Stopped) -> Error {
 
 /// The frames that have called the running host function.
 pub(crate) fn calling_frames(store: &StoreOpaque) -> Vec<FrameInfo> {
-    if store.vm.exec().is_idle() {
+    let exec = store.vm.exec();
+    if exec.is_idle() {
         return Vec::new();
     }
-    frames(store, interpreter::Since::HostCall)
+    // SAFETY: the store is borrowed, and guest code waits for the host.
+    let frames = unsafe { exec.waiting_frames(store.engine.config().backtrace_frames()) };
+    describe(store, frames)
 }
 
-fn frames(store: &StoreOpaque, from: interpreter::Since) -> Vec<FrameInfo> {
-    let limit = store.engine.config().backtrace_frames();
-    if limit == 0 {
-        return Vec::new();
-    }
-    let exec = std::ptr::from_ref(store.vm.exec()).cast_mut();
-    // SAFETY: the store is borrowed and guest code has just stopped, or waits for the host; a backtrace only
-    // reads.
-    let frames = unsafe { interpreter::backtrace(exec, from, limit) };
-    let info = |frame: interpreter::Frame| {
-        let module = Module::from_runtime(&store.engine, frame.module);
-        FrameInfo::new(module, frame.function, frame.offset)
+/// What frames, of instances that are alive, were executing.
+fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
+    let mut interpreted = interpreter::Positions::default();
+    let mut position = |frame: FoundFrame| match frame.tier {
+        // SAFETY: instances of frames are not freed before the store is idle.
+        Tier::Interpreter => unsafe { interpreted.position(frame.site) },
+        Tier::Compiled => None,
     };
-    frames.into_iter().map(info).collect()
+    let info = |position: Position| {
+        let module = Module::from_runtime(&store.engine, position.module);
+        FrameInfo::new(module, position.function, position.offset)
+    };
+    frames.into_iter().filter_map(|frame| position(frame).map(info)).collect()
 }
 
 #[cfg(test)]

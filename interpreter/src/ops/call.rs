@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
-    ExecContext, FuncRef, HostCall, HostFunc, Resume, StopSite, Table, TableDescriptor, VmContext, builtins,
+    ExecContext, FuncRef, HostCall, HostFunc, Resume, Site, Table, TableDescriptor, VmContext, builtins,
 };
 
 use crate::bind::{bind, resolve};
@@ -340,8 +340,7 @@ unsafe fn try_call_any(
         let exec = VmContext::exec(at.ctx);
         let after = restore.add(Restore::SIZE);
         if !(*callee).host.is_null() {
-            let site = StopSite { ip: at.ip, sp: at.sp, vmctx: at.ctx };
-            call_host(exec, site, at.ctx, &*(*callee).host, base)?;
+            call_host(exec, at.site(), at.ctx, &*(*callee).host, base)?;
             // It may have taken long.
             builtins::poll(exec)?;
             (*exec).resume = Resume { ip: after, sp: at.sp, vmctx: at.ctx, value: *base };
@@ -369,7 +368,7 @@ unsafe fn try_call_any(
 /// the innermost frame of guest code, `caller` the context of the instance that calls.
 pub(crate) unsafe fn call_host(
     exec: *mut ExecContext,
-    site: StopSite,
+    site: Site,
     caller: *mut VmContext,
     host: &HostFunc,
     values: *mut u64,
@@ -381,7 +380,7 @@ pub(crate) unsafe fn call_host(
         let slots = host.slots();
         (*exec).value_top = values.add(slots.shared() as usize);
         (*exec).ref_top = references.add(slots.ref_shared() as usize);
-        (*(*exec).activation).exit = site;
+        (*(*exec).segment).set_exit(site);
         let call = HostCall { exec, caller, values, references };
         let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
         (*exec).value_top = value_top;

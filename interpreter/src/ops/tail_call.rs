@@ -5,13 +5,13 @@
 //! keeps the caller's context, once for any number of tail calls between instances.
 
 use wasmrun_runtime::trap::{Pending, Status};
-use wasmrun_runtime::vm::{ExecContext, FuncRef, HostFunc, Resume, VmContext, builtins};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, HostFunc, Resume, Site, VmContext, builtins};
 
 use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
 };
 use crate::bind::resolve;
-use crate::frames::caller_of;
+use crate::frames::{caller_of, stop};
 use crate::machine::{At, Dispatch, HEAD, Machine, Op};
 use crate::table;
 
@@ -134,18 +134,14 @@ unsafe fn tail_call_host(sp: *mut u64, ctx: *mut VmContext, host: &HostFunc, add
     // SAFETY: the arguments are at `sp`.
     unsafe {
         let exec = VmContext::exec(ctx);
-        let site = caller_of(address, sp, ctx);
+        let site = caller_of(address, sp, ctx).unwrap_or(Site::NOWHERE);
         match call_host(exec, site, ctx, host, sp).and_then(|()| builtins::poll(exec)) {
             Ok(()) => {
                 let caller = sp.sub(distance(address).into());
                 (*exec).resume = Resume { ip: address, sp: caller, vmctx: ctx, value: *sp };
                 Status::Ok
             }
-            Err(pending) => {
-                (*exec).stop = site;
-                (*exec).set_pending(pending);
-                Status::Trap
-            }
+            Err(pending) => stop(exec, site, pending),
         }
     }
 }

@@ -34,8 +34,8 @@ pub type EnterStub = unsafe extern "C" fn(*mut ExecContext, *const u8, *mut VmCo
 /// # Safety
 /// `stub` is an `enter` stub of the class of the function at `code`, which is to be called with
 /// `callee_vmctx` and `callee_id`; `slots` has [`AbiClass::slots`] slots, which nested entries do not use.
-/// `exec` belongs to the store of that function, which nothing else borrows, and an
-/// [`Activation`](wasmrun_runtime::vm::Activation) is in place. All code that this can reach is known to the
+/// `exec` belongs to the store of that function, which nothing else borrows, and a
+/// [`Segment`](wasmrun_runtime::vm::Segment) of compiled code is in place. All code that this can reach is known to the
 /// lookup of the signal handler ([`trap::install`](crate::trap::install)).
 pub unsafe fn enter(
     stub: EnterStub,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmrun_jit::stubs::AbiClass;
 use wasmrun_runtime::trap::{HostError, Pending, Trap};
 use wasmrun_runtime::types::ValType;
-use wasmrun_runtime::vm::{FuncRef, HostCall};
+use wasmrun_runtime::vm::{FuncRef, HostCall, Tier};
 
 use super::support::{Entry, F32, F64, Guest, I32, I64, V128, call, caller, slots_of, to_host, ty};
 use super::traps::unreachable;
@@ -88,8 +88,9 @@ fn the_host_sees_the_caller_and_the_place_of_the_call() {
             let exec = &*call.exec;
             assert!(code.contains(exec.native.exit_pc));
             assert_eq!(*(exec.native.exit_fp as *const usize), exec.native.entry_fp);
-            let exit = (*exec.activation).exit;
-            assert_eq!((exit.ip as usize, exit.sp as usize), (exec.native.exit_pc, exec.native.exit_fp));
+            let [frame] = exec.waiting_frames(10)[..] else { panic!("one frame") };
+            assert_eq!(frame.tier, Tier::Compiled);
+            assert_eq!(frame.site.code as usize, exec.native.exit_pc - 1);
             *call.values = 41;
         }
         Ok(())

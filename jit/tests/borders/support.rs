@@ -17,8 +17,8 @@ use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, TypeRegistry, ValType};
 use wasmrun_runtime::vm::{
-    Activation, ExecContext, FuncRef, HostCall, HostFunc, Imports, MemoryStrategy, StackSizes, StopSite,
-    Store, VmContext,
+    Entered, ExecContext, FuncRef, HostCall, HostFunc, Imports, MemoryStrategy, Segment, StackSizes, Store,
+    VmContext,
 };
 
 pub const I32: ValType = ValType::I32;
@@ -258,15 +258,10 @@ pub unsafe fn call(
     id: u64,
     slots: *mut u64,
 ) -> Result<(), Pending> {
-    // SAFETY: the caller's promise. The activation is withdrawn before it goes out of scope.
+    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
     unsafe {
-        let exit = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
-        let outer = (*exec).activation;
-        let mut activation = Activation { previous: outer, exit };
-        (*exec).activation = &raw mut activation;
-        if outer.is_null() {
-            (*exec).entered();
-        }
+        let mut segment = Segment::compiled();
+        let _entered = Entered::new(exec, &raw mut segment);
         let words = |exec: *mut ExecContext| {
             let native = &(*exec).native;
             (native.entry_sp, native.entry_fp, native.entry_handler)
@@ -274,7 +269,6 @@ pub unsafe fn call(
         let before = words(exec);
         let status = enter(entry.stub, exec, code, vmctx, id, slots);
         assert_eq!(words(exec), before, "an entry leaves the words of the one around it as they were");
-        (*exec).activation = outer;
         match status {
             Status::Ok => Ok(()),
             _ => Err((*exec).take_pending().expect("there is a reason")),

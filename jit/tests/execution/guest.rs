@@ -16,8 +16,8 @@ use wasmrun_runtime::module::{CodeCell, ExternIndex, Module};
 use wasmrun_runtime::trap::{Pending, Status};
 use wasmrun_runtime::types::{ExternType, FuncType, TypeRegistry};
 use wasmrun_runtime::vm::{
-    Activation, FuncRef, HostFunc, Imports, InstanceKey, InstantiateError, MemoryStrategy, StackSizes,
-    StopSite, Store, VmContext,
+    Entered, FuncRef, HostFunc, Imports, InstanceKey, InstantiateError, MemoryStrategy, Segment, StackSizes,
+    Store, VmContext,
 };
 
 static ISA: LazyLock<Isa> = LazyLock::new(|| Isa::native().unwrap());
@@ -222,13 +222,10 @@ impl World {
         unsafe {
             let func = VmContext::func_ref(context, function).as_ref();
             let code = (*func.cell).native.load(Ordering::Acquire);
-            let exit = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
-            let mut activation = Activation { previous: ptr::null(), exit };
-            (*exec).activation = &raw mut activation;
-            (*exec).entered();
+            let mut segment = Segment::compiled();
+            let _entered = Entered::new(exec, &raw mut segment);
             let id = ptr::from_ref(func) as u64;
             let status = enter(enter_stub(&class), exec, code, func.vmctx, id, slots.as_mut_ptr());
-            (*exec).activation = ptr::null_mut();
             match status {
                 Status::Ok => Ok(()),
                 _ => Err((*exec).take_pending().expect("there is a reason")),

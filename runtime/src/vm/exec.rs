@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::context::VmContext;
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
+use super::segment::{FoundFrame, Segment, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
 
@@ -43,23 +44,8 @@ pub trait StoreHooks {
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending>;
 }
 
-/// Where code stopped: the innermost frame of a backtrace.
-#[derive(Clone, Copy, Debug)]
-pub struct StopSite {
-    /// Instruction of tier 0.
-    pub ip: *const u8,
-    /// Frame of tier 0.
-    pub sp: *mut u64,
-    /// Context of the frame's instance.
-    pub vmctx: *mut VmContext,
-}
-
-impl StopSite {
-    const NONE: StopSite = StopSite { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut() };
-}
-
-/// Where code goes on after a slow path. The slow path leaves it here rather than returning it: handlers of
-/// tier 0 end in jumps only while nothing of theirs is in memory.
+/// Where tier 0 goes on after a slow path. The slow path leaves it here rather than returning it: handlers
+/// end in jumps only while nothing of theirs is in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Resume {
     /// Next instruction.
@@ -70,16 +56,6 @@ pub struct Resume {
     pub vmctx: *mut VmContext,
     /// Result of a call that has been completed.
     pub value: u64,
-}
-
-/// One entry of the host into guest code, on the native stack of the entry function. Entries form a list
-/// from the innermost to the outermost.
-#[derive(Debug)]
-pub struct Activation {
-    /// The entry around this one.
-    pub previous: *const Activation,
-    /// The frame that called out to the host, while it does.
-    pub exit: StopSite,
 }
 
 /// What compiled code and its stubs keep in the execution context.
@@ -129,11 +105,15 @@ pub struct ExecContext {
     pub value_top: *mut u64,
     /// First reference slot that is free for the next entry from the host.
     pub ref_top: *mut u32,
-    /// The innermost entry.
-    pub activation: *mut Activation,
-    /// Where code stopped when it returned [`Status::Trap`](crate::trap::Status).
-    pub stop: StopSite,
-    /// Where code goes on after a slow path.
+    /// Lowest address that native frames may reach.
+    native_floor: usize,
+    /// The innermost entry into guest code.
+    pub segment: *mut Segment,
+    /// Most frames that are taken down when code stops.
+    pub backtrace_limit: usize,
+    /// The frames that were there when code stopped.
+    stopped: Option<Vec<FoundFrame>>,
+    /// Where tier 0 goes on after a slow path.
     pub resume: Resume,
     pending: Option<Pending>,
     target: Arc<InterruptTarget>,
@@ -169,8 +149,10 @@ impl ExecContext {
             value_top: stack.values(),
             ref_top: stack.references(),
             stack,
-            activation: ptr::null_mut(),
-            stop: StopSite::NONE,
+            native_floor: 0,
+            segment: ptr::null_mut(),
+            backtrace_limit: 0,
+            stopped: None,
             resume: Resume { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut(), value: 0 },
             pending: None,
             target: Arc::default(),
@@ -219,7 +201,7 @@ impl ExecContext {
 
     /// Whether no guest code is running.
     pub fn is_idle(&self) -> bool {
-        self.activation.is_null()
+        self.segment.is_null()
     }
 
     /// The limit that a frame's end is compared with at entries and loop headers.
@@ -238,6 +220,35 @@ impl ExecContext {
         self.pending.take()
     }
 
+    /// Code of the innermost segment stops, by what is pending: takes down the frames, which will not be there
+    /// any more when the host asks. Those of a stop that is on its way outwards are kept.
+    ///
+    /// `innermost` are the frames of the innermost segment, where they are gone already; else they are found from
+    /// the segment's exit.
+    ///
+    /// # Safety
+    /// All other frames are on the stacks.
+    pub unsafe fn take_down_frames(&mut self, innermost: Option<Vec<FoundFrame>>) {
+        if self.stopped.is_none() && self.backtrace_limit > 0 {
+            // SAFETY: the caller's promise.
+            self.stopped = Some(unsafe { walk(self, innermost, self.backtrace_limit) });
+        }
+    }
+
+    /// The frames that were there when code stopped, innermost first.
+    pub fn take_stopped(&mut self) -> Vec<FoundFrame> {
+        self.stopped.take().unwrap_or_default()
+    }
+
+    /// The frames of guest code that is waiting, innermost first, at most `limit`.
+    ///
+    /// # Safety
+    /// They are on the stacks: nothing has changed since guest code called out.
+    pub unsafe fn waiting_frames(&self, limit: usize) -> Vec<FoundFrame> {
+        // SAFETY: the caller's promise.
+        unsafe { walk(self, None, limit) }
+    }
+
     /// The slow path of every poll: answers requests of other threads, then checks whether a frame that
     /// ends at `frame_end` fits on the value stack.
     ///
@@ -250,7 +261,7 @@ impl ExecContext {
         unsafe {
             let end = (*this).stack.values_end();
             (*this).poll.value_limit.store(end, Ordering::SeqCst);
-            (*this).poll.native_limit.store((*this).native_floor(), Ordering::SeqCst);
+            (*this).poll.native_limit.store((*this).native_floor, Ordering::SeqCst);
             let reasons = (*this).target.take();
             if reasons != 0
                 && let Some(mut hooks) = (*this).hooks
@@ -261,36 +272,19 @@ impl ExecContext {
         }
     }
 
-    /// The outermost entry has been made: compiled code has the native stack below it. A request that has
-    /// lowered the limit stays.
-    ///
-    /// # Safety
-    /// The list of activations is that of the entries which are on the native stack now.
-    pub unsafe fn entered(&self) {
-        let floor = self.native_floor();
+    /// The outermost entry has been made, from the native stack at `address`: compiled code has what is below it.
+    /// A request that has lowered the limit stays.
+    pub(super) fn entered(&mut self, address: usize) {
+        self.stopped = None;
+        self.native_floor = address.saturating_sub(self.stack.sizes().native);
+        let floor = self.native_floor;
         let keep = |limit| (limit != usize::MAX).then_some(floor);
         let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);
     }
 
-    /// Lowest address that native frames may reach, from the outermost entry's own.
-    fn native_floor(&self) -> usize {
-        let mut outermost = self.activation.cast_const();
-        if outermost.is_null() {
-            return 0;
-        }
-        // SAFETY: activations live on the native stack below which we run.
-        unsafe {
-            while !(*outermost).previous.is_null() {
-                outermost = (*outermost).previous;
-            }
-        }
-        (outermost as usize).saturating_sub(self.stack.sizes().native)
-    }
-
-    /// Whether the native stack has room for one more entry from the host, whose activation is at
-    /// `activation`.
-    pub fn native_stack_left(&self, activation: *const Activation) -> bool {
-        activation as usize >= self.native_floor()
+    /// Whether the native stack has room for one more entry, whose segment is at `segment`.
+    pub fn native_stack_left(&self, segment: *const Segment) -> bool {
+        segment as usize >= self.native_floor
     }
 }
 
