@@ -8,6 +8,7 @@
 pub mod abi;
 pub mod arena;
 pub mod builtins;
+pub mod code;
 pub mod compile;
 pub mod lower;
 pub mod stubs;

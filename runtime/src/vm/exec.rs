@@ -64,6 +64,8 @@ pub struct Resume {
 pub struct NativeWords {
     /// The slow paths that compiled code calls, by number. The table belongs to the compiling tier.
     pub builtins: *const *const u8,
+    /// What the compiling tier knows of its code; null in stores that run no compiled code.
+    pub code: *const (),
     /// Stack pointer of the innermost `enter` stub, at whose handler traps land; 0 when there is none.
     pub entry_sp: usize,
     /// Its frame pointer.
@@ -79,6 +81,7 @@ pub struct NativeWords {
 impl NativeWords {
     const NONE: NativeWords = NativeWords {
         builtins: ptr::null(),
+        code: ptr::null(),
         entry_sp: 0,
         entry_fp: 0,
         entry_handler: 0,
