@@ -98,6 +98,76 @@ pub struct NativeWords {
     pub exit_fp: usize,
     /// Where that call returns to.
     pub exit_pc: usize,
+    /// Runs functions of tier 0 that compiled code calls; needed as soon as such a function can be reached.
+    pub interpreter: Option<InterpreterEntry>,
+    /// Whom compiled code has to call for the interpreter that returned
+    /// [`Status::TailCall`](crate::trap::Status::TailCall).
+    pub tail_call: TailTarget,
+    /// The frames that the last trap of compiled code left.
+    pub trace: NativeTrace,
+}
+
+/// Runs a function of tier 0 for compiled code.
+///
+/// `callee_id` says which one of the module of `vmctx`, as it does for every callee. The arguments are in
+/// `slots`, which lie on the value stack from [`ExecContext::value_top`] on, one behind the other;
+/// collected references are among them, in the low half of a slot each. The results go to the same slots in
+/// the same way. `frame` is the frame of the stub that calls: its two words are the frame pointer of the compiled
+/// caller and the address that the call returns to, which are in [`NativeWords::exit_fp`] and `exit_pc` too.
+///
+/// Returns the number of a [`Status`](crate::trap::Status). It must not unwind.
+pub type InterpreterEntry = unsafe extern "C" fn(
+    vmctx: *mut VmContext,
+    callee_id: u64,
+    slots: *mut u64,
+    frame: *const usize,
+) -> u64;
+
+/// A function that is to be called in place of one of tier 0 which ended in a tail call.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TailTarget {
+    /// Its code.
+    pub code: *const u8,
+    /// The context that it is called with.
+    pub vmctx: *mut VmContext,
+    /// The id that it is called with.
+    pub callee_id: u64,
+    /// The stub that loads arguments of its type from slots.
+    pub bounce: *const u8,
+    /// The arguments, as they lie behind each other for [`InterpreterEntry`].
+    pub slots: *const u64,
+}
+
+/// The innermost frames of the compiled code that a trap left, of the entry at which it landed and none around it.
+///
+/// Written down when the trap happens, as nothing of them is left when the entry returns. Who entered has to
+/// [take](NativeTrace::take) them then: the next trap, that of the code around this entry perhaps, leaves others.
+#[derive(Debug)]
+#[repr(C)]
+pub struct NativeTrace {
+    /// Whether there was a trap.
+    pub present: bool,
+    /// Whether these are all frames.
+    pub complete: bool,
+    /// Number of frames.
+    pub len: usize,
+    /// One for each frame: an address behind the first byte of the instruction that it was at, and no more than
+    /// behind its last.
+    pub addresses: [usize; NativeTrace::MAX],
+}
+
+impl NativeTrace {
+    /// The largest number of frames.
+    pub const MAX: usize = 64;
+
+    const NONE: NativeTrace =
+        NativeTrace { present: false, complete: false, len: 0, addresses: [0; NativeTrace::MAX] };
+
+    /// The addresses, innermost first, unless no trap has left any. They are given once.
+    pub fn take(&mut self) -> Option<&[usize]> {
+        if std::mem::take(&mut self.present) { self.addresses.get(..self.len) } else { None }
+    }
 }
 
 impl NativeWords {
@@ -108,6 +178,15 @@ impl NativeWords {
         entry_handler: 0,
         exit_fp: 0,
         exit_pc: 0,
+        interpreter: None,
+        tail_call: TailTarget {
+            code: ptr::null(),
+            vmctx: ptr::null_mut(),
+            callee_id: 0,
+            bounce: ptr::null(),
+            slots: ptr::null(),
+        },
+        trace: NativeTrace::NONE,
     };
 }
 
@@ -308,6 +387,17 @@ mod tests {
     fn offsets_known_to_generated_code_do_not_move() {
         assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 16));
         assert_eq!(ExecContext::NATIVE, 24);
+        let words = [
+            offset_of!(NativeWords, builtins),
+            offset_of!(NativeWords, entry_sp),
+            offset_of!(NativeWords, entry_fp),
+            offset_of!(NativeWords, entry_handler),
+            offset_of!(NativeWords, exit_fp),
+            offset_of!(NativeWords, exit_pc),
+            offset_of!(NativeWords, interpreter),
+            offset_of!(NativeWords, tail_call),
+        ];
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 56]);
     }
 
     fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {

@@ -15,7 +15,9 @@ mod store;
 mod table;
 
 pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
-pub use exec::{Activation, ExecContext, NativeWords, Resume, StopSite, StoreHooks};
+pub use exec::{
+    Activation, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StopSite, StoreHooks, TailTarget,
+};
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
