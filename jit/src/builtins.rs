@@ -2,7 +2,7 @@
 //!
 //! Code finds the table in its execution context and calls its entries with the convention of the system.
 //! All take the context of the running instance and then 64-bit words, of which they read as much as the
-//! value has; all but [`Builtin::Raise`] return a [`Pair`]. With a status other than 0 the reason is pending
+//! value has; all but [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is pending
 //! on the execution context, and the code calls `Raise`. None of them panics or unwinds.
 
 #![allow(unsafe_code)]
@@ -18,7 +18,7 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::{TypeId, ValType};
 use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, VmContext, builtins};
 
-use crate::stubs::{poll, raise};
+use crate::stubs::{poll, raise, raise_in_caller};
 use crate::trap::current_exec;
 
 /// What a builtin returns, in the two registers for results.
@@ -93,6 +93,10 @@ builtins! {
     ElemDrop(segment) = elem_drop;
     /// The value is the reference to a function of the instance.
     RefFunc(function) = ref_func;
+    /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
+    RaiseInCaller(frame) = raise_in_caller;
+    /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
+    PollValues(end) = poll_values;
     /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
     /// the expected type.
     TableCallee(table, index, type_id) = table_callee;
@@ -123,7 +127,7 @@ impl Builtin {
     pub fn signature(self) -> Signature {
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
-        if self != Builtin::Raise {
+        if !matches!(self, Builtin::Raise | Builtin::RaiseInCaller) {
             signature.returns.extend([AbiParam::new(I64)].repeat(2));
         }
         signature
@@ -164,6 +168,11 @@ unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<u64, Pending> {
             return if sp < limit { Err(Trap::StackOverflow.into()) } else { Ok(0) };
         }
     }
+}
+
+unsafe extern "C" fn poll_values(vmctx: *mut VmContext, end: usize) -> Pair {
+    // SAFETY: the context is alive.
+    unsafe { finish(vmctx, ExecContext::poll_slow(VmContext::exec(vmctx), end).map(|()| 0)) }
 }
 
 unsafe extern "C" fn call_host(

@@ -3,7 +3,7 @@
 //! Functions whose parameters and results have the same machine types share their stubs, however different
 //! their WebAssembly types are. The rules are those of [`abi`], applied to machine types.
 
-use cranelift_codegen::ir::types::I8X16;
+use cranelift_codegen::ir::types::{I8X16, I64};
 use cranelift_codegen::ir::{Signature, Type};
 use wasmrun_runtime::types::{FuncType, ValType};
 
@@ -42,6 +42,12 @@ impl AbiClass {
     /// result area, parameters; results, if there is none.
     pub fn signature(&self) -> Signature {
         abi::signature_of(&self.params, &self.results)
+    }
+
+    /// The signature of the `bounce` stub of a class with these results: context, id of the callee, pointer to the
+    /// results if there is a result area, slots, code; results, if there is none.
+    pub(super) fn bounce_signature(&self) -> Signature {
+        abi::signature_of(&[I64, I64], &self.results)
     }
 
     /// Slots of 8 bytes that arguments and results share: both start at slot 0.

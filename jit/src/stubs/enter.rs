@@ -15,8 +15,7 @@ use cranelift_codegen::isa::{CallConv, TargetIsa};
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
 
-use super::class::with_offsets;
-use super::{AbiClass, StubError, compile, load_slot, store_slot};
+use super::{AbiClass, StubError, compile, load_slots, store_slots};
 use crate::builtins;
 use crate::trap::CurrentExec;
 
@@ -29,7 +28,8 @@ pub type EnterStub = unsafe extern "C" fn(*mut ExecContext, *const u8, *mut VmCo
 /// Enters compiled code on the native stack of this thread.
 ///
 /// The arguments are in `slots`, in the representation of value slots, from slot 0 on; so are the results when
-/// this returns [`Status::Ok`]. After any other status the reason is pending on `exec`.
+/// this returns [`Status::Ok`]. After any other status the reason is pending on `exec`, and the frames that were left are
+/// in its [`NativeTrace`](wasmrun_runtime::vm::NativeTrace), to be taken.
 ///
 /// # Safety
 /// `stub` is an `enter` stub of the class of the function at `code`, which is to be called with
@@ -50,7 +50,11 @@ pub unsafe fn enter(
         (*exec).native.builtins = builtins::table();
         let _current = CurrentExec::set(exec);
         match stub(exec, code, callee_vmctx, callee_id, slots) {
-            0 => Status::Ok,
+            0 => {
+                // What a trap inside of this entry has left, and the host has dealt with, is nobody's any more.
+                (*exec).native.trace.present = false;
+                Status::Ok
+            }
             _ => Status::Trap,
         }
     }
@@ -97,9 +101,7 @@ pub fn compile_enter(isa: &dyn TargetIsa, class: &AbiClass) -> Result<Vec<u8>, S
             // The callee's results have the layout of slots.
             args.push(slots);
         }
-        for (ty, offset) in with_offsets(class.params()) {
-            args.push(load_slot(builder, ty, slots, offset));
-        }
+        args.extend(load_slots(builder, class.params(), slots));
 
         let callee = class.signature();
         let in_registers = callee.returns.len();
@@ -119,9 +121,8 @@ pub fn compile_enter(isa: &dyn TargetIsa, class: &AbiClass) -> Result<Vec<u8>, S
         builder.ins().try_call_indirect(code, &args, table);
 
         builder.switch_to_block(returned);
-        for (result, (_, offset)) in results.into_iter().zip(with_offsets(class.results())) {
-            store_slot(builder, result, slots, offset);
-        }
+        // None if they are in the slots already.
+        store_slots(builder, &results, class.results(), slots);
         for (value, word) in outer.into_iter().zip(words) {
             builder.ins().store(flags, value, exec, word);
         }

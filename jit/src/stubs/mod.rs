@@ -1,8 +1,8 @@
-//! The borders of compiled code: how the host enters it, how it calls the host, and how a call finds a
-//! function that has not been compiled yet.
+//! The borders of compiled code: how the host enters it, how it calls the host and tier 0, and how a call finds
+//! a function that has not been compiled yet.
 //!
-//! `enter` and `to_host` are made by Cranelift, one of each for an [`AbiClass`], when first needed; they know
-//! nothing of a store or a module and can be kept for as long as the process lives. What cannot be said
+//! `enter`, `to_host`, `to_interp` and `bounce` are made by Cranelift, one of each for an [`AbiClass`], when first
+//! needed; they know nothing of a store or a module and can be kept for as long as the process lives. What cannot be said
 //! in Cranelift's language is in a file of naked functions, one for each architecture.
 
 #![allow(unsafe_code)]
@@ -12,7 +12,9 @@ mod enter;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64.rs"]
 mod naked;
+mod outward;
 mod to_host;
+mod to_interp;
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -25,12 +27,14 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmrun_runtime::vm::VmContext;
 
 use crate::abi;
+use class::with_offsets;
 
 pub use class::AbiClass;
 pub use enter::{EnterStub, compile_enter, enter};
 pub use naked::lazy_bind;
-pub(crate) use naked::{poll, raise};
+pub(crate) use naked::{poll, raise, raise_in_caller};
 pub use to_host::compile_to_host;
+pub use to_interp::{compile_bounce, compile_to_interp};
 
 /// A stub could not be made: its class has more parameters than the code generator takes.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,18 @@ fn slot_flags(ty: Type) -> MemFlagsData {
 /// Loads a value of type `ty` from its slot.
 fn load_slot(builder: &mut FunctionBuilder<'_>, ty: Type, slots: Value, offset: i32) -> Value {
     builder.ins().load(ty, slot_flags(ty), slots, offset)
+}
+
+/// Loads values of these types from slots, one behind the other.
+fn load_slots(builder: &mut FunctionBuilder<'_>, types: &[Type], slots: Value) -> Vec<Value> {
+    with_offsets(types).map(|(ty, offset)| load_slot(builder, ty, slots, offset)).collect()
+}
+
+/// Stores values of these types to slots, one behind the other.
+fn store_slots(builder: &mut FunctionBuilder<'_>, values: &[Value], types: &[Type], slots: Value) {
+    for (value, (_, offset)) in values.iter().zip(with_offsets(types)) {
+        store_slot(builder, *value, slots, offset);
+    }
 }
 
 /// Stores a value to its slot, the unused half of which becomes zero.

@@ -8,7 +8,7 @@ use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
 
 use super::RESOLVER;
 use crate::builtins::{Pair, poll_at};
-use crate::trap::current_exec;
+use crate::trap::{current_exec, trace};
 
 /// Leaves compiled code for the handler of the innermost `enter` stub. The reason is pending on `exec`.
 ///
@@ -18,17 +18,43 @@ use crate::trap::current_exec;
 #[unsafe(naked)]
 pub unsafe extern "C" fn raise(exec: *mut ExecContext) -> ! {
     naked_asm!(
-        "mov rax, [rsp]",
-        "mov [rdi + {exit_pc}], rax",
-        "mov [rdi + {exit_fp}], rbp",
-        "mov rsp, [rdi + {entry_sp}]",
-        "mov rbp, [rdi + {entry_fp}]",
+        "mov rsi, rbp",
+        "mov rdx, [rsp]",
+        "jmp {raise_at}",
+        raise_at = sym raise_at,
+    )
+}
+
+/// As [`raise`], for a stub whose frame pointer is `frame`: the frame that called the stub raises.
+///
+/// # Safety
+/// As for [`raise`]; the caller is the stub.
+#[unsafe(naked)]
+pub unsafe extern "C" fn raise_in_caller(exec: *mut ExecContext, frame: *const usize) -> ! {
+    naked_asm!(
+        "mov rdx, [rsi + 8]",
+        "mov rsi, [rsi]",
+        "jmp {raise_at}",
+        raise_at = sym raise_at,
+    )
+}
+
+/// As [`raise`], from the frame with this frame pointer and at this address. The stack is as it is when a function
+/// has been called.
+#[unsafe(naked)]
+unsafe extern "C" fn raise_at(exec: *mut ExecContext, fp: usize, pc: usize) -> ! {
+    naked_asm!(
+        // The handler expects nothing of it.
+        "mov rbx, rdi",
+        "sub rsp, 8",
+        "call {left}",
+        "mov rsp, [rbx + {entry_sp}]",
+        "mov rbp, [rbx + {entry_fp}]",
         // The two words that an exception carries: the status, and one that nobody reads.
         "mov eax, {trap}",
         "xor edx, edx",
-        "jmp [rdi + {entry_handler}]",
-        exit_pc = const ExecContext::NATIVE + offset_of!(NativeWords, exit_pc),
-        exit_fp = const ExecContext::NATIVE + offset_of!(NativeWords, exit_fp),
+        "jmp [rbx + {entry_handler}]",
+        left = sym trace::left,
         entry_sp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_sp),
         entry_fp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_fp),
         entry_handler = const ExecContext::NATIVE + offset_of!(NativeWords, entry_handler),

@@ -12,6 +12,7 @@ pub mod code;
 mod context;
 mod current;
 mod signal;
+pub(crate) mod trace;
 
 use cranelift_codegen::ir::TrapCode;
 

@@ -12,7 +12,7 @@ use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use wasmrun_runtime::trap::Status;
 
 use super::context::{Landing, position, resume_at};
-use super::{Lookup, code, current_exec};
+use super::{Lookup, code, current_exec, trace};
 
 /// Guard pages, guard pages on other systems, `ud2`, divisions.
 const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
@@ -76,11 +76,10 @@ unsafe fn trap(info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
         let (pc, fp) = position(&*context);
         let trap = code::trap_of(LOOKUP.get()?(pc)?.code)?;
         (*exec).set_pending(trap.into());
-        let native = &raw mut (*exec).native;
-        (*native).exit_fp = fp;
         // Others leave the address behind a call there: one inside the next instruction keeps the rule that
         // the instruction is before it.
-        (*native).exit_pc = pc + 1;
+        trace::left(exec, fp, pc + 1);
+        let native = &raw const (*exec).native;
         let landing = Landing {
             pc: (*native).entry_handler,
             sp: (*native).entry_sp,

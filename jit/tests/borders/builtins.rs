@@ -8,7 +8,7 @@ use super::support::{Code, Entry, Guest, I64, assemble, ty};
 
 /// A function `(vmctx, id, offset in the table, five arguments) -> i64` that calls a builtin. Builtins with
 /// fewer arguments do not look at the rest.
-fn any_builtin() -> &'static Code {
+pub fn any_builtin() -> &'static Code {
     assemble(&format!(
         "function %any(i64, i64, i64, i64, i64, i64, i64, i64) -> i64 tail {{
             sig0 = (i64, i64, i64, i64, i64, i64) -> i64, i64 system_v

@@ -1,7 +1,10 @@
 //! Machine code for tests, from Cranelift's text format, in pages of its own; and guests to run it in.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -10,7 +13,9 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::TrapCode;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use wasmrun_jit::stubs::{AbiClass, EnterStub, compile_enter, compile_to_host, enter};
+use wasmrun_jit::stubs::{
+    AbiClass, EnterStub, compile_bounce, compile_enter, compile_to_host, compile_to_interp, enter,
+};
 use wasmrun_jit::trap::{self, TrapInfo};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::CodeCell;
@@ -55,6 +60,17 @@ impl Code {
 
     pub fn contains(&self, pc: usize) -> bool {
         (self.start..self.start + self.len).contains(&pc)
+    }
+
+    /// Whether the instruction at an address can trap.
+    pub fn traps_at(&self, pc: usize) -> bool {
+        self.contains(pc) && self.traps.iter().any(|(at, _)| *at as usize == pc - self.start)
+    }
+
+    /// Whether a call by register ends at an address.
+    pub fn calls_before(&self, pc: usize) -> bool {
+        // SAFETY: the address is inside the code or just behind it.
+        self.contains(pc - 2) && unsafe { *((pc - 2) as *const u8) == 0xff }
     }
 }
 
@@ -194,6 +210,48 @@ pub fn to_host(ty: &FuncType) -> &'static Code {
     install(&compile_to_host(&**ISA, &AbiClass::of(ty)).unwrap(), Vec::new())
 }
 
+pub fn to_interp(ty: &FuncType) -> &'static Code {
+    install(&compile_to_interp(&**ISA, &AbiClass::of(ty)).unwrap(), Vec::new())
+}
+
+pub fn bounce(ty: &FuncType) -> &'static Code {
+    install(&compile_bounce(&**ISA, &AbiClass::of(ty)).unwrap(), Vec::new())
+}
+
+/// A call that compiled code makes to tier 0.
+#[derive(Clone, Copy)]
+pub struct InterpCall {
+    pub vmctx: *mut VmContext,
+    pub id: u64,
+    pub slots: *mut u64,
+    pub frame: *const usize,
+}
+
+impl InterpCall {
+    pub fn exec(&self) -> *mut ExecContext {
+        // SAFETY: the context is alive.
+        unsafe { VmContext::exec(self.vmctx) }
+    }
+
+    /// The slots, as many as there are said to be. They go before the next call.
+    pub fn slots<'a>(self, len: usize) -> &'a mut [u64] {
+        // SAFETY: the slots are those of a call with as many.
+        unsafe { std::slice::from_raw_parts_mut(self.slots, len) }
+    }
+}
+
+type Function = dyn Fn(InterpCall) -> Status;
+
+thread_local! {
+    /// The functions of tier 0 of this thread's guests, by id.
+    static INTERPRETED: RefCell<HashMap<u64, Rc<Function>>> = RefCell::default();
+}
+
+unsafe extern "C" fn interpret(vmctx: *mut VmContext, id: u64, slots: *mut u64, frame: *const usize) -> u64 {
+    let function = INTERPRETED.with_borrow(|functions| functions[&id].clone());
+    function(InterpCall { vmctx, id, slots, frame }) as u64
+}
+
 /// An instance in a store of its own.
 pub struct Guest {
     pub store: Store,
@@ -235,6 +293,19 @@ impl Guest {
         Box::leak(Box::new(FuncRef { cell: Box::leak(Box::new(cell)), ..func_ref.clone() }))
     }
 
+    /// Makes `function` the one that tier 0 runs for an id.
+    pub fn interpreted(&self, id: u64, function: impl Fn(InterpCall) -> Status + 'static) {
+        // SAFETY: the context is alive.
+        unsafe { (*self.exec).native.interpreter = Some(interpret) };
+        INTERPRETED.with_borrow_mut(|functions| functions.insert(id, Rc::new(function)));
+    }
+
+    /// The frames that the last trap left, and whether these are all.
+    pub fn trace(&self) -> Option<(Vec<usize>, bool)> {
+        // SAFETY: the context is alive.
+        unsafe { trace(self.exec) }
+    }
+
     pub fn call(&self, entry: &Entry, code: &Code, slots: &mut [u64]) -> Result<(), Pending> {
         assert!(entry.slots <= slots.len());
         // SAFETY: the code is of the entry's type.
@@ -247,6 +318,14 @@ impl Guest {
             other => panic!("no trap but {other:?}"),
         }
     }
+}
+
+/// The frames that the last trap left, and whether these are all.
+pub unsafe fn trace(exec: *mut ExecContext) -> Option<(Vec<usize>, bool)> {
+    // SAFETY: the context is alive.
+    let trace = unsafe { &mut (*exec).native.trace };
+    let addresses = trace.take()?.to_vec();
+    Some((addresses, trace.complete))
 }
 
 /// Enters compiled code as an embedder's call does.

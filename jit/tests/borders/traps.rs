@@ -28,7 +28,7 @@ pub fn load() -> &'static Code {
     ))
 }
 
-fn divide() -> &'static Code {
+pub fn divide() -> &'static Code {
     assemble(
         "function %divide(i64, i64, i32) -> i32 tail {
         block0(v0: i64, v1: i64, v2: i32):
@@ -119,7 +119,7 @@ fn four_threads_trap_a_hundred_thousand_times_each_and_nothing_grows() {
 
 /// Text of a function `(vmctx, id, n: i64, code: i64) -> i64` that polls at its entry and then calls itself
 /// `n` times; returns how often it ran.
-fn recursion() -> &'static Code {
+pub fn recursion() -> &'static Code {
     assemble(&format!(
         "function %recurse(i64, i64, i64, i64) -> i64 tail {{
             ss0 = explicit_slot 64

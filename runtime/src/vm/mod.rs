@@ -16,7 +16,9 @@ mod store;
 mod table;
 
 pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
-pub use exec::{ExecContext, NativeWords, Resume, StoreHooks};
+pub use exec::{
+    CompiledEntry, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StoreHooks, TailTarget,
+};
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
