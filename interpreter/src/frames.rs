@@ -8,9 +8,10 @@ use wasmrun_runtime::module::{CodeBlob, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{Entered, ExecContext, FuncRef, Position, Segment, Site, VmContext};
 
+use crate::bind::{resolve, resolve_own};
 use crate::code::Code;
 use crate::machine::{HEAD, Machine, run};
-use crate::ops::call::{call_host, enter_from_host};
+use crate::ops::call::{call_host, enter_outermost};
 use crate::table;
 use crate::translate::{self, SourceMap};
 
@@ -60,7 +61,45 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
             call_host(exec, Site::NOWHERE, ptr::null_mut(), &*(*callee).host, sp)?;
             return Ok(Status::Ok);
         }
-        let ctx = (*callee).vmctx;
+        run_function(resolve(callee)?, (*callee).vmctx, sp, table::exit())
+    }
+}
+
+/// Runs a function of tier 0 for compiled code that has called it: the one with index `function`, which the module
+/// of `vmctx` defines.
+///
+/// Arguments, results and status are as for [`invoke`]; besides, it may return [`Status::TailCall`] with context,
+/// id and slots of a compiled function in [`NativeWords::tail_call`](wasmrun_runtime::vm::NativeWords), whose
+/// arguments are where this function's were.
+///
+/// # Safety
+/// `vmctx` is alive and its store, of which `exec` is the context, borrowed by nothing else; the arguments match
+/// the function's type, and the slots of arguments and results lie inside the stacks.
+pub unsafe fn run_for_compiled(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status {
+    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
+    unsafe {
+        let mut segment = Segment::interpreter(caller_in);
+        let _entered = Entered::new(exec, &raw mut segment);
+        let started = if (*exec).native_stack_left(&raw const segment) {
+            resolve_own(vmctx, function)
+                .and_then(|entry| run_function(entry, vmctx, (*exec).value_top, table::exit_to_compiled()))
+        } else {
+            Err(Trap::StackOverflow.into())
+        };
+        started.unwrap_or_else(|pending| stop(exec, Site::NOWHERE, pending))
+    }
+}
+
+/// Runs the function that is entered at `entry`, in the context `ctx`, with a frame at `sp` that returns to
+/// `return_to`.
+unsafe fn run_function(
+    entry: *const u8,
+    ctx: *mut VmContext,
+    sp: *mut u64,
+    return_to: *const u8,
+) -> Result<Status, Pending> {
+    // SAFETY: as for `invoke`.
+    unsafe {
         let idle = Machine {
             ip: table::exit(),
             sp,
@@ -71,7 +110,7 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
             acc32: 0.0,
             acc64: 0.0,
         };
-        Ok(run(enter_from_host(idle, callee, sp)?))
+        Ok(run(enter_outermost(idle, entry, return_to)?))
     }
 }
 
@@ -144,7 +183,7 @@ unsafe fn caller_in(_: &Segment, site: Site) -> Option<Site> {
 pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Option<Site> {
     // SAFETY: the caller's promise; two bytes before a return address is the distance between the frames.
     unsafe {
-        if address == table::exit() {
+        if table::is_exit(address) {
             return None;
         }
         let distance = address.sub(2).cast::<u16>().read_unaligned();

@@ -16,4 +16,4 @@ mod ops;
 mod table;
 mod translate;
 
-pub use frames::{Positions, invoke};
+pub use frames::{Positions, invoke, run_for_compiled};

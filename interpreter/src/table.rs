@@ -8,6 +8,7 @@ use crate::ops::branch::{
 };
 use crate::ops::bulk::*;
 use crate::ops::call::*;
+use crate::ops::compiled::EnterCompiled;
 use crate::ops::memory::{LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, STORE_ROW, STORES, StoreKind};
 use crate::ops::misc::*;
 use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, ELEMENTS, UNARIES, UNARY_ROW, UnaryKind};
@@ -101,6 +102,7 @@ singles! {
     RET_F64_IMM = RetValue<f64, Imm>;
     EXIT = Exit;
     AFTER_TAIL = AfterTail;
+    ENTER_COMPILED = EnterCompiled;
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
     TAIL_CALL_INDIRECT = TailCallIndirect;
@@ -348,6 +350,17 @@ pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
 pub(crate) fn exit() -> *const u8 {
     static CODE: [u16; 2] = [0, EXIT];
     CODE.as_ptr().wrapping_add(1).cast()
+}
+
+/// What the outermost frame of a segment returns to that compiled code has entered.
+pub(crate) fn exit_to_compiled() -> *const u8 {
+    static CODE: [u16; 2] = [0, EXIT];
+    CODE.as_ptr().wrapping_add(1).cast()
+}
+
+/// Whether nothing of its segment is above the frame that returns to `address`.
+pub(crate) fn is_exit(address: *const u8) -> bool {
+    address == exit() || address == exit_to_compiled()
 }
 
 /// What the frame above a stand-in returns to: [`AfterTail`], with the size of a stand-in before it.

@@ -459,25 +459,24 @@ impl Op for Exit {
     }
 }
 
-/// Enters a function of WebAssembly from the host: the frame at `sp` returns to `exit`.
+/// Enters the outermost function of a segment, whose code starts at `entry`: the frame at `m.sp` returns to
+/// `return_to`.
 ///
 /// # Safety
-/// `callee` is a function of WebAssembly, alive; its arguments are at `sp`; `m.ctx` is its context.
-pub(crate) unsafe fn enter_from_host(
+/// `m.ctx` is the function's context, alive; its arguments are at `m.sp`.
+pub(crate) unsafe fn enter_outermost(
     mut m: Machine,
-    callee: *const FuncRef,
-    sp: *mut u64,
+    entry: *const u8,
+    return_to: *const u8,
 ) -> Result<Machine, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let entry = resolve(callee)?;
-        let frame = NewFrame::new(entry, sp);
+        let frame = NewFrame::new(entry, m.sp);
         if frame.end() > (*m.exec()).value_limit() {
             ExecContext::poll_slow(m.exec(), frame.end())?;
         }
         m.reload_memory();
-        frame.fill(table::exit());
-        m.sp = sp;
+        frame.fill(return_to);
         m.ip = entry;
         Ok(m)
     }

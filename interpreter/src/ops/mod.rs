@@ -5,6 +5,7 @@
 pub(crate) mod branch;
 pub(crate) mod bulk;
 pub(crate) mod call;
+pub(crate) mod compiled;
 pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod numeric;

@@ -160,8 +160,8 @@ unsafe fn try_tail_call(
         let entry = resolve(callee)?;
         let other = (*callee).vmctx != at.ctx;
         // A frame that stands in for the caller keeps its context and return address: once for any number
-        // of tail calls between instances.
-        let stand_in = other && address != table::after_tail();
+        // of tail calls between instances. A caller outside of the segment has no use for it.
+        let stand_in = other && address != table::after_tail() && !table::is_exit(address);
         let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
         let frame = NewFrame::new(entry, sp);
         if frame.end() > (*exec).value_limit() {

@@ -44,6 +44,18 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     Ok(Code::new(result.bytes, function))
 }
 
+/// The code that stands for that of a function which has compiled code.
+pub(crate) fn way_into_compiled(module: &Module, function: u32) -> Code {
+    let link = module.function_type(function).slots().shared() as u16;
+    let mut out = Emitter::new(false);
+    out.op(table::ENTER_COMPILED);
+    out.u32(function);
+    out.u16(link);
+    let slots = u32::from(link) + u32::from(LINK_SLOTS);
+    let (bytes, _) = out.finish(Header { frame_bytes: slots * 8, link, zeroes: 0 });
+    Code::new(bytes, function)
+}
+
 /// Where each instruction of a function's code comes from.
 pub(crate) fn source_map(module: &Module, index: u32) -> SourceMap {
     let mut map = SourceMap::new();
