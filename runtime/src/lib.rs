@@ -6,6 +6,7 @@
 
 mod bodies;
 pub mod const_expr;
+mod declarations;
 mod error;
 pub mod features;
 pub mod fuel;

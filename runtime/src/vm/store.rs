@@ -269,7 +269,7 @@ impl Store {
             owners.extend(instance.memories.iter().map(|m| (&raw const **m as usize, i)));
             owners.extend(instance.tables.iter().map(|t| (&raw const **t as usize, i)));
             let module = instance.module();
-            for g in module.imported_globals.len() as u32..module.global_count() {
+            for g in module.declared.imported_globals.len() as u32..module.global_count() {
                 // SAFETY: the instance is alive.
                 owners.insert(unsafe { VmContext::global(instance.context(), g) } as usize, i);
             }
@@ -319,11 +319,12 @@ fn imported_addresses(instance: &Instance) -> Vec<usize> {
     let (context, module) = (instance.context(), instance.module());
     // SAFETY: the instance is alive and the indices are of its module.
     unsafe {
-        let memories =
-            (0..module.imported_memories.len() as u32).map(|i| VmContext::memory(context, i) as usize);
-        let tables = (0..module.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
-        let globals =
-            (0..module.imported_globals.len() as u32).map(|i| VmContext::global(context, i) as usize);
+        let memories = (0..module.declared.imported_memories.len() as u32)
+            .map(|i| VmContext::memory(context, i) as usize);
+        let tables =
+            (0..module.declared.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
+        let globals = (0..module.declared.imported_globals.len() as u32)
+            .map(|i| VmContext::global(context, i) as usize);
         memories.chain(tables).chain(globals).collect()
     }
 }
