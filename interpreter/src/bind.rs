@@ -1,7 +1,6 @@
 //! From a function to its bytecode: translated when it is first called, and published in its code cell.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::Pending;
@@ -14,7 +13,7 @@ use crate::translate;
 #[inline(never)]
 pub(crate) fn bind(module: &Module, function: u32) -> Result<*const u8, Pending> {
     let code = Arc::new(translate::function(module, function, None)?);
-    let entry = code.entry().cast_mut();
+    let entry = code.entry();
     // SAFETY: the entry is that of the code.
     Ok(unsafe { module.publish_interpreter_code(code, entry) })
 }
@@ -26,7 +25,7 @@ pub(crate) fn bind(module: &Module, function: u32) -> Result<*const u8, Pending>
 pub(crate) unsafe fn resolve(callee: *const FuncRef) -> Result<*const u8, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let entry = (*(*callee).cell).interpreter.load(Ordering::Acquire);
+        let entry = (*(*callee).cell).interpreter();
         if !entry.is_null() {
             return Ok(entry);
         }

@@ -5,6 +5,7 @@
 //! writes, and holds nearly all of the crate's `unsafe`.
 
 mod bodies;
+mod cells;
 pub mod const_expr;
 mod declarations;
 mod error;

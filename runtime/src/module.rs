@@ -1,15 +1,12 @@
-//! A validated module: immutable, shareable between threads and stores, and the place where the code of
-//! its functions is published.
+//! A validated module: immutable, shareable between threads and stores, the owner of the cells where
+//! the code of its functions is published.
 //!
 //! Made by [`parse`](crate::parse()); nothing here checks the bytes again.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+pub use crate::cells::{Cells, CodeBlob, CodeCell, MemoryPlan};
 use crate::const_expr::ConstExpr;
 use crate::declarations::Declarations;
 pub use crate::declarations::{
@@ -22,36 +19,6 @@ use crate::layout::Layout;
 use crate::names::Names;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TypeId, TypeRegistry};
 
-/// Where callers find the code of a function: one word per tier.
-///
-/// Each cell starts empty. A caller that finds it so asks its tier's binder, which publishes an entry with
-/// a release store; from then on the cell is read with one load. The entry of tier 0 points at the first
-/// instruction of the function's bytecode.
-#[derive(Debug)]
-#[repr(C)]
-pub struct CodeCell {
-    /// Entry of compiled code, called with `(vmctx, callee_id, args…)`.
-    pub native: AtomicPtr<u8>,
-    /// Entry of tier 0.
-    pub interpreter: AtomicPtr<u8>,
-}
-
-impl CodeCell {
-    fn empty() -> CodeCell {
-        CodeCell { native: AtomicPtr::new(ptr::null_mut()), interpreter: AtomicPtr::new(ptr::null_mut()) }
-    }
-}
-
-/// Code that a tier made for functions of a module; lives as long as the module.
-pub trait CodeBlob: Any + Send + Sync {
-    /// The addresses that it occupies.
-    fn addresses(&self) -> Range<usize>;
-    /// The function that it belongs to.
-    fn function(&self) -> u32;
-    /// The concrete type of the tier.
-    fn as_any(&self) -> &dyn Any;
-}
-
 /// A validated module.
 pub struct Module {
     pub(crate) bytes: Vec<u8>,
@@ -63,9 +30,7 @@ pub struct Module {
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
     layout: Layout,
-    cells: Box<[CodeCell]>,
-    /// By the address behind each.
-    blobs: Mutex<BTreeMap<usize, Arc<dyn CodeBlob>>>,
+    cells: Cells,
     images: Images,
     debug_info: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -88,8 +53,7 @@ impl Module {
             exports_by_name: by_name,
             names: OnceLock::new(),
             layout: Layout::new(&declared, &bytes),
-            cells: declared.bodies.iter().map(|_| CodeCell::empty()).collect(),
-            blobs: Mutex::default(),
+            cells: Cells::new(declared.bodies.len()),
             images: Images::default(),
             debug_info: OnceLock::new(),
             bytes,
@@ -275,34 +239,25 @@ impl Module {
         self.images.of_next_instance(&self.declared, &self.bytes)
     }
 
-    /// The code cells of the functions that the module defines, in order.
-    pub fn cells(&self) -> &[CodeCell] {
+    /// The code cells of the functions that the module defines.
+    pub fn cells(&self) -> &Cells {
         &self.cells
     }
 
-    /// Keeps `blob` alive with the module and publishes `entry` as tier 0's entry of its function, unless
-    /// another thread was faster. Returns the published entry.
+    /// Keeps `blob` alive with the module and publishes `entry` as tier 0's entry of its function, for all
+    /// instances, unless another thread was faster. Returns the published entry.
     ///
     /// # Safety
     /// `entry` is the entry of the function's code in `blob`, as tier 0 expects it.
     #[allow(unsafe_code)]
-    pub unsafe fn publish_interpreter_code(&self, blob: Arc<dyn CodeBlob>, entry: *mut u8) -> *mut u8 {
-        let cell = &self.cells[(blob.function() - self.declared.imported_functions) as usize];
-        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let published = cell.interpreter.load(Ordering::Acquire);
-        if !published.is_null() {
-            return published;
-        }
-        blobs.insert(blob.addresses().end, blob);
-        cell.interpreter.store(entry, Ordering::Release);
-        entry
+    pub unsafe fn publish_interpreter_code(&self, blob: Arc<dyn CodeBlob>, entry: *const u8) -> *const u8 {
+        let defined = (blob.function() - self.declared.imported_functions) as usize;
+        self.cells.publish_interpreter(defined, blob, entry)
     }
 
     /// The blob that occupies `address`.
     pub fn blob_at(&self, address: usize) -> Option<Arc<dyn CodeBlob>> {
-        let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, blob) = blobs.range(address + 1..).next()?;
-        blob.addresses().contains(&address).then(|| blob.clone())
+        self.cells.blob_at(address)
     }
 
     /// A module that holds one memory, table or global and nothing else: how the host makes its own.

@@ -10,7 +10,6 @@
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
@@ -169,7 +168,7 @@ pub(super) unsafe fn own_entry(m: &Machine) -> *const u8 {
     // SAFETY: the instruction's first operand is the number of such a function.
     unsafe {
         let cell = VmContext::cells(m.ctx).add(m.operand::<u32>(HEAD) as usize);
-        (*cell).interpreter.load(Ordering::Acquire)
+        (*cell).interpreter()
     }
 }
 
@@ -230,7 +229,7 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
                     && (*callee).type_id == VmContext::type_id(m.ctx, m.operand(at + 4))
                     && (*callee).vmctx == m.ctx
                 {
-                    let entry = (*(*callee).cell).interpreter.load(Ordering::Acquire);
+                    let entry = (*(*callee).cell).interpreter();
                     if !entry.is_null() {
                         let frame = NewFrame::new(entry, m.slot(at + 8));
                         return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));

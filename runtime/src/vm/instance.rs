@@ -10,7 +10,7 @@ use super::memory::{GrowError, Memory, MemoryStrategy};
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
 use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
-use crate::module::{ElementItems, Module, SegmentMode};
+use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::{HeapType, MemoryType, ValType};
 
@@ -102,13 +102,18 @@ impl Instance {
         strategy: MemoryStrategy,
     ) -> Result<(Box<Instance>, Result<(), Trap>), InstantiateError> {
         let layout = module.layout();
-        let mut context = ContextBox::new(&module, exec).ok_or(InstantiateError::Context(layout.size()))?;
+        // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
+        let memories = unsafe { make_memories(&module, exec, strategy) }?;
+        // SAFETY: imports are alive.
+        let imported_memories = imports.memories.iter().map(|memory| unsafe { memory.as_ref() });
+        let guarded = imported_memories.chain(memories.iter().map(|m| &**m)).all(Memory::is_guarded);
+        let plan = if guarded { MemoryPlan::Guarded } else { MemoryPlan::Checked };
+        let context = ContextBox::new(&module, plan, exec);
+        let mut context = context.ok_or(InstantiateError::Context(layout.size()))?;
         for (i, function) in imports.functions.iter().enumerate() {
             // SAFETY: imports are alive.
             context.write(layout.imported_function(i as u32), unsafe { function.as_ref() }.clone());
         }
-        // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
-        let memories = unsafe { make_memories(&module, exec, strategy) }?;
         // SAFETY: as above.
         let tables = unsafe { make_tables(&module, exec) }?;
         let mut instance = Box::new(Instance {

@@ -346,3 +346,6 @@ impl From<Trap> for InstantiateError {
         InstantiateError::Trap(trap)
     }
 }
+
+#[cfg(test)]
+mod tests;
