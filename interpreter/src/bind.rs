@@ -1,23 +1,24 @@
 //! From a function to its bytecode: translated when it is first called, and published in its code cell.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use wasmrun_runtime::module::{CodeCell, Module};
+use wasmrun_runtime::module::{Bytecode, CodeCell, Module};
 use wasmrun_runtime::trap::Pending;
 use wasmrun_runtime::vm::{FuncRef, VmContext};
 
-use crate::code::Code;
 use crate::translate;
 
-/// The entry of a function that `module` defines.
+/// Translates a function that `module` defines. Its cells have bytecode then.
 #[cold]
 #[inline(never)]
-pub(crate) fn bind(module: &Module, function: u32) -> Result<*const u8, Pending> {
-    let code = Arc::new(translate::function(module, function, None)?);
-    let entry = code.entry().cast_mut();
-    // SAFETY: the entry is that of the code.
-    Ok(unsafe { module.publish_interpreter_code(code, entry) })
+pub(crate) fn bind(module: &Module, function: u32) -> Result<(), Pending> {
+    let code = translate::function(module, function, None)?;
+    // SAFETY: this is the function's code.
+    unsafe { module.publish_bytecode(code.into_bytecode()) };
+    Ok(())
+}
+
+/// What tier 0 runs in place of a function that has compiled code: it calls that.
+pub fn way_into_compiled(module: &Module, function: u32) -> Bytecode {
+    translate::way_into_compiled(module, function).into_bytecode()
 }
 
 /// The entry of a function of WebAssembly.
@@ -48,7 +49,9 @@ unsafe fn resolve_in(
 ) -> Result<*const u8, Pending> {
     // SAFETY: the cell is that of the function, and the context alive.
     unsafe {
-        let entry = (*cell).interpreter.load(Ordering::Acquire);
-        if entry.is_null() { bind(VmContext::module(vmctx), function) } else { Ok(entry) }
+        if (*cell).interpreter().is_null() {
+            bind(VmContext::module(vmctx), function)?;
+        }
+        Ok((*cell).interpreter())
     }
 }

@@ -5,8 +5,9 @@
 
 use std::any::Any;
 use std::ops::Range;
+use std::sync::Arc;
 
-use wasmrun_runtime::module::CodeBlob;
+use wasmrun_runtime::module::{Bytecode, CodeBlob};
 
 /// What stands before a function's first instruction.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,12 @@ impl Code {
     pub(crate) fn entry(&self) -> *const u8 {
         // A pointer into all of the bytes: the header is read through it.
         self.bytes.as_ptr().wrapping_add(Header::SIZE)
+    }
+
+    /// The code as it is published.
+    pub(crate) fn into_bytecode(self) -> Bytecode {
+        let entry = self.entry();
+        Bytecode { blob: Arc::new(self), entry }
     }
 
     /// The header.

@@ -16,4 +16,5 @@ mod ops;
 mod table;
 mod translate;
 
+pub use bind::way_into_compiled;
 pub use frames::{Positions, invoke, run_for_compiled};

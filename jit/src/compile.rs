@@ -11,9 +11,9 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CodegenError, Context};
 use cranelift_frontend::FunctionBuilderContext;
+pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
-pub use crate::lower::MemoryPlan;
 use crate::lower::{self, LowerError};
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is

@@ -13,8 +13,9 @@ use wasmparser::{
     Operator, ValidatorResources,
 };
 
+use crate::declarations::Declarations;
 use crate::error::{ParseError, Refusal};
-use crate::module::Module;
+use crate::features::Features;
 
 /// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
 const PARALLEL_THRESHOLD: usize = 256 << 10;
@@ -35,11 +36,12 @@ const TRAFFIC_PER_BYTE: u64 = WIDE as u64;
 /// Validates all bodies, in parallel when there is enough to do. The error is that of the lowest function.
 pub(crate) fn validate(
     bytes: &[u8],
-    module: &Module,
+    declared: &Declarations,
+    features: Features,
     to_validate: &[FuncToValidate<ValidatorResources>],
 ) -> Result<(), Refusal> {
-    let total: usize = module.bodies.iter().map(|b| b.len as usize).sum();
-    let wide = module.types.iter().any(|ty| ty.params().len() + ty.results().len() > WIDE);
+    let total: usize = declared.bodies.iter().map(|b| b.len as usize).sum();
+    let wide = declared.types.iter().any(|ty| ty.params().len() + ty.results().len() > WIDE);
     // Asking for the number of cores reads files of the system.
     let cores = if total < PARALLEL_THRESHOLD {
         1
@@ -57,7 +59,7 @@ pub(crate) fn validate(
                 return None;
             }
             for index in start..(start + RUN).min(to_validate.len()) {
-                let body = Body { bytes, module, index, wide };
+                let body = Body { bytes, declared, features, index, wide };
                 match body.validate(&to_validate[index], allocations) {
                     Ok(reusable) => allocations = reusable,
                     Err(refusal) => {
@@ -90,7 +92,8 @@ pub(crate) fn validate(
 /// One body of a module.
 struct Body<'m> {
     bytes: &'m [u8],
-    module: &'m Module,
+    declared: &'m Declarations,
+    features: Features,
     /// Among the functions that the module defines.
     index: usize,
     /// Whether a type of the module is wide enough for traffic to be counted.
@@ -99,7 +102,7 @@ struct Body<'m> {
 
 impl Body<'_> {
     fn function(&self) -> u32 {
-        self.module.imported_functions + self.index as u32
+        self.declared.imported_functions + self.index as u32
     }
 
     fn validate(
@@ -119,12 +122,12 @@ impl Body<'_> {
             features: to_validate.features,
         };
         let mut validator = to_validate.into_validator(allocations);
-        let body = self.module.bodies[self.index];
+        let body = self.declared.bodies[self.index];
         let (start, len) = (body.start as usize, body.len as usize);
         let body = FunctionBody::new(BinaryReader::new_features(
             &self.bytes[start..start + len],
             start as u64,
-            self.module.features.to_validator(),
+            self.features.to_validator(),
         ));
         let mut reader = body.get_binary_reader_for_operators().map_err(fail)?;
         validator.read_locals(&mut body.get_binary_reader()).map_err(fail)?;

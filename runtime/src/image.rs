@@ -4,9 +4,10 @@
 //! copy-on-write from a memfd, when the segments have constant offsets and lie inside the initial memory:
 //! a program that is run once pays nothing for a sharing that never comes.
 
-use std::sync::atomic::Ordering;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::module::{Module, SegmentMode};
+use crate::declarations::{Declarations, SegmentMode};
 use crate::types::MemoryType;
 use crate::vm::ImageFile;
 
@@ -23,28 +24,39 @@ pub(crate) struct MemoryImage {
     pub(crate) file: ImageFile,
 }
 
-impl Module {
-    /// The images of the memories that the module defines, from the second instantiation on. `None` for a
-    /// memory without one; the whole answer is `None` when segments must be applied one by one.
-    pub(crate) fn memory_images(&self) -> Option<&[Option<MemoryImage>]> {
+/// The images of a module's memories, and whether they are worth having yet.
+#[derive(Debug, Default)]
+pub(crate) struct Images {
+    built: OnceLock<Vec<Option<MemoryImage>>>,
+    instantiations: AtomicU32,
+}
+
+impl Images {
+    /// The images for one more instance, from the second one on. `None` for a memory without one; the whole
+    /// answer is `None` when segments must be applied one by one.
+    pub(crate) fn of_next_instance(
+        &self,
+        declared: &Declarations,
+        bytes: &[u8],
+    ) -> Option<&[Option<MemoryImage>]> {
         if self.instantiations.fetch_add(1, Ordering::Relaxed) == 0 {
             return None;
         }
-        let images = self.images.get_or_init(|| build(self).unwrap_or_default());
+        let images = self.built.get_or_init(|| build(declared, bytes).unwrap_or_default());
         (!images.is_empty()).then_some(images)
     }
 }
 
-fn build(module: &Module) -> Option<Vec<Option<MemoryImage>>> {
-    let imported = module.imported_memories.len();
-    let mut segments: Vec<Vec<(usize, &[u8])>> = vec![Vec::new(); module.memories.len()];
-    for segment in &module.data {
+fn build(declared: &Declarations, bytes: &[u8]) -> Option<Vec<Option<MemoryImage>>> {
+    let imported = declared.imported_memories.len();
+    let mut segments: Vec<Vec<(usize, &[u8])>> = vec![Vec::new(); declared.memories.len()];
+    for segment in &declared.data {
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
         // Segments of an imported memory, or at an offset that depends on one, are applied in order.
         let memory = (*target as usize).checked_sub(imported)?;
         let offset = offset.as_value()? as u32 as usize;
-        let data = &module.bytes[segment.data.clone()];
-        let size = module.memories[memory].limits.min as usize * MemoryType::PAGE;
+        let data = &bytes[segment.data.clone()];
+        let size = declared.memories[memory].limits.min as usize * MemoryType::PAGE;
         if offset.checked_add(data.len())? > size {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Where things are in an instance's context ([`VmContext`]): the single source of
 //! its offsets for every tier.
 //!
-//! Offsets are constants of a module. The context is one allocation:
+//! Offsets are constants of a declared. The context is one allocation:
 //!
 //! ```text
 //! header | imported functions | memories | tables | imported globals | globals | funcrefs
@@ -10,11 +10,11 @@
 
 use std::mem::size_of;
 
-use crate::module::{ElementItems, ExternIndex, Module};
+use crate::declarations::{Declarations, ElementItems, ExternIndex};
 use crate::vm::{FuncRef, GlobalSlot, VmContext};
 
 /// Offsets in bytes from the start of the context.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Layout {
     imported_functions: u32,
     memories: u32,
@@ -31,18 +31,19 @@ pub struct Layout {
 const NO_SLOT: u32 = u32::MAX;
 
 impl Layout {
-    pub(crate) fn of(module: &Module) -> Layout {
-        let (func_ref_slots, func_ref_count) = escaping_functions(module);
+    /// The layout for a module that declares `declared`; constant expressions are ranges of `bytes`.
+    pub(crate) fn new(declared: &Declarations, bytes: &[u8]) -> Layout {
+        let (func_ref_slots, func_ref_count) = escaping_functions(declared, bytes);
         let mut end = size_of::<VmContext>() as u32;
         let mut place = |count: usize, size: usize| {
             let at = end;
             end += (count * size) as u32;
             at
         };
-        let imported_functions = place(module.imported_functions as usize, size_of::<FuncRef>());
-        let memories = place(module.memory_count() as usize, 8);
-        let tables = place(module.table_count() as usize, 8);
-        let imported_globals = place(module.imported_globals.len(), 8);
+        let imported_functions = place(declared.imported_functions as usize, size_of::<FuncRef>());
+        let memories = place(declared.memory_count() as usize, 8);
+        let tables = place(declared.table_count() as usize, 8);
+        let imported_globals = place(declared.imported_globals.len(), 8);
         // Globals and funcrefs are aligned to 16: a v128 global is one aligned load.
         end = end.next_multiple_of(16);
         let mut place = |count: usize, size: usize| {
@@ -50,14 +51,14 @@ impl Layout {
             end += (count * size) as u32;
             at
         };
-        let globals = place(module.globals.len(), size_of::<GlobalSlot>());
+        let globals = place(declared.globals.len(), size_of::<GlobalSlot>());
         let func_refs = place(func_ref_count as usize, size_of::<FuncRef>());
         Layout {
             imported_functions,
             memories,
             tables,
             imported_globals,
-            imported_global_count: module.imported_globals.len() as u32,
+            imported_global_count: declared.imported_globals.len() as u32,
             globals,
             func_refs,
             size: end,
@@ -114,35 +115,35 @@ pub enum GlobalPlace {
 /// Gives a slot to each defined function that can become a reference: exported, in an element segment, in
 /// a constant expression (which covers `ref.func` in code, as that needs a declaration), or the start
 /// function.
-fn escaping_functions(module: &Module) -> (Box<[u32]>, u32) {
-    let mut slots = vec![NO_SLOT; module.functions.len()].into_boxed_slice();
+fn escaping_functions(declared: &Declarations, bytes: &[u8]) -> (Box<[u32]>, u32) {
+    let mut slots = vec![NO_SLOT; declared.functions.len()].into_boxed_slice();
     let mut count = 0;
     let mut escape = |function: u32| {
         let slot = &mut slots[function as usize];
-        if function >= module.imported_functions && *slot == NO_SLOT {
+        if function >= declared.imported_functions && *slot == NO_SLOT {
             *slot = count;
             count += 1;
         }
     };
-    for export in &module.exports {
+    for export in &declared.exports {
         if let ExternIndex::Func(function) = export.index {
             escape(function);
         }
     }
-    for segment in &module.elements {
+    for segment in &declared.elements {
         match &segment.items {
             ElementItems::Functions(functions) => functions.iter().copied().for_each(&mut escape),
             ElementItems::Expressions(items) => {
-                items.iter().for_each(|item| item.for_each_function(&module.bytes, &mut escape));
+                items.iter().for_each(|item| item.for_each_function(bytes, &mut escape));
             }
         }
     }
-    for global in &module.globals {
-        global.init.for_each_function(&module.bytes, &mut escape);
+    for global in &declared.globals {
+        global.init.for_each_function(bytes, &mut escape);
     }
-    for init in module.tables.iter().filter_map(|t| t.init.as_ref()) {
-        init.for_each_function(&module.bytes, &mut escape);
+    for init in declared.tables.iter().filter_map(|t| t.init.as_ref()) {
+        init.for_each_function(bytes, &mut escape);
     }
-    module.start.into_iter().for_each(&mut escape);
+    declared.start.into_iter().for_each(&mut escape);
     (slots, count)
 }

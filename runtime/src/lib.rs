@@ -5,7 +5,9 @@
 //! writes, and holds nearly all of the crate's `unsafe`.
 
 mod bodies;
+mod cells;
 pub mod const_expr;
+mod declarations;
 mod error;
 pub mod features;
 pub mod fuel;

@@ -11,12 +11,13 @@ use wasmparser::{
 
 use crate::bodies;
 use crate::const_expr::ConstExpr;
+use crate::declarations::{
+    Body, DataSegment, Declarations, ElementItems, ElementSegment, Export, ExternIndex, GlobalDef, Import,
+    Section, SegmentMode, TableDef,
+};
 use crate::error::{ParseError, Refusal};
 use crate::features::{Features, PROPOSALS, Proposal};
-use crate::module::{
-    Body, DataSegment, ElementItems, ElementSegment, Export, ExternIndex, GlobalDef, Import, Module, Section,
-    SegmentMode, TableDef,
-};
+use crate::module::Module;
 use crate::types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType,
     TypeRegistry, ValType,
@@ -48,10 +49,7 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Res
             });
         }
     }
-    let mut module = builder.module;
-    module.bytes = bytes;
-    module.seal(registry);
-    Ok(module)
+    Ok(Module::new(bytes, builder.declared, features, registry))
 }
 
 /// Validates `bytes` with `features` and forgets the result.
@@ -101,29 +99,28 @@ fn needed_proposal(bytes: &[u8], features: Features) -> Option<&'static Proposal
 }
 
 struct Builder {
-    module: Module,
+    declared: Declarations,
+    features: Features,
     bodies: Vec<FuncToValidate<ValidatorResources>>,
 }
 
 impl Builder {
     fn new(features: Features) -> Builder {
-        let mut module = Module::empty();
-        module.features = features;
-        Builder { module, bodies: Vec::new() }
+        Builder { declared: Declarations::default(), features, bodies: Vec::new() }
     }
 
     /// Reads all sections and validates everything but the function bodies.
     fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut validator = Validator::new_with_features(self.module.features.to_validator());
+        let mut validator = Validator::new_with_features(self.features.to_validator());
         let mut parser = Parser::new(0);
-        parser.set_features(self.module.features.to_validator());
+        parser.set_features(self.features.to_validator());
         for payload in parser.parse_all(bytes) {
             let payload = payload?;
             if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {
                 let range = body.range();
                 let len = (range.end - range.start) as u32;
                 self.bodies.push(to_validate);
-                self.module.bodies.push(Body { start: range.start as u32, len });
+                self.declared.bodies.push(Body { start: range.start as u32, len });
                 continue;
             }
             if let Some((id, range)) = payload.as_section() {
@@ -132,7 +129,7 @@ impl Builder {
                     Payload::CustomSection(section) => (section.name().to_owned(), true),
                     _ => (section_name(id).to_owned(), false),
                 };
-                self.module.sections.push(Section { name, custom, range });
+                self.declared.sections.push(Section { name, custom, range });
             }
             self.section(payload)?;
         }
@@ -140,22 +137,22 @@ impl Builder {
     }
 
     fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        bodies::validate(bytes, &self.module, &self.bodies)
+        bodies::validate(bytes, &self.declared, self.features, &self.bodies)
     }
 
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
-        let module = &mut self.module;
+        let declared = &mut self.declared;
         match payload {
             Payload::TypeSection(types) => {
                 for group in types {
                     for ty in group?.into_types() {
                         match ty.composite_type.inner {
-                            CompositeInnerType::Func(ty) => module.types.push(FuncType::new(
+                            CompositeInnerType::Func(ty) => declared.types.push(FuncType::new(
                                 ty.params().iter().map(|t| val_type(*t)),
                                 ty.results().iter().map(|t| val_type(*t)),
                             )),
                             // Only `Features::all` admits these, and then no module is made.
-                            _ => module.types.push(FuncType::new([], [])),
+                            _ => declared.types.push(FuncType::new([], [])),
                         }
                     }
                 }
@@ -165,29 +162,29 @@ impl Builder {
                     let import = import?;
                     let ty = match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                            module.functions.push(ty);
-                            module.imported_functions += 1;
-                            ExternType::Func(module.types[ty as usize].clone())
+                            declared.functions.push(ty);
+                            declared.imported_functions += 1;
+                            ExternType::Func(declared.types[ty as usize].clone())
                         }
                         TypeRef::Table(ty) => {
                             let ty = table_type(&ty);
-                            module.imported_tables.push(ty);
+                            declared.imported_tables.push(ty);
                             ExternType::Table(ty)
                         }
                         TypeRef::Memory(ty) => {
                             let ty = memory_type(&ty);
-                            module.imported_memories.push(ty);
+                            declared.imported_memories.push(ty);
                             ExternType::Memory(ty)
                         }
                         TypeRef::Global(ty) => {
                             let ty = global_type(&ty);
-                            module.imported_globals.push(ty);
+                            declared.imported_globals.push(ty);
                             ExternType::Global(ty)
                         }
                         // As above: no module is made of one with tags.
                         TypeRef::Tag(_) => continue,
                     };
-                    module.imports.push(Import {
+                    declared.imports.push(Import {
                         module: import.module.to_owned(),
                         name: import.name.to_owned(),
                         ty,
@@ -196,7 +193,7 @@ impl Builder {
             }
             Payload::FunctionSection(functions) => {
                 for ty in functions {
-                    module.functions.push(ty?);
+                    declared.functions.push(ty?);
                 }
             }
             Payload::TableSection(tables) => {
@@ -206,19 +203,19 @@ impl Builder {
                         wasmparser::TableInit::RefNull => None,
                         wasmparser::TableInit::Expr(expr) => Some(ConstExpr::new(expr)),
                     };
-                    module.tables.push(TableDef { ty: table_type(&table.ty), init });
+                    declared.tables.push(TableDef { ty: table_type(&table.ty), init });
                 }
             }
             Payload::MemorySection(memories) => {
                 for memory in memories {
-                    module.memories.push(memory_type(&memory?));
+                    declared.memories.push(memory_type(&memory?));
                 }
             }
             Payload::GlobalSection(globals) => {
                 for global in globals {
                     let global = global?;
                     let init = ConstExpr::new(&global.init_expr);
-                    module.globals.push(GlobalDef { ty: global_type(&global.ty), init });
+                    declared.globals.push(GlobalDef { ty: global_type(&global.ty), init });
                 }
             }
             Payload::ExportSection(exports) => {
@@ -231,13 +228,13 @@ impl Builder {
                         ExternalKind::Global => ExternIndex::Global(export.index),
                         ExternalKind::Tag => continue,
                     };
-                    module.exports.push(Export { name: export.name.to_owned(), index });
+                    declared.exports.push(Export { name: export.name.to_owned(), index });
                 }
             }
-            Payload::StartSection { func, .. } => module.start = Some(func),
+            Payload::StartSection { func, .. } => declared.start = Some(func),
             Payload::ElementSection(segments) => {
                 for segment in segments {
-                    module.elements.push(element_segment(segment?)?);
+                    declared.elements.push(element_segment(segment?)?);
                 }
             }
             Payload::DataSection(segments) => {
@@ -251,12 +248,13 @@ impl Builder {
                     };
                     let end = segment.range.end as usize;
                     let data = end - segment.data.len()..end;
-                    module.data.push(DataSegment { mode, data });
+                    declared.data.push(DataSegment { mode, data });
                 }
             }
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(_) = section.as_known() {
-                    module.name_section = Some(section.data_offset() as usize..section.range().end as usize);
+                    declared.name_section =
+                        Some(section.data_offset() as usize..section.range().end as usize);
                 }
             }
             Payload::Version { encoding: Encoding::Module, .. } | Payload::End(_) => {}

@@ -10,7 +10,6 @@
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
@@ -22,7 +21,6 @@ use crate::bind::{bind, resolve};
 use crate::code::{Header, LINK_SLOTS};
 use crate::machine::{At, Dispatch, HEAD, Machine, Op, poll};
 use crate::operand::{Source, Value};
-use crate::table;
 
 /// Bytes of the distance at the end of a call.
 const BASE: usize = 2;
@@ -139,7 +137,7 @@ unsafe fn bind_operand(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Stat
         let module = VmContext::module(ctx);
         let defined = ip.add(HEAD).cast::<u32>().read_unaligned();
         let bound = bind(module, module.imported_function_count() + defined);
-        At { ip, sp, ctx }.finish(bound.map(drop))
+        At { ip, sp, ctx }.finish(bound)
     }
 }
 
@@ -169,7 +167,7 @@ pub(super) unsafe fn own_entry(m: &Machine) -> *const u8 {
     // SAFETY: the instruction's first operand is the number of such a function.
     unsafe {
         let cell = VmContext::cells(m.ctx).add(m.operand::<u32>(HEAD) as usize);
-        (*cell).interpreter.load(Ordering::Acquire)
+        (*cell).interpreter()
     }
 }
 
@@ -230,7 +228,7 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
                     && (*callee).type_id == VmContext::type_id(m.ctx, m.operand(at + 4))
                     && (*callee).vmctx == m.ctx
                 {
-                    let entry = (*(*callee).cell).interpreter.load(Ordering::Acquire);
+                    let entry = (*(*callee).cell).interpreter();
                     if !entry.is_null() {
                         let frame = NewFrame::new(entry, m.slot(at + 8));
                         return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));

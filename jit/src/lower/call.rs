@@ -39,7 +39,7 @@ impl<'m> Lower<'m, '_, '_> {
             return self.callee_of(reference);
         };
         let cells = self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::CELLS as i32);
-        let offset = defined as usize * size_of::<CodeCell>() + offset_of!(CodeCell, native);
+        let offset = defined as usize * size_of::<CodeCell>() + CodeCell::NATIVE;
         // Fewer functions than bytes in a module, but sixteen bytes of cells for each of them.
         let (cell, offset) = match i32::try_from(offset) {
             Ok(offset) => (cells, offset),
@@ -54,7 +54,7 @@ impl<'m> Lower<'m, '_, '_> {
     fn callee_of(&mut self, reference: Value) -> Callee {
         let flags = self.flags.functions;
         let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, cell) as i32);
-        let code = self.builder.ins().load(I64, flags, cell, offset_of!(CodeCell, native) as i32);
+        let code = self.builder.ins().load(I64, flags, cell, CodeCell::NATIVE as i32);
         let vmctx = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, vmctx) as i32);
         Callee { code, vmctx, id: reference }
     }

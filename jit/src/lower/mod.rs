@@ -28,7 +28,7 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
-use wasmrun_runtime::module::Module;
+use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::{fuel, val_type};
@@ -40,16 +40,6 @@ use budget::Budget;
 use control::Control;
 use flags::Flags;
 use poll::Segment;
-
-/// How compiled code makes sure that it stays inside linear memories. Code of the guarded kind must not run
-/// on an instance one of whose memories is not guarded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MemoryPlan {
-    /// Memories never move and are followed by inaccessible addresses: accesses need no check.
-    Guarded,
-    /// Every access is compared with the length.
-    Checked,
-}
 
 /// Why a function has not been lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

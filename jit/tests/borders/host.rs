@@ -45,7 +45,7 @@ fn passes(params: &[ValType]) {
         sent.reverse();
         // SAFETY: the stub is of the function's class.
         unsafe {
-            let stub = (*func.cell).native.load(Ordering::Relaxed);
+            let stub = (*func.cell).native();
             call(guest.exec, &entry, stub, guest.vmctx, func as *const FuncRef as u64, slots.as_mut_ptr())
         }
         .unwrap();
@@ -161,7 +161,7 @@ fn a_reference_stack_that_is_used_up_traps() {
     let entry = Entry::new(&ty(&[], &[ValType::EXTERNREF]));
     // SAFETY: the stub is of the function's class.
     let result = unsafe {
-        let stub = (*func.cell).native.load(Ordering::Relaxed);
+        let stub = (*func.cell).native();
         call(guest.exec, &entry, stub, guest.vmctx, func as *const FuncRef as u64, [0].as_mut_ptr())
     };
     assert!(matches!(result, Err(Pending::Trap(Trap::StackOverflow))));

@@ -286,10 +286,9 @@ impl Guest {
         let func = Arc::new(HostFunc::new(ty, entry));
         // SAFETY: references that the store has made are alive.
         let func_ref = unsafe { self.store.host_func(&func, &self.registry).as_ref() };
-        let cell: CodeCell = CodeCell {
-            native: AtomicPtr::new(stub.entry().cast_mut()),
-            interpreter: AtomicPtr::new(ptr::null_mut()),
-        };
+        let cell = CodeCell::default();
+        // SAFETY: the stub is for functions of this type, and stays.
+        unsafe { cell.publish_native(stub.entry()) };
         Box::leak(Box::new(FuncRef { cell: Box::leak(Box::new(cell)), ..func_ref.clone() }))
     }
 

@@ -360,7 +360,7 @@ fn callers_keep_their_registers_over_tail_calls_between_tiers() {
         text.text
     ));
     for n in 0..100 {
-        let x = n * 0x9876_5432_1f + 1;
+        let x = n * 0x0098_7654_321f + 1;
         let mut slots = [n, x];
         world.guest.call(&world.entry, caller, &mut slots).unwrap();
         let factors = (0..12u64).map(|i| 0x1234_5678_9abc_def1u64.wrapping_mul(2 * i + 1));

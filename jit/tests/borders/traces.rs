@@ -112,7 +112,7 @@ fn a_stub_that_the_host_enters_and_that_fails_leaves_no_frame() {
     let entry = Entry::new(&ty(&[], &[I64]));
     // SAFETY: the stub is of the entry's class.
     let stopped = unsafe {
-        let stub = (*func.cell).native.load(std::sync::atomic::Ordering::Relaxed);
+        let stub = (*func.cell).native();
         let id = func as *const FuncRef as u64;
         call(guest.exec, &entry, stub, guest.vmctx, id, [0].as_mut_ptr())
     };

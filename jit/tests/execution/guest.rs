@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::mem;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use wasmrun_jit::arena::{Arena, Blob};
@@ -106,8 +105,11 @@ impl World {
                 .unwrap_or_else(|error| panic!("function {function} is not compiled: {error}"));
             let code = compiled.code.clone();
             let blob = ARENA.install(&code, Arc::new(compiled)).unwrap();
-            let cell = &module.cells()[(function - module.imported_function_count()) as usize];
-            cell.native.store(blob.entry().cast_mut(), Ordering::Release);
+            let defined = (function - module.imported_function_count()) as usize;
+            for plan in [self.plan, MemoryPlan::Guarded] {
+                // SAFETY: the code is the function's, for the plan or for any, and stays as long as the store.
+                unsafe { module.cells().table(plan)[defined].publish_native(blob.entry()) };
+            }
             self.code.push(blob);
         }
         let imports = self.imports(&module)?;
@@ -184,10 +186,9 @@ impl World {
         let func = Arc::new(HostFunc::new(ty, |_| Ok(())));
         // SAFETY: what the store has made is alive.
         let func_ref = unsafe { self.store.host_func(&func, &self.registry).as_ref() };
-        let cell = CodeCell {
-            native: AtomicPtr::new(stub.cast_mut()),
-            interpreter: AtomicPtr::new(ptr::null_mut()),
-        };
+        let cell = CodeCell::default();
+        // SAFETY: the stub is for functions of this type, and stays.
+        unsafe { cell.publish_native(stub) };
         // Tests are short.
         NonNull::from(Box::leak(Box::new(FuncRef { cell: Box::leak(Box::new(cell)), ..func_ref.clone() })))
     }
@@ -221,7 +222,7 @@ impl World {
         // SAFETY: the function belongs to the store and has code; the slots have room for its class.
         unsafe {
             let func = VmContext::func_ref(context, function).as_ref();
-            let code = (*func.cell).native.load(Ordering::Acquire);
+            let code = (*func.cell).native();
             let mut segment = Segment::compiled();
             let _entered = Entered::new(exec, &raw mut segment);
             let id = ptr::from_ref(func) as u64;

@@ -14,7 +14,7 @@ use super::instance::Instance;
 use super::memory::{Memory, MemoryDescriptor};
 use super::table::Table;
 use crate::layout::GlobalPlace;
-use crate::module::{CodeCell, Module};
+use crate::module::{CodeCell, MemoryPlan, Module};
 use crate::types::TypeId;
 
 /// Head of an instance's context; the arrays described by [`crate::layout`] follow it.
@@ -25,7 +25,7 @@ pub struct VmContext {
     magic: u64,
     /// The execution context: that of the store, until stacks of other threads of execution have their own.
     exec: *mut ExecContext,
-    /// The code cells of the functions that the module defines.
+    /// The code cells of the functions that the module defines: the table for instances like this one.
     cells: *const CodeCell,
     /// The engine-wide ids of the module's types.
     type_ids: *const TypeId,
@@ -39,7 +39,7 @@ pub struct VmContext {
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct FuncRef {
-    /// Where its code is; null for a function of the host.
+    /// Where its code is. That of a function of the host is compiled code alone, which calls it.
     pub cell: *const CodeCell,
     /// The context that it runs in; null for a function of the host.
     pub vmctx: *mut VmContext,
@@ -229,8 +229,9 @@ pub(super) struct ContextBox {
 }
 
 impl ContextBox {
-    /// A context with an empty memory 0, whose arrays are all zeroes.
-    pub(super) fn new(module: &Module, exec: *mut ExecContext) -> Option<ContextBox> {
+    /// A context with an empty memory 0, whose arrays are all zeroes, for an instance whose memories are as
+    /// `plan` says.
+    pub(super) fn new(module: &Module, plan: MemoryPlan, exec: *mut ExecContext) -> Option<ContextBox> {
         let layout = AllocLayout::from_size_align(module.layout().size(), 16).ok()?;
         // SAFETY: the size is at least that of the head.
         let ptr = NonNull::new(unsafe { alloc::alloc_zeroed(layout) })?.cast::<VmContext>();
@@ -239,7 +240,7 @@ impl ContextBox {
             ptr.write(VmContext {
                 magic: MAGIC,
                 exec,
-                cells: module.cells().as_ptr(),
+                cells: module.cells().table(plan).as_ptr(),
                 type_ids: module.type_ids().as_ptr(),
                 memory0: MemoryDescriptor::empty(),
                 instance: ptr::null_mut(),
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(size_of::<FuncRef>(), 32);
         assert_eq!((offset_of!(FuncRef, cell), offset_of!(FuncRef, vmctx)), (0, 8));
         assert_eq!((offset_of!(FuncRef, host), offset_of!(FuncRef, type_id)), (16, 24));
-        assert_eq!((offset_of!(CodeCell, native), size_of::<CodeCell>()), (0, 16));
+        assert_eq!((CodeCell::NATIVE, size_of::<CodeCell>()), (0, 16));
         // Code takes a pointer to a table or memory for one to its descriptor.
         assert_eq!((Table::DESCRIPTOR, Memory::DESCRIPTOR), (0, 0));
         assert_eq!((offset_of!(MemoryDescriptor, base), offset_of!(MemoryDescriptor, len)), (0, 8));

@@ -83,6 +83,8 @@ pub struct NativeWords {
     pub trace: NativeTrace,
     /// What the compiling tier knows of its code; null in stores that run no compiled code.
     pub code: *const (),
+    /// The compiled code of functions of the host until it is known what they need.
+    pub unbound: *const u8,
     /// Calls compiled functions for tier 0.
     pub call: Option<CompiledEntry>,
 }
@@ -173,6 +175,7 @@ impl NativeWords {
         },
         trace: NativeTrace::NONE,
         code: ptr::null(),
+        unbound: ptr::null(),
         call: None,
     };
 }

@@ -10,7 +10,7 @@ use super::memory::{GrowError, Memory, MemoryStrategy};
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
 use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
-use crate::module::{ElementItems, Module, SegmentMode};
+use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::{HeapType, MemoryType, ValType};
 
@@ -102,21 +102,26 @@ impl Instance {
         strategy: MemoryStrategy,
     ) -> Result<(Box<Instance>, Result<(), Trap>), InstantiateError> {
         let layout = module.layout();
-        let mut context = ContextBox::new(&module, exec).ok_or(InstantiateError::Context(layout.size()))?;
+        // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
+        let memories = unsafe { make_memories(&module, exec, strategy) }?;
+        // SAFETY: imports are alive.
+        let imported_memories = imports.memories.iter().map(|memory| unsafe { memory.as_ref() });
+        let guarded = imported_memories.chain(memories.iter().map(|m| &**m)).all(Memory::is_guarded);
+        let plan = if guarded { MemoryPlan::Guarded } else { MemoryPlan::Checked };
+        let context = ContextBox::new(&module, plan, exec);
+        let mut context = context.ok_or(InstantiateError::Context(layout.size()))?;
         for (i, function) in imports.functions.iter().enumerate() {
             // SAFETY: imports are alive.
             context.write(layout.imported_function(i as u32), unsafe { function.as_ref() }.clone());
         }
-        // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
-        let memories = unsafe { make_memories(&module, exec, strategy) }?;
         // SAFETY: as above.
         let tables = unsafe { make_tables(&module, exec) }?;
         let mut instance = Box::new(Instance {
             context,
             memories,
             tables,
-            dropped_data: vec![false; module.data.len()],
-            dropped_elements: vec![false; module.elements.len()],
+            dropped_data: vec![false; module.declared.data.len()],
+            dropped_elements: vec![false; module.declared.elements.len()],
             imported_functions: imports.functions.as_slice().into(),
             index: 0,
             module,
@@ -169,8 +174,8 @@ impl Instance {
 
     fn init_globals(&mut self) {
         let module = self.module.clone();
-        let first = module.imported_globals.len() as u32;
-        for (i, global) in module.globals.iter().enumerate() {
+        let first = module.declared.imported_globals.len() as u32;
+        for (i, global) in module.declared.globals.iter().enumerate() {
             let value = global.init.evaluate(&module.bytes, &mut Values(self.context()));
             if let GlobalPlace::Own(offset) = module.layout().global(first + i as u32) {
                 let mut slot = GlobalSlot::default();
@@ -182,7 +187,7 @@ impl Instance {
 
     fn init_tables(&mut self) -> Result<(), Trap> {
         let module = self.module.clone();
-        for (table, def) in self.tables.iter_mut().zip(&module.tables) {
+        for (table, def) in self.tables.iter_mut().zip(&module.declared.tables) {
             if let Some(init) = &def.init {
                 let value = init.evaluate(&module.bytes, &mut Values(self.context.as_ptr()));
                 let len = table.len();
@@ -198,7 +203,7 @@ impl Instance {
                 }
             }
         }
-        for (i, segment) in module.elements.iter().enumerate() {
+        for (i, segment) in module.declared.elements.iter().enumerate() {
             match &segment.mode {
                 SegmentMode::Active { target, offset } => {
                     if lazy.is_none() {
@@ -224,7 +229,7 @@ impl Instance {
                 None => true,
             })
         });
-        for (i, segment) in module.data.iter().enumerate() {
+        for (i, segment) in module.declared.data.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 if !loaded {
                     let start = self.evaluate(offset) as u32;
@@ -251,7 +256,7 @@ impl Instance {
     ) -> Result<(), Trap> {
         let data = match self.dropped_data[segment as usize] {
             true => &[][..],
-            false => &self.module.bytes[self.module.data[segment as usize].data.clone()],
+            false => &self.module.bytes[self.module.declared.data[segment as usize].data.clone()],
         };
         // SAFETY: the context is alive, and guest memory is not borrowed while guest code runs.
         let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
@@ -269,7 +274,7 @@ impl Instance {
     /// `table.init`: copies from an element segment into a table.
     pub fn table_init(&mut self, segment: u32, table: u32, to: u32, from: u32, len: u32) -> Result<(), Trap> {
         let module = self.module.clone();
-        let items = &module.elements[segment as usize].items;
+        let items = &module.declared.elements[segment as usize].items;
         let available = if self.dropped_elements[segment as usize] { 0 } else { items.len() };
         let context = self.context.as_ptr();
         // SAFETY: the context is alive; one table is borrowed at a time.
@@ -296,15 +301,15 @@ impl Instance {
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         let context = self.context.as_ptr();
         let layout = self.module.layout();
-        for i in 0..self.module.imported_functions {
+        for i in 0..self.module.declared.imported_functions {
             // SAFETY: offsets are from the module's own layout.
             visit(unsafe { VmContext::at::<FuncRef>(context, layout.imported_function(i)) });
         }
         for table in &self.tables {
             table.for_each_function(visit);
         }
-        let first = self.module.imported_globals.len() as u32;
-        for (i, global) in self.module.globals.iter().enumerate() {
+        let first = self.module.declared.imported_globals.len() as u32;
+        for (i, global) in self.module.declared.globals.iter().enumerate() {
             if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
                 // SAFETY: as above; a function global holds null or a FuncRef.
                 let word = unsafe { (*VmContext::global(context, first + i as u32)).words[0] };
@@ -344,7 +349,7 @@ unsafe fn make_memories(
     exec: *mut ExecContext,
     strategy: MemoryStrategy,
 ) -> Result<Vec<Box<Memory>>, InstantiateError> {
-    let first = module.imported_memories.len() as u32;
+    let first = module.declared.imported_memories.len() as u32;
     let make = |(i, ty): (usize, &MemoryType)| {
         let pages = ty.limits.min;
         let maximum = ty.limits.max.map(|max| max as usize * MemoryType::PAGE);
@@ -361,17 +366,17 @@ unsafe fn make_memories(
             Memory::new(*ty, strategy).map_err(|cause| InstantiateError::Memory { index, pages, cause })?;
         Ok(Box::new(memory))
     };
-    module.memories.iter().enumerate().map(make).collect()
+    module.declared.memories.iter().enumerate().map(make).collect()
 }
 
 /// # Safety
 /// `exec` must be alive and unborrowed.
 #[allow(clippy::vec_box)]
 unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box<Table>>, InstantiateError> {
-    let first = module.imported_tables.len() as u32;
-    let mut tables = Vec::with_capacity(module.tables.len());
+    let first = module.declared.imported_tables.len() as u32;
+    let mut tables = Vec::with_capacity(module.declared.tables.len());
     let budget = ElementBudget::default();
-    for (i, def) in module.tables.iter().enumerate() {
+    for (i, def) in module.declared.tables.iter().enumerate() {
         let (index, limits) = (first + i as u32, def.ty.limits);
         // SAFETY: the caller's promise.
         if let Some(hooks) = unsafe { (*exec).hooks() } {
@@ -393,13 +398,13 @@ unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box
 /// functions at constant offsets inside tables of its own. Otherwise segments are applied one by one, in
 /// order, as a trap in one must leave the earlier ones visible.
 fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<[u32]>>>> {
-    let imported = module.imported_tables.len();
-    let mut images: Vec<Option<Vec<u32>>> = vec![None; module.tables.len()];
-    for segment in &module.elements {
+    let imported = module.declared.imported_tables.len();
+    let mut images: Vec<Option<Vec<u32>>> = vec![None; module.declared.tables.len()];
+    for segment in &module.declared.elements {
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
         let table = (*target as usize).checked_sub(imported)?;
         let ElementItems::Functions(functions) = &segment.items else { return None };
-        let def = &module.tables[table];
+        let def = &module.declared.tables[table];
         let start = offset.as_value()? as u32 as usize;
         let end = start + functions.len();
         if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap != HeapType::Func {

@@ -16,7 +16,7 @@ use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;
 use super::stack::StackSizes;
-use crate::module::Module;
+use crate::module::{CodeCell, Module};
 use crate::trap::Trap;
 use crate::types::TypeRegistry;
 
@@ -39,6 +39,8 @@ struct Entry {
 struct HostEntry {
     // Keeps the function alive that `func_ref` points at.
     _func: Arc<HostFunc>,
+    // And the cell where it does.
+    _cell: Box<CodeCell>,
     func_ref: Box<FuncRef>,
 }
 
@@ -269,7 +271,7 @@ impl Store {
             owners.extend(instance.memories.iter().map(|m| (&raw const **m as usize, i)));
             owners.extend(instance.tables.iter().map(|t| (&raw const **t as usize, i)));
             let module = instance.module();
-            for g in module.imported_globals.len() as u32..module.global_count() {
+            for g in module.declared.imported_globals.len() as u32..module.global_count() {
                 // SAFETY: the instance is alive.
                 owners.insert(unsafe { VmContext::global(instance.context(), g) } as usize, i);
             }
@@ -286,15 +288,17 @@ impl Store {
     /// store's engine, by whose ids the functions of its instances are called.
     pub fn host_func(&mut self, func: &Arc<HostFunc>, registry: &TypeRegistry) -> NonNull<FuncRef> {
         let index = *self.host_func_index.entry(Arc::as_ptr(func)).or_insert_with(|| {
+            let cell = Box::new(CodeCell::new(self.exec.native.unbound));
             self.host_funcs.push(HostEntry {
                 func_ref: Box::new(FuncRef {
-                    cell: std::ptr::null(),
+                    cell: &raw const *cell,
                     vmctx: std::ptr::null_mut(),
                     host: Arc::as_ptr(func),
                     type_id: registry.intern(func.ty()),
                     func_index: 0,
                 }),
                 _func: func.clone(),
+                _cell: cell,
             });
             self.host_funcs.len() - 1
         });
@@ -319,11 +323,12 @@ fn imported_addresses(instance: &Instance) -> Vec<usize> {
     let (context, module) = (instance.context(), instance.module());
     // SAFETY: the instance is alive and the indices are of its module.
     unsafe {
-        let memories =
-            (0..module.imported_memories.len() as u32).map(|i| VmContext::memory(context, i) as usize);
-        let tables = (0..module.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
-        let globals =
-            (0..module.imported_globals.len() as u32).map(|i| VmContext::global(context, i) as usize);
+        let memories = (0..module.declared.imported_memories.len() as u32)
+            .map(|i| VmContext::memory(context, i) as usize);
+        let tables =
+            (0..module.declared.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
+        let globals = (0..module.declared.imported_globals.len() as u32)
+            .map(|i| VmContext::global(context, i) as usize);
         memories.chain(tables).chain(globals).collect()
     }
 }
@@ -345,3 +350,6 @@ impl From<Trap> for InstantiateError {
         InstantiateError::Trap(trap)
     }
 }
+
+#[cfg(test)]
+mod tests;
