@@ -10,5 +10,6 @@ pub mod arena;
 pub mod builtins;
 pub mod compile;
 pub mod lower;
+pub mod references;
 pub mod stubs;
 pub mod trap;

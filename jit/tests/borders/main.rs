@@ -11,6 +11,7 @@ mod builtins;
 mod enter;
 mod host;
 mod interp;
+mod references;
 mod signals;
 mod support;
 mod tail_calls;
