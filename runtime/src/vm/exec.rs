@@ -116,12 +116,8 @@ pub struct NativeWords {
 /// caller and the address that the call returns to, which are in [`NativeWords::exit_fp`] and `exit_pc` too.
 ///
 /// Returns the number of a [`Status`](crate::trap::Status). It must not unwind.
-pub type InterpreterEntry = unsafe extern "C" fn(
-    vmctx: *mut VmContext,
-    callee_id: u64,
-    slots: *mut u64,
-    frame: *const usize,
-) -> u64;
+pub type InterpreterEntry =
+    unsafe extern "C" fn(vmctx: *mut VmContext, callee_id: u64, slots: *mut u64, frame: *const usize) -> u64;
 
 /// A function that is to be called in place of one of tier 0 which ended in a tail call.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,8 @@ mod table;
 
 pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
 pub use exec::{
-    Activation, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StopSite, StoreHooks, TailTarget,
+    Activation, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StopSite, StoreHooks,
+    TailTarget,
 };
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
