@@ -5,11 +5,14 @@
 //! nowhere else. `Tail` returns at most eight values of each register class; a function with more stores all
 //! of them through an explicit pointer, because Cranelift's own implicit one would take the place of `vmctx`.
 
+use std::ptr;
+
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use wasmrun_runtime::types::{FuncType, HeapType, RefType, ValType};
+use wasmrun_runtime::vm::FuncRef;
 
 /// Values of one register class that a function returns in registers.
 const RESULT_REGISTERS: usize = 8;
@@ -87,6 +90,25 @@ pub const fn direct_callee_id(function: u32) -> i64 {
     (function as i64) << 1 | 1
 }
 
+/// Which function is called, as an id says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callee {
+    /// The function with this index in the module of the context.
+    Function(u32),
+    /// The function that the reference at this address refers to.
+    Reference(*const FuncRef),
+}
+
+impl Callee {
+    /// What an id says.
+    pub fn of(id: u64) -> Callee {
+        match id & 1 {
+            1 => Callee::Function((id >> 1) as u32),
+            _ => Callee::Reference(ptr::with_exposed_provenance(id as usize)),
+        }
+    }
+}
+
 /// Stores a value in the representation of a slot: what is shorter than the slot is extended with zeroes.
 pub fn store_slot(
     builder: &mut FunctionBuilder<'_>,
@@ -120,6 +142,8 @@ pub fn load_slot(
 
 #[cfg(test)]
 mod tests {
+    use wasmrun_runtime::vm::NULL_FUNC_REF;
+
     use super::*;
 
     fn function(params: &[ValType], results: &[ValType]) -> FuncType {
@@ -152,5 +176,10 @@ mod tests {
     fn ids_of_functions_are_odd_up_to_the_last_one() {
         assert_eq!(direct_callee_id(0), 1);
         assert_eq!(direct_callee_id(u32::MAX), 0x1_ffff_ffff);
+        for function in [0, 1, u32::MAX] {
+            assert_eq!(Callee::of(direct_callee_id(function) as u64), Callee::Function(function));
+        }
+        let reference = &raw const NULL_FUNC_REF;
+        assert_eq!(Callee::of(reference.expose_provenance() as u64), Callee::Reference(reference));
     }
 }

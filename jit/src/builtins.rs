@@ -15,9 +15,10 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::types::{TypeId, ValType};
+use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, VmContext, builtins};
 
+use crate::references;
 use crate::stubs::{poll, raise, raise_in_caller};
 use crate::trap::current_exec;
 
@@ -93,13 +94,13 @@ builtins! {
     ElemDrop(segment) = elem_drop;
     /// The value is the reference to a function of the instance.
     RefFunc(function) = ref_func;
+    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
+    /// the expected type.
+    TableCallee(table, index, type_id) = table_callee;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
     PollValues(end) = poll_values;
-    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
-    /// the expected type.
-    TableCallee(table, index, type_id) = table_callee;
 }
 
 struct Table([*const u8; Builtin::ALL.len()]);
@@ -208,70 +209,30 @@ unsafe fn try_call_host(
     // SAFETY: the slots hold the function's arguments and have room for its results.
     unsafe {
         let spread = host.slots();
-        let references = (*exec).ref_top;
-        let ref_end = references.wrapping_add(spread.ref_shared() as usize);
+        let ref_slots = (*exec).ref_top;
+        let ref_end = ref_slots.wrapping_add(spread.ref_shared() as usize);
         if ref_end as usize > (*exec).ref_limit {
             return Err(Trap::StackOverflow.into());
         }
         let has_references = spread.ref_shared() != 0;
         if has_references {
-            take_references(host.ty().params(), slots, references);
+            references::separate(host.ty().params(), slots, ref_slots);
         }
         ((*exec).native.exit_fp, (*exec).native.exit_pc) = exit;
         (*exec).ref_top = ref_end;
-        let call = HostCall { exec, caller, values: slots, references };
+        let call = HostCall { exec, caller, values: slots, references: ref_slots };
         let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
-        (*exec).ref_top = references;
+        (*exec).ref_top = ref_slots;
         match result {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(Pending::Host(error)),
             Err(panic) => return Err(Pending::Panic(panic)),
         }
         if has_references {
-            put_references(host.ty().results(), slots, references);
+            references::join(host.ty().results(), slots, ref_slots);
         }
         // It may have taken long.
         builtins::poll(exec)
-    }
-}
-
-/// Moves arguments that are collected references to the reference stack, and closes the gaps they leave.
-unsafe fn take_references(types: &[ValType], slots: *mut u64, mut references: *mut u32) {
-    let (mut from, mut to) = (slots, slots);
-    for ty in types {
-        // SAFETY: the arguments are there; `to` never overtakes `from`.
-        unsafe {
-            if ty.is_collected() {
-                *references = *from as u32;
-                references = references.add(1);
-                from = from.add(1);
-            }
-            for _ in 0..ty.value_slots() {
-                *to = *from;
-                (from, to) = (from.add(1), to.add(1));
-            }
-        }
-    }
-}
-
-/// Moves results that are collected references back to where compiled code expects them.
-unsafe fn put_references(types: &[ValType], slots: *mut u64, references: *const u32) {
-    let values: usize = types.iter().map(|ty| ty.value_slots()).sum();
-    let collected = types.iter().filter(|ty| ty.is_collected()).count();
-    // SAFETY: the results are there, with room for all of them; backwards, `from` never overtakes `to`.
-    unsafe {
-        let (mut from, mut to) = (slots.add(values), slots.add(values + collected));
-        let mut reference = references.add(collected);
-        for ty in types.iter().rev() {
-            if ty.is_collected() {
-                (reference, to) = (reference.sub(1), to.sub(1));
-                *to = u64::from(*reference);
-            }
-            for _ in 0..ty.value_slots() {
-                (from, to) = (from.sub(1), to.sub(1));
-                *to = *from;
-            }
-        }
     }
 }
 

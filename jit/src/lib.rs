@@ -11,5 +11,6 @@ pub mod builtins;
 pub mod code;
 pub mod compile;
 pub mod lower;
+pub mod references;
 pub mod stubs;
 pub mod trap;

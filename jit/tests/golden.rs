@@ -126,6 +126,8 @@ fn an_indirect_call_checks_index_presence_and_type() {
     let text = golden("call-indirect", source, MemoryPlan::Guarded, false, Stage::Lowered);
     assert_eq!(count(&text, "select_spectre_guard"), 1);
     assert_eq!(count(&text, "icmp eq"), 1);
+    // Functions of the host run in the context of their caller.
+    assert_eq!(count(&text, "select v46, v46, v0"), 1);
 }
 
 #[test]

@@ -56,6 +56,16 @@ impl CodeCell {
         self.interpreter.load(Ordering::Acquire)
     }
 
+    /// Publishes code in place of `unbound`, unless there is other code by now.
+    ///
+    /// # Safety
+    /// As for [`CodeCell::publish_native`].
+    #[allow(unsafe_code)]
+    pub unsafe fn bind_native(&self, unbound: *const u8, entry: *const u8) {
+        let (unbound, entry) = (unbound.cast_mut(), entry.cast_mut());
+        let _ = self.native.compare_exchange(unbound, entry, Ordering::AcqRel, Ordering::Acquire);
+    }
+
     /// Publishes compiled code, in place of what was there.
     ///
     /// # Safety

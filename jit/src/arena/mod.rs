@@ -152,6 +152,7 @@ struct State {
     /// Bytes below this have been code before, all others have not.
     touched: usize,
     retired: Vec<Installed>,
+    kept: Vec<Installed>,
 }
 
 /// What it takes to free a blob.
@@ -212,6 +213,7 @@ impl Arena {
                     slots: SlotIds::default(),
                     touched: 0,
                     retired: Vec::new(),
+                    kept: Vec::new(),
                 }),
             }),
         })
@@ -373,7 +375,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for installed in mem::take(&mut state.retired) {
+        for installed in state.retired.drain(..).chain(state.kept.drain(..)) {
             // SAFETY: from `Box::into_raw`; nobody is left to look it up.
             drop(unsafe { Box::from_raw(installed.meta) });
         }
@@ -417,6 +419,16 @@ impl Blob {
         // SAFETY: each field is taken once, and the blob is not dropped.
         let (shared, installed) = unsafe { (ptr::read(&blob.shared), ptr::read(&blob.installed)) };
         shared.lock().retired.push(installed);
+    }
+
+    /// Keeps the code for as long as any arena or blob of the same memory is left. Returns where it starts.
+    pub fn keep(self) -> *const u8 {
+        let entry = self.entry();
+        let blob = ManuallyDrop::new(self);
+        // SAFETY: each field is taken once, and the blob is not dropped.
+        let (shared, installed) = unsafe { (ptr::read(&blob.shared), ptr::read(&blob.installed)) };
+        shared.lock().kept.push(installed);
+        entry
     }
 }
 

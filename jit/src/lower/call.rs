@@ -56,6 +56,8 @@ impl<'m> Lower<'m, '_, '_> {
         let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, cell) as i32);
         let code = self.builder.ins().load(I64, flags, cell, CodeCell::NATIVE as i32);
         let vmctx = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, vmctx) as i32);
+        // Functions of the host have no context of their own and see that of their caller.
+        let vmctx = self.builder.ins().select(vmctx, vmctx, self.vmctx);
         Callee { code, vmctx, id: reference }
     }
 

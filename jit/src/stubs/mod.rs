@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code)]
 
+mod cache;
 mod class;
 mod enter;
 #[cfg(target_arch = "x86_64")]
@@ -27,8 +28,10 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use wasmrun_runtime::vm::VmContext;
 
 use crate::abi;
+use crate::arena::ArenaError;
 use class::with_offsets;
 
+pub use cache::{StubKind, Stubs};
 pub use class::AbiClass;
 pub use enter::{EnterStub, compile_enter, enter};
 pub use naked::lazy_bind;
@@ -36,10 +39,16 @@ pub(crate) use naked::{poll, raise, raise_in_caller};
 pub use to_host::compile_to_host;
 pub use to_interp::{compile_bounce, compile_to_interp};
 
-/// A stub could not be made: its class has more parameters than the code generator takes.
+/// Why there is no stub for a function type.
 #[derive(Debug, thiserror::Error)]
-#[error("no stub can be made for this function type: {0}")]
-pub struct StubError(#[from] CodegenError);
+pub enum StubError {
+    /// The type has more parameters than the code generator takes.
+    #[error("no stub can be made for this function type: {0}")]
+    Compile(#[from] CodegenError),
+    /// There is no code memory for it.
+    #[error("a stub has no place: {0}")]
+    Install(#[from] ArenaError),
+}
 
 /// Finds the code of a function: what [`lazy_bind`] asks. The arguments are the callee's context and id, and
 /// the frame pointer of the binder, whose caller is the frame that calls.

@@ -8,6 +8,7 @@ use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::FuncRef;
 
+use super::stack_end;
 use super::support::{Entry, Guest, I32, I64, caller, install, ty};
 use super::traps::{load, unreachable};
 
@@ -78,6 +79,7 @@ fn run(fault: &str) {
             let ud2 = install(&[0x0f, 0x0b], Vec::new());
             let _ = guest.call(&entry, ud2, &mut [0]);
         }
+        "overflow" => stack_end::overflow(),
         "sent-in-code" => {
             // mov edi, edx; mov esi, SIGSEGV; mov eax, SYS_tkill; syscall; nop: the signal arrives at an
             // instruction that may trap, and is none of its own.
@@ -126,6 +128,12 @@ fn faults_of_others_end_the_process_if_nobody_handles_them() {
         assert_eq!(end_of(&format!("{before} in-code")).signal(), Some(libc::SIGILL), "{before}");
     }
     assert_eq!(end_of("default sent").signal(), Some(libc::SIGSEGV));
+}
+
+#[test]
+fn a_stack_that_is_smaller_than_the_store_was_told_ends_the_process() {
+    // By the handler of Rust, which says so.
+    assert_eq!(end_of("rust overflow").signal(), Some(libc::SIGABRT));
 }
 
 #[test]

@@ -6,15 +6,17 @@ use std::fmt::Write;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::TrapCode;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
+use wasmrun_jit::arena::Arena;
+use wasmrun_jit::compile::{CompiledFunction, Isa};
 use wasmrun_jit::stubs::{
-    AbiClass, EnterStub, compile_bounce, compile_enter, compile_to_host, compile_to_interp, enter,
+    AbiClass, EnterStub, Stubs, compile_bounce, compile_enter, compile_to_host, compile_to_interp, enter,
 };
 use wasmrun_jit::trap::{self, TrapInfo};
 use wasmrun_runtime::features::Features;
@@ -42,6 +44,18 @@ static ISA: LazyLock<OwnedTargetIsa> = LazyLock::new(|| {
     flags.enable("preserve_frame_pointers").unwrap();
     cranelift_native::builder().unwrap().finish(settings::Flags::new(flags)).unwrap()
 });
+
+/// Code memory for whole modules, and for the stubs around them.
+pub static ARENA: LazyLock<Arena> = LazyLock::new(|| {
+    trap::install(lookup).unwrap();
+    ARENA_OF_HANDLER.get_or_init(|| Arena::new(16 << 20).unwrap()).clone()
+});
+
+static ARENA_OF_HANDLER: OnceLock<Arena> = OnceLock::new();
+
+pub static NATIVE: LazyLock<Isa> = LazyLock::new(|| Isa::native().unwrap());
+
+pub static STUBS: LazyLock<Stubs> = LazyLock::new(|| Stubs::new(&NATIVE, ARENA.clone()));
 
 /// Code that has been installed, with its traps. It stays for ever.
 pub struct Code {
@@ -85,7 +99,11 @@ fn lookup(pc: usize) -> Option<TrapInfo> {
         }
         code = this.next;
     }
-    None
+    let found = ARENA_OF_HANDLER.get()?.lookup(pc)?;
+    // SAFETY: the address is that of code which runs, so that its blob is installed.
+    let function = unsafe { found.meta() }.downcast_ref::<CompiledFunction>()?;
+    let code = function.trap_at((pc - found.addresses().start) as u32)?;
+    Some(TrapInfo { code })
 }
 
 pub fn install(bytes: &[u8], traps: Vec<(u32, TrapCode)>) -> &'static Code {

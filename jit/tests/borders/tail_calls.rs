@@ -312,6 +312,25 @@ fn a_million_tail_calls_between_tiers_compute_what_they_should_on_a_bounded_stac
 }
 
 #[test]
+fn a_function_that_tier_0_tail_calls_gets_its_own_context_and_id() {
+    let (guest, other) = (Guest::new("(module)"), Guest::new("(module)"));
+    let ty = ty(&[], &[I64, I64]);
+    let code = assemble("function %f(i64, i64) -> i64, i64 tail { block0(v0: i64, v1: i64): return v0, v1 }");
+    let (bounce, context) = (bounce(&ty), other.vmctx as u64);
+    guest.interpreted(1, move |call| {
+        let (code, bounce) = (code.entry(), bounce.entry());
+        let target =
+            TailTarget { code, vmctx: other.vmctx, callee_id: 0x1_2345_6789, bounce, slots: call.slots };
+        // SAFETY: the context is alive.
+        unsafe { (*call.exec()).native.tail_call = target };
+        Status::TailCall
+    });
+    let mut slots = [0; 2];
+    guest.call(&Entry::new(&ty), to_interp(&ty), &mut slots).unwrap();
+    assert_eq!(slots, [context, 0x1_2345_6789]);
+}
+
+#[test]
 fn functions_that_ended_in_a_tail_call_are_in_no_backtrace() {
     let world = world(false, traps);
     let caller = assemble(&format!(
@@ -360,7 +379,7 @@ fn callers_keep_their_registers_over_tail_calls_between_tiers() {
         text.text
     ));
     for n in 0..100 {
-        let x = n * 0x0098_7654_321f + 1;
+        let x = n * 0x98_7654_321f + 1;
         let mut slots = [n, x];
         world.guest.call(&world.entry, caller, &mut slots).unwrap();
         let factors = (0..12u64).map(|i| 0x1234_5678_9abc_def1u64.wrapping_mul(2 * i + 1));

@@ -157,6 +157,35 @@ fn each_of_nested_entries_leaves_its_own_frames() {
 }
 
 #[test]
+fn threads_that_trap_at_once_each_find_their_own_frames() {
+    let kinds = [
+        (load(), 1 << 20, Trap::MemoryOutOfBounds),
+        (divide(), 0, Trap::IntegerDivisionByZero),
+        (unreachable(Trap::TableOutOfBounds), 0, Trap::TableOutOfBounds),
+    ];
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                let guest = Guest::new("(module (memory 1))");
+                let entry = Entry::new(&unary());
+                // Deeper in each thread.
+                let chains = kinds.map(|(innermost, ..)| {
+                    let mut chain = vec![innermost];
+                    (0..thread).for_each(|i| chain.push(around(chain[i])));
+                    chain
+                });
+                for i in 0..10_000 {
+                    let ((_, arg, trap), chain) = (kinds[i % 3], &chains[i % 3]);
+                    assert_eq!(guest.traps(&entry, chain[thread], &mut [arg]), trap);
+                    let (frames, complete) = guest.trace().unwrap();
+                    assert!(complete && are_in(&frames, chain), "{frames:x?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn deep_recursion_leaves_its_innermost_frames() {
     let sizes = StackSizes { native: 1536 << 10, ..StackSizes::default() };
     let guest = Guest::with_stacks("(module)", sizes);
