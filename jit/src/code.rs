@@ -10,10 +10,13 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use wasmrun_runtime::module::Module;
+use wasmrun_runtime::types::{FuncType, TypeId};
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
 use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode};
+use crate::entrances::{Entrance, Entrances};
+use crate::stubs::{StubError, Stubs};
 use crate::trap::{self, TrapInfo, current_exec};
 
 /// Why there is no compiled code at all.
@@ -46,6 +49,8 @@ pub enum InstallError {
 pub struct CodeSpace {
     isa: Isa,
     arena: Arena,
+    stubs: Stubs,
+    entrances: Entrances,
 }
 
 /// What is attached to the code of a function.
@@ -66,7 +71,9 @@ pub struct InstalledFunction {
 impl CodeSpace {
     /// Room for so many bytes of code.
     pub fn new(bytes: usize) -> Result<CodeSpace, SpaceError> {
-        let space = CodeSpace { isa: Isa::native()?, arena: Arena::new(bytes)? };
+        let (isa, arena) = (Isa::native()?, Arena::new(bytes)?);
+        let stubs = Stubs::new(&isa, arena.clone());
+        let space = CodeSpace { isa, arena, stubs, entrances: Entrances::default() };
         trap::install(trap_in_current).map_err(SpaceError::Signals)?;
         Ok(space)
     }
@@ -79,6 +86,16 @@ impl CodeSpace {
     /// Where the code is.
     pub fn arena(&self) -> &Arena {
         &self.arena
+    }
+
+    /// The stubs at its borders.
+    pub fn stubs(&self) -> &Stubs {
+        &self.stubs
+    }
+
+    /// How functions of a type are entered.
+    pub(crate) fn entrance(&self, id: TypeId, ty: &FuncType) -> Result<&Entrance, StubError> {
+        self.entrances.get(&self.stubs, id, ty)
     }
 
     /// Compiles a function that `module` defines and installs its code. Where the code may be published is said

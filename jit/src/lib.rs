@@ -8,8 +8,10 @@
 pub mod abi;
 pub mod arena;
 pub mod builtins;
+pub mod calls;
 pub mod code;
 pub mod compile;
+mod entrances;
 pub mod lower;
 pub mod references;
 pub mod stubs;

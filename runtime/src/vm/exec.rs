@@ -85,7 +85,9 @@ pub struct NativeWords {
     pub code: *const (),
     /// The compiled code of functions of the host until it is known what they need.
     pub unbound: *const u8,
-    /// Calls compiled functions for tier 0.
+    /// Runs the interpreter for [`NativeWords::interpreter`].
+    pub run_interpreter: Option<CompiledEntry>,
+    /// Calls compiled functions for the host and for tier 0.
     pub call: Option<CompiledEntry>,
 }
 
@@ -176,6 +178,7 @@ impl NativeWords {
         trace: NativeTrace::NONE,
         code: ptr::null(),
         unbound: ptr::null(),
+        run_interpreter: None,
         call: None,
     };
 }
