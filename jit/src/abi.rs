@@ -27,7 +27,7 @@ pub const CALLEE_ID: usize = 1;
 pub const RESULTS: usize = 2;
 
 /// The type of values of a WebAssembly type in registers. A `funcref` is the address of a
-/// [`FuncRef`](wasmrun_runtime::vm::FuncRef), other references are 32-bit numbers; null is 0 in both.
+/// [`FuncRef`], other references are 32-bit numbers; null is 0 in both.
 pub fn value_type(ty: ValType) -> Type {
     match ty {
         ValType::I32 => I32,
@@ -85,7 +85,7 @@ pub(crate) fn signature_of(params: &[Type], results: &[Type]) -> Signature {
 }
 
 /// The id that says to shared stubs which function of its module is called. The other kind of id is the
-/// address of a [`FuncRef`](wasmrun_runtime::vm::FuncRef), which is even.
+/// address of a [`FuncRef`], which is even.
 pub const fn direct_callee_id(function: u32) -> i64 {
     (function as i64) << 1 | 1
 }

@@ -8,7 +8,7 @@
 //! **The one rule of lifetimes**: *a blob must not be dropped while a thread executes it or has a frame that
 //! returns into it*; neither arena nor blob can know. Who cannot be sure [retires](Blob::retire) the blob: it
 //! then stays whole (code, metadata, lookup) until [`Arena::collect`], which the owner calls when no
-//! compiled code runs. From this rule it follows that what a signal handler looks up for an address of the
+//! compiled code runs. What all others use is [kept](Blob::keep) until the arena goes. From this rule it follows that what a signal handler looks up for an address of the
 //! thread that it interrupted is alive for as long as the handler runs, with no lock or count.
 //!
 //! When a blob is freed, in this order: the lookup stops finding it, its bytes become trap instructions, its
@@ -24,6 +24,8 @@ mod coherence;
 mod dual;
 mod free_list;
 mod index;
+#[cfg(target_os = "linux")]
+pub mod jitdump;
 mod mapping;
 pub mod perf_map;
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]

@@ -30,16 +30,7 @@ impl PerfMap {
     }
 
     fn create(path: &Path) -> io::Result<PerfMap> {
-        let mut options = OpenOptions::new();
-        // Truncated: what is there was left by an earlier process of that number.
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            // The folder is everybody's and the name is known in advance: never through a link that waits there.
-            options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        }
-        Ok(PerfMap { file: options.open(path)? })
+        Ok(PerfMap { file: create(path)? })
     }
 
     /// Adds the blob under a name.
@@ -47,12 +38,29 @@ impl PerfMap {
         let addresses = blob.addresses();
         let mut line = String::new();
         let _ = write!(line, "{:x} {:x} ", addresses.start, addresses.len());
-        // A guest chooses its functions' names; a line of the map is not its to end.
-        line.extend(name.chars().map(|c| if c.is_control() { '?' } else { c }));
+        line.extend(printable(name));
         line.push('\n');
         // In one piece: threads share the file's position.
         (&self.file).write_all(line.as_bytes())
     }
+}
+
+/// A file whose folder is everybody's and whose name is known in advance: never through a link that waits there, and
+/// without what an earlier process of the same number has left.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    }
+    options.open(path)
+}
+
+/// A name whose end is its own: a guest chooses its functions' names, but not where a line or a record ends.
+pub(super) fn printable(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(|c| if c.is_control() { '?' } else { c })
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

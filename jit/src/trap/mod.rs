@@ -2,7 +2,8 @@
 //!
 //! Guard pages, undefined instructions and divisions that fail raise signals. The handler asks the lookup
 //! that was named at [`install`] whether the instruction is one that may trap, leaves the trap pending on
-//! the current execution context, and makes the thread go on at the handler of the innermost `enter` stub.
+//! the current execution context, notes the frames of compiled code there, and makes the thread go on at the handler
+//! of the innermost `enter` stub.
 //! Everything else, in code of anyone's, goes to the handler that was there before.
 
 #![allow(unsafe_code)]
