@@ -11,9 +11,9 @@ use std::ptr;
 use wasmrun_runtime::module::{CodeCell, Module};
 use wasmrun_runtime::trap::{Status, Trap};
 use wasmrun_runtime::types::TypeId;
-use wasmrun_runtime::vm::{Entered, ExecContext, FoundFrame, FuncRef, Segment, Site, Tier, VmContext};
+use wasmrun_runtime::vm::{Entered, ExecContext, FoundFrame, Segment, Site, Tier, VmContext};
 
-use crate::abi::direct_callee_id;
+use crate::abi::{Callee, direct_callee_id};
 use crate::code::CodeSpace;
 use crate::entrances::Entrance;
 use crate::references;
@@ -170,12 +170,12 @@ unsafe fn fail(exec: *mut ExecContext, trap: Trap) -> u64 {
     Status::Trap as u64
 }
 
-/// The index of the function that an id names.
+/// The index, in its own module, of the function that an id names.
 unsafe fn called(callee_id: u64) -> u32 {
-    match callee_id & 1 {
-        1 => (callee_id >> 1) as u32,
-        // SAFETY: even ids are addresses of references, which are alive.
-        _ => unsafe { (*(callee_id as *const FuncRef)).func_index },
+    match Callee::of(callee_id) {
+        Callee::Function(index) => index,
+        // SAFETY: references that are called are alive.
+        Callee::Reference(reference) => unsafe { (*reference).func_index },
     }
 }
 
@@ -230,8 +230,9 @@ unsafe extern "C" fn resolve(vmctx: *mut VmContext, callee_id: u64, _: *const us
 unsafe fn bind(space: &CodeSpace, vmctx: *mut VmContext, callee_id: u64) -> Result<*const u8, StubError> {
     // SAFETY: as for `resolve`; a host function's context is its caller's.
     unsafe {
-        let reference = callee_id as *const FuncRef;
-        if callee_id & 1 == 0 && !(*reference).host.is_null() {
+        if let Callee::Reference(reference) = Callee::of(callee_id)
+            && !(*reference).host.is_null()
+        {
             return space.stubs().bind_host(&*reference);
         }
         let module = VmContext::module(vmctx);

@@ -5,6 +5,7 @@
 
 use std::array;
 use std::collections::HashMap;
+use std::fmt;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -67,6 +68,12 @@ struct OfClass {
     code: [AtomicPtr<u8>; StubKind::COUNT],
     /// Held by who makes one.
     making: Mutex<()>,
+}
+
+impl fmt::Debug for Stubs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stubs").finish_non_exhaustive()
+    }
 }
 
 impl Stubs {
