@@ -50,11 +50,12 @@ mod link;
 mod linker;
 mod module;
 mod store;
+mod symbol;
 mod timer;
 mod types;
 mod values;
 
-pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
+pub use backtrace::{FrameInfo, WasmBacktrace};
 pub use config::Config;
 /// How memories are laid out in the address space.
 ///
@@ -76,6 +77,7 @@ pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
+pub use symbol::FrameSymbol;
 pub use types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
 };

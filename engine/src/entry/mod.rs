@@ -16,7 +16,6 @@ pub(crate) use hooks::{from_hook, grow_memory, grow_table, with_hooks};
 pub(crate) use host::{typed_host_func, untyped_host_func};
 pub use slots::Slots;
 pub(crate) use slots::{of_words, to_words};
-pub(crate) use stop::calling_frames;
 
 use std::ptr::NonNull;
 

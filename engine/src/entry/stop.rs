@@ -12,7 +12,7 @@ use wasmrun_runtime::trap::{Pending, Status};
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::error::{Error, HookPanic};
 use crate::module::Module;
-use crate::store::StoreOpaque;
+use crate::store::{AsContext, StoreOpaque};
 
 /// Why guest code stopped: an error, or the payload of a panic to resume.
 pub(super) enum Stopped {
@@ -54,12 +54,15 @@ pub(super) fn unwrap_panic(stopped: Stopped) -> Error {
     }
 }
 
-/// The frames that have called the running host function.
-pub(crate) fn calling_frames(store: &StoreOpaque) -> Vec<FrameInfo> {
-    if store.vm.exec().is_idle() {
-        return Vec::new();
+impl WasmBacktrace {
+    /// The frames that have called the running host function. Empty when no guest code runs.
+    pub fn capture(store: impl AsContext) -> WasmBacktrace {
+        let store = &store.as_context().inner().opaque;
+        WasmBacktrace::new(match store.vm.exec().is_idle() {
+            true => Vec::new(),
+            false => frames(store, interpreter::Since::HostCall),
+        })
     }
-    frames(store, interpreter::Since::HostCall)
 }
 
 fn frames(store: &StoreOpaque, from: interpreter::Since) -> Vec<FrameInfo> {
