@@ -46,6 +46,7 @@ mod externs;
 mod func;
 mod handle;
 mod instance;
+mod instantiate;
 mod link;
 mod linker;
 mod module;

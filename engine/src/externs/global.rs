@@ -3,10 +3,11 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm::{GlobalSlot, write_ref};
 
+use super::export::host_object;
+use super::words::global_value;
 use crate::entry::to_words;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, global_value};
-use crate::instance::host_object;
+use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::{GlobalType, Mutability};
 use crate::values::Val;

@@ -3,10 +3,11 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm;
 
+use super::export::host_object;
+use super::words::{copy_elements, fill_elements, set_element, table_element};
 use crate::entry::grow_table;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, copy_table, fill_elements, set_element, table_element};
-use crate::instance::host_object;
+use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::TableType;
 use crate::values::Ref;
@@ -146,12 +147,8 @@ impl Table {
     ) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let (to, from) = (target.handle.get(opaque)?.ty().element, source.handle.get(opaque)?.ty().element);
-        if to != from {
-            return Err(Error::msg(format!("elements of type {from} cannot be copied to a table of {to}")));
-        }
         let to = (&target.handle, narrow(target_start));
-        copy_table(opaque, to, (&source.handle, narrow(source_start)), narrow(len))
+        copy_elements(opaque, to, (&source.handle, narrow(source_start)), narrow(len))
     }
 }
 

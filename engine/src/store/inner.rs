@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use wasmrun_runtime::trap::{HostError, Pending, Trap};
 use wasmrun_runtime::vm::{self, GrowError, InstanceKey, StoreHooks, reason};
 
-use super::{ResourceLimiter, StoreContextMut, StoreId};
+use super::id::StoreId;
+use super::limits::ResourceLimiter;
 use crate::engine::{Engine, StoreSignal};
 use crate::error::{Error, HookPanic, Result};
-use crate::instance::Instance;
 use crate::timer::AlarmKey;
-use crate::values::Val;
 
 type Limiter<T> = dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync;
-type EpochCallback<T> = dyn FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync;
+type EpochCallback<T> = dyn FnMut(&mut StoreInner<T>) -> Result<UpdateDeadline> + Send + Sync;
 
 /// What an [epoch callback](crate::Store::epoch_deadline_callback) decides.
 ///
@@ -60,8 +59,6 @@ pub struct StoreOpaque {
     in_callback: bool,
     /// Whether entries from the host have to look at the three fields above.
     attention: bool,
-    /// Arguments and results of host functions that take them as [`Val`]s, kept for the next call.
-    pub(crate) val_buffer: Vec<Val>,
 }
 
 impl<T: 'static> StoreInner<T> {
@@ -82,7 +79,6 @@ impl<T: 'static> StoreInner<T> {
             timeout: None,
             in_callback: false,
             attention: false,
-            val_buffer: Vec::new(),
         };
         Ok(StoreInner { opaque, limiter: None, epoch_callback: None, data })
     }
@@ -147,7 +143,7 @@ impl<T: 'static> StoreInner<T> {
             return Err(Trap::Interrupt.into());
         };
         let outer = self.opaque.enter_callback();
-        let answer = catch_unwind(AssertUnwindSafe(|| callback(StoreContextMut::new(self))));
+        let answer = catch_unwind(AssertUnwindSafe(|| callback(self)));
         self.opaque.leave_callback(outer);
         // The callback may have been replaced by itself only through `Store`, which it cannot reach.
         self.epoch_callback = Some(callback);
@@ -311,12 +307,5 @@ impl StoreOpaque {
             self.vm.exec().target().withdraw(reason::DEADLINE);
         }
         self.vm.free_if_due();
-    }
-
-    pub(crate) fn drop_instance(&mut self, instance: Instance) -> bool {
-        match instance.key_in(self) {
-            Ok(key) => self.vm.drop_instance(key),
-            Err(_) => false,
-        }
     }
 }
