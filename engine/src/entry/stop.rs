@@ -55,10 +55,12 @@ pub(super) fn unwrap_panic(stopped: Stopped) -> Error {
 }
 
 impl WasmBacktrace {
-    /// The frames that have called the running host function. Empty when no guest code runs.
+    /// The frames that have called the running host function. Empty when no guest code runs, and in an
+    /// [epoch callback](crate::Store::epoch_deadline_callback), which no function has called.
     pub fn capture(store: impl AsContext) -> WasmBacktrace {
         let store = &store.as_context().inner().opaque;
-        WasmBacktrace::new(match store.vm.exec().is_idle() {
+        let nobody = store.vm.exec().is_idle() || store.check_not_in_callback().is_err();
+        WasmBacktrace::new(match nobody {
             true => Vec::new(),
             false => frames(store, interpreter::Since::HostCall),
         })

@@ -31,11 +31,12 @@ use crate::values::Val;
 #[derive(Clone, Copy, Debug)]
 pub struct Global {
     handle: Handle<GlobalSlot>,
+    // That with which the slot was declared: its words are read by it.
     ty: GlobalType,
 }
 
 impl Global {
-    pub(crate) fn from_handle(handle: Handle<GlobalSlot>, ty: GlobalType) -> Global {
+    pub(super) fn from_handle(handle: Handle<GlobalSlot>, ty: GlobalType) -> Global {
         Global { handle, ty }
     }
 

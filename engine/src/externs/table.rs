@@ -111,9 +111,8 @@ impl Table {
         let inner = store.inner_mut();
         inner.opaque.check_not_in_callback()?;
         let table = self.handle.get(&inner.opaque)?;
-        let (len, maximum, ty) = (u64::from(table.len()), table.max_len(), table.ty().element);
-        let word = init.to_word(&inner.opaque, ty)?;
-        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), word)? {
+        let (len, maximum) = (u64::from(table.len()), table.max_len());
+        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), init)? {
             return Ok(old);
         }
         let why = match len.checked_add(delta) {

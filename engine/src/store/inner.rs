@@ -55,10 +55,10 @@ pub struct StoreOpaque {
     fuel_reserve: u64,
     deadline: Option<Instant>,
     timeout: Option<Duration>,
+    /// Whether entries from the host have to look at the two fields above.
+    attention: bool,
     /// Whether a callback of the store runs in the middle of guest code, which must not be entered then.
     in_callback: bool,
-    /// Whether entries from the host have to look at the three fields above.
-    attention: bool,
 }
 
 impl<T: 'static> StoreInner<T> {
@@ -142,9 +142,9 @@ impl<T: 'static> StoreInner<T> {
         let Some(mut callback) = self.epoch_callback.take() else {
             return Err(Trap::Interrupt.into());
         };
-        let outer = self.opaque.enter_callback();
+        self.opaque.in_callback = true;
         let answer = catch_unwind(AssertUnwindSafe(|| callback(self)));
-        self.opaque.leave_callback(outer);
+        self.opaque.in_callback = false;
         // The callback may have been replaced by itself only through `Store`, which it cannot reach.
         self.epoch_callback = Some(callback);
         match answer {
@@ -255,21 +255,11 @@ impl StoreOpaque {
     }
 
     fn update_attention(&mut self) {
-        self.attention = self.in_callback || self.deadline.is_some() || self.timeout.is_some();
-    }
-
-    fn enter_callback(&mut self) -> bool {
-        let outer = std::mem::replace(&mut self.in_callback, true);
-        self.update_attention();
-        outer
-    }
-
-    fn leave_callback(&mut self, outer: bool) {
-        self.in_callback = outer;
-        self.update_attention();
+        self.attention = self.deadline.is_some() || self.timeout.is_some();
     }
 
     /// Fails while a callback of the store runs in the middle of guest code.
+    #[inline]
     pub(crate) fn check_not_in_callback(&self) -> Result<()> {
         if self.in_callback {
             return Err(Error::msg("a callback of the store cannot enter or change its guest code"));
@@ -285,7 +275,6 @@ impl StoreOpaque {
 
     #[cold]
     fn begin_watched_call(&mut self) -> Result<Option<AlarmKey>> {
-        self.check_not_in_callback()?;
         if !self.vm.exec().is_idle() {
             return Ok(None);
         }
