@@ -16,7 +16,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
-use crate::output;
+use crate::wording;
 
 /// The exit codes of this command. What `proc_exit` says passes through.
 pub mod exit {
@@ -121,13 +121,13 @@ impl Failure {
         let paint = |colour: &str, label: &str| {
             if colours { format!("{colour}{label}\x1b[0m") } else { label.to_owned() }
         };
-        let line = |text: &str| output::cut(text, LONGEST_LINE);
+        let line = |text: &str| wording::cut(text, LONGEST_LINE);
         let mut out = format!("{} {}\n", paint(RED, "error:"), line(&self.message));
         for cause in &self.causes {
             let _ = writeln!(out, "{} {}", paint(YELLOW, "caused by:"), line(cause));
         }
         if !self.details.is_empty() {
-            let _ = writeln!(out, "{}", output::shown_lines(self.details.trim_end()));
+            let _ = writeln!(out, "{}", wording::shown_lines(self.details.trim_end()));
         }
         for help in &self.help {
             let _ = writeln!(out, "{} {}", paint(CYAN, "help:"), line(help));

@@ -3,7 +3,7 @@
 //! The parser of the text format says what is wrong and where in one string; `source` turns that into a
 //! cause and an excerpt. Files made by programs may have a single line of many megabytes.
 
-use crate::output;
+use crate::wording;
 
 /// Characters that are shown on each side of the column.
 const AROUND: usize = 60;
@@ -41,7 +41,7 @@ fn around(source: &str, column: usize) -> (usize, String) {
         shown.push('…');
     }
     let start = if from > 0 { "…" } else { "" };
-    (column - from + start.chars().count(), output::shown(format!("{start}{shown}")))
+    (column - from + start.chars().count(), wording::shown(format!("{start}{shown}")))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use wasmrun_wasi::abi::{Class, Preview};
 use wasmrun_wasi::{caps, origins};
 
-use crate::output::shown;
+use crate::wording::shown;
 
 /// Why an import is not there and what would provide it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use wasmrun_runtime::ParseError;
 
 use crate::args::Options;
 use crate::errors::{Failure, Outcome};
-use crate::source;
 use crate::time_limit::TimeLimit;
+use crate::{file_arg, source};
 
 /// An engine with the settings of the command line.
 pub fn engine(options: &Options) -> Outcome<Engine> {
@@ -32,7 +32,7 @@ pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module
     let bytes = source::module_bytes(file, limit)?;
     let made = limit.watch(file, "validating it", || Module::from_owned_binary(engine, bytes))?;
     made.map_err(|error| {
-        let failure = Failure::new(format!("{} cannot be run", source::display_name(file)));
+        let failure = Failure::new(format!("{} cannot be run", file_arg::display_name(file)));
         switched_off(&error).into_iter().fold(failure.because_of(error.chain()), Failure::help)
     })
 }

@@ -10,6 +10,7 @@ mod completion;
 mod errors;
 mod excerpt;
 mod explain;
+mod file_arg;
 mod guest;
 mod imports;
 mod inspect;
@@ -21,6 +22,7 @@ mod time_limit;
 mod validate;
 mod values;
 mod wast;
+mod wording;
 
 use std::io::Write as _;
 use std::process::ExitCode;

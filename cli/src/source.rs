@@ -7,13 +7,14 @@ use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Parser, Payload};
-use wasmrun_runtime::printable;
 use wasmrun_wasi::Errno;
 use wat::Detect;
 
 use crate::errors::{Failure, MORE_FILES, Outcome};
+use crate::excerpt;
+use crate::file_arg::{display_name, is_stdin};
 use crate::time_limit::TimeLimit;
-use crate::{excerpt, output};
+use crate::wording::{listed, shown};
 
 /// Beginnings of files that people pass by mistake.
 const FOREIGN: &[(&[u8], &str)] = &[
@@ -28,19 +29,6 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"#!", "it is a script"),
     (b"<", "it is HTML or XML"),
 ];
-
-/// The name of a FILE argument in messages.
-pub fn display_name(file: &Path) -> String {
-    if is_stdin(file) {
-        "standard input".to_owned()
-    } else {
-        format!("`{}`", printable(&file.display().to_string()))
-    }
-}
-
-fn is_stdin(file: &Path) -> bool {
-    file.as_os_str() == "-"
-}
 
 /// The bytes of a module in binary form, from a file or the standard input, in binary or text form.
 pub fn module_bytes(file: &Path, limit: &TimeLimit) -> Outcome<Vec<u8>> {
@@ -103,10 +91,10 @@ fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
         return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it text"));
     };
     wat::parse_str(text).map_err(|error| {
-        let name = if is_stdin(file) { "<stdin>".to_owned() } else { output::shown(file.display()) };
+        let name = if is_stdin(file) { "<stdin>".to_owned() } else { shown(file.display()) };
         let (message, excerpt) = excerpt::split(&error.to_string(), &name, text);
         Failure::new(format!("{} is no WebAssembly text", display_name(file)))
-            .because(output::shown(message))
+            .because(shown(message))
             .details(excerpt)
     })
 }
@@ -116,8 +104,7 @@ fn component(file: &Path, bytes: &[u8]) -> Failure {
     let failure =
         Failure::new(format!("{} is a component; this version runs core modules", display_name(file)));
     const NAMED: usize = 8;
-    let imports =
-        output::listed(component_imports(bytes), NAMED, |name| format!("`{}`", output::shown(name)));
+    let imports = listed(component_imports(bytes), NAMED, |name| format!("`{}`", shown(name)));
     let imports = imports.map_or(String::new(), |names| format!("; this one imports {names}"));
     let failure = failure.because(format!("components are not implemented yet{imports}"));
     failure.help("build it for WASI preview 1 as a core module (for Rust, the target `wasm32-wasip1`)")

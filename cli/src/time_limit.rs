@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::errors::{Failure, Outcome};
-use crate::source;
+use crate::file_arg;
 
 /// When the command has to be done.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl TimeLimit {
     }
 
     fn passed(&self, file: &Path, step: &str) -> Failure {
-        Failure::new(format!("{} could not be loaded in time", source::display_name(file)))
+        Failure::new(format!("{} could not be loaded in time", file_arg::display_name(file)))
             .because(format!("the {:?} of `--timeout` passed while {step}", self.given))
             .help("`--timeout TIME` is the time for loading and running together")
     }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use wasmrun_spec_tests::{Options, run_paths};
 
 use crate::errors::{Outcome, exit};
-use crate::output;
+use crate::{output, wording};
 
 /// Runs all scripts and returns the exit code.
 pub fn run(paths: &[PathBuf]) -> Outcome<u8> {
     let report = run_paths(paths, &Options::default());
-    output::print(&output::shown_lines(&report.to_string()))?;
+    output::print(&wording::shown_lines(&report.to_string()))?;
     Ok(if report.failed() == 0 { 0 } else { exit::FAILURE })
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::error::Error;
 use crate::module::Module;
-use crate::store::AsContext;
+use crate::symbol::FrameSymbol;
 
 /// The frames of guest code at the moment when it stopped, innermost first.
 ///
@@ -29,11 +30,6 @@ pub struct WasmBacktrace {
 }
 
 impl WasmBacktrace {
-    /// The frames that have called the running host function. Empty when no guest code runs.
-    pub fn capture(store: impl AsContext) -> WasmBacktrace {
-        WasmBacktrace { frames: crate::entry::calling_frames(&store.as_context().inner().opaque) }
-    }
-
     pub(crate) fn new(frames: Vec<FrameInfo>) -> WasmBacktrace {
         WasmBacktrace { frames }
     }
@@ -41,6 +37,17 @@ impl WasmBacktrace {
     /// The frames, innermost first.
     pub fn frames(&self) -> &[FrameInfo] {
         &self.frames
+    }
+}
+
+impl Error {
+    /// This error with a backtrace, unless it has one.
+    pub(crate) fn with_backtrace(self, backtrace: WasmBacktrace) -> Error {
+        if self.is::<WasmBacktrace>() {
+            return self;
+        }
+        let printed = !backtrace.frames.is_empty();
+        self.attach(backtrace, printed)
     }
 }
 
@@ -140,46 +147,5 @@ impl FrameInfo {
             #[cfg(not(feature = "dwarf"))]
             Vec::new()
         })
-    }
-}
-
-/// A function of the source that a frame is in, inlined ones included.
-///
-/// ```
-/// # use wasmrun::{FrameInfo, FrameSymbol};
-/// fn place(frame: &FrameInfo) -> String {
-///     match frame.symbols().first() {
-///         Some(symbol) => format!("{}:{}", symbol.file().unwrap_or("?"), symbol.line().unwrap_or(0)),
-///         None => "no debug information".to_owned(),
-///     }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrameSymbol {
-    pub(crate) name: Option<String>,
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
-}
-
-impl FrameSymbol {
-    /// Name of the function.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    /// Path of the source file.
-    pub fn file(&self) -> Option<&str> {
-        self.file.as_deref()
-    }
-
-    /// Line, from 1 on.
-    pub fn line(&self) -> Option<u32> {
-        self.line
-    }
-
-    /// Column, from 1 on.
-    pub fn column(&self) -> Option<u32> {
-        self.column
     }
 }

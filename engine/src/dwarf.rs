@@ -10,7 +10,7 @@ use gimli::{Dwarf, EndianArcSlice, LittleEndian, SectionId};
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::printable;
 
-use crate::backtrace::FrameSymbol;
+use crate::symbol::FrameSymbol;
 
 type Reader = EndianArcSlice<LittleEndian>;
 

@@ -3,23 +3,18 @@
 //! A handle is a pointer into an instance together with the store and the instance's key. The pointer is
 //! used only after both have been found to be right, and only as long as the store is borrowed; the key's
 //! generation changes when an instance is dropped or freed, so that no handle outlives what it points at.
-//! This is one of the modules that hold the crate's `unsafe`: the pointers are made and used here alone.
+//! This is one of the modules that hold the crate's `unsafe`: the pointers are used here alone, and made here
+//! and where exports are looked up.
 #![allow(unsafe_code)]
 
 use std::fmt;
 use std::ptr::NonNull;
 
-use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::Trap;
-use wasmrun_runtime::vm::{self, FuncRef, GlobalSlot, InstanceKey, VmContext};
+use wasmrun_runtime::vm::{self, FuncRef, InstanceKey, VmContext};
 
-use crate::entry::of_words;
 use crate::error::{Error, Result};
-use crate::externs::{Extern, Global, Memory, Table};
-use crate::func::Func;
 use crate::store::{StoreId, StoreOpaque};
-use crate::types::RefType;
-use crate::values::{ExternRef, Ref, Val};
 
 /// A pointer to something that an instance keeps alive.
 pub(crate) struct Handle<P> {
@@ -56,6 +51,18 @@ impl<P> fmt::Debug for Handle<P> {
 }
 
 impl<P> Handle<P> {
+    /// Something of an instance.
+    ///
+    /// # Safety
+    /// The instance with this key is one of the store, and keeps alive what `pointer` points at.
+    pub(crate) unsafe fn of_instance(
+        store: &StoreOpaque,
+        key: InstanceKey,
+        pointer: NonNull<P>,
+    ) -> Handle<P> {
+        Handle { store: store.id, owner: Owner::Instance(key), pointer }
+    }
+
     /// The pointer, if it is one of this store and what it points at is alive.
     #[inline]
     pub(crate) fn pointer(&self, store: &StoreOpaque) -> Result<NonNull<P>> {
@@ -138,105 +145,6 @@ impl Handle<FuncRef> {
     /// The word of a slot that refers to this function.
     pub(crate) fn to_word(self, store: &StoreOpaque) -> Result<u64> {
         Ok(self.pointer(store)?.as_ptr() as u64)
-    }
-}
-
-/// The tables whose elements are to be copied, which may be one.
-pub(crate) fn copy_table(
-    store: &mut StoreOpaque,
-    to: (&Handle<vm::Table>, u32),
-    from: (&Handle<vm::Table>, u32),
-    len: u32,
-) -> Result<()> {
-    let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
-    // SAFETY: both are alive, and the exclusive borrow of the store makes sure that nothing borrows them.
-    Ok(unsafe { vm::Table::copy(target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
-}
-
-/// The reference that a word stands for.
-///
-/// # Safety
-/// The word comes from a place of this type in this store.
-pub(crate) unsafe fn reference(store: &StoreOpaque, ty: RefType, word: u64) -> Ref {
-    if ty.heap.is_collected() {
-        return Ref::Extern(ExternRef::from_id(store, word as u32));
-    }
-    // SAFETY: the caller's promise.
-    Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle))
-}
-
-/// An element of a table; `None` outside of it.
-pub(crate) fn table_element(
-    store: &mut StoreOpaque,
-    table: &Handle<vm::Table>,
-    index: u32,
-) -> Result<Option<Ref>> {
-    let table = table.get_mut(store)?;
-    let (ty, word) = (table.ty().element, table.get(index));
-    // SAFETY: the word comes from the table, which holds elements of its type.
-    Ok(word.map(|word| unsafe { reference(store, ty, word) }))
-}
-
-/// Sets an element of a table.
-pub(crate) fn set_element(
-    store: &mut StoreOpaque,
-    table: &Handle<vm::Table>,
-    index: u32,
-    value: Ref,
-) -> Result<()> {
-    let word = value.to_word(store, table.get(store)?.ty().element)?;
-    // SAFETY: the word is that of a value of the element type in this store, just checked.
-    Ok(unsafe { table.get_mut(store)?.set(index, word) }?)
-}
-
-/// Sets `len` elements of a table from `start` on.
-pub(crate) fn fill_elements(
-    store: &mut StoreOpaque,
-    table: &Handle<vm::Table>,
-    start: u32,
-    value: Ref,
-    len: u32,
-) -> Result<()> {
-    let word = value.to_word(store, table.get(store)?.ty().element)?;
-    // SAFETY: as for `set_element`.
-    Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
-}
-
-/// The value of a global.
-pub(crate) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let words = global.handle().get(store)?.words;
-    // SAFETY: a `Global` carries the type that the slot was declared with.
-    Ok(unsafe { of_words(store, global.declared_type().content, words) })
-}
-
-/// An export of an instance that is there. The record of a function is made when it is first asked for, which
-/// changes the instance: hence the exclusive borrow.
-pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternIndex) -> Result<Extern> {
-    let instance = store.vm.reachable(key).ok_or_else(|| wrong_handle(store.id, store))?;
-    let context = instance.context();
-    let (store_id, owner) = (store.id, Owner::Instance(key));
-    // SAFETY: the instance is alive, the index is one of its module, and exported functions have a record.
-    // The pointers are not null: they were bound when the instance was made.
-    unsafe {
-        let non_null = "an instance's pointers are bound";
-        Ok(match index {
-            ExternIndex::Func(i) => {
-                Func::from_handle(Handle::of_function(store, VmContext::func_ref(context, i))).into()
-            }
-            ExternIndex::Memory(i) => {
-                let pointer = NonNull::new(VmContext::memory(context, i)).expect(non_null);
-                Memory::from_handle(Handle { store: store_id, owner, pointer }).into()
-            }
-            ExternIndex::Table(i) => {
-                let pointer = NonNull::new(VmContext::table(context, i)).expect(non_null);
-                Table::from_handle(Handle { store: store_id, owner, pointer }).into()
-            }
-            ExternIndex::Global(i) => {
-                let pointer = NonNull::new(VmContext::global(context, i)).expect(non_null);
-                let ty = instance.module().global_type(i);
-                Global::from_handle(Handle::<GlobalSlot> { store: store_id, owner, pointer }, ty).into()
-            }
-        })
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use wasmrun_runtime::module::{self as runtime, HostObject};
-use wasmrun_runtime::vm::{self, InstanceKey};
+use wasmrun_runtime::module as runtime;
+use wasmrun_runtime::vm::InstanceKey;
 
 use crate::entry::call_start;
 use crate::error::{Error, Result};
-use crate::externs::{Export, Extern, Global, Memory, Table};
+use crate::externs::{Export, Extern, Global, Memory, Table, export};
 use crate::func::{Func, TypedFunc, WasmParams, WasmResults};
-use crate::handle::{export, wrong_handle};
+use crate::handle::wrong_handle;
 use crate::link::Bindings;
 use crate::module::Module;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreInner, StoreOpaque};
+use crate::store::{AsContext, AsContextMut, Store, StoreContextMut, StoreId, StoreInner, StoreOpaque};
 
 /// An instance of a [`Module`].
 ///
@@ -59,7 +59,7 @@ impl Instance {
     ) -> Result<Instance> {
         inner.opaque.check_not_in_callback()?;
         module.check_engine(&inner.opaque.engine)?;
-        let key = make(inner, module.runtime().clone(), bindings)?;
+        let key = bindings.instantiate(inner, module.runtime().clone())?;
         let instance = Instance { store: inner.opaque.id, key };
         if let Some(start) = module.runtime().start() {
             let start = export(&mut inner.opaque, key, runtime::ExternIndex::Func(start))?;
@@ -164,7 +164,7 @@ impl Instance {
     /// As [`Instance::get_export`].
     pub fn exports<'a, T: 'static>(
         &self,
-        store: impl Into<crate::store::StoreContextMut<'a, T>>,
+        store: impl Into<StoreContextMut<'a, T>>,
     ) -> impl ExactSizeIterator<Item = Export<'a>> + 'a {
         let opaque: &'a mut StoreOpaque = &mut store.into().into_inner().opaque;
         let indices: Vec<_> = self.runtime_module(opaque).exports().iter().map(|e| e.index).collect();
@@ -175,29 +175,38 @@ impl Instance {
     }
 }
 
-/// Makes an instance in the runtime; the start function is left out.
-fn make<T: 'static>(
-    inner: &mut StoreInner<T>,
-    module: Arc<runtime::Module>,
-    bindings: Bindings,
-) -> Result<InstanceKey> {
-    inner.check_counts(vm::Totals {
-        instances: 1,
-        memories: module.memory_count() as usize - bindings.memory_count(),
-        tables: module.table_count() as usize - bindings.table_count(),
-    })?;
-    bindings.instantiate(inner, module)
+impl<T: 'static> Store<T> {
+    /// Drops an instance and gives its memory back. What other instances still reach stays until they are
+    /// dropped too; while guest code runs, nothing is given back before it has returned.
+    ///
+    /// Handles of the instance's exports are no longer valid, also where the memory stays. Returns whether
+    /// the instance was alive.
+    ///
+    /// ```
+    /// use wasmrun::{Engine, Instance, Module, Store};
+    ///
+    /// let engine = Engine::default();
+    /// let module = Module::new(&engine, "(module (memory 10))")?;
+    /// let mut store = Store::new(&engine, ());
+    /// for _ in 0..1000 {
+    ///     let instance = Instance::new(&mut store, &module, &[])?;
+    ///     store.drop_instance(instance);
+    /// }
+    /// assert_eq!(store.memory_bytes(), 0);
+    /// # Ok::<(), wasmrun::Error>(())
+    /// ```
+    pub fn drop_instance(&mut self, instance: Instance) -> bool {
+        self.as_context_mut().drop_instance(instance)
+    }
 }
 
-/// Makes a memory, table or global that belongs to no module.
-pub(crate) fn host_object<T: 'static>(inner: &mut StoreInner<T>, object: HostObject) -> Result<Extern> {
-    inner.opaque.check_not_in_callback()?;
-    let module = runtime::Module::for_host_object(object, inner.opaque.engine.registry());
-    let key = make(inner, Arc::new(module), Bindings::default())?;
-    let index = match object {
-        HostObject::Memory(_) => runtime::ExternIndex::Memory(0),
-        HostObject::Table(_) => runtime::ExternIndex::Table(0),
-        HostObject::Global(_) => runtime::ExternIndex::Global(0),
-    };
-    export(&mut inner.opaque, key, index)
+impl<T: 'static> StoreContextMut<'_, T> {
+    /// As [`Store::drop_instance`].
+    pub fn drop_instance(&mut self, instance: Instance) -> bool {
+        let opaque = &mut self.inner_mut().opaque;
+        match instance.key_in(opaque) {
+            Ok(key) => opaque.vm.drop_instance(key),
+            Err(_) => false,
+        }
+    }
 }

@@ -46,15 +46,17 @@ mod externs;
 mod func;
 mod handle;
 mod instance;
+mod instantiate;
 mod link;
 mod linker;
 mod module;
 mod store;
+mod symbol;
 mod timer;
 mod types;
 mod values;
 
-pub use backtrace::{FrameInfo, FrameSymbol, WasmBacktrace};
+pub use backtrace::{FrameInfo, WasmBacktrace};
 pub use config::Config;
 /// How memories are laid out in the address space.
 ///
@@ -76,6 +78,7 @@ pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
+pub use symbol::FrameSymbol;
 pub use types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
 };

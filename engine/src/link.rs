@@ -9,17 +9,16 @@ use std::sync::Arc;
 
 use wasmrun_runtime::module as runtime;
 use wasmrun_runtime::types::Limits;
-use wasmrun_runtime::vm::{Imports, InstanceKey, InstantiateError};
+use wasmrun_runtime::vm::{Imports, InstanceKey};
 
-use crate::entry::{from_hook, with_hooks};
 use crate::error::{Error, Result};
 use crate::externs::Extern;
+use crate::instantiate::instantiate;
 use crate::module::Module;
 use crate::store::{StoreInner, StoreOpaque};
 use crate::types::{ExternType, FuncType};
 
 /// What the imports of a module are bound to, checked.
-#[derive(Default)]
 pub(crate) struct Bindings {
     imports: Imports,
 }
@@ -32,7 +31,7 @@ impl Bindings {
             let (expected, found) = (expected.len(), items.len());
             return Err(Error::msg(format!("wrong number of imports: expected {expected}, found {found}")));
         }
-        let mut bindings = Bindings::default();
+        let mut bindings = Bindings { imports: Imports::default() };
         for (import, item) in expected.iter().zip(items) {
             bindings.push(store, import, item)?;
         }
@@ -58,30 +57,15 @@ impl Bindings {
         Ok(())
     }
 
-    pub(crate) fn memory_count(&self) -> usize {
-        self.imports.memories.len()
-    }
-
-    pub(crate) fn table_count(&self) -> usize {
-        self.imports.tables.len()
-    }
-
     /// Makes the instance.
     pub(crate) fn instantiate<T: 'static>(
         self,
         inner: &mut StoreInner<T>,
         module: Arc<runtime::Module>,
     ) -> Result<InstanceKey> {
-        let made = with_hooks(inner, |store, _| {
-            // SAFETY: the imports have been checked, and nothing has been dropped since: bindings live within
-            // one borrow of the store. Of the hooks, instantiation uses only the limiter, which has no access
-            // to the runtime's half of the store.
-            unsafe { (*store).opaque.vm.instantiate(module, &self.imports) }
-        });
-        made.map_err(|error| match error {
-            InstantiateError::Limiter(error) => from_hook(error),
-            error => Error::from_instantiation(error),
-        })
+        // SAFETY: the imports have been checked, and nothing has been dropped since: bindings live within one
+        // borrow of the store.
+        unsafe { instantiate(inner, module, &self.imports) }
     }
 }
 

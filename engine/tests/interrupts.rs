@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use wasmrun::{
     Caller, Engine, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module,
-    ResourceLimiter, Result, Store, Trap, TypedFunc, UpdateDeadline,
+    ResourceLimiter, Result, Store, Trap, TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
 
 const SPIN: &str = r#"
@@ -208,6 +208,73 @@ fn an_epoch_callback_cannot_enter_or_change_the_guest() -> Result<()> {
     assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
     guest.store.set_epoch_deadline(100);
     guest.nothing.call(&mut guest.store, ())
+}
+
+#[test]
+fn calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone() -> Result<()> {
+    let engine = Engine::default();
+    let mut linker = Linker::<Option<Func>>::new(&engine);
+    linker.func_wrap("host", "tick", |caller: Caller<'_, Option<Func>>| caller.engine().increment_epoch())?;
+    let module = Module::new(
+        &engine,
+        r#"(import "host" "tick" (func $tick))
+           (func $inner (param i64 i64) (result i64)
+             (call $tick)
+             (loop $again (br_if $again (i32.const 0)) (local.set 0 (i64.add (local.get 0) (local.get 1))))
+             (call $nothing)
+             (local.get 0))
+           (func $nothing)
+           (func (export "run") (param i64 i64) (result i64)
+             (i64.sub (call $inner (local.get 0) (local.get 1)) (local.get 1)))"#,
+    )?;
+    let mut store = Store::new(&engine, None);
+    let instance = linker.instantiate(&mut store, &module)?;
+    *store.data_mut() = instance.get_func(&mut store, "run");
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        let run = store.data().unwrap();
+        assert!(run.call(&mut store, &[Val::I64(-1), Val::I64(-1)], &mut [Val::I64(0)]).is_err());
+        assert!(run.typed::<(i64, i64), i64>(&store)?.call(&mut store, (-1, -1)).is_err());
+        store.data_mut().take();
+        Ok(UpdateDeadline::Continue(1))
+    });
+    let run = instance.get_typed_func::<(i64, i64), i64>(&mut store, "run")?;
+    assert_eq!(run.call(&mut store, (40, 2))?, 40);
+    assert!(store.data().is_none(), "the callback has run");
+    Ok(())
+}
+
+#[test]
+fn an_epoch_callback_sees_no_frames_of_calls_that_are_over() -> Result<()> {
+    let engine = Engine::default();
+    let mut linker = Linker::<Vec<usize>>::new(&engine);
+    linker.func_wrap("host", "tick", |mut caller: Caller<'_, Vec<usize>>| {
+        let frames = WasmBacktrace::capture(&caller).frames().len();
+        caller.data_mut().push(frames);
+        caller.engine().increment_epoch();
+    })?;
+    // What returns leaves its frame behind, and the next call puts its arguments there.
+    let module = Module::new(
+        &engine,
+        r#"(import "host" "tick" (func $tick))
+           (func $calls_the_host (param i64 i64 i64 i64) (call $tick))
+           (func $does_not (param i64 i64 i64 i64 i64 i64 i64 i64))
+           (func (export "run")
+             (call $calls_the_host (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4))
+             (call $does_not (i64.const 1) (i64.const 3) (i64.const 5) (i64.const 7)
+               (i64.const 9) (i64.const 11) (i64.const 13) (i64.const 15)))"#,
+    )?;
+    let mut store = Store::new(&engine, Vec::new());
+    let instance = linker.instantiate(&mut store, &module)?;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        let frames = WasmBacktrace::capture(&store).frames().len();
+        store.data_mut().push(frames);
+        Ok(UpdateDeadline::Continue(1))
+    });
+    instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+    assert_eq!(*store.data(), [2, 0]);
+    Ok(())
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use wasmrun_runtime::printable;
 
-use crate::output::{plural, shown, width};
+use crate::wording::{plural, shown, width};
 
 use super::{Explanation, ImportRow, Status};
 

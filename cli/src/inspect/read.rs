@@ -10,12 +10,12 @@ use wasmparser::{Validator, WasmFeatures};
 
 use super::{Counts, Export, Feature, Import, Inspection, Memory, Section};
 use crate::errors::{Failure, Outcome};
-use crate::source;
+use crate::file_arg;
 
 /// Inspects a core module in binary form that uses `features`.
 pub fn inspect(file: &Path, bytes: &[u8], features: Vec<Feature>) -> Outcome<Inspection> {
     let refuse = |error: BinaryReaderError| {
-        Failure::new(format!("{} is no valid module", source::display_name(file))).because(error)
+        Failure::new(format!("{} is no valid module", file_arg::display_name(file))).because(error)
     };
     let types = Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).map_err(refuse)?;
     let types = types.as_ref();

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::Inspection;
-use crate::output::{plural, shown, width};
+use crate::wording::{plural, shown, width};
 
 /// The whole page.
 pub fn render(inspection: &Inspection) -> String {

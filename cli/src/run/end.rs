@@ -6,7 +6,7 @@ use wasmrun_wasi::Fault;
 
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome, exit};
-use crate::source;
+use crate::file_arg;
 
 /// Why a guest did not run to its end.
 pub enum Stopped {
@@ -32,7 +32,7 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
         return Ok(exit_code(*code));
     }
     let mut failure =
-        Failure::new(format!("{} trapped", source::display_name(&run.file))).because_of(error.chain());
+        Failure::new(format!("{} trapped", file_arg::display_name(&run.file))).because_of(error.chain());
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>().filter(|b| !b.frames().is_empty()) {
         failure = failure.details(backtrace.to_string());
     }

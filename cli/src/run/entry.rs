@@ -6,8 +6,8 @@ use super::Host;
 use super::end::Stopped;
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
-use crate::output::shown;
-use crate::{output, source, values};
+use crate::wording::shown;
+use crate::{file_arg, output, values, wording};
 
 /// What to call.
 pub enum Entry {
@@ -32,7 +32,7 @@ pub fn choose(run: &RunArgs, module: &Module) -> Outcome<Entry> {
         let is_command = matches!(module.get_export("_start"), Some(ExternType::Func(_)));
         return Ok(if is_command { Entry::Start } else { Entry::Nothing });
     };
-    let (file, shown_name) = (source::display_name(&run.file), shown(name));
+    let (file, shown_name) = (file_arg::display_name(&run.file), shown(name));
     let ty = match module.get_export(name) {
         Some(ExternType::Func(ty)) => ty,
         Some(other) => {
@@ -53,7 +53,7 @@ fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
         return Err(Failure::usage(format!(
             "`{name}` is {} and takes {}, but {} given",
             shown(ty),
-            output::plural(params.len() as u64, "argument"),
+            wording::plural(params.len() as u64, "argument"),
             match run.args.len() {
                 1 => "1 is".to_owned(),
                 count => format!("{count} are"),
@@ -111,7 +111,7 @@ fn call(
 
 /// Says on stderr that a library has been started and nothing more, and what could be called.
 fn note_nothing_to_call(run: &RunArgs, module: &Module) {
-    let file = source::display_name(&run.file);
+    let file = file_arg::display_name(&run.file);
     let mut note = format!("note: {file} has no `_start` to call\n");
     if run.args.first().is_some_and(|arg| arg.as_encoded_bytes().starts_with(b"--")) {
         note.push_str("help: options come before FILE; everything behind it goes to the guest\n");
@@ -129,6 +129,6 @@ fn callable(module: &Module) -> Option<String> {
         .exports()
         .filter(|export| !matches!(export.name(), "_start" | "_initialize"))
         .filter_map(|export| Some((export.name(), export.ty().func().cloned()?)));
-    let list = output::listed(functions, NAMED, |(name, ty)| format!("`{}` {}", shown(name), shown(ty)))?;
+    let list = wording::listed(functions, NAMED, |(name, ty)| format!("`{}` {}", shown(name), shown(ty)))?;
     Some(format!("`--invoke FUNC` can call {list}"))
 }

@@ -7,9 +7,9 @@ use super::Host;
 use super::end::{Stopped, is_from_guest};
 use crate::args::{Preload, RunArgs};
 use crate::errors::Failure;
-use crate::output::{grouped, shown};
 use crate::time_limit::TimeLimit;
-use crate::{imports, load, source};
+use crate::wording::{grouped, shown};
+use crate::{file_arg, imports, load};
 
 /// So many missing imports are named one by one.
 const NAMED: usize = 10;
@@ -29,7 +29,7 @@ pub fn instantiate(
     let preloads = &run.options.preloads;
     for (loaded, preload) in preloads.iter().enumerate() {
         if let Some(first) = preloads[..loaded].iter().find(|first| first.name == preload.name) {
-            let files = [&first.file, &preload.file].map(|file| source::display_name(file));
+            let files = [&first.file, &preload.file].map(|file| file_arg::display_name(file));
             return Err(Failure::usage(format!("two modules are preloaded as `{}`", shown(&preload.name)))
                 .because(format!("they are {} and {}", files[0], files[1]))
                 .into());
@@ -38,7 +38,7 @@ pub fn instantiate(
         let made = linker.module(&mut *store, &preload.name, &library).map(drop);
         made.map_err(|error| {
             let preloads = (&preloads[..loaded], &preloads[loaded..]);
-            explain(preloads, error, source::display_name(&preload.file), &library, linker, store)
+            explain(preloads, error, file_arg::display_name(&preload.file), &library, linker, store)
         })?;
     }
     if run.options.unknown_imports_trap {
@@ -48,7 +48,7 @@ pub fn instantiate(
     }
     linker.instantiate(&mut *store, module).map_err(|error| {
         let preloads = (&preloads[..], &[][..]);
-        explain(preloads, error, source::display_name(&run.file), module, linker, store)
+        explain(preloads, error, file_arg::display_name(&run.file), module, linker, store)
     })
 }
 
@@ -78,7 +78,7 @@ fn explain(
         let (from, name) = (import.module(), import.name());
         let called = |preloads: &[Preload]| {
             let preload = preloads.iter().find(|preload| preload.name == from)?;
-            Some(format!("{}, preloaded as `{}`,", source::display_name(&preload.file), shown(from)))
+            Some(format!("{}, preloaded as `{}`,", file_arg::display_name(&preload.file), shown(from)))
         };
         let (origin, advice) = if let Some(preload) = called(loaded) {
             (Some(format!("{preload} does not export it")), None)

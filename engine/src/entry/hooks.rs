@@ -13,6 +13,7 @@ use wasmrun_runtime::vm::{self, ExecContext, StoreHooks, builtins};
 use crate::error::{Error, HookPanic, Result};
 use crate::handle::Handle;
 use crate::store::StoreInner;
+use crate::values::Ref;
 
 /// Runs `action` with the execution context, from which hooks and host functions find back to `store`.
 #[inline]
@@ -76,17 +77,17 @@ pub(crate) fn grow_memory<T: 'static>(
     Ok(grown.map_err(from_pending)?.map(u64::from))
 }
 
-/// Grows a table with the consent of the store's limiter, and returns the old length. `value` has been
-/// checked to be of its type.
+/// Grows a table by elements of `value`, with the consent of the store's limiter, and returns the old length.
 pub(crate) fn grow_table<T: 'static>(
     store: &mut StoreInner<T>,
     table: &Handle<vm::Table>,
     delta: u32,
-    value: u64,
+    value: Ref,
 ) -> Result<Option<u64>> {
+    let value = value.to_word(&store.opaque, table.get(&store.opaque)?.ty().element)?;
     let table = table.pointer(&store.opaque)?;
     let grown = with_hooks(store, |_, exec| {
-        // SAFETY: as for memories.
+        // SAFETY: as for memories; the value is of the table's type.
         unsafe { builtins::grow_table(exec, &mut *table.as_ptr(), value, delta) }
     });
     Ok(grown.map_err(from_pending)?.map(u64::from))

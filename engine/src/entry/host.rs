@@ -54,6 +54,9 @@ pub(crate) fn untyped_host_func<T: 'static>(
     })
 }
 
+/// So many arguments and results together have their place on the native stack; more are allocated.
+const FEW: usize = 8;
+
 /// # Safety
 /// The call is of a function of this type in a `Store<T>`.
 unsafe fn call_host_func<T: 'static>(
@@ -66,11 +69,22 @@ unsafe fn call_host_func<T: 'static>(
     // SAFETY: the caller's promise; slots are not borrowed while `func` runs.
     unsafe {
         let store: &mut StoreInner<T> = store_of(exec);
-        let mut buffer = std::mem::take(&mut store.opaque.val_buffer);
-        let mut from = Slots::new(values, slots.params as usize, references, slots.ref_params as usize);
-        buffer.extend(ty.params().iter().map(|ty| Val::take(&store.opaque, *ty, &mut from)));
-        buffer.extend(ty.results().iter().map(|ty| Val::default_for_ty(*ty)));
+        let count = ty.params().len() + ty.results().len();
+        let (mut few, mut many) = ([Val::I32(0); FEW], Vec::new());
+        let buffer = if count <= FEW {
+            &mut few[..count]
+        } else {
+            many.resize(count, Val::I32(0));
+            &mut many[..]
+        };
         let (params, results) = buffer.split_at_mut(ty.params().len());
+        let mut from = Slots::new(values, slots.params as usize, references, slots.ref_params as usize);
+        for (param, ty) in params.iter_mut().zip(ty.params()) {
+            *param = Val::take(&store.opaque, *ty, &mut from);
+        }
+        for (result, ty) in results.iter_mut().zip(ty.results()) {
+            *result = Val::default_for_ty(*ty);
+        }
         let caller = Caller::new(StoreContextMut::new(store), CallingInstance::new(caller));
         func(caller, params, results)?;
         let store: &mut StoreInner<T> = store_of(exec);
@@ -79,8 +93,6 @@ unsafe fn call_host_func<T: 'static>(
             let put = result.put(&store.opaque, *ty, &mut to);
             put.map_err(|error| error.context("a host function returned a value of the wrong type"))?;
         }
-        buffer.clear();
-        store.opaque.val_buffer = buffer;
     }
     Ok(())
 }

@@ -16,13 +16,12 @@ pub(crate) use hooks::{from_hook, grow_memory, grow_table, with_hooks};
 pub(crate) use host::{typed_host_func, untyped_host_func};
 pub use slots::Slots;
 pub(crate) use slots::{of_words, to_words};
-pub(crate) use stop::calling_frames;
 
 use std::ptr::NonNull;
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_runtime::trap::{Status, Trap};
-use wasmrun_runtime::vm::{ExecContext, FuncRef};
+use wasmrun_runtime::vm::FuncRef;
 
 use crate::error::{Error, Result};
 use crate::func::{Func, TypedFunc, WasmTyList};
@@ -31,9 +30,12 @@ use crate::timer::AlarmKey;
 use crate::values::Val;
 use stop::{beyond_protocol, stopped, unwrap_panic};
 
-/// The free slots above everything that is running.
+/// The free slots above everything that is running. There are none for a callback in the middle of guest code,
+/// whose frames the tops are below.
 #[inline]
-fn free_slots(exec: &ExecContext, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
+fn free_slots(store: &StoreOpaque, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
+    store.check_not_in_callback()?;
+    let exec = store.vm.exec();
     let (value_top, ref_top) = (exec.value_top, exec.ref_top);
     let stack = exec.stack();
     let values_left = stack.values_end().saturating_sub(value_top as usize) / size_of::<u64>();
@@ -54,7 +56,7 @@ pub(crate) fn call_typed<T: 'static, P: WasmTyList, R: WasmTyList>(
     let target = func.func().handle().pointer(&store.opaque)?;
     let values = const { if P::VALUES > R::VALUES { P::VALUES } else { R::VALUES } };
     let references = const { if P::REFERENCES > R::REFERENCES { P::REFERENCES } else { R::REFERENCES } };
-    let (value_top, ref_top) = free_slots(store.opaque.vm.exec(), values, references)?;
+    let (value_top, ref_top) = free_slots(&store.opaque, values, references)?;
     // SAFETY: there is room, checked just now, and nothing runs that could use what lies above the top. A
     // `TypedFunc` exists only for a function with these types, so that results are what they are read as.
     unsafe {
@@ -83,7 +85,7 @@ pub(crate) fn call_untyped<T: 'static>(
     }
     let slots = ty.slots();
     let (value_top, ref_top) =
-        free_slots(store.opaque.vm.exec(), slots.shared() as usize, slots.ref_shared() as usize)?;
+        free_slots(&store.opaque, slots.shared() as usize, slots.ref_shared() as usize)?;
     // SAFETY: as in `call_typed`; the values are checked against the type as they are written.
     unsafe {
         let mut to = Slots::new(value_top, slots.params as usize, ref_top, slots.ref_params as usize);

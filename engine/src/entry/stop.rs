@@ -13,7 +13,7 @@ use wasmrun_runtime::vm::{FoundFrame, Position, Tier};
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::error::{Error, HookPanic};
 use crate::module::Module;
-use crate::store::StoreOpaque;
+use crate::store::{AsContext, StoreOpaque};
 
 /// Why guest code stopped: an error, or the payload of a panic to resume.
 pub(super) enum Stopped {
@@ -54,15 +54,19 @@ pub(super) fn unwrap_panic(stopped: Stopped) -> Error {
     }
 }
 
-/// The frames that have called the running host function.
-pub(crate) fn calling_frames(store: &StoreOpaque) -> Vec<FrameInfo> {
-    let exec = store.vm.exec();
-    if exec.is_idle() {
-        return Vec::new();
+impl WasmBacktrace {
+    /// The frames that have called the running host function. Empty when no guest code runs, and in an
+    /// [epoch callback](crate::Store::epoch_deadline_callback), which no function has called.
+    pub fn capture(store: impl AsContext) -> WasmBacktrace {
+        let store = &store.as_context().inner().opaque;
+        let nobody = store.vm.exec().is_idle() || store.check_not_in_callback().is_err();
+        if nobody {
+            return WasmBacktrace::new(Vec::new());
+        }
+        // SAFETY: the store is borrowed, and guest code waits for a function that it has called.
+        let frames = unsafe { store.vm.exec().waiting_frames(store.engine.config().backtrace_frames()) };
+        WasmBacktrace::new(describe(store, frames))
     }
-    // SAFETY: the store is borrowed, and guest code waits for the host.
-    let frames = unsafe { exec.waiting_frames(store.engine.config().backtrace_frames()) };
-    describe(store, frames)
 }
 
 /// What frames, of instances that are alive, were executing.

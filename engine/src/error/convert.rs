@@ -9,6 +9,7 @@ use wasmrun_runtime::trap::{HostError, Trap};
 use wasmrun_runtime::vm::InstantiateError;
 
 use super::Error;
+use super::layer::Boxed;
 
 /// An [`Error`] where the standard library's trait is asked for. The type is private: only an [`Error`]
 /// made of it again gives access to what is inside.
@@ -45,7 +46,7 @@ impl From<Error> for Box<dyn StdError + 'static> {
 }
 
 /// The error inside a box, when it is of a type that crosses guest frames in one.
-pub(super) fn recognise(error: HostError) -> Result<Error, HostError> {
+fn recognise(error: HostError) -> Result<Error, HostError> {
     let error = match error.downcast::<Transit>() {
         Ok(transit) => return Ok(transit.0),
         Err(error) => error,
@@ -66,6 +67,11 @@ fn from_instantiation(error: InstantiateError) -> Error {
 }
 
 impl Error {
+    /// An error whose type is known no more. It cannot be found by its type, except for those of this crate.
+    pub fn from_boxed(error: Box<dyn StdError + Send + Sync + 'static>) -> Error {
+        recognise(error).unwrap_or_else(|error| Error { layer: Box::new(Boxed(error)) })
+    }
+
     pub(crate) fn from_instantiation(error: InstantiateError) -> Error {
         from_instantiation(error)
     }

@@ -1,11 +1,8 @@
-//! The layers of an [`Error`].
+//! The layers of an [`Error`](super::Error), and how they are printed.
 
 use std::any::{Any, TypeId};
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
-
-use super::Error;
-use crate::backtrace::WasmBacktrace;
 
 /// One link of an error's chain.
 pub(super) trait Layer: Send + Sync {
@@ -15,6 +12,34 @@ pub(super) trait Layer: Send + Sync {
     fn find(&self, wanted: TypeId) -> Option<&dyn Any>;
     /// Gives that value away, or itself back.
     fn take(self: Box<Self>, wanted: TypeId) -> Result<Box<dyn Any>, Box<dyn Layer>>;
+    /// What is printed behind the causes: that of the outermost layer which has something.
+    fn trailer(&self) -> Option<&dyn Display> {
+        None
+    }
+}
+
+/// The messages from the outermost to the root cause.
+pub(super) fn chain(layer: &dyn Layer) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(Some(layer.as_std()), |error| (**error).source())
+}
+
+/// Prints all messages, one below the other, and the trailer.
+pub(super) fn print_all(layer: &dyn Layer, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}", layer.as_std())?;
+    let causes: Vec<_> = chain(layer).skip(1).collect();
+    if !causes.is_empty() {
+        f.write_str("\n\nCaused by:")?;
+    }
+    for (i, cause) in causes.iter().enumerate() {
+        match causes.len() {
+            1 => write!(f, "\n    {cause}")?,
+            _ => write!(f, "\n    {i}: {cause}")?,
+        }
+    }
+    match layer.trailer() {
+        Some(trailer) => write!(f, "\n\n{trailer}"),
+        None => Ok(()),
+    }
 }
 
 /// An error of a known type.
@@ -85,7 +110,7 @@ impl<M: Display + Debug + Send + Sync + 'static> Layer for Message<M> {
 /// A message around another error.
 pub(super) struct ContextLayer<C> {
     pub(super) context: C,
-    pub(super) error: Error,
+    pub(super) below: Box<dyn Layer>,
 }
 
 impl<C: Display> Display for ContextLayer<C> {
@@ -96,13 +121,14 @@ impl<C: Display> Display for ContextLayer<C> {
 
 impl<C: Display> Debug for ContextLayer<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.context, self.error)
+        write!(f, "{}: ", self.context)?;
+        print_all(&*self.below, f)
     }
 }
 
 impl<C: Display> StdError for ContextLayer<C> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(self.error.layer.as_std())
+        Some(self.below.as_std())
     }
 }
 
@@ -112,43 +138,50 @@ impl<C: Display + Send + Sync + 'static> Layer for ContextLayer<C> {
     }
 
     fn find(&self, wanted: TypeId) -> Option<&dyn Any> {
-        if wanted == TypeId::of::<C>() { Some(&self.context) } else { self.error.layer.find(wanted) }
+        if wanted == TypeId::of::<C>() { Some(&self.context) } else { self.below.find(wanted) }
     }
 
     fn take(self: Box<Self>, wanted: TypeId) -> Result<Box<dyn Any>, Box<dyn Layer>> {
-        let ContextLayer { context, error } = *self;
+        let ContextLayer { context, below } = *self;
         if wanted == TypeId::of::<C>() {
             return Ok(Box::new(context));
         }
-        let restore = |layer| Box::new(ContextLayer { context, error: Error { layer } }) as Box<dyn Layer>;
-        error.layer.take(wanted).map_err(restore)
+        let restore = |below| Box::new(ContextLayer { context, below }) as Box<dyn Layer>;
+        below.take(wanted).map_err(restore)
+    }
+
+    fn trailer(&self) -> Option<&dyn Display> {
+        self.below.trailer()
     }
 }
 
-/// An error together with where guest code stopped.
-pub(super) struct Traced {
-    pub(super) backtrace: WasmBacktrace,
-    pub(super) error: Error,
+/// An error together with something that is found by its type and no link of the chain.
+pub(super) struct Attached<A> {
+    pub(super) attachment: A,
+    /// Whether it is printed behind the causes.
+    pub(super) printed: bool,
+    pub(super) below: Box<dyn Layer>,
 }
 
-impl Layer for Traced {
+impl<A: Display + Send + Sync + 'static> Layer for Attached<A> {
     fn as_std(&self) -> &(dyn StdError + 'static) {
-        self.error.layer.as_std()
+        self.below.as_std()
     }
 
     fn find(&self, wanted: TypeId) -> Option<&dyn Any> {
-        match wanted == TypeId::of::<WasmBacktrace>() {
-            true => Some(&self.backtrace),
-            false => self.error.layer.find(wanted),
-        }
+        if wanted == TypeId::of::<A>() { Some(&self.attachment) } else { self.below.find(wanted) }
     }
 
     fn take(self: Box<Self>, wanted: TypeId) -> Result<Box<dyn Any>, Box<dyn Layer>> {
-        let Traced { backtrace, error } = *self;
-        if wanted == TypeId::of::<WasmBacktrace>() {
-            return Ok(Box::new(backtrace));
+        let Attached { attachment, printed, below } = *self;
+        if wanted == TypeId::of::<A>() {
+            return Ok(Box::new(attachment));
         }
-        let restore = |layer| Box::new(Traced { backtrace, error: Error { layer } }) as Box<dyn Layer>;
-        error.layer.take(wanted).map_err(restore)
+        let restore = |below| Box::new(Attached { attachment, printed, below }) as Box<dyn Layer>;
+        below.take(wanted).map_err(restore)
+    }
+
+    fn trailer(&self) -> Option<&dyn Display> {
+        if self.printed { Some(&self.attachment) } else { self.below.trailer() }
     }
 }

@@ -1,9 +1,9 @@
 //! The error type of the crate, in the manner of `anyhow`: any error goes in with `?`, context is put around
 //! it, and what went in can be found again by its type.
 //!
-//! An [`Error`] is a chain of layers, each owning the one that it is the context of. A backtrace of guest
-//! code is a layer too, but one that shows nothing of its own in the chain: it is found by its type and
-//! printed behind the causes.
+//! An [`Error`] is a chain of layers, each owning the one that it is the context of. What is attached to an
+//! error, as the backtrace of guest code is, is a layer too, but one that shows nothing of its own in the
+//! chain: it is found by its type and printed behind the causes.
 
 mod context;
 mod convert;
@@ -18,9 +18,7 @@ use std::any::TypeId;
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
 
-use layer::{Boxed, ContextLayer, Layer, Message, Plain, Traced};
-
-use crate::backtrace::WasmBacktrace;
+use layer::{Attached, ContextLayer, Layer, Message, Plain};
 
 /// A result with this crate's [`Error`].
 ///
@@ -34,8 +32,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something did not work: an error of any type, with context around it.
 ///
-/// Code that traps gives an error from which a [`Trap`](crate::Trap) and a [`WasmBacktrace`] can be taken;
-/// the error of a host function keeps its own type and gets a backtrace as well.
+/// Code that traps gives an error from which a [`Trap`](crate::Trap) and a
+/// [`WasmBacktrace`](crate::WasmBacktrace) can be taken; the error of a host function keeps its own type and gets a backtrace as well.
 ///
 /// `{}` prints the outermost message, `{:#}` all of them on one line, and `{:?}` all of them one below the
 /// other, with the backtrace.
@@ -69,23 +67,15 @@ impl Error {
         Error { layer: Box::new(Message(message)) }
     }
 
-    /// An error whose type is known no more. It cannot be found by its type, except for those of this crate.
-    pub fn from_boxed(error: Box<dyn StdError + Send + Sync + 'static>) -> Error {
-        convert::recognise(error).unwrap_or_else(|error| Error { layer: Box::new(Boxed(error)) })
-    }
-
     /// This error with one more message around it.
     #[must_use]
     pub fn context<C: Display + Send + Sync + 'static>(self, context: C) -> Error {
-        Error { layer: Box::new(ContextLayer { context, error: self }) }
+        Error { layer: Box::new(ContextLayer { context, below: self.layer }) }
     }
 
-    /// This error with a backtrace, unless it has one.
-    pub(crate) fn with_backtrace(self, backtrace: WasmBacktrace) -> Error {
-        if self.is::<WasmBacktrace>() {
-            return self;
-        }
-        Error { layer: Box::new(Traced { backtrace, error: self }) }
+    /// This error with something that is found in it by its type, and may be printed behind the causes.
+    pub(crate) fn attach<A: Display + Send + Sync + 'static>(self, attachment: A, printed: bool) -> Error {
+        Error { layer: Box::new(Attached { attachment, printed, below: self.layer }) }
     }
 
     /// Whether an error, context or backtrace of type `E` is in it.
@@ -117,7 +107,7 @@ impl Error {
     /// assert_eq!(messages, ["cannot save", "disk full"]);
     /// ```
     pub fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-        std::iter::successors(Some(self.layer.as_std()), |error| (**error).source())
+        layer::chain(&*self.layer)
     }
 
     /// The last error of the chain.
@@ -140,23 +130,7 @@ impl Display for Error {
 
 impl Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.layer.as_std())?;
-        let causes: Vec<_> = self.chain().skip(1).collect();
-        if !causes.is_empty() {
-            f.write_str("\n\nCaused by:")?;
-        }
-        for (i, cause) in causes.iter().enumerate() {
-            match causes.len() {
-                1 => write!(f, "\n    {cause}")?,
-                _ => write!(f, "\n    {i}: {cause}")?,
-            }
-        }
-        if let Some(backtrace) = self.downcast_ref::<WasmBacktrace>()
-            && !backtrace.frames().is_empty()
-        {
-            write!(f, "\n\n{backtrace}")?;
-        }
-        Ok(())
+        layer::print_all(&*self.layer, f)
     }
 }
 

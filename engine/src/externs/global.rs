@@ -3,10 +3,11 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm::{GlobalSlot, write_ref};
 
+use super::export::host_object;
+use super::words::global_value;
 use crate::entry::to_words;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, global_value};
-use crate::instance::host_object;
+use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::{GlobalType, Mutability};
 use crate::values::Val;
@@ -30,11 +31,12 @@ use crate::values::Val;
 #[derive(Clone, Copy, Debug)]
 pub struct Global {
     handle: Handle<GlobalSlot>,
+    // That with which the slot was declared: its words are read by it.
     ty: GlobalType,
 }
 
 impl Global {
-    pub(crate) fn from_handle(handle: Handle<GlobalSlot>, ty: GlobalType) -> Global {
+    pub(super) fn from_handle(handle: Handle<GlobalSlot>, ty: GlobalType) -> Global {
         Global { handle, ty }
     }
 

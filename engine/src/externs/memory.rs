@@ -5,10 +5,10 @@ use std::fmt;
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm;
 
+use super::export::host_object;
 use crate::entry::grow_memory;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
-use crate::instance::host_object;
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::types::MemoryType;
 

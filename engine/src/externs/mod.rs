@@ -1,12 +1,16 @@
 //! What instances export and import.
 
+mod export;
 mod global;
 mod memory;
 mod table;
+mod words;
 
 pub use global::Global;
 pub use memory::{Memory, MemoryAccessError};
 pub use table::Table;
+
+pub(crate) use export::export;
 
 use crate::func::Func;
 use crate::store::AsContext;

@@ -3,10 +3,11 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm;
 
+use super::export::host_object;
+use super::words::{copy_elements, fill_elements, set_element, table_element};
 use crate::entry::grow_table;
 use crate::error::{Error, Result};
-use crate::handle::{Handle, copy_table, fill_elements, set_element, table_element};
-use crate::instance::host_object;
+use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
 use crate::types::TableType;
 use crate::values::Ref;
@@ -110,9 +111,8 @@ impl Table {
         let inner = store.inner_mut();
         inner.opaque.check_not_in_callback()?;
         let table = self.handle.get(&inner.opaque)?;
-        let (len, maximum, ty) = (u64::from(table.len()), table.max_len(), table.ty().element);
-        let word = init.to_word(&inner.opaque, ty)?;
-        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), word)? {
+        let (len, maximum) = (u64::from(table.len()), table.max_len());
+        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), init)? {
             return Ok(old);
         }
         let why = match len.checked_add(delta) {
@@ -146,12 +146,8 @@ impl Table {
     ) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let (to, from) = (target.handle.get(opaque)?.ty().element, source.handle.get(opaque)?.ty().element);
-        if to != from {
-            return Err(Error::msg(format!("elements of type {from} cannot be copied to a table of {to}")));
-        }
         let to = (&target.handle, narrow(target_start));
-        copy_table(opaque, to, (&source.handle, narrow(source_start)), narrow(len))
+        copy_elements(opaque, to, (&source.handle, narrow(source_start)), narrow(len))
     }
 }
 

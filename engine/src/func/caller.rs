@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use wasmrun_runtime::vm::InstanceKey;
+
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::externs::Extern;
-use crate::handle::{CallingInstance, export};
+use crate::handle::CallingInstance;
 use crate::store::{AsContext, AsContextMut, InterruptHandle, StoreContext, StoreContextMut};
 
 /// What a function of the host gets to know about its call: the store, and who called.
@@ -40,13 +41,9 @@ impl<'a, T: 'static> Caller<'a, T> {
         Caller { store, instance }
     }
 
-    /// An export of the instance that called. `None` when it has none of this name, or when the host called
-    /// the function itself.
-    pub fn get_export(&mut self, name: &str) -> Option<Extern> {
-        let opaque = &mut self.store.inner_mut().opaque;
-        let key = self.instance.key(opaque)?;
-        let index = opaque.vm.reachable(key)?.module().export(name)?;
-        export(opaque, key, index).ok()
+    /// The instance that called, if it was one.
+    pub(crate) fn instance_key(&self) -> Option<InstanceKey> {
+        self.instance.key(&self.store.as_context().inner().opaque)
     }
 
     /// The host's data in the store.

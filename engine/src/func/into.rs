@@ -1,5 +1,7 @@
 //! Closures of the host as functions.
 
+use std::marker::PhantomData;
+
 use wasmrun_runtime::vm::HostFunc;
 
 use super::Caller;
@@ -58,7 +60,39 @@ impl<L: WasmTyList, E: Into<Error>> WasmRet for Result<L, E> {
 pub trait IntoFunc<T, Params, Results>: Send + Sync + 'static {
     /// The function.
     #[doc(hidden)]
-    fn into_host_func(self) -> HostFunc;
+    fn into_host_func(self) -> StoreFunc<T>;
+}
+
+/// A function of the host that gets into stores with data of type `T`, and no others: it takes the store that
+/// it is called in for one of those. Who implements [`IntoFunc`] cannot pass off the function of another type.
+///
+/// ```compile_fail,E0053
+/// use wasmrun::{Caller, IntoFunc};
+///
+/// struct Forged;
+///
+/// impl IntoFunc<String, (), ()> for Forged {
+///     fn into_host_func(self) -> wasmrun_runtime::vm::HostFunc {
+///         IntoFunc::into_host_func(|mut caller: Caller<'_, u32>| *caller.data_mut() += 1)
+///     }
+/// }
+/// ```
+pub struct StoreFunc<T> {
+    func: HostFunc,
+    data: PhantomData<fn(&mut T)>,
+}
+
+impl<T: 'static> StoreFunc<T> {
+    fn new<P: WasmTyList, R: WasmRet>(
+        func: impl Fn(Caller<'_, T>, P) -> R + Send + Sync + 'static,
+    ) -> StoreFunc<T> {
+        StoreFunc { func: typed_host_func(func), data: PhantomData }
+    }
+
+    /// The function, for a store or linker with data of type `T`.
+    pub(crate) fn into_inner(self) -> HostFunc {
+        self.func
+    }
 }
 
 macro_rules! into_func {
@@ -69,8 +103,8 @@ macro_rules! into_func {
             F: Fn($($ty),*) -> R + Send + Sync + 'static,
             R: WasmRet,
         {
-            fn into_host_func(self) -> HostFunc {
-                typed_host_func(move |_: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| self($($ty),*))
+            fn into_host_func(self) -> StoreFunc<T> {
+                StoreFunc::new(move |_: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| self($($ty),*))
             }
         }
 
@@ -80,8 +114,8 @@ macro_rules! into_func {
             F: Fn(Caller<'_, T>, $($ty),*) -> R + Send + Sync + 'static,
             R: WasmRet,
         {
-            fn into_host_func(self) -> HostFunc {
-                typed_host_func(move |caller: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| {
+            fn into_host_func(self) -> StoreFunc<T> {
+                StoreFunc::new(move |caller: Caller<'_, T>, ($($ty,)*): ($($ty,)*)| {
                     self(caller, $($ty),*)
                 })
             }

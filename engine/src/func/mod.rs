@@ -17,7 +17,7 @@ use std::sync::Arc;
 use wasmrun_runtime::vm::FuncRef;
 
 use crate::entry::{call_untyped, untyped_host_func};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::FuncType;
@@ -106,7 +106,7 @@ impl Func {
     ) -> Func {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let func = Arc::new(func.into_host_func());
+        let func = Arc::new(func.into_host_func().into_inner());
         Func::from_handle(Handle::of_host(opaque, &func))
     }
 
@@ -149,13 +149,6 @@ impl Func {
     /// assert!(add.typed::<(i32, i64), i32>(&store).is_err());
     /// ```
     pub fn typed<P: WasmParams, R: WasmResults>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>> {
-        let found = self.type_in(&store.as_context().inner().opaque)?;
-        if P::TYPES != found.params() || R::TYPES != found.results() {
-            let expected = FuncType::new(P::TYPES.iter().copied(), R::TYPES.iter().copied());
-            return Err(Error::msg(format!(
-                "type mismatch: the function is {found}, but was asked for as {expected}"
-            )));
-        }
-        Ok(TypedFunc::new(*self))
+        TypedFunc::new(&store.as_context().inner().opaque, *self)
     }
 }

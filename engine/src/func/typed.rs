@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 
 use super::{Func, WasmParams, WasmResults};
 use crate::entry::call_typed;
-use crate::error::Result;
-use crate::store::AsContextMut;
+use crate::error::{Error, Result};
+use crate::store::{AsContextMut, StoreOpaque};
+use crate::types::FuncType;
 
 /// A [`Func`] whose type has been checked, so that calls are fast: arguments go straight to the guest's
 /// stack, and nothing is allocated.
@@ -33,10 +34,6 @@ pub struct TypedFunc<P, R> {
 }
 
 impl<P, R> TypedFunc<P, R> {
-    pub(super) fn new(func: Func) -> TypedFunc<P, R> {
-        TypedFunc { func, types: PhantomData }
-    }
-
     /// The function without its type.
     #[inline]
     pub fn func(&self) -> &Func {
@@ -45,6 +42,18 @@ impl<P, R> TypedFunc<P, R> {
 }
 
 impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
+    /// The function, if it has this type.
+    pub(super) fn new(store: &StoreOpaque, func: Func) -> Result<TypedFunc<P, R>> {
+        let found = func.type_in(store)?;
+        if P::TYPES != found.params() || R::TYPES != found.results() {
+            let expected = FuncType::new(P::TYPES.iter().copied(), R::TYPES.iter().copied());
+            return Err(Error::msg(format!(
+                "type mismatch: the function is {found}, but was asked for as {expected}"
+            )));
+        }
+        Ok(TypedFunc { func, types: PhantomData })
+    }
+
     /// Calls it.
     ///
     /// # Errors

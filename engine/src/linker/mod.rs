@@ -150,7 +150,7 @@ impl<T: 'static> Linker<T> {
         name: &str,
         func: impl IntoFunc<T, Params, Results>,
     ) -> Result<&mut Self> {
-        let func = func.into_host_func();
+        let func = func.into_host_func().into_inner();
         self.insert(module, name, Definition::HostFunc(Arc::new(func)))
     }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{InterruptHandle, StoreInner};
+use super::inner::StoreInner;
+use super::interrupt::InterruptHandle;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::instance::Instance;
 
 /// A shared borrow of a [`Store`](crate::Store).
 ///
@@ -161,11 +161,6 @@ impl<'a, T: 'static> StoreContextMut<'a, T> {
     /// As [`Store::interrupt_handle`](crate::Store::interrupt_handle).
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.0.opaque.vm.exec().target().clone())
-    }
-
-    /// As [`Store::drop_instance`](crate::Store::drop_instance).
-    pub fn drop_instance(&mut self, instance: Instance) -> bool {
-        self.0.opaque.drop_instance(instance)
     }
 }
 

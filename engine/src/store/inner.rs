@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use wasmrun_runtime::trap::{HostError, Pending, Trap};
 use wasmrun_runtime::vm::{self, GrowError, InstanceKey, StoreHooks, reason};
 
-use super::{ResourceLimiter, StoreContextMut, StoreId};
+use super::id::StoreId;
+use super::limits::ResourceLimiter;
 use crate::engine::{Engine, StoreSignal};
 use crate::error::{Error, HookPanic, Result};
-use crate::instance::Instance;
 use crate::timer::AlarmKey;
-use crate::values::Val;
 
 type Limiter<T> = dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync;
-type EpochCallback<T> = dyn FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync;
+type EpochCallback<T> = dyn FnMut(&mut StoreInner<T>) -> Result<UpdateDeadline> + Send + Sync;
 
 /// What an [epoch callback](crate::Store::epoch_deadline_callback) decides.
 ///
@@ -56,12 +55,10 @@ pub struct StoreOpaque {
     fuel_reserve: u64,
     deadline: Option<Instant>,
     timeout: Option<Duration>,
+    /// Whether entries from the host have to look at the two fields above.
+    attention: bool,
     /// Whether a callback of the store runs in the middle of guest code, which must not be entered then.
     in_callback: bool,
-    /// Whether entries from the host have to look at the three fields above.
-    attention: bool,
-    /// Arguments and results of host functions that take them as [`Val`]s, kept for the next call.
-    pub(crate) val_buffer: Vec<Val>,
 }
 
 impl<T: 'static> StoreInner<T> {
@@ -83,7 +80,6 @@ impl<T: 'static> StoreInner<T> {
             timeout: None,
             in_callback: false,
             attention: false,
-            val_buffer: Vec::new(),
         };
         Ok(StoreInner { opaque, limiter: None, epoch_callback: None, data })
     }
@@ -147,9 +143,9 @@ impl<T: 'static> StoreInner<T> {
         let Some(mut callback) = self.epoch_callback.take() else {
             return Err(Trap::Interrupt.into());
         };
-        let outer = self.opaque.enter_callback();
-        let answer = catch_unwind(AssertUnwindSafe(|| callback(StoreContextMut::new(self))));
-        self.opaque.leave_callback(outer);
+        self.opaque.in_callback = true;
+        let answer = catch_unwind(AssertUnwindSafe(|| callback(self)));
+        self.opaque.in_callback = false;
         // The callback may have been replaced by itself only through `Store`, which it cannot reach.
         self.epoch_callback = Some(callback);
         match answer {
@@ -260,21 +256,11 @@ impl StoreOpaque {
     }
 
     fn update_attention(&mut self) {
-        self.attention = self.in_callback || self.deadline.is_some() || self.timeout.is_some();
-    }
-
-    fn enter_callback(&mut self) -> bool {
-        let outer = std::mem::replace(&mut self.in_callback, true);
-        self.update_attention();
-        outer
-    }
-
-    fn leave_callback(&mut self, outer: bool) {
-        self.in_callback = outer;
-        self.update_attention();
+        self.attention = self.deadline.is_some() || self.timeout.is_some();
     }
 
     /// Fails while a callback of the store runs in the middle of guest code.
+    #[inline]
     pub(crate) fn check_not_in_callback(&self) -> Result<()> {
         if self.in_callback {
             return Err(Error::msg("a callback of the store cannot enter or change its guest code"));
@@ -290,7 +276,6 @@ impl StoreOpaque {
 
     #[cold]
     fn begin_watched_call(&mut self) -> Result<Option<AlarmKey>> {
-        self.check_not_in_callback()?;
         if !self.vm.exec().is_idle() {
             return Ok(None);
         }
@@ -312,12 +297,5 @@ impl StoreOpaque {
             self.vm.exec().target().withdraw(reason::DEADLINE);
         }
         self.vm.free_if_due();
-    }
-
-    pub(crate) fn drop_instance(&mut self, instance: Instance) -> bool {
-        match instance.key_in(self) {
-            Ok(key) => self.vm.drop_instance(key),
-            Err(_) => false,
-        }
     }
 }

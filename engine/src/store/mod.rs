@@ -1,6 +1,7 @@
 //! Stores: where instances live, together with the host's own data.
 
 mod context;
+mod id;
 mod inner;
 mod interrupt;
 mod limits;
@@ -10,19 +11,18 @@ pub use inner::UpdateDeadline;
 pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 
+pub(crate) use id::StoreId;
 pub(crate) use inner::{StoreInner, StoreOpaque};
-pub(crate) use opaque_id::StoreId;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::instance::Instance;
 
 /// Owns instances, their memories, tables and globals, and a value of the host.
 ///
-/// What belongs to a store is named by handles ([`Instance`], [`Func`](crate::Func),
+/// What belongs to a store is named by handles ([`Instance`](crate::Instance), [`Func`](crate::Func),
 /// [`Memory`](crate::Memory) and so on) that are plain numbers: every use of one names the store as well. A
 /// handle that is used with another store, or after its instance was [dropped](Store::drop_instance), is
 /// noticed: methods that return a `Result` return an error, the others panic.
@@ -137,9 +137,9 @@ impl<T: 'static> Store<T> {
     /// and cannot call into it, or grow memories and tables. An error of it stops the guest.
     pub fn epoch_deadline_callback(
         &mut self,
-        callback: impl FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync + 'static,
+        mut callback: impl FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync + 'static,
     ) {
-        self.inner.epoch_callback = Some(Box::new(callback));
+        self.inner.epoch_callback = Some(Box::new(move |inner| callback(StoreContextMut::new(inner))));
     }
 
     /// The moment by which calls into guest code have to be finished; `None` for no such moment. A call that
@@ -168,29 +168,6 @@ impl<T: 'static> Store<T> {
     /// A handle with which other threads can stop the guest code of this store.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.inner.opaque.vm.exec().target().clone())
-    }
-
-    /// Drops an instance and gives its memory back. What other instances still reach stays until they are
-    /// dropped too; while guest code runs, nothing is given back before it has returned.
-    ///
-    /// Handles of the instance's exports are no longer valid, also where the memory stays. Returns whether
-    /// the instance was alive.
-    ///
-    /// ```
-    /// use wasmrun::{Engine, Instance, Module, Store};
-    ///
-    /// let engine = Engine::default();
-    /// let module = Module::new(&engine, "(module (memory 10))")?;
-    /// let mut store = Store::new(&engine, ());
-    /// for _ in 0..1000 {
-    ///     let instance = Instance::new(&mut store, &module, &[])?;
-    ///     store.drop_instance(instance);
-    /// }
-    /// assert_eq!(store.memory_bytes(), 0);
-    /// # Ok::<(), wasmrun::Error>(())
-    /// ```
-    pub fn drop_instance(&mut self, instance: Instance) -> bool {
-        self.inner.opaque.drop_instance(instance)
     }
 
     /// Bytes of linear memory that the store holds.
@@ -228,20 +205,5 @@ impl<T: 'static> AsContext for Store<T> {
 impl<T: 'static> AsContextMut for Store<T> {
     fn as_context_mut(&mut self) -> StoreContextMut<'_, T> {
         StoreContextMut::new(&mut self.inner)
-    }
-}
-
-mod opaque_id {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    /// Tells stores apart; no two stores of a process have the same.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct StoreId(u64);
-
-    impl StoreId {
-        pub(crate) fn next() -> StoreId {
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            StoreId(NEXT.fetch_add(1, Ordering::Relaxed))
-        }
     }
 }

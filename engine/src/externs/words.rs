@@ -1,0 +1,89 @@
+//! What tables and globals hold: references and numbers as words.
+//!
+//! This is one of the modules that hold the crate's `unsafe`: a word must be that of a value of the place's
+//! type in its store.
+#![allow(unsafe_code)]
+
+use wasmrun_runtime::vm;
+
+use super::global::Global;
+use crate::entry::of_words;
+use crate::error::{Error, Result};
+use crate::func::Func;
+use crate::handle::Handle;
+use crate::store::StoreOpaque;
+use crate::types::RefType;
+use crate::values::{ExternRef, Ref, Val};
+
+/// Copies elements from one table to another, which may be the same.
+pub(super) fn copy_elements(
+    store: &mut StoreOpaque,
+    to: (&Handle<vm::Table>, u32),
+    from: (&Handle<vm::Table>, u32),
+    len: u32,
+) -> Result<()> {
+    let (target, source) = (to.0.get(store)?.ty().element, from.0.get(store)?.ty().element);
+    if target != source {
+        return Err(Error::msg(format!("elements of type {source} cannot be copied to a table of {target}")));
+    }
+    let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
+    // SAFETY: both are alive and of one type, and the exclusive borrow of the store makes sure that nothing
+    // borrows them.
+    Ok(unsafe { vm::Table::copy(target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
+}
+
+/// The reference that a word stands for.
+///
+/// # Safety
+/// The word comes from a place of this type in this store.
+unsafe fn reference(store: &StoreOpaque, ty: RefType, word: u64) -> Ref {
+    if ty.heap.is_collected() {
+        return Ref::Extern(ExternRef::from_id(store, word as u32));
+    }
+    // SAFETY: the caller's promise.
+    Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle))
+}
+
+/// An element of a table; `None` outside of it.
+pub(super) fn table_element(
+    store: &mut StoreOpaque,
+    table: &Handle<vm::Table>,
+    index: u32,
+) -> Result<Option<Ref>> {
+    let table = table.get_mut(store)?;
+    let (ty, word) = (table.ty().element, table.get(index));
+    // SAFETY: the word comes from the table, which holds elements of its type.
+    Ok(word.map(|word| unsafe { reference(store, ty, word) }))
+}
+
+/// Sets an element of a table.
+pub(super) fn set_element(
+    store: &mut StoreOpaque,
+    table: &Handle<vm::Table>,
+    index: u32,
+    value: Ref,
+) -> Result<()> {
+    let word = value.to_word(store, table.get(store)?.ty().element)?;
+    // SAFETY: the word is that of a value of the element type in this store, just checked.
+    Ok(unsafe { table.get_mut(store)?.set(index, word) }?)
+}
+
+/// Sets `len` elements of a table from `start` on.
+pub(super) fn fill_elements(
+    store: &mut StoreOpaque,
+    table: &Handle<vm::Table>,
+    start: u32,
+    value: Ref,
+    len: u32,
+) -> Result<()> {
+    let word = value.to_word(store, table.get(store)?.ty().element)?;
+    // SAFETY: as for `set_element`.
+    Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
+}
+
+/// The value of a global.
+pub(super) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
+    let words = global.handle().get(store)?.words;
+    // SAFETY: a `Global` carries the type that the slot was declared with.
+    Ok(unsafe { of_words(store, global.declared_type().content, words) })
+}
