@@ -6,6 +6,7 @@ use wasmrun_runtime::vm::StackSizes;
 pub use wasmrun_runtime::vm::MemoryStrategy;
 
 use crate::error::{Error, Result};
+use crate::tiers::{OptLevel, Strategy};
 
 /// The settings of an [`Engine`](crate::Engine).
 ///
@@ -27,6 +28,8 @@ pub struct Config {
     consume_fuel: bool,
     memory_strategy: MemoryStrategy,
     max_backtrace_frames: usize,
+    execution: Strategy,
+    opt_level: OptLevel,
 }
 
 /// Smallest value stack: room for the arguments of any function that the host calls.
@@ -44,6 +47,8 @@ impl Config {
             consume_fuel: false,
             memory_strategy: MemoryStrategy::default(),
             max_backtrace_frames: 20,
+            execution: Strategy::default(),
+            opt_level: OptLevel::default(),
         }
     }
 
@@ -86,6 +91,18 @@ impl Config {
         self
     }
 
+    /// How guest code is run.
+    pub fn strategy(&mut self, strategy: Strategy) -> &mut Config {
+        self.execution = strategy;
+        self
+    }
+
+    /// How much time the compiler takes for its code, where there is one.
+    pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Config {
+        self.opt_level = level;
+        self
+    }
+
     /// How linear memories are laid out in the address space.
     pub fn memory_strategy(&mut self, strategy: MemoryStrategy) -> &mut Config {
         self.memory_strategy = strategy;
@@ -123,7 +140,15 @@ impl Config {
         self.consume_fuel
     }
 
-    pub(crate) fn strategy(&self) -> MemoryStrategy {
+    pub(crate) fn execution(&self) -> Strategy {
+        self.execution
+    }
+
+    pub(crate) fn opt_level(&self) -> OptLevel {
+        self.opt_level
+    }
+
+    pub(crate) fn memories(&self) -> MemoryStrategy {
         self.memory_strategy
     }
 

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmrun_runtime::types::TypeRegistry;
-use wasmrun_runtime::vm::{InterruptTarget, reason};
+use wasmrun_runtime::vm::{ExecContext, InterruptTarget, reason};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::tiers::CompiledTier;
 use crate::timer::Timer;
 
 /// What modules and stores have in common: the settings, the function types and the clock.
@@ -32,6 +33,8 @@ pub struct Engine {
 
 struct EngineInner {
     config: Config,
+    /// The compiling tier, if there is one, or why there is none though it was asked for.
+    compiled: Result<Option<CompiledTier>, String>,
     registry: TypeRegistry,
     epoch: AtomicU64,
     stores: Mutex<StoreList>,
@@ -69,6 +72,7 @@ impl Engine {
         config.check()?;
         let inner = EngineInner {
             config: config.clone(),
+            compiled: CompiledTier::new(config.execution(), config.opt_level()),
             registry: TypeRegistry::default(),
             epoch: AtomicU64::new(0),
             stores: Mutex::default(),
@@ -151,6 +155,26 @@ impl Engine {
         }
         list.signals.push(Arc::downgrade(&signal));
         signal
+    }
+
+    /// Why guest code runs in the interpreter though the [strategy](crate::Config::strategy) says otherwise: the
+    /// system allows no compiled code.
+    pub fn no_compiled_code(&self) -> Option<&str> {
+        self.inner.compiled.as_ref().err().map(String::as_str)
+    }
+
+    /// Lets the code of a store that keeps this engine alive get at the compiling tier.
+    #[allow(unsafe_code)]
+    pub(crate) fn attach_compiled(&self, exec: &mut ExecContext) {
+        if let Some(compiled) = self.compiled() {
+            // SAFETY: the tier is inside of the allocation that engines share.
+            unsafe { compiled.attach(exec) };
+        }
+    }
+
+    /// The compiling tier.
+    pub(crate) fn compiled(&self) -> Option<&CompiledTier> {
+        self.inner.compiled.as_ref().ok()?.as_ref()
     }
 
     pub(crate) fn registry(&self) -> &TypeRegistry {

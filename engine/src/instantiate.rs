@@ -31,10 +31,16 @@ pub(crate) unsafe fn instantiate<T: 'static>(
         // to the runtime's half of the store.
         unsafe { (*store).opaque.vm.instantiate(module, imports) }
     });
-    made.map_err(|error| match error {
+    let key = made.map_err(|error| match error {
         InstantiateError::Limiter(error) => from_hook(error),
         error => Error::from_instantiation(error),
-    })
+    })?;
+    if let (Some(compiled), Some(instance)) = (inner.opaque.engine.compiled(), inner.opaque.vm.instance(key))
+    {
+        // Nothing is left to do, unless the system had no room for a guarded memory.
+        compiled.compile_all(instance.module(), instance.memory_plan());
+    }
+    Ok(key)
 }
 
 /// Makes an instance that is nothing but a memory, table or global of the host.

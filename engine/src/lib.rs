@@ -52,6 +52,7 @@ mod linker;
 mod module;
 mod store;
 mod symbol;
+mod tiers;
 mod timer;
 mod types;
 mod values;
@@ -79,6 +80,7 @@ pub use store::{
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
 pub use symbol::FrameSymbol;
+pub use tiers::{OptLevel, Strategy, Uncompiled};
 pub use types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
 };

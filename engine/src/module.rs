@@ -8,6 +8,7 @@ use wasmrun_runtime::module as runtime;
 
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
+use crate::tiers::{self, Uncompiled};
 use crate::types::ExternType;
 
 /// A validated module, ready to be instantiated any number of times.
@@ -69,7 +70,13 @@ impl Module {
         let features = engine.config().features();
         let mut inner = wasmrun_runtime::parse(bytes, features, engine.registry())?;
         inner.charge_fuel(engine.config().fuel());
-        Ok(Module::from_runtime(engine, Arc::new(inner)))
+        let Some(compiled) = engine.compiled() else {
+            return Ok(Module::from_runtime(engine, Arc::new(inner)));
+        };
+        compiled.prepare(&mut inner);
+        let inner = Arc::new(inner);
+        compiled.compile_ahead(&inner, engine.config().memories());
+        Ok(Module::from_runtime(engine, inner))
     }
 
     /// Whether bytes are a module that this engine can run.
@@ -94,6 +101,11 @@ impl Module {
     /// The engine that it was made with.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// The functions that were to be compiled and run in the interpreter instead, in order.
+    pub fn uncompiled(&self) -> Vec<Uncompiled> {
+        tiers::uncompiled(&self.inner)
     }
 
     /// Its name, if the module says so.

@@ -33,6 +33,7 @@ pub struct Module {
     cells: Cells,
     images: Images,
     debug_info: OnceLock<Box<dyn Any + Send + Sync>>,
+    tiers: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Module {
@@ -56,6 +57,7 @@ impl Module {
             cells: Cells::new(declared.bodies.len()),
             images: Images::default(),
             debug_info: OnceLock::new(),
+            tiers: OnceLock::new(),
             bytes,
             declared,
         }
@@ -84,6 +86,11 @@ impl Module {
     /// What the embedding crate has read from the debug information; the runtime only keeps it.
     pub fn debug_info(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
         &self.debug_info
+    }
+
+    /// What the embedding crate knows of the module's compiled code; the runtime only keeps it.
+    pub fn tiers(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
+        &self.tiers
     }
 
     /// Its function types.

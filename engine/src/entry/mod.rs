@@ -19,13 +19,13 @@ pub(crate) use slots::{of_words, to_words};
 
 use std::ptr::NonNull;
 
-use wasmrun_interpreter as interpreter;
 use wasmrun_runtime::trap::{Status, Trap};
 use wasmrun_runtime::vm::FuncRef;
 
 use crate::error::{Error, Result};
 use crate::func::{Func, TypedFunc, WasmTyList};
 use crate::store::{StoreInner, StoreOpaque};
+use crate::tiers::invoke;
 use crate::timer::AlarmKey;
 use crate::values::Val;
 use stop::{beyond_protocol, stopped, unwrap_panic};
@@ -121,7 +121,7 @@ unsafe fn enter<T: 'static, R>(
     let call = WatchedCall::begin(store)?;
     let status = with_hooks(call.store, |_, exec| {
         // SAFETY: the caller's promise; `exec` is the store's own.
-        unsafe { interpreter::invoke(exec, func) }
+        unsafe { invoke(exec, func) }
     });
     let outcome = match status {
         Status::Ok => Ok(take(&call.store.opaque)),

@@ -75,7 +75,8 @@ fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
     let mut position = |frame: FoundFrame| match frame.tier {
         // SAFETY: instances of frames are not freed before the store is idle.
         Tier::Interpreter => unsafe { interpreted.position(frame.site) },
-        Tier::Compiled => None,
+        // SAFETY: as above.
+        Tier::Compiled => unsafe { store.engine.compiled()?.position(frame.site.code.addr()) },
     };
     let info = |position: Position| {
         let module = Module::from_runtime(&store.engine, position.module);

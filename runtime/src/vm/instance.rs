@@ -73,6 +73,7 @@ pub enum InstantiateError {
 pub struct Instance {
     pub(super) context: ContextBox,
     pub(super) module: Arc<Module>,
+    plan: MemoryPlan,
     // Boxed one by one: contexts and other instances point at them.
     #[allow(clippy::vec_box)]
     pub(super) memories: Vec<Box<Memory>>,
@@ -125,6 +126,7 @@ impl Instance {
             imported_functions: imports.functions.as_slice().into(),
             index: 0,
             module,
+            plan,
             _pinned: PhantomPinned,
         });
         let this = &raw mut *instance;
@@ -133,6 +135,11 @@ impl Instance {
         instance.init_globals();
         let applied = instance.init_tables().and_then(|()| instance.init_memories());
         Ok((instance, applied))
+    }
+
+    /// Which compiled code it can run.
+    pub fn memory_plan(&self) -> MemoryPlan {
+        self.plan
     }
 
     /// Fills the pointer arrays of the context.

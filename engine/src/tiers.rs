@@ -1,0 +1,214 @@
+//! Which tier runs a function: what an engine compiles and when, and how calls from the host find the code.
+//!
+//! This is one of the modules that hold the crate's `unsafe`: it publishes compiled code where callers find it.
+#![allow(unsafe_code)]
+
+use std::num::NonZero;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use wasmrun_interpreter as interpreter;
+use wasmrun_jit::arena::Arena;
+use wasmrun_jit::calls::{attach, call_compiled, unbound};
+use wasmrun_jit::code::{CodeSpace, InstallError};
+use wasmrun_jit::compile::Mode;
+use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::trap::Status;
+use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position};
+
+/// How an engine runs guest code.
+///
+/// ```
+/// use wasmrun::{Config, Engine, Strategy};
+///
+/// let mut config = Config::new();
+/// config.strategy(Strategy::Jit);
+/// let engine = Engine::new(&config)?;
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// All of it in tier 0, which starts at once.
+    #[default]
+    Interpreter,
+    /// All functions of a module are compiled when it is made. Those that cannot be compiled, and all of them
+    /// where the system allows no compiled code (see
+    /// [`Engine::no_compiled_code`](crate::Engine::no_compiled_code)), run in tier 0.
+    Jit,
+}
+
+/// How much time the compiler takes for its code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptLevel {
+    /// As little as possible: code that is there in half the time, twice as large and half as fast.
+    None,
+    /// What fast code takes.
+    #[default]
+    Speed,
+}
+
+/// The compiled code of an engine.
+pub(crate) struct CompiledTier {
+    space: CodeSpace,
+    mode: Mode,
+}
+
+/// What came of compiling the functions of a module.
+#[derive(Debug, Default)]
+struct Outcomes {
+    plans: [OnceLock<Vec<Uncompiled>>; 2],
+}
+
+/// A function that runs in tier 0 for want of compiled code.
+#[derive(Clone, Debug)]
+pub struct Uncompiled {
+    /// Its index in the module.
+    pub function: u32,
+    /// Why it was not compiled.
+    pub reason: String,
+}
+
+impl CompiledTier {
+    /// The tier for an engine with this strategy; an error where the system allows none.
+    pub(crate) fn new(strategy: Strategy, level: OptLevel) -> Result<Option<CompiledTier>, String> {
+        let mode = match level {
+            OptLevel::None => Mode::Quick,
+            OptLevel::Speed => Mode::Speed,
+        };
+        match strategy {
+            Strategy::Interpreter => Ok(None),
+            Strategy::Jit => match CodeSpace::new(Arena::DEFAULT_BYTES) {
+                Ok(space) => Ok(Some(CompiledTier { space, mode })),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+
+    /// Prepares a module for compiled code.
+    pub(crate) fn prepare(&self, module: &mut Module) {
+        module.bind_lazily(unbound());
+    }
+
+    /// Prepares the execution context of a store.
+    ///
+    /// # Safety
+    /// The tier stays where it is and outlives the store.
+    pub(crate) unsafe fn attach(&self, exec: &mut ExecContext) {
+        // SAFETY: the caller's promise.
+        unsafe { attach(exec, &self.space, run_interpreter) };
+    }
+
+    /// Compiles all functions of a module for the instances that are to be expected.
+    pub(crate) fn compile_ahead(&self, module: &Arc<Module>, memories: MemoryStrategy) {
+        let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
+        self.compile_all(module, if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded });
+    }
+
+    /// Compiles all functions of a module for instances as `plan` says, unless that has been done.
+    pub(crate) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let outcomes = outcomes(module);
+        outcomes.plans[plan as usize].get_or_init(|| self.compile_functions(module, plan));
+    }
+
+    /// On all cores; the calling thread takes its share.
+    fn compile_functions(&self, module: &Arc<Module>, plan: MemoryPlan) -> Vec<Uncompiled> {
+        let next = AtomicUsize::new(module.imported_function_count() as usize);
+        let failed = Mutex::new(Vec::new());
+        let count = module.function_count() as usize;
+        let work = || {
+            loop {
+                let function = next.fetch_add(1, Ordering::Relaxed);
+                if function >= count {
+                    return;
+                }
+                let function = function as u32;
+                if let Err(error) = self.compile_function(module, function, plan) {
+                    let uncompiled = Uncompiled { function, reason: error.to_string() };
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).push(uncompiled);
+                }
+            }
+        };
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        thread::scope(|scope| {
+            // A thread that cannot be started is not missed.
+            for _ in 1..cores.min(count) {
+                let _ = thread::Builder::new().name("wasmrun-compile".into()).spawn_scoped(scope, work);
+            }
+            work();
+        });
+        let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.sort_by_key(|uncompiled: &Uncompiled| uncompiled.function);
+        failed
+    }
+
+    fn compile_function(
+        &self,
+        module: &Arc<Module>,
+        function: u32,
+        plan: MemoryPlan,
+    ) -> Result<(), InstallError> {
+        let installed = self.space.compile(module, function, self.mode, plan)?;
+        let way_in = interpreter::way_into_compiled(module, function);
+        let entry = installed.entry();
+        // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
+        // instances keep alive while their code runs.
+        unsafe { module.publish_compiled(plan, function, entry, Some(way_in), Box::new(installed)) };
+        Ok(())
+    }
+
+    /// What the compiled code at an address was executing.
+    ///
+    /// # Safety
+    /// The code is that of a frame of guest code, running or just stopped.
+    pub(crate) unsafe fn position(&self, pc: usize) -> Option<Position> {
+        // SAFETY: the caller's promise.
+        unsafe { self.space.position(pc) }
+    }
+}
+
+/// The functions of a module that were to be compiled and were not.
+pub(crate) fn uncompiled(module: &Module) -> Vec<Uncompiled> {
+    let plans = outcomes(module).plans.iter().filter_map(OnceLock::get);
+    let mut all: Vec<Uncompiled> = plans.flatten().cloned().collect();
+    all.sort_by_key(|uncompiled| uncompiled.function);
+    all.dedup_by_key(|uncompiled| uncompiled.function);
+    all
+}
+
+fn outcomes(module: &Module) -> &Outcomes {
+    let outcomes = module.tiers().get_or_init(|| Box::new(Outcomes::default()));
+    outcomes.downcast_ref().expect("nobody else puts something there")
+}
+
+/// Calls a function from the host in the tier that has code for it.
+///
+/// # Safety
+/// As for [`interpreter::invoke`].
+#[inline]
+pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let callee = func.as_ref();
+        if (*exec).native.call.is_some() && callee.host.is_null() {
+            let code = (*callee.cell).native();
+            if code != unbound() {
+                return call_compiled(exec, callee.vmctx, callee.func_index);
+            }
+        }
+        interpreter::invoke(exec, func)
+    }
+}
+
+/// Runs a function of tier 0 for compiled code.
+unsafe extern "C" fn run_interpreter(
+    exec: *mut ExecContext,
+    vmctx: *mut wasmrun_runtime::vm::VmContext,
+    function: u32,
+) -> Status {
+    // SAFETY: compiled code calls a function of its store, with its arguments in place.
+    unsafe { interpreter::run_for_compiled(exec, vmctx, function) }
+}
