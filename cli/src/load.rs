@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-use wasmrun::{Config, Engine, Error, Module};
+use wasmrun::{Config, Engine, Error, Module, OptLevel, Strategy};
 use wasmrun_runtime::ParseError;
 
-use crate::args::Options;
+use crate::args::{Mode, Options};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
-use crate::{file_arg, source};
+use crate::{file_arg, output, source};
 
 /// An engine with the settings of the command line.
 pub fn engine(options: &Options) -> Outcome<Engine> {
     let refuse = |error: Error| Failure::usage("these options cannot be honoured").because_of(error.chain());
     let mut config = Config::new();
     config.consume_fuel(options.fuel.is_some());
+    match options.mode {
+        Mode::Interp => config.strategy(Strategy::Interpreter),
+        Mode::Jit => config.strategy(Strategy::Jit),
+        Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
+    };
     if let Some(bytes) = options.max_stack {
         config.max_wasm_stack(bytes);
     }
@@ -24,7 +29,11 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
     for (proposal, on) in &options.proposals {
         config.wasm_feature(proposal.name, *on).map_err(refuse)?;
     }
-    Engine::new(&config).map_err(refuse)
+    let engine = Engine::new(&config).map_err(refuse)?;
+    if let Some(reason) = engine.no_compiled_code() {
+        output::note(&format!("note: the guest runs in the interpreter: {reason}\n"));
+    }
+    Ok(engine)
 }
 
 /// The module in `file`, validated.

@@ -17,7 +17,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, ValueHint};
 
 pub use grants::{DirGrant, Preload};
-pub use options::Options;
+pub use options::{Mode, Options};
 
 use keys::Asked;
 use table::{GROUPS, ROWS, Takes};

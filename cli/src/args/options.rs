@@ -6,6 +6,23 @@ use wasmrun_runtime::features::Proposal;
 
 use super::grants::{DirGrant, EnvGrant, Preload};
 
+/// How guest code is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By the interpreter.
+    #[default]
+    Interp,
+    /// Compiled at load, with all that the compiler can do.
+    Jit,
+    /// Compiled at load, in half the time.
+    Quick,
+}
+
+impl Mode {
+    /// The modes with their names.
+    pub const ALL: &[(&str, Mode)] = &[("interp", Mode::Interp), ("jit", Mode::Jit), ("quick", Mode::Quick)];
+}
+
 /// What the command line asked for. The default is a guest that is given nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -23,6 +40,8 @@ pub struct Options {
     pub invoke: Option<String>,
     /// Modules to import from.
     pub preloads: Vec<Preload>,
+    /// How guest code is run.
+    pub mode: Mode,
     /// How long the guest may run.
     pub timeout: Option<Duration>,
     /// How much work it may do.

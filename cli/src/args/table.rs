@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use wasmrun_runtime::features::{PROPOSALS, Proposal};
 
 use super::grants::{DirGrant, EnvGrant, Preload};
-use super::options::Options;
+use super::options::{Mode, Options};
 use super::units;
 
 /// A letter that takes `key[=value]` pairs.
@@ -101,6 +101,14 @@ pub const ROWS: &[Row] = &[
         takes: Takes::Value("NAME=FILE"),
         help: "Load another module first, so that the guest can import its exports from NAME",
         set: |o, v| Preload::parse(v).map(|preload| o.preloads.push(preload)),
+    },
+    Row {
+        long: Some("mode"),
+        key: None,
+        takes: Takes::Value("MODE"),
+        help: "Run the guest's code by the interpreter, `interp`, or compile all of it at load, `jit`, or in half the \
+               time to slower code, `quick`",
+        set: |o, v| named(v, Mode::ALL).map(|mode| o.mode = mode),
     },
     Row {
         long: Some("timeout"),
@@ -213,7 +221,7 @@ pub const ROWS: &[Row] = &[
         key: None,
         takes: Takes::Value("WHAT"),
         help: "Write to stderr what the guest does; `wasi` shows each call of WASI with its result",
-        set: |o, v| one_of(v, &["wasi"]).map(|()| o.trace_wasi = true),
+        set: |o, v| named(v, &[("wasi", ())]).map(|()| o.trace_wasi = true),
     },
 ];
 
@@ -257,10 +265,10 @@ fn addressable(value: &OsStr, number: u64) -> Result<usize, String> {
         .map_err(|_| format!("`{}` is more than this machine can address", value.display()))
 }
 
-fn one_of(value: &OsStr, known: &[&str]) -> Result<(), String> {
-    if known.iter().any(|k| value == *k) {
-        return Ok(());
+fn named<T: Copy>(value: &OsStr, known: &[(&str, T)]) -> Result<T, String> {
+    if let Some((_, found)) = known.iter().find(|(name, _)| value == *name) {
+        return Ok(*found);
     }
-    let known: Vec<_> = known.iter().map(|k| format!("`{k}`")).collect();
+    let known: Vec<_> = known.iter().map(|(name, _)| format!("`{name}`")).collect();
     Err(format!("`{}` is not known; there is {}", value.display(), known.join(", ")))
 }
