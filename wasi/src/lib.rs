@@ -29,6 +29,7 @@ mod fdtable;
 mod limits;
 mod link;
 mod mem;
+mod now;
 pub mod origins;
 pub mod p1;
 mod random;

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::vfs::host::{attributes, system};
 use crate::vfs::{FileKind, FileStat};
 use crate::wait::Waiter;
-use crate::{Errno, Outcome};
+use crate::{Errno, Outcome, now};
 use rustix::event::PollFlags;
 use std::io::{self, IoSlice, IoSliceMut, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -286,52 +286,6 @@ impl Stream {
     }
 }
 
-/// Reading and writing that never waits, on descriptors that block: `EAGAIN` instead, and `None` where the host cannot.
-///
-/// To look first is not enough. A pipe may be shared, and whoever else has it may take the byte or the room between the
-/// look and the call, which then waits in the kernel where nobody can end it. `RWF_NOWAIT` makes one step of both.
-///
-/// By experiment on Linux 6.18, these have it: anonymous pipes; sockets, Unix and TCP, streams and datagrams;
-/// `/dev/null`, `/dev/zero`, `/dev/urandom`. These do not: terminals on either end, named pipes, `/dev/full`, event
-/// descriptors, and regular files in part, for which nobody waits. They answer `EOPNOTSUPP`, hosts before 4.14 `EINVAL`
-/// and before 4.6 `ENOSYS`. An error of the descriptor that looks like these is found again by the plain call.
-mod now {
-    use super::{BorrowedFd, Errno, IoSlice, IoSliceMut};
-
-    #[cfg(target_os = "linux")]
-    pub fn read(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
-        supported(rustix::io::preadv2(fd, bufs, CURRENT, rustix::io::ReadWriteFlags::NOWAIT))
-    }
-
-    #[cfg(target_os = "linux")]
-    pub fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
-        supported(rustix::io::pwritev2(fd, bufs, CURRENT, rustix::io::ReadWriteFlags::NOWAIT))
-    }
-
-    /// The offset that stands for the position of the descriptor, or for none.
-    #[cfg(target_os = "linux")]
-    const CURRENT: u64 = u64::MAX;
-
-    #[cfg(target_os = "linux")]
-    fn supported(outcome: Result<usize, rustix::io::Errno>) -> Result<Option<usize>, Errno> {
-        use rustix::io::Errno as Host;
-        match outcome {
-            Err(Host::OPNOTSUPP | Host::INVAL | Host::NOSYS) => Ok(None),
-            outcome => Ok(Some(outcome?)),
-        }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
-        Ok(None)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub fn write(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
-        Ok(None)
-    }
-}
-
 impl End {
     fn kind(&self) -> FileKind {
         let End::Host(fd) = self else { return FileKind::Unknown };
@@ -351,6 +305,8 @@ mod tests {
     use super::*;
     use crate::Fault;
     use crate::wait::hook;
+    use rustix::event::{PollFd, Timespec};
+    use std::fs::File;
     use std::io::{PipeReader, PipeWriter, Read, Write};
 
     /// A guest that can be wanted back, with a handle to do it.
@@ -369,25 +325,116 @@ mod tests {
         (Stream::input(Input::Fd(reader.try_clone().unwrap().into())), reader, writer)
     }
 
-    #[test]
-    fn a_byte_that_somebody_else_takes_after_the_look_is_waited_for_where_the_wait_can_be_ended() {
-        let (mut stream, mut reader, mut writer) = input();
-        let (waiter, canceller) = waiter();
-        let mut calls = 0;
-        hook::set(move |moment| {
-            calls += 1;
-            match (calls, moment) {
-                (1, hook::Moment::Waits) => writer.write_all(b"x").unwrap(),
-                (2, hook::Moment::Ready) => {
-                    reader.read_exact(&mut [0]).unwrap();
-                    canceller.cancel();
+    /// Both ends of a pipe.
+    fn pipe() -> (File, File) {
+        let (reader, writer) = io::pipe().unwrap();
+        (OwnedFd::from(reader).into(), OwnedFd::from(writer).into())
+    }
+
+    /// Both ends of a pipe that had a name.
+    fn named_pipe() -> (File, File) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        // To open one end alone would wait for the other.
+        let _both = File::options().read(true).write(true).open(&path).unwrap();
+        (File::open(&path).unwrap(), File::options().write(true).open(&path).unwrap())
+    }
+
+    /// A terminal: the end of its programs, which takes whole lines, and the controlling end.
+    fn terminal() -> (File, File) {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let control = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&control).unwrap();
+        unlockpt(&control).unwrap();
+        let name = ptsname(&control, Vec::new()).unwrap();
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let programs = rustix::fs::openat(rustix::fs::CWD, name, flags, rustix::fs::Mode::empty()).unwrap();
+        (programs.into(), control.into())
+    }
+
+    /// Does something that must come to an end by itself. If it does not, `release` is done after long, so that the test
+    /// fails instead of lasting for ever.
+    fn without_help<R>(release: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
+        let (done, until_done) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let waited = until_done.recv_timeout(std::time::Duration::from_secs(20));
+                if waited == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    release();
                 }
-                (3, hook::Moment::Waits) => {}
-                other => panic!("{other:?}"),
+            });
+            let result = work();
+            drop(done);
+            result
+        })
+    }
+
+    #[test]
+    fn what_somebody_else_takes_after_the_look_is_waited_for_where_the_wait_can_be_ended() {
+        for (mut reader, writer) in [pipe(), named_pipe(), terminal()] {
+            let mut stream = Stream::input(Input::Fd(reader.try_clone().unwrap().into()));
+            let (waiter, canceller) = waiter();
+            let mut calls = 0;
+            let mut write = writer.try_clone().unwrap();
+            hook::set(move |moment| {
+                calls += 1;
+                match (calls, moment) {
+                    (1, hook::Moment::Waits) => write.write_all(b"x\n").unwrap(),
+                    (2, hook::Moment::Ready) => {
+                        assert_eq!(reader.read(&mut [0; 8]).unwrap(), 2);
+                        canceller.cancel();
+                    }
+                    (3, hook::Moment::Waits) => {}
+                    other => panic!("{other:?}"),
+                }
+            });
+            let release = || (&writer).write_all(b"too late\n").unwrap();
+            let read = without_help(release, || read(&mut stream, false, &waiter));
+            assert_eq!(read, Err(Fault::Interrupted), "{writer:?}");
+            assert_eq!(hook::take_count(), 3);
+        }
+    }
+
+    #[test]
+    fn a_terminal_that_nobody_reads_does_not_hold_a_write_that_can_be_ended() {
+        let (programs, mut control) = terminal();
+        let stream = Stream::stdout(Output::Fd(programs.try_clone().unwrap().into()));
+        let (waiter, canceller) = waiter();
+        // A terminal says that it is ready as long as there is any room, and little of it keeps a large write.
+        let look = programs.try_clone().unwrap();
+        hook::set(move |_| {
+            let mut list = [PollFd::new(&look, PollFlags::OUT)];
+            if rustix::event::poll(&mut list, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 0 {
+                canceller.cancel();
             }
         });
-        assert_eq!(read(&mut stream, false, &waiter), Err(Fault::Interrupted));
-        assert_eq!(hook::take_count(), 3);
+        // Far more than any terminal keeps.
+        let (bytes, times) = ([b'x'; 3000], 100);
+        let release = || control.read_exact(&mut vec![0; bytes.len() * times]).unwrap();
+        let write = |_| stream.write(&[IoSlice::new(&bytes)], false, &waiter);
+        let end = without_help(release, || (0..times).map(write).find_map(Result::err));
+        hook::take_count();
+        assert_eq!(end, Some(Fault::Interrupted));
+    }
+
+    #[test]
+    fn a_named_pipe_ends_when_its_writers_are_gone_and_has_no_writer_in_its_reader() {
+        let (reader, writer) = named_pipe();
+        let mut input = Stream::input(Input::Fd(reader.into()));
+        let output = Stream::stdout(Output::Fd(writer.into()));
+        let (waiter, _canceller) = waiter();
+        assert_eq!(read(&mut input, true, &waiter), Err(Errno::Again.into()));
+        assert_eq!(output.write(&[IoSlice::new(b"abc")], false, &waiter), Ok(3));
+        drop(output);
+        assert_eq!(read(&mut input, false, &waiter), Ok(3));
+        assert_eq!(read(&mut input, false, &waiter), Ok(0));
+        let (reader, writer) = named_pipe();
+        let mut input = Stream::input(Input::Fd(reader.into()));
+        let output = Stream::stdout(Output::Fd(writer.into()));
+        assert_eq!(read(&mut input, true, &waiter), Err(Errno::Again.into()));
+        drop(input);
+        assert_eq!(output.write(&[IoSlice::new(b"abc")], false, &waiter), Err(Errno::Pipe.into()));
     }
 
     #[test]
@@ -404,7 +451,12 @@ mod tests {
 
     #[test]
     fn room_that_somebody_else_takes_after_the_look_is_waited_for_where_the_wait_can_be_ended() {
-        let (mut reader, mut writer) = io::pipe().unwrap();
+        for (reader, writer) in [pipe(), named_pipe()] {
+            room(reader, writer);
+        }
+    }
+
+    fn room(mut reader: File, mut writer: File) {
         let page = rustix::pipe::fcntl_setpipe_size(&writer, 4096).unwrap();
         let stream = Stream::stdout(Output::Fd(writer.try_clone().unwrap().into()));
         let (waiter, canceller) = waiter();
@@ -412,6 +464,7 @@ mod tests {
         let write = || stream.write(&[IoSlice::new(&bytes)], false, &waiter);
         assert_eq!(write(), Ok(page), "what there is room for, at once");
         let mut calls = 0;
+        let mut other_reader = reader.try_clone().unwrap();
         hook::set(move |moment| {
             calls += 1;
             match (calls, moment) {
@@ -424,25 +477,24 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         });
-        assert_eq!(write(), Err(Fault::Interrupted));
+        let release = || other_reader.read_exact(&mut vec![0; page]).unwrap();
+        assert_eq!(without_help(release, write), Err(Fault::Interrupted));
         assert_eq!(hook::take_count(), 3);
     }
 
     #[test]
     fn what_cannot_be_asked_without_waiting_is_looked_at_first() {
-        // A named pipe has no RWF_NOWAIT, at least not everywhere.
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p");
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let mut both = std::fs::File::options().read(true).write(true).open(&path).unwrap();
-        let mut stream = Stream::input(Input::Fd(both.try_clone().unwrap().into()));
+        // To open the controlling end of a terminal again would make another terminal.
+        let (mut programs, control) = terminal();
+        let mut stream = Stream::input(Input::Fd(control.try_clone().unwrap().into()));
         let (waiter, canceller) = waiter();
         assert_eq!(read(&mut stream, true, &waiter), Err(Errno::Again.into()));
-        both.write_all(b"xy").unwrap();
+        programs.write_all(b"xy").unwrap();
         assert_eq!(read(&mut stream, false, &waiter), Ok(2));
-        let out = Stream::stdout(Output::Fd(both.try_clone().unwrap().into()));
-        assert_eq!(out.write(&[IoSlice::new(b"abc")], false, &waiter), Ok(3));
-        assert_eq!(read(&mut stream, true, &waiter), Ok(3));
+        let out = Stream::stdout(Output::Fd(control.into()));
+        assert_eq!(out.write(&[IoSlice::new(b"abc\n")], false, &waiter), Ok(4));
+        assert_eq!(programs.read(&mut [0; 8]).unwrap(), 4);
+        assert_eq!(read(&mut stream, false, &waiter), Ok(5), "the terminal's echo");
         let thread = std::thread::spawn(move || canceller.cancel());
         assert_eq!(read(&mut stream, false, &waiter), Err(Fault::Interrupted));
         thread.join().unwrap();

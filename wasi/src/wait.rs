@@ -27,6 +27,11 @@ use std::time::{Duration, Instant};
 /// takes the slowest of sources some milliseconds, and enough that no system call is felt.
 pub(crate) const PIECE: u64 = 1 << 20;
 
+/// So often is an operation tried at once that does nothing though its descriptor is ready. After that there is a pause
+/// before each attempt.
+const MOST_IN_VAIN: u32 = 4;
+const IN_VAIN: Duration = Duration::from_millis(1);
+
 /// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
 ///
 /// The call that the guest is in returns [`Fault::Interrupted`](crate::Fault::Interrupted), and so does every later
@@ -369,9 +374,17 @@ impl Waiter {
         nonblock: bool,
         mut operation: impl FnMut() -> Result<T, Errno>,
     ) -> Outcome<T> {
+        let mut in_vain = 0;
         loop {
             match operation() {
-                Err(Errno::Again) if !nonblock => self.wait_for(fd, flags)?,
+                Err(Errno::Again) if !nonblock => {
+                    // A terminal that is being written to may be ready for less than it takes.
+                    if in_vain > MOST_IN_VAIN {
+                        self.wait(&[], Some(IN_VAIN))?;
+                    }
+                    in_vain += 1;
+                    self.wait_for(fd, flags)?;
+                }
                 Err(Errno::Intr) => self.check()?,
                 other => return other.map_err(Fault::Errno),
             }
