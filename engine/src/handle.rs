@@ -11,9 +11,9 @@ use std::ptr::NonNull;
 
 use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::Trap;
-use wasmrun_runtime::vm::{self, FuncRef, GlobalSlot, InstanceKey, VmContext};
+use wasmrun_runtime::vm::{self, ExecContext, FuncRef, GlobalSlot, InstanceKey, VmContext};
 
-use crate::entry::of_words;
+use crate::entry::{of_raw, to_raw};
 use crate::error::{Error, Result};
 use crate::externs::{Extern, Global, Memory, Table};
 use crate::func::Func;
@@ -141,7 +141,7 @@ impl Handle<FuncRef> {
     }
 }
 
-/// The tables whose elements are to be copied, which may be one.
+/// Copies elements between two tables of the same element type, which may be one.
 pub(crate) fn copy_table(
     store: &mut StoreOpaque,
     to: (&Handle<vm::Table>, u32),
@@ -149,8 +149,10 @@ pub(crate) fn copy_table(
     len: u32,
 ) -> Result<()> {
     let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
-    // SAFETY: both are alive, and the exclusive borrow of the store makes sure that nothing borrows them.
-    Ok(unsafe { vm::Table::copy(target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
+    let exec: *mut ExecContext = store.vm.exec_mut();
+    // SAFETY: both are alive, and the exclusive borrow of the store makes sure that nothing borrows them. The
+    // caller has compared their element types.
+    Ok(unsafe { vm::Table::copy(exec, target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
 }
 
 /// The reference that a word stands for.
@@ -185,8 +187,9 @@ pub(crate) fn set_element(
     value: Ref,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
+    let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: the word is that of a value of the element type in this store, just checked.
-    Ok(unsafe { table.get_mut(store)?.set(index, word) }?)
+    Ok(unsafe { table.get_mut(store)?.set(exec, index, word) }?)
 }
 
 /// Sets `len` elements of a table from `start` on.
@@ -198,15 +201,26 @@ pub(crate) fn fill_elements(
     len: u32,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
+    let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: as for `set_element`.
-    Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
+    Ok(unsafe { table.get_mut(store)?.fill(exec, start, word, len) }?)
 }
 
 /// The value of a global.
 pub(crate) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let words = global.handle().get(store)?.words;
+    let value = global.handle().get(store)?.value();
     // SAFETY: a `Global` carries the type that the slot was declared with.
-    Ok(unsafe { of_words(store, global.declared_type().content, words) })
+    Ok(unsafe { of_raw(store, global.declared_type().content, value) })
+}
+
+/// Assigns a global.
+pub(crate) fn set_global(store: &mut StoreOpaque, global: &Global, value: Val) -> Result<()> {
+    let (slot, ty) = (global.handle().pointer(store)?.as_ptr(), global.declared_type().content);
+    let value = to_raw(store, ty, value)?;
+    // SAFETY: the global is alive, and the exclusive borrow of the store makes sure that nothing borrows it. It
+    // is of the type that a `Global` carries, as is the value, just checked.
+    unsafe { GlobalSlot::set(slot, store.vm.exec_mut(), ty, value) };
+    Ok(())
 }
 
 /// An export of an instance that is there. The record of a function is made when it is first asked for, which

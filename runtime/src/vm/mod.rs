@@ -3,23 +3,30 @@
 //! The layouts marked `repr(C)` are known to generated code; [`crate::layout`] and the tests beside each
 //! type hold their offsets.
 
+mod barrier;
 pub mod builtins;
 mod context;
 mod exec;
+mod func_ref;
+mod global;
 mod host;
 mod instance;
 mod interrupt;
+mod lookup;
 mod memory;
 mod stack;
 mod store;
 mod table;
 
-pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
+pub use barrier::{RefWord, write_ref};
+pub use context::VmContext;
 pub use exec::{Activation, ExecContext, NativeWords, Resume, StopSite, StoreHooks};
+pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
+pub use global::GlobalSlot;
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use stack::{Stack, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
-pub use table::{Table, TableDescriptor, write_ref};
+pub use table::{Table, TableDescriptor};
