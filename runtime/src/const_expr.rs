@@ -7,11 +7,13 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReader, Operator, OperatorsReader};
 
+use crate::value::RawValue;
+
 /// A validated constant expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConstExpr {
-    /// A number, in the representation of a value slot.
-    Value(u64),
+    /// A number or vector.
+    Value(RawValue),
     /// The value of a global.
     GlobalGet(u32),
     /// A null reference.
@@ -24,10 +26,10 @@ pub enum ConstExpr {
 
 /// What a constant expression can ask for.
 pub trait ConstContext {
-    /// The value slot of a global.
-    fn global(&mut self, index: u32) -> u64;
-    /// A reference to a function, in the representation of a value slot.
-    fn func_ref(&mut self, index: u32) -> u64;
+    /// The value of a global.
+    fn global(&mut self, index: u32) -> RawValue;
+    /// A reference to a function.
+    fn func_ref(&mut self, index: u32) -> RawValue;
 }
 
 impl ConstExpr {
@@ -46,10 +48,11 @@ impl ConstExpr {
 
     fn single(op: &Operator<'_>) -> Option<ConstExpr> {
         Some(match *op {
-            Operator::I32Const { value } => ConstExpr::Value(u64::from(value as u32)),
-            Operator::I64Const { value } => ConstExpr::Value(value as u64),
-            Operator::F32Const { value } => ConstExpr::Value(value.bits().into()),
-            Operator::F64Const { value } => ConstExpr::Value(value.bits()),
+            Operator::I32Const { value } => ConstExpr::Value(u64::from(value as u32).into()),
+            Operator::I64Const { value } => ConstExpr::Value((value as u64).into()),
+            Operator::F32Const { value } => ConstExpr::Value(u64::from(value.bits()).into()),
+            Operator::F64Const { value } => ConstExpr::Value(value.bits().into()),
+            Operator::V128Const { value } => ConstExpr::Value(u128::from_le_bytes(*value.bytes()).into()),
             Operator::GlobalGet { global_index } => ConstExpr::GlobalGet(global_index),
             Operator::RefNull { .. } => ConstExpr::RefNull,
             Operator::RefFunc { function_index } => ConstExpr::RefFunc(function_index),
@@ -58,19 +61,19 @@ impl ConstExpr {
     }
 
     /// The value if it depends on nothing.
-    pub fn as_value(&self) -> Option<u64> {
+    pub fn as_value(&self) -> Option<RawValue> {
         match self {
             ConstExpr::Value(v) => Some(*v),
             _ => None,
         }
     }
 
-    /// The value, in the representation of a value slot. A null reference is 0.
-    pub fn evaluate(&self, bytes: &[u8], context: &mut dyn ConstContext) -> u64 {
+    /// The value.
+    pub fn evaluate(&self, bytes: &[u8], context: &mut dyn ConstContext) -> RawValue {
         match self {
             ConstExpr::Value(v) => *v,
             ConstExpr::GlobalGet(index) => context.global(*index),
-            ConstExpr::RefNull => 0,
+            ConstExpr::RefNull => RawValue::ZERO,
             ConstExpr::RefFunc(index) => context.func_ref(*index),
             ConstExpr::Code(range) => evaluate_code(&bytes[range.clone()], context),
         }
@@ -93,9 +96,9 @@ impl ConstExpr {
     }
 }
 
-fn evaluate_code(code: &[u8], context: &mut dyn ConstContext) -> u64 {
+fn evaluate_code(code: &[u8], context: &mut dyn ConstContext) -> RawValue {
     let mut reader = OperatorsReader::new(BinaryReader::new(code, 0));
-    let mut stack: Vec<u64> = Vec::new();
+    let mut stack: Vec<RawValue> = Vec::new();
     // The expression is validated: operands are there and every operator is one of those below.
     while let Ok(op) = reader.read() {
         let value = match op {
@@ -113,11 +116,58 @@ fn evaluate_code(code: &[u8], context: &mut dyn ConstContext) -> u64 {
         };
         stack.push(value);
     }
-    stack.pop().unwrap_or(0)
+    stack.pop().unwrap_or_default()
 }
 
-fn binary(stack: &mut Vec<u64>, f: impl Fn(u64, u64) -> u64) -> u64 {
-    let b = stack.pop().unwrap_or(0);
-    let a = stack.pop().unwrap_or(0);
-    f(a, b)
+fn binary(stack: &mut Vec<RawValue>, f: impl Fn(u64, u64) -> u64) -> RawValue {
+    let b = stack.pop().unwrap_or_default();
+    let a = stack.pop().unwrap_or_default();
+    f(a.low(), b.low()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two vectors as globals.
+    struct Globals;
+
+    const VECTORS: [u128; 2] = [0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, u128::MAX << 64];
+
+    impl ConstContext for Globals {
+        fn global(&mut self, index: u32) -> RawValue {
+            VECTORS[index as usize].into()
+        }
+        fn func_ref(&mut self, index: u32) -> RawValue {
+            u64::from(index).into()
+        }
+    }
+
+    fn parsed(code: &[u8]) -> ConstExpr {
+        ConstExpr::new(&wasmparser::ConstExpr::new(BinaryReader::new(code, 0)))
+    }
+
+    #[test]
+    fn vectors_keep_all_their_bits() {
+        let mut v128_const = vec![0xfd, 0x0c];
+        v128_const.extend(VECTORS[0].to_le_bytes());
+        v128_const.push(0x0b);
+        let constant = parsed(&v128_const);
+        assert_eq!(constant.as_value(), Some(VECTORS[0].into()));
+        assert_eq!(constant.evaluate(&v128_const, &mut Globals), VECTORS[0].into());
+        assert_eq!(parsed(&[0x23, 1, 0x0b]).evaluate(&[], &mut Globals), VECTORS[1].into());
+        // Not shortened to its one instruction.
+        let code = ConstExpr::Code(0..v128_const.len());
+        assert_eq!(code.evaluate(&v128_const, &mut Globals), VECTORS[0].into());
+        assert_eq!(RawValue::from(VECTORS[0]).words()[1], 0x0011_2233_4455_6677);
+    }
+
+    #[test]
+    fn integers_wrap_in_their_own_width() {
+        // i32.const -1, i32.const 2, i32.add, end; the same for i64.
+        let narrow = [0x41, 0x7f, 0x41, 2, 0x6a, 0x0b];
+        assert_eq!(parsed(&narrow).evaluate(&narrow, &mut Globals), 1u64.into());
+        let wide = [0x42, 0x7f, 0x42, 1, 0x7d, 0x0b];
+        assert_eq!(parsed(&wide).evaluate(&wide, &mut Globals), (u64::MAX - 1).into());
+    }
 }

@@ -54,7 +54,7 @@ fn build(declared: &Declarations, bytes: &[u8]) -> Option<Vec<Option<MemoryImage
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
         // Segments of an imported memory, or at an offset that depends on one, are applied in order.
         let memory = (*target as usize).checked_sub(imported)?;
-        let offset = offset.as_value()? as u32 as usize;
+        let offset = offset.as_value()?.low() as u32 as usize;
         let data = &bytes[segment.data.clone()];
         let size = declared.memories[memory].limits.min as usize * MemoryType::PAGE;
         if offset.checked_add(data.len())? > size {

@@ -4,19 +4,27 @@
 //! Offsets are constants of a declared. The context is one allocation:
 //!
 //! ```text
-//! header | imported functions | memories | tables | imported globals | globals | funcrefs
-//!          FuncRef each         *Memory    *Table   *GlobalSlot        16 B       FuncRef each, made lazily
+//! head | imported functions     | memories | tables | imported globals | globals | funcrefs
+//!        FuncRef each, *FuncRef   *Memory    *Table   *GlobalSlot        16 B      FuncRef each, made lazily
 //! ```
-
-use std::mem::size_of;
+//!
+//! The record of an imported function is a copy, by which it is called; the pointer is to the function's own,
+//! which references to it share and which may outlive the instance.
 
 use crate::declarations::{Declarations, ElementItems, ExternIndex};
-use crate::vm::{FuncRef, GlobalSlot, VmContext};
+
+/// Bytes of the head of a context. The records assert that they have the sizes given here.
+pub(crate) const HEAD: usize = 64;
+/// Bytes of a [`FuncRef`](crate::vm::FuncRef).
+pub(crate) const FUNC_REF: usize = 32;
+/// Bytes of a [`GlobalSlot`](crate::vm::GlobalSlot).
+pub(crate) const GLOBAL_SLOT: usize = 16;
 
 /// Offsets in bytes from the start of the context.
 #[derive(Clone, Debug)]
 pub struct Layout {
     imported_functions: u32,
+    imported_func_refs: u32,
     memories: u32,
     tables: u32,
     imported_globals: u32,
@@ -34,13 +42,14 @@ impl Layout {
     /// The layout for a module that declares `declared`; constant expressions are ranges of `bytes`.
     pub(crate) fn new(declared: &Declarations, bytes: &[u8]) -> Layout {
         let (func_ref_slots, func_ref_count) = escaping_functions(declared, bytes);
-        let mut end = size_of::<VmContext>() as u32;
+        let mut end = HEAD as u32;
         let mut place = |count: usize, size: usize| {
             let at = end;
             end += (count * size) as u32;
             at
         };
-        let imported_functions = place(declared.imported_functions as usize, size_of::<FuncRef>());
+        let imported_functions = place(declared.imported_functions as usize, FUNC_REF);
+        let imported_func_refs = place(declared.imported_functions as usize, 8);
         let memories = place(declared.memory_count() as usize, 8);
         let tables = place(declared.table_count() as usize, 8);
         let imported_globals = place(declared.imported_globals.len(), 8);
@@ -51,10 +60,11 @@ impl Layout {
             end += (count * size) as u32;
             at
         };
-        let globals = place(declared.globals.len(), size_of::<GlobalSlot>());
-        let func_refs = place(func_ref_count as usize, size_of::<FuncRef>());
+        let globals = place(declared.globals.len(), GLOBAL_SLOT);
+        let func_refs = place(func_ref_count as usize, FUNC_REF);
         Layout {
             imported_functions,
+            imported_func_refs,
             memories,
             tables,
             imported_globals,
@@ -71,9 +81,14 @@ impl Layout {
         self.size as usize
     }
 
-    /// The [`FuncRef`] of an imported function.
+    /// The record of an imported function, by which it is called.
     pub fn imported_function(&self, function: u32) -> u32 {
-        self.imported_functions + function * size_of::<FuncRef>() as u32
+        self.imported_functions + function * FUNC_REF as u32
+    }
+
+    /// The pointer to the record that references to an imported function point at.
+    pub(crate) fn imported_func_ref(&self, function: u32) -> u32 {
+        self.imported_func_refs + function * 8
     }
 
     /// The pointer to a memory.
@@ -90,7 +105,7 @@ impl Layout {
     pub fn global(&self, global: u32) -> GlobalPlace {
         match global.checked_sub(self.imported_global_count) {
             None => GlobalPlace::Imported(self.imported_globals + global * 8),
-            Some(defined) => GlobalPlace::Own(self.globals + defined * size_of::<GlobalSlot>() as u32),
+            Some(defined) => GlobalPlace::Own(self.globals + defined * GLOBAL_SLOT as u32),
         }
     }
 
@@ -98,7 +113,7 @@ impl Layout {
     pub fn func_ref(&self, function: u32) -> Option<u32> {
         match self.func_ref_slots.get(function as usize) {
             None | Some(&NO_SLOT) => None,
-            Some(&slot) => Some(self.func_refs + slot * size_of::<FuncRef>() as u32),
+            Some(&slot) => Some(self.func_refs + slot * FUNC_REF as u32),
         }
     }
 }

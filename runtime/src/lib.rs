@@ -18,6 +18,7 @@ mod names;
 mod parse;
 pub mod trap;
 pub mod types;
+pub mod value;
 #[allow(unsafe_code)]
 pub mod vm;
 

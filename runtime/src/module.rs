@@ -18,6 +18,7 @@ use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TypeId, TypeRegistry};
+use crate::value::RawValue;
 
 /// A validated module.
 pub struct Module {
@@ -310,7 +311,7 @@ impl Module {
             }
             HostObject::Global(ty) => {
                 // The host writes the initial value right after instantiation.
-                declared.globals.push(GlobalDef { ty, init: ConstExpr::Value(0) });
+                declared.globals.push(GlobalDef { ty, init: ConstExpr::Value(RawValue::ZERO) });
                 ExternIndex::Global(0)
             }
         };

@@ -79,7 +79,10 @@ fn check_mode(group: &str, mode: &str, files: &[TestFile<'static>], config: Conf
         return;
     }
     let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(got, expected, "{group} in mode {mode}: the counts have changed; run with WASMRUN_BLESS=1 if they should");
+    assert_eq!(
+        got, expected,
+        "{group} in mode {mode}: the counts have changed; run with WASMRUN_BLESS=1 if they should"
+    );
 }
 
 fn counts_of(group: &str) -> PathBuf {

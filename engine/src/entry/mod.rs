@@ -15,7 +15,7 @@ mod stop;
 pub(crate) use hooks::{from_hook, grow_memory, grow_table, with_hooks};
 pub(crate) use host::{typed_host_func, untyped_host_func};
 pub use slots::Slots;
-pub(crate) use slots::{of_words, to_words};
+pub(crate) use slots::{of_raw, to_raw};
 
 use std::ptr::NonNull;
 

@@ -5,6 +5,8 @@
 //! a slot read as a reference to a function must hold one.
 #![allow(unsafe_code)]
 
+use wasmrun_runtime::value::RawValue;
+
 use crate::error::Result;
 use crate::func::Func;
 use crate::handle::Handle;
@@ -82,22 +84,19 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// The words that hold a value in a global of type `ty`, which is checked.
-pub(crate) fn to_words(store: &StoreOpaque, ty: ValType, value: Val) -> Result<[u64; 2]> {
+/// What holds a value in a global of type `ty`, which is checked.
+pub(crate) fn to_raw(store: &StoreOpaque, ty: ValType, value: Val) -> Result<RawValue> {
     let (mut words, mut id) = ([0; 2], [0]);
     let mut slots = Slots { values: &mut words, references: &mut id, value: 0, reference: 0 };
     value.put(store, ty, &mut slots)?;
-    if ty.is_collected() {
-        words[0] = id[0].into();
-    }
-    Ok(words)
+    Ok(if ty.is_collected() { u64::from(id[0]).into() } else { RawValue::from_words(words) })
 }
 
 /// The value that a global of type `ty` holds.
 ///
 /// # Safety
-/// The words come from such a global of this store.
-pub(crate) unsafe fn of_words(store: &StoreOpaque, ty: ValType, mut words: [u64; 2]) -> Val {
-    let mut id = [words[0] as u32];
+/// `value` comes from such a global of this store.
+pub(crate) unsafe fn of_raw(store: &StoreOpaque, ty: ValType, value: RawValue) -> Val {
+    let (mut words, mut id) = (value.words(), [value.low() as u32]);
     Val::take(store, ty, &mut Slots { values: &mut words, references: &mut id, value: 0, reference: 0 })
 }

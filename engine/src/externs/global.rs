@@ -1,11 +1,11 @@
 //! Globals.
 
 use wasmrun_runtime::module::HostObject;
-use wasmrun_runtime::vm::{GlobalSlot, write_ref};
+use wasmrun_runtime::vm::GlobalSlot;
 
 use super::export::host_object;
-use super::words::global_value;
-use crate::entry::to_words;
+use super::words::{global_value, set_global};
+use crate::entry::to_raw;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
@@ -55,10 +55,11 @@ impl Global {
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();
-        let words = to_words(&inner.opaque, ty.content, value)?;
+        // Before anything is made of it.
+        to_raw(&inner.opaque, ty.content, value)?;
         let item = host_object(inner, HostObject::Global(ty))?;
         let global = item.into_global().expect("a global was made");
-        store_words(global.handle.get_mut(&mut inner.opaque)?, words);
+        set_global(&mut inner.opaque, &global, value)?;
         Ok(global)
     }
 
@@ -86,14 +87,6 @@ impl Global {
         if self.ty.mutability == Mutability::Const {
             return Err(Error::msg("this global is constant"));
         }
-        let words = to_words(opaque, self.ty.content, value)?;
-        store_words(self.handle.get_mut(opaque)?, words);
-        Ok(())
+        set_global(opaque, self, value)
     }
-}
-
-fn store_words(slot: &mut GlobalSlot, words: [u64; 2]) {
-    // The word may be a reference.
-    write_ref(&mut slot.words[0], words[0]);
-    slot.words[1] = words[1];
 }

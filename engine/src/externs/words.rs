@@ -4,10 +4,10 @@
 //! type in its store.
 #![allow(unsafe_code)]
 
-use wasmrun_runtime::vm;
+use wasmrun_runtime::vm::{self, ExecContext, GlobalSlot};
 
 use super::global::Global;
-use crate::entry::of_words;
+use crate::entry::{of_raw, to_raw};
 use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::handle::Handle;
@@ -27,9 +27,10 @@ pub(super) fn copy_elements(
         return Err(Error::msg(format!("elements of type {source} cannot be copied to a table of {target}")));
     }
     let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
+    let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: both are alive and of one type, and the exclusive borrow of the store makes sure that nothing
     // borrows them.
-    Ok(unsafe { vm::Table::copy(target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
+    Ok(unsafe { vm::Table::copy(exec, target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
 }
 
 /// The reference that a word stands for.
@@ -64,8 +65,9 @@ pub(super) fn set_element(
     value: Ref,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
+    let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: the word is that of a value of the element type in this store, just checked.
-    Ok(unsafe { table.get_mut(store)?.set(index, word) }?)
+    Ok(unsafe { table.get_mut(store)?.set(exec, index, word) }?)
 }
 
 /// Sets `len` elements of a table from `start` on.
@@ -77,13 +79,24 @@ pub(super) fn fill_elements(
     len: u32,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
+    let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: as for `set_element`.
-    Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
+    Ok(unsafe { table.get_mut(store)?.fill(exec, start, word, len) }?)
 }
 
 /// The value of a global.
 pub(super) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let words = global.handle().get(store)?.words;
+    let value = global.handle().get(store)?.value();
     // SAFETY: a `Global` carries the type that the slot was declared with.
-    Ok(unsafe { of_words(store, global.declared_type().content, words) })
+    Ok(unsafe { of_raw(store, global.declared_type().content, value) })
+}
+
+/// Assigns a global.
+pub(super) fn set_global(store: &mut StoreOpaque, global: &Global, value: Val) -> Result<()> {
+    let (slot, ty) = (global.handle().pointer(store)?.as_ptr(), global.declared_type().content);
+    let value = to_raw(store, ty, value)?;
+    // SAFETY: the global is alive, and the exclusive borrow of the store makes sure that nothing borrows it. It
+    // is of the type that a `Global` carries, as is the value, just checked.
+    unsafe { GlobalSlot::set(slot, store.vm.exec_mut(), ty, value) };
+    Ok(())
 }

@@ -223,7 +223,7 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
             let at = HEAD + X::WIDTH;
             let table = *VmContext::at::<*mut TableDescriptor>(m.ctx, m.operand(at));
             if index < (*table).len {
-                let callee = *(*table).elements.add(index) as *const FuncRef;
+                let callee = (*(*table).elements.add(index)).get() as *const FuncRef;
                 if !callee.is_null()
                     && (*callee).type_id == VmContext::type_id(m.ctx, m.operand(at + 4))
                     && (*callee).vmctx == m.ctx

@@ -97,14 +97,14 @@ pub(crate) struct GlobalGet<Z, const OWN: bool>(PhantomData<Z>);
 /// # Safety
 /// The instruction has such an operand.
 #[inline(always)]
-unsafe fn global<const OWN: bool>(m: &Machine, at: usize) -> *mut u64 {
+unsafe fn global<const OWN: bool>(m: &Machine, at: usize) -> *mut GlobalSlot {
     // SAFETY: the caller's promise.
     unsafe {
         let offset = m.operand::<u32>(at);
         if OWN {
-            VmContext::at::<u64>(m.ctx, offset)
+            VmContext::at::<GlobalSlot>(m.ctx, offset)
         } else {
-            (*VmContext::at::<*mut GlobalSlot>(m.ctx, offset)).cast()
+            *VmContext::at::<*mut GlobalSlot>(m.ctx, offset)
         }
     }
 }
@@ -116,7 +116,7 @@ impl<Z: Dest, const OWN: bool> Op for GlobalGet<Z, OWN> {
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: the instruction has these operands.
         unsafe {
-            let value: u64 = *global::<OWN>(&m, HEAD + DEST);
+            let value = GlobalSlot::low(global::<OWN>(&m, HEAD + DEST));
             Z::put(&mut m, HEAD, value);
             m.next::<D>(Self::SIZE)
         }
@@ -133,7 +133,7 @@ impl<X: Source<u64>, const OWN: bool> Op for GlobalSet<X, OWN> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these operands.
         unsafe {
-            *global::<OWN>(&m, HEAD + X::WIDTH) = X::get(&m, HEAD);
+            GlobalSlot::set_low(global::<OWN>(&m, HEAD + X::WIDTH), X::get(&m, HEAD));
             m.next::<D>(Self::SIZE)
         }
     }

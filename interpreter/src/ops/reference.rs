@@ -5,7 +5,7 @@
 //! frame's start behind its own references.
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::vm::{ExecContext, VmContext, builtins};
+use wasmrun_runtime::vm::{ExecContext, GlobalSlot, VmContext, builtins};
 
 use crate::machine::{At, Dispatch, HEAD, Machine, Op};
 
@@ -107,12 +107,12 @@ reference! {
     };
     /// `global.get`: destination, global.
     RefGlobalGet: 6, |m| {
-        put(m.ref_slot(HEAD), (*VmContext::global(m.ctx, m.operand(HEAD + 2))).words[0]);
+        put(m.ref_slot(HEAD), GlobalSlot::low(VmContext::global(m.ctx, m.operand(HEAD + 2))));
     };
     /// `global.set`: reference, global.
     RefGlobalSet: 6, |m| {
         let global = VmContext::global(m.ctx, m.operand(HEAD + 2));
-        wasmrun_runtime::vm::write_ref(&mut (*global).words[0], (*m.ref_slot(HEAD)).into());
+        GlobalSlot::set_reference(global, m.exec(), (*m.ref_slot(HEAD)).into());
     };
     /// `table.get`: destination, index in a slot, table.
     RefTableGet: 8, |m| {

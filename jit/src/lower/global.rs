@@ -47,9 +47,10 @@ impl Lower<'_, '_, '_> {
         }
     }
 
-    /// Stores a reference where a collector will look for it. Every reference store of compiled code goes
-    /// through here or through the runtime's [`write_ref`](wasmrun_runtime::vm::write_ref): this is the hook
-    /// for a write barrier.
+    /// Stores a reference where a collector will look for it. Every reference store of compiled code outside of
+    /// frames goes through here or, by a slow path, through the runtime's
+    /// [`write_ref`](wasmrun_runtime::vm::write_ref): this is the hook for a write barrier. The heap is behind
+    /// the context, and the owner of the place is the global itself.
     fn store_reference(&mut self, flags: MemFlagsData, value: Value, base: Value, offset: i32) {
         self.builder.ins().store(flags, value, base, offset);
     }

@@ -15,8 +15,8 @@ use wasmrun_runtime::module::{CodeCell, ExternIndex, Module};
 use wasmrun_runtime::trap::{Pending, Status};
 use wasmrun_runtime::types::{ExternType, FuncType, TypeRegistry};
 use wasmrun_runtime::vm::{
-    Entered, FuncRef, HostFunc, Imports, InstanceKey, InstantiateError, MemoryStrategy, Segment, StackSizes,
-    Store, VmContext,
+    Entered, FuncRef, GlobalSlot, HostFunc, Imports, InstanceKey, InstantiateError, MemoryStrategy, Segment,
+    StackSizes, Store, VmContext,
 };
 
 static ISA: LazyLock<Isa> = LazyLock::new(|| Isa::native().unwrap());
@@ -205,7 +205,7 @@ impl World {
     /// The words of an exported global.
     pub fn global(&self, instance: InstanceKey, index: u32) -> u64 {
         // SAFETY: the instance is alive.
-        unsafe { (*VmContext::global(self.parts(instance).0, index)).words[0] }
+        unsafe { GlobalSlot::low(VmContext::global(self.parts(instance).0, index)) }
     }
 
     /// Slots for a call of functions of a type.

@@ -216,7 +216,7 @@ pub unsafe fn grow_table(
     }
     let why_not = if desired > table.max_len() { GrowError::Maximum } else { GrowError::System };
     // SAFETY: the caller's promise about the value.
-    match (unsafe { table.grow(delta, value) }, hooks) {
+    match (unsafe { table.grow(exec, delta, value) }, hooks) {
         (Some(old), _) => return Ok(Some(old)),
         (None, Some(hooks)) => hooks.table_grow_failed(why_not).map_err(Pending::Host)?,
         (None, None) => {}
@@ -240,7 +240,7 @@ pub unsafe fn table_get(ctx: *mut VmContext, table: u32, index: u32) -> Result<u
 /// See [`table_grow`].
 pub unsafe fn table_set(ctx: *mut VmContext, table: u32, index: u32, value: u64) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
-    unsafe { Ok((*VmContext::table(ctx, table)).set(index, value)?) }
+    unsafe { Ok((*VmContext::table(ctx, table)).set(VmContext::exec(ctx), index, value)?) }
 }
 
 /// `table.size`.
@@ -266,7 +266,7 @@ pub unsafe fn table_fill(
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, u64::from(len) * 8)?;
-        (*VmContext::table(ctx, table)).fill(start, value, len)?;
+        (*VmContext::table(ctx, table)).fill(VmContext::exec(ctx), start, value, len)?;
         poll(VmContext::exec(ctx))
     }
 }
@@ -287,8 +287,9 @@ pub unsafe fn table_copy(
     unsafe {
         charge(ctx, u64::from(len) * 8)?;
         let (to_table, from_table) = (VmContext::table(ctx, to_table), VmContext::table(ctx, from_table));
-        Table::copy(to_table, to, from_table, from, len)?;
-        poll(VmContext::exec(ctx))
+        let exec = VmContext::exec(ctx);
+        Table::copy(exec, to_table, to, from_table, from, len)?;
+        poll(exec)
     }
 }
 

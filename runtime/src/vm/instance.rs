@@ -4,15 +4,18 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::context::{ContextBox, FuncRef, GlobalSlot, VmContext};
+use super::context::{ContextBox, VmContext};
 use super::exec::ExecContext;
+use super::func_ref::FuncRef;
+use super::global::GlobalSlot;
 use super::memory::{GrowError, Memory, MemoryStrategy};
-use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table, write_ref};
+use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table};
 use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::{HeapType, MemoryType, ValType};
+use crate::value::RawValue;
 
 /// What a module's imports are bound to, in the order of each kind. Types have been checked.
 #[derive(Debug, Default)]
@@ -81,9 +84,6 @@ pub struct Instance {
     pub(super) tables: Vec<Box<Table>>,
     dropped_data: Vec<bool>,
     dropped_elements: Vec<bool>,
-    /// The functions that its imports are bound to. A reference to an imported function points at the
-    /// function's own record, not at the copy in this context: it may outlive this instance.
-    pub(super) imported_functions: Box<[NonNull<FuncRef>]>,
     /// Where the store keeps it.
     pub(super) index: u32,
     /// Its context points at it: see [`ExecContext`].
@@ -112,8 +112,11 @@ impl Instance {
         let context = ContextBox::new(&module, plan, exec);
         let mut context = context.ok_or(InstantiateError::Context(layout.size()))?;
         for (i, function) in imports.functions.iter().enumerate() {
-            // SAFETY: imports are alive.
-            context.write(layout.imported_function(i as u32), unsafe { function.as_ref() }.clone());
+            // SAFETY: imports are alive; the offsets are of the module's layout.
+            unsafe {
+                context.write(layout.imported_function(i as u32), function.as_ref().clone());
+                context.write(layout.imported_func_ref(i as u32), *function);
+            }
         }
         // SAFETY: as above.
         let tables = unsafe { make_tables(&module, exec) }?;
@@ -123,14 +126,14 @@ impl Instance {
             tables,
             dropped_data: vec![false; module.declared.data.len()],
             dropped_elements: vec![false; module.declared.elements.len()],
-            imported_functions: imports.functions.as_slice().into(),
             index: 0,
             module,
             plan,
             _pinned: PhantomPinned,
         });
         let this = &raw mut *instance;
-        instance.context.set_instance(this);
+        // SAFETY: both are pinned in the box that owns the context.
+        unsafe { (*this).context.set_owner(this.cast(), &raw const (*this).module) };
         instance.bind(imports);
         instance.init_globals();
         let applied = instance.init_tables().and_then(|()| instance.init_memories());
@@ -147,19 +150,23 @@ impl Instance {
         let layout = self.module.layout();
         let own = self.memories.iter_mut().map(|m| NonNull::from(&mut **m));
         for (i, memory) in imports.memories.iter().copied().chain(own).enumerate() {
-            self.context.write(layout.memory(i as u32), memory);
-            if i == 0 {
-                // SAFETY: the memory is alive.
-                self.context.set_memory0(unsafe { memory.as_ref() }.descriptor());
+            // SAFETY: the memory is alive, and stays so as long as the instance.
+            unsafe {
+                self.context.write(layout.memory(i as u32), memory);
+                if i == 0 {
+                    self.context.set_memory0(memory.as_ref().descriptor());
+                }
             }
         }
         let own = self.tables.iter_mut().map(|t| NonNull::from(&mut **t));
         for (i, table) in imports.tables.iter().copied().chain(own).enumerate() {
-            self.context.write(layout.table(i as u32), table);
+            // SAFETY: the offset is of the module's layout.
+            unsafe { self.context.write(layout.table(i as u32), table) };
         }
         for (i, global) in imports.globals.iter().enumerate() {
             if let GlobalPlace::Imported(offset) = layout.global(i as u32) {
-                self.context.write(offset, *global);
+                // SAFETY: as above.
+                unsafe { self.context.write(offset, *global) };
             }
         }
     }
@@ -184,29 +191,33 @@ impl Instance {
         let first = module.declared.imported_globals.len() as u32;
         for (i, global) in module.declared.globals.iter().enumerate() {
             let value = global.init.evaluate(&module.bytes, &mut Values(self.context()));
-            if let GlobalPlace::Own(offset) = module.layout().global(first + i as u32) {
-                let mut slot = GlobalSlot::default();
-                write_ref(&mut slot.words[0], value);
-                self.context.write(offset, slot);
+            let context = self.context();
+            // SAFETY: the context is alive, the global is one of its module, and the initialiser is of its type.
+            unsafe {
+                let slot = VmContext::global(context, first + i as u32);
+                GlobalSlot::set(slot, VmContext::exec(context), global.ty.content, value);
             }
         }
     }
 
     fn init_tables(&mut self) -> Result<(), Trap> {
         let module = self.module.clone();
+        // SAFETY: the context is alive.
+        let exec = unsafe { VmContext::exec(self.context()) };
         for (table, def) in self.tables.iter_mut().zip(&module.declared.tables) {
             if let Some(init) = &def.init {
                 let value = init.evaluate(&module.bytes, &mut Values(self.context.as_ptr()));
                 let len = table.len();
                 // SAFETY: the module has been validated: the initialiser is of the table's type.
-                unsafe { table.fill(0, value, len) }?;
+                unsafe { table.fill(exec, 0, value.low(), len) }?;
             }
         }
         let lazy = lazy_elements(&module);
         if let Some(lazy) = &lazy {
             for (table, functions) in self.tables.iter_mut().zip(lazy) {
                 if let Some(functions) = functions.clone() {
-                    table.set_lazy(LazyElements { functions, owner: self.context.as_ptr() });
+                    // SAFETY: `lazy_elements` answers only if the segments are all that the table starts with.
+                    unsafe { table.set_lazy(LazyElements { functions, owner: self.context.as_ptr() }) };
                 }
             }
         }
@@ -214,7 +225,7 @@ impl Instance {
             match &segment.mode {
                 SegmentMode::Active { target, offset } => {
                     if lazy.is_none() {
-                        let start = self.evaluate(offset) as u32;
+                        let start = self.evaluate(offset).low() as u32;
                         let len = segment.items.len() as u32;
                         self.table_init(i as u32, *target, start, 0, len)?;
                     }
@@ -239,7 +250,7 @@ impl Instance {
         for (i, segment) in module.declared.data.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 if !loaded {
-                    let start = self.evaluate(offset) as u32;
+                    let start = self.evaluate(offset).low() as u32;
                     self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
                 }
                 self.drop_data(i as u32);
@@ -248,7 +259,7 @@ impl Instance {
         Ok(())
     }
 
-    fn evaluate(&mut self, expr: &ConstExpr) -> u64 {
+    fn evaluate(&mut self, expr: &ConstExpr) -> RawValue {
         expr.evaluate(&self.module.bytes, &mut Values(self.context.as_ptr()))
     }
 
@@ -294,7 +305,7 @@ impl Instance {
                 ElementItems::Expressions(items) => items[item].evaluate(&module.bytes, &mut Values(context)),
             };
             // SAFETY: the module has been validated: the segment is of the table's type.
-            unsafe { table.set(to + i as u32, value) }?;
+            unsafe { table.set(VmContext::exec(context), to + i as u32, value.low()) }?;
         }
         Ok(())
     }
@@ -319,7 +330,7 @@ impl Instance {
         for (i, global) in self.module.declared.globals.iter().enumerate() {
             if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
                 // SAFETY: as above; a function global holds null or a FuncRef.
-                let word = unsafe { (*VmContext::global(context, first + i as u32)).words[0] };
+                let word = unsafe { GlobalSlot::low(VmContext::global(context, first + i as u32)) };
                 if word != 0 {
                     visit(word as *const FuncRef);
                 }
@@ -328,18 +339,29 @@ impl Instance {
     }
 }
 
+impl VmContext {
+    /// The instance.
+    ///
+    /// # Safety
+    /// See [`VmContext::exec`].
+    pub unsafe fn instance(this: *mut VmContext) -> *mut Instance {
+        // SAFETY: the caller's promise; contexts are made and owned by instances alone.
+        unsafe { VmContext::owner(this) }.cast()
+    }
+}
+
 /// Resolves names in constant expressions by a context.
 struct Values(*mut VmContext);
 
 impl ConstContext for Values {
-    fn global(&mut self, index: u32) -> u64 {
+    fn global(&mut self, index: u32) -> RawValue {
         // SAFETY: made only for live contexts, with indices of their modules.
-        unsafe { (*VmContext::global(self.0, index)).words[0] }
+        unsafe { (*VmContext::global(self.0, index)).value() }
     }
 
-    fn func_ref(&mut self, index: u32) -> u64 {
+    fn func_ref(&mut self, index: u32) -> RawValue {
         // SAFETY: as above; a function that an expression or segment names has a slot.
-        unsafe { VmContext::func_ref(self.0, index).as_ptr() as u64 }
+        (unsafe { VmContext::func_ref(self.0, index).as_ptr() } as u64).into()
     }
 }
 
@@ -412,7 +434,7 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<[u32]>>>> {
         let table = (*target as usize).checked_sub(imported)?;
         let ElementItems::Functions(functions) = &segment.items else { return None };
         let def = &module.declared.tables[table];
-        let start = offset.as_value()? as u32 as usize;
+        let start = offset.as_value()?.low() as u32 as usize;
         let end = start + functions.len();
         if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap != HeapType::Func {
             return None;

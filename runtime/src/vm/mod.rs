@@ -3,22 +3,29 @@
 //! The layouts marked `repr(C)` are known to generated code; [`crate::layout`] and the tests beside each
 //! type hold their offsets.
 
+mod barrier;
 pub mod builtins;
 mod context;
 mod exec;
+mod func_ref;
+mod global;
 mod host;
 mod instance;
 mod interrupt;
+mod lookup;
 mod memory;
 mod segment;
 mod stack;
 mod store;
 mod table;
 
-pub use context::{FuncRef, GlobalSlot, NULL_FUNC_REF, VmContext, null_func_ref};
+pub use barrier::{RefWord, write_ref};
+pub use context::VmContext;
 pub use exec::{
     CompiledEntry, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StoreHooks, TailTarget,
 };
+pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
+pub use global::GlobalSlot;
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
@@ -26,4 +33,4 @@ pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemorySt
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
-pub use table::{Table, TableDescriptor, write_ref};
+pub use table::{Table, TableDescriptor};

@@ -10,8 +10,9 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::context::{FuncRef, VmContext};
+use super::context::VmContext;
 use super::exec::ExecContext;
+use super::func_ref::FuncRef;
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;

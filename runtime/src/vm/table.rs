@@ -6,10 +6,15 @@
 
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
+use std::ops::Range;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::context::{FuncRef, NULL_FUNC_REF, VmContext, null_func_ref};
+use super::barrier::{Owner, RefWord, write_ref};
+use super::context::VmContext;
+use super::exec::ExecContext;
+use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 use crate::trap::Trap;
 use crate::types::{HeapType, TableType};
 
@@ -46,7 +51,7 @@ impl ElementBudget {
 pub struct TableDescriptor {
     /// First element. For functions: a [`FuncRef`], [`NULL_FUNC_REF`], or 0 for "not looked up yet".
     /// For host references: the reference in the low half, 0 for null.
-    pub elements: *mut u64,
+    pub elements: *const RefWord,
     /// Number of elements.
     pub len: usize,
 }
@@ -57,7 +62,7 @@ pub struct TableDescriptor {
 pub struct Table {
     descriptor: TableDescriptor,
     ty: TableType,
-    storage: Vec<u64>,
+    storage: Vec<RefWord>,
     lazy: Option<LazyElements>,
     budget: ElementBudget,
     /// Contexts point at it: see [`ExecContext`](super::ExecContext).
@@ -76,6 +81,8 @@ pub(super) struct LazyElements {
 /// Marks an element that no segment fills.
 pub(super) const NO_FUNCTION: u32 = u32::MAX;
 
+impl Owner for Table {}
+
 impl Table {
     /// Offset of the descriptor.
     pub const DESCRIPTOR: usize = offset_of!(Table, descriptor);
@@ -83,18 +90,23 @@ impl Table {
     /// A table of nulls, of the type's initial size.
     pub(super) fn new(ty: TableType, budget: ElementBudget) -> Option<Table> {
         let mut table = Table {
-            descriptor: TableDescriptor { elements: std::ptr::null_mut(), len: 0 },
+            descriptor: TableDescriptor { elements: ptr::null(), len: 0 },
             ty,
             storage: Vec::new(),
             lazy: None,
             budget,
             _pinned: PhantomPinned,
         };
-        table.resize(ty.limits.min, 0)?;
+        table.resize(ty.limits.min)?;
         Some(table)
     }
 
-    pub(super) fn set_lazy(&mut self, lazy: LazyElements) {
+    /// Names the initial elements.
+    ///
+    /// # Safety
+    /// The table is of functions and has been given no elements yet. The functions are of the owner, can be
+    /// referred to, and are of the table's type; the owner lives as long as the table.
+    pub(super) unsafe fn set_lazy(&mut self, lazy: LazyElements) {
         self.lazy = Some(lazy);
     }
 
@@ -130,7 +142,7 @@ impl Table {
 
     /// An element in the representation of a slot: null is 0.
     pub fn get(&mut self, index: u32) -> Option<u64> {
-        let word = *self.storage.get(index as usize)?;
+        let word = self.storage.get(index as usize)?.get();
         if !self.is_functions() {
             return Some(word);
         }
@@ -147,16 +159,13 @@ impl Table {
             Some(lazy) => lazy.functions.get(index as usize).copied().unwrap_or(NO_FUNCTION),
             None => NO_FUNCTION,
         };
-        let (word, value) = match (&self.lazy, function) {
-            (None, _) | (_, NO_FUNCTION) => (null_func_ref(), 0),
-            (Some(lazy), function) => {
-                // SAFETY: an instance outlives the tables that it owns, and `function` is in a segment.
-                let func_ref = unsafe { VmContext::func_ref(lazy.owner, function) }.as_ptr() as u64;
-                (func_ref, func_ref)
-            }
+        let func_ref = match (&self.lazy, function) {
+            (None, _) | (_, NO_FUNCTION) => &raw const NULL_FUNC_REF,
+            // SAFETY: promised in `set_lazy`.
+            (Some(lazy), function) => unsafe { VmContext::func_ref(lazy.owner, function) }.as_ptr(),
         };
-        self.storage[index as usize] = word;
-        value
+        self.storage[index as usize].set_function(func_ref);
+        if func_ref == &raw const NULL_FUNC_REF { 0 } else { func_ref as u64 }
     }
 
     /// The function to call for an element: what `call_indirect` does when the fast path fails.
@@ -173,71 +182,97 @@ impl Table {
         Ok(func_ref)
     }
 
-    fn to_word(&self, value: u64) -> u64 {
-        if value == 0 && self.is_functions() { null_func_ref() } else { value }
+    /// Stores `value` in all of `range`.
+    ///
+    /// # Safety
+    /// As for [`Table::set`].
+    unsafe fn store(&mut self, exec: *mut ExecContext, range: Range<usize>, value: u64) -> Option<()> {
+        let (this, functions) = (&raw const *self, self.is_functions());
+        for place in self.storage.get_mut(range)? {
+            if functions {
+                place.set_function(if value == 0 {
+                    &raw const NULL_FUNC_REF
+                } else {
+                    value as *const FuncRef
+                });
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { write_ref(exec, this, place, value) };
+            }
+        }
+        Some(())
     }
 
     /// Sets an element; `value` is in the representation of a slot.
     ///
     /// # Safety
-    /// `value` is null or of the table's type, and alive in its store.
-    pub unsafe fn set(&mut self, index: u32, value: u64) -> Result<(), Trap> {
-        let word = self.to_word(value);
-        let element = self.storage.get_mut(index as usize).ok_or(Trap::TableOutOfBounds)?;
-        write_ref(element, word);
-        Ok(())
+    /// `value` is null or of the table's type, and alive in the store whose execution context is `exec` and to
+    /// which the table belongs.
+    pub unsafe fn set(&mut self, exec: *mut ExecContext, index: u32, value: u64) -> Result<(), Trap> {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(exec, range(index, 1), value) }.ok_or(Trap::TableOutOfBounds)
     }
 
     /// Grows by `delta` elements of `value` and returns the old length, or `None` when that is too many.
     ///
     /// # Safety
-    /// `value` is null or of the table's type, and alive in its store.
-    pub unsafe fn grow(&mut self, delta: u32, value: u64) -> Option<u32> {
+    /// As for [`Table::set`].
+    pub unsafe fn grow(&mut self, exec: *mut ExecContext, delta: u32, value: u64) -> Option<u32> {
         let old = self.len();
         let new = u64::from(old) + u64::from(delta);
         if new > self.max_len() {
             return None;
         }
-        self.resize(new, self.to_word(value))?;
+        self.resize(new)?;
+        // New words are null: none of the initial elements, which could be looked up, is behind the initial length.
+        if value != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { self.store(exec, range(old, delta), value) }?;
+        }
         Some(old)
     }
 
-    fn resize(&mut self, len: u64, word: u64) -> Option<()> {
+    /// Makes it longer, by words that are new.
+    fn resize(&mut self, len: u64) -> Option<()> {
         let more = len - u64::from(self.len());
         if more > self.budget.left() {
             return None;
         }
         let len = len as usize;
-        if word == 0 && self.storage.is_empty() {
+        if self.storage.is_empty() {
             // Zeroed pages that the system provides as they are touched.
             self.storage = zeroed(len)?;
         } else {
             self.storage.try_reserve(len - self.storage.len()).ok()?;
-            self.storage.resize(len, word);
+            self.storage.resize_with(len, || RefWord::NEW);
         }
         self.budget.take(more)?;
-        self.descriptor = TableDescriptor { elements: self.storage.as_mut_ptr(), len };
+        self.descriptor = TableDescriptor { elements: self.storage.as_ptr(), len };
         Some(())
     }
 
     /// Sets `len` elements from `start` on.
     ///
     /// # Safety
-    /// `value` is null or of the table's type, and alive in its store.
-    pub unsafe fn fill(&mut self, start: u32, value: u64, len: u32) -> Result<(), Trap> {
-        let word = self.to_word(value);
-        let range = range(start, len);
-        for element in self.storage.get_mut(range).ok_or(Trap::TableOutOfBounds)? {
-            write_ref(element, word);
-        }
-        Ok(())
+    /// As for [`Table::set`].
+    pub unsafe fn fill(
+        &mut self,
+        exec: *mut ExecContext,
+        start: u32,
+        value: u64,
+        len: u32,
+    ) -> Result<(), Trap> {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(exec, range(start, len), value) }.ok_or(Trap::TableOutOfBounds)
     }
 
     /// Copies elements between two tables or within one.
     ///
     /// # Safety
-    /// Both pointers must point at live tables that nothing else borrows; they may be equal.
+    /// Both pointers must point at live tables that nothing else borrows; they may be equal. They belong to the
+    /// store whose execution context is `exec`, and have the same element type.
     pub unsafe fn copy(
+        exec: *mut ExecContext,
         to: *mut Table,
         to_start: u32,
         from: *mut Table,
@@ -252,7 +287,7 @@ impl Table {
             }
             let mut copy = |i: u32| -> Result<(), Trap> {
                 let value = (*from).get(from_start + i).ok_or(Trap::TableOutOfBounds)?;
-                (*to).set(to_start + i, value)
+                (*to).set(exec, to_start + i, value)
             };
             if to_start <= from_start {
                 (0..len).try_for_each(&mut copy)
@@ -265,33 +300,27 @@ impl Table {
     /// Calls `visit` with each function that the table refers to.
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         if self.is_functions() {
-            for &word in self.storage.iter().filter(|w| **w != 0 && **w != null_func_ref()) {
+            let words = self.storage.iter().map(RefWord::get);
+            for word in words.filter(|w| *w != 0 && *w != null_func_ref()) {
                 visit(word as *const FuncRef);
             }
         }
     }
 }
 
-/// Stores a reference where a collector will look for it. Every store of the interpreter and of the runtime to a
-/// place that held a reference before goes through here: this is the hook for a write barrier. Places that come
-/// into being, as the elements that a table grows by, need none: tables and globals are roots.
-#[inline(always)]
-pub fn write_ref(to: &mut u64, value: u64) {
-    *to = value;
-}
-
-fn range(start: u32, len: u32) -> std::ops::Range<usize> {
+fn range(start: u32, len: u32) -> Range<usize> {
     start as usize..start as usize + len as usize
 }
 
-fn zeroed(len: usize) -> Option<Vec<u64>> {
+fn zeroed(len: usize) -> Option<Vec<RefWord>> {
     if len == 0 {
         return Some(Vec::new());
     }
-    let layout = std::alloc::Layout::array::<u64>(len).ok()?;
-    // SAFETY: the layout is not empty; the vector gets exactly the allocation that it would have made.
+    let layout = std::alloc::Layout::array::<RefWord>(len).ok()?;
+    // SAFETY: the layout is not empty; the vector gets exactly the allocation that it would have made, and new
+    // words are zero.
     unsafe {
-        let ptr = std::alloc::alloc_zeroed(layout).cast::<u64>();
+        let ptr = std::alloc::alloc_zeroed(layout).cast::<RefWord>();
         (!ptr.is_null()).then(|| Vec::from_raw_parts(ptr, len, len))
     }
 }
@@ -309,12 +338,17 @@ mod tests {
 
     fn grow(table: &mut Table, delta: u32, value: u64) -> Option<u32> {
         // SAFETY: the values are null, or numbers that nobody follows.
-        unsafe { table.grow(delta, value) }
+        unsafe { table.grow(ptr::null_mut(), delta, value) }
     }
 
     fn set(table: &mut Table, index: u32, value: u64) {
         // SAFETY: as above.
-        unsafe { table.set(index, value) }.unwrap();
+        unsafe { table.set(ptr::null_mut(), index, value) }.unwrap();
+    }
+
+    #[test]
+    fn offsets_known_to_generated_code_do_not_move() {
+        assert_eq!((offset_of!(TableDescriptor, elements), offset_of!(TableDescriptor, len)), (0, 8));
     }
 
     #[test]
@@ -356,8 +390,9 @@ mod tests {
         let p = &raw mut t;
         // SAFETY: one live table.
         unsafe {
-            Table::copy(p, 1, p, 0, 4).unwrap();
-            assert_eq!(Table::copy(p, 3, p, 0, 4), Err(Trap::TableOutOfBounds));
+            let exec = ptr::null_mut();
+            Table::copy(exec, p, 1, p, 0, 4).unwrap();
+            assert_eq!(Table::copy(exec, p, 3, p, 0, 4), Err(Trap::TableOutOfBounds));
         }
         let values: Vec<_> = (0..6).map(|i| t.get(i).unwrap()).collect();
         assert_eq!(values, [1, 1, 2, 3, 4, 6]);

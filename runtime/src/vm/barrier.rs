@@ -1,0 +1,52 @@
+//! The one way to store a collected reference outside of frames: the place for a write barrier.
+//!
+//! Tables, globals and element segments keep references in [`RefWord`]s, which nothing but this file can
+//! change, so that a store that a collector does not hear of cannot be written. Frames need no barrier: their
+//! references are on stacks that a collector scans whole. Compiled code stores into globals by itself, through
+//! one function as well (`store_reference` of the lowering); all else calls the runtime.
+
+use super::exec::ExecContext;
+use super::func_ref::FuncRef;
+
+/// What contains references that a collector has to find: a record that it visits.
+pub trait Owner {}
+
+/// A word that holds a reference, or null.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct RefWord(u64);
+
+impl RefWord {
+    /// A word as it comes into being. It is 0: null, or what the owner says of a new word.
+    pub const NEW: RefWord = RefWord(0);
+
+    /// The reference, in the representation of a value slot unless its owner says something else.
+    #[inline(always)]
+    pub fn get(&self) -> u64 {
+        self.0
+    }
+
+    /// Stores a reference to a function. Functions belong to instances, and no collector sees them.
+    #[inline(always)]
+    pub(super) fn set_function(&mut self, function: *const FuncRef) {
+        self.0 = function as u64;
+    }
+}
+
+/// Stores the collected reference `value` in `place`, which is part of `owner`. Every such store of the runtime
+/// and of tier 0 to a place outside of frames goes through here. There is no barrier yet: references are
+/// numbers of host values that live as long as their store.
+///
+/// # Safety
+/// All pointers are valid; `_owner` and `value` belong to the store whose execution context is `_exec`, where the
+/// heap is.
+#[inline(always)]
+pub unsafe fn write_ref<O: Owner>(
+    _exec: *mut ExecContext,
+    _owner: *const O,
+    place: *mut RefWord,
+    value: u64,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { (*place).0 = value };
+}
