@@ -1,11 +1,13 @@
 //! Globals.
+//!
+//! This is one of the modules that hold the crate's `unsafe`: a slot is read by the type that a [`Global`] says.
+#![allow(unsafe_code)]
 
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm::{GlobalSlot, write_ref};
 
 use super::export::host_object;
-use super::words::global_value;
-use crate::entry::to_words;
+use crate::entry::{of_words, to_words};
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut};
@@ -72,7 +74,10 @@ impl Global {
     /// Its value.
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
         let mut store = store.as_context_mut();
-        global_value(&store.inner_mut().opaque, self).unwrap_or_else(|error| panic!("{error}"))
+        let opaque = &store.inner_mut().opaque;
+        let words = self.handle.get(opaque).unwrap_or_else(|error| panic!("{error}")).words;
+        // SAFETY: `ty` is that with which the slot was declared.
+        unsafe { of_words(opaque, self.ty.content, words) }
     }
 
     /// Assigns it.

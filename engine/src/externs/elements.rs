@@ -1,19 +1,17 @@
-//! What tables and globals hold: references and numbers as words.
+//! Elements of tables: references as words.
 //!
-//! This is one of the modules that hold the crate's `unsafe`: a word must be that of a value of the place's
-//! type in its store.
+//! This is one of the modules that hold the crate's `unsafe`: a word must be that of a reference of the
+//! table's element type in its store.
 #![allow(unsafe_code)]
 
 use wasmrun_runtime::vm;
 
-use super::global::Global;
-use crate::entry::of_words;
 use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::handle::Handle;
 use crate::store::StoreOpaque;
 use crate::types::RefType;
-use crate::values::{ExternRef, Ref, Val};
+use crate::values::{ExternRef, Ref};
 
 /// Copies elements from one table to another, which may be the same.
 pub(super) fn copy_elements(
@@ -79,11 +77,4 @@ pub(super) fn fill_elements(
     let word = value.to_word(store, table.get(store)?.ty().element)?;
     // SAFETY: as for `set_element`.
     Ok(unsafe { table.get_mut(store)?.fill(start, word, len) }?)
-}
-
-/// The value of a global.
-pub(super) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let words = global.handle().get(store)?.words;
-    // SAFETY: a `Global` carries the type that the slot was declared with.
-    Ok(unsafe { of_words(store, global.declared_type().content, words) })
 }
