@@ -31,6 +31,9 @@ pub mod exit {
 /// What helps where the system lets this process open too few files.
 pub const MORE_FILES: &str = "`ulimit -n` says how many files may be open, and `ulimit -n 256` allows more";
 
+/// What helps where the system gives this process too little memory.
+pub const MORE_MEMORY: &str = "`ulimit -v` says how many KiB of addresses this process may have";
+
 /// What a command returns: nothing, or why it failed.
 pub type Outcome<T = ()> = Result<T, Failure>;
 

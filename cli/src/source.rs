@@ -10,7 +10,7 @@ use wasmparser::{Parser, Payload};
 use wasmrun_wasi::Errno;
 use wat::Detect;
 
-use crate::errors::{Failure, MORE_FILES, Outcome};
+use crate::errors::{Failure, MORE_FILES, MORE_MEMORY, Outcome};
 use crate::excerpt;
 use crate::file_arg::{display_name, is_stdin};
 use crate::time_limit::TimeLimit;
@@ -70,6 +70,7 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
                 failure.help("if this was meant to be a command, `wasmrun --help` lists them")
             }
             Errno::Mfile | Errno::Nfile => failure.help(MORE_FILES),
+            Errno::Nomem => failure.help(MORE_MEMORY),
             _ => failure,
         }
     })

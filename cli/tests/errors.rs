@@ -358,3 +358,44 @@ fn a_stack_that_the_system_does_not_give_is_an_error_and_no_panic() {
     assert_eq!(ran.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&ran.stderr).starts_with("error: the guest cannot be set up"));
 }
+
+/// A module with so many elements in a segment for its table, which takes four bytes of memory for each.
+fn module_with_elements(count: u32) -> Vec<u8> {
+    let number = |mut n: u32| {
+        let mut bytes = Vec::new();
+        while n > 127 {
+            bytes.push(n as u8 | 128);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    };
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    let mut section = |id: u8, contents: &[u8]| {
+        module.push(id);
+        module.extend(number(contents.len() as u32));
+        module.extend(contents);
+    };
+    section(1, b"\x01\x60\0\0");
+    section(3, b"\x01\0");
+    section(4, &[b"\x01\x70\0", &number(count)[..]].concat());
+    section(9, &[b"\x01\0\x41\0\x0b", &number(count)[..], &vec![0; count as usize]].concat());
+    section(10, b"\x01\x02\0\x0b");
+    module
+}
+
+#[test]
+fn a_module_for_which_the_system_has_no_memory_is_an_error_and_no_abort() {
+    let bench = Bench::with("elements.wasm", module_with_elements(9_900_000));
+    let wasmrun = env!("CARGO_BIN_EXE_wasmrun");
+    // Too little for the 40 MB of the segment, and for the 80 MB of the table.
+    let limits = [(44_000, "cannot be run"), (100_000, "cannot be instantiated")];
+    for (limit, failed) in limits {
+        let script = format!("ulimit -v {limit}; exec {wasmrun} elements.wasm");
+        let mut shell = std::process::Command::new("sh");
+        let ran = shell.args(["-c", &script]).current_dir(bench.root()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "ulimit -v {limit}: {stderr}");
+        assert!(stderr.starts_with("error: ") && stderr.contains(failed), "ulimit -v {limit}: {stderr}");
+    }
+}

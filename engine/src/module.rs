@@ -57,9 +57,13 @@ impl Module {
     /// A module from its binary format.
     ///
     /// # Errors
-    /// As for [`Module::new`].
+    /// As for [`Module::new`], or the system has no memory for a copy of the bytes.
     pub fn from_binary(engine: &Engine, bytes: &[u8]) -> Result<Module> {
-        Module::from_owned_binary(engine, bytes.to_vec())
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len())
+            .with_context(|| format!("the system has no memory for a module of {} bytes", bytes.len()))?;
+        copy.extend_from_slice(bytes);
+        Module::from_owned_binary(engine, copy)
     }
 
     /// The same without a copy: the bytes become the module's own.

@@ -74,7 +74,9 @@ fn image(segments: &[(usize, &[u8])]) -> Option<MemoryImage> {
     if end - start > MAX_IMAGE {
         return None;
     }
-    let mut contents = vec![0; end - start];
+    let mut contents = Vec::new();
+    contents.try_reserve_exact(end - start).ok()?;
+    contents.resize(end - start, 0);
     for (offset, data) in segments {
         contents[offset - start..][..data.len()].copy_from_slice(data);
     }

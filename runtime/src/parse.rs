@@ -5,8 +5,8 @@
 //! more with every proposal switched on, so that the error can say which proposal would admit it.
 
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    KnownCustom, Parser, Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
+    CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate, KnownCustom, Parser,
+    Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 
 use crate::bodies;
@@ -285,7 +285,7 @@ fn section_name(id: u8) -> &'static str {
     NAMES.get(id as usize).copied().unwrap_or("unknown")
 }
 
-fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, BinaryReaderError> {
+fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, Refusal> {
     let mode = match segment.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,
@@ -295,8 +295,17 @@ fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, B
     };
     let (ty, items) = match segment.items {
         wasmparser::ElementItems::Functions(functions) => {
-            let functions: Result<Vec<u32>, _> = functions.into_iter().collect();
-            (RefType::FUNCREF, ElementItems::Functions(functions?.into()))
+            // A segment can have ten million of them.
+            let mut indices = Vec::new();
+            indices.try_reserve_exact(functions.count() as usize).map_err(|_| {
+                let what = format!("the system has no memory for {} elements of a table", functions.count());
+                let offset = segment.range.start as usize;
+                Refusal::TooLarge(ParseError::TooLarge { what, offset, function: None })
+            })?;
+            for function in functions {
+                indices.push(function?);
+            }
+            (RefType::FUNCREF, ElementItems::Functions(indices.into()))
         }
         wasmparser::ElementItems::Expressions(ty, expressions) => {
             let items: Result<Vec<_>, _> =

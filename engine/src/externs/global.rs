@@ -1,14 +1,16 @@
 //! Globals.
+//!
+//! This is one of the modules that hold the crate's `unsafe`: a slot is read by the type that a [`Global`] says.
+#![allow(unsafe_code)]
 
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm::GlobalSlot;
 
 use super::export::host_object;
-use super::words::{global_value, set_global};
-use crate::entry::to_raw;
+use crate::entry::{of_raw, to_raw};
 use crate::error::{Error, Result};
 use crate::handle::Handle;
-use crate::store::{AsContext, AsContextMut};
+use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::{GlobalType, Mutability};
 use crate::values::Val;
 
@@ -73,7 +75,10 @@ impl Global {
     /// Its value.
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
         let mut store = store.as_context_mut();
-        global_value(&store.inner_mut().opaque, self).unwrap_or_else(|error| panic!("{error}"))
+        let opaque = &store.inner_mut().opaque;
+        let value = self.handle.get(opaque).unwrap_or_else(|error| panic!("{error}")).value();
+        // SAFETY: `ty` is that with which the slot was declared.
+        unsafe { of_raw(opaque, self.ty.content, value) }
     }
 
     /// Assigns it.
@@ -89,4 +94,14 @@ impl Global {
         }
         set_global(opaque, self, value)
     }
+}
+
+/// Assigns a global, constant or not.
+fn set_global(store: &mut StoreOpaque, global: &Global, value: Val) -> Result<()> {
+    let slot = global.handle.pointer(store)?.as_ptr();
+    let value = to_raw(store, global.ty.content, value)?;
+    // SAFETY: the global is alive, and the exclusive borrow of the store makes sure that nothing borrows it. It
+    // is of the type that a `Global` carries, as is the value, just checked.
+    unsafe { GlobalSlot::set(slot, store.vm.exec_mut(), global.ty.content, value) };
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm;
 
+use super::cannot_grow;
 use super::export::host_object;
 use crate::entry::grow_memory;
 use crate::error::{Error, Result};
@@ -163,11 +164,7 @@ impl Memory {
         if let Some(old) = grow_memory(inner, &self.handle, delta)? {
             return Ok(old);
         }
-        let why = match pages.checked_add(delta) {
-            Some(new) if new <= maximum => "the limiter of the store or the system refuses",
-            _ => "it would pass its maximum",
-        };
-        Err(Error::msg(format!("a memory of {pages} pages cannot grow by {delta}: {why}")))
+        Err(cannot_grow(format_args!("memory of {pages} pages"), pages, delta, maximum))
     }
 }
 

@@ -1,10 +1,10 @@
 //! What instances export and import.
 
+mod elements;
 mod export;
 mod global;
 mod memory;
 mod table;
-mod words;
 
 pub use global::Global;
 pub use memory::{Memory, MemoryAccessError};
@@ -12,6 +12,9 @@ pub use table::Table;
 
 pub(crate) use export::export;
 
+use std::fmt;
+
+use crate::error::Error;
 use crate::func::Func;
 use crate::store::AsContext;
 use crate::types::ExternType;
@@ -160,4 +163,13 @@ impl<'instance> Export<'instance> {
     pub fn into_memory(self) -> Option<Memory> {
         self.item.into_memory()
     }
+}
+
+/// Why `what`, of this size, does not grow.
+fn cannot_grow(what: fmt::Arguments<'_>, size: u64, delta: u64, maximum: u64) -> Error {
+    let why = match size.checked_add(delta) {
+        Some(new) if new <= maximum => "the limiter of the store or the system refuses",
+        _ => "it would pass its maximum",
+    };
+    Error::msg(format!("a {what} cannot grow by {delta}: {why}"))
 }

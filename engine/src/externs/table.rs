@@ -3,8 +3,9 @@
 use wasmrun_runtime::module::HostObject;
 use wasmrun_runtime::vm;
 
+use super::cannot_grow;
+use super::elements::{copy_elements, fill_elements, set_element, table_element};
 use super::export::host_object;
-use super::words::{copy_elements, fill_elements, set_element, table_element};
 use crate::entry::grow_table;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
@@ -115,11 +116,7 @@ impl Table {
         if let Some(old) = grow_table(inner, &self.handle, narrow(delta), init)? {
             return Ok(old);
         }
-        let why = match len.checked_add(delta) {
-            Some(new) if new <= maximum => "the limiter of the store or the system refuses",
-            _ => "it would pass its maximum",
-        };
-        Err(Error::msg(format!("a table of {len} elements cannot grow by {delta}: {why}")))
+        Err(cannot_grow(format_args!("table of {len} elements"), len, delta, maximum))
     }
 
     /// Sets `len` elements from `start` on.

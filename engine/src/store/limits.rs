@@ -134,6 +134,16 @@ impl Default for StoreLimits {
 }
 
 impl StoreLimits {
+    fn growing(&self, what: &str, units: &str, current: usize, desired: usize, limit: usize) -> Result<bool> {
+        let allowed = desired <= limit;
+        if !allowed && self.trap_on_grow_failure {
+            return Err(Error::msg(format!(
+                "forcing trap when growing {what} from {current} to {desired} {units}: the limit is {limit}"
+            )));
+        }
+        Ok(allowed)
+    }
+
     fn grow_failed(&self, what: &str, error: Error) -> Result<()> {
         if self.trap_on_grow_failure {
             return Err(error.context(format!("forcing a {what} growth failure to be a trap")));
@@ -144,14 +154,7 @@ impl StoreLimits {
 
 impl ResourceLimiter for StoreLimits {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let allowed = desired <= self.memory_size;
-        if !allowed && self.trap_on_grow_failure {
-            return Err(Error::msg(format!(
-                "forcing trap when growing memory from {current} to {desired} bytes: the limit is {}",
-                self.memory_size
-            )));
-        }
-        Ok(allowed)
+        self.growing("memory", "bytes", current, desired, self.memory_size)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
@@ -159,14 +162,7 @@ impl ResourceLimiter for StoreLimits {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let allowed = desired <= self.table_elements;
-        if !allowed && self.trap_on_grow_failure {
-            return Err(Error::msg(format!(
-                "forcing trap when growing table from {current} to {desired} elements: the limit is {}",
-                self.table_elements
-            )));
-        }
-        Ok(allowed)
+        self.growing("table", "elements", current, desired, self.table_elements)
     }
 
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {

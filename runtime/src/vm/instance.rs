@@ -45,8 +45,8 @@ pub enum InstantiateError {
     },
     /// The system, or a limit of the engine, has no room for a table.
     #[error(
-        "table {index} of {elements} elements cannot be made: the limit of the engine is {MAX_ELEMENTS} for all \
-         tables of an instance"
+        "table {index} of {elements} elements cannot be made: the system has no more memory, or the tables of the \
+         instance pass the engine's limit of {MAX_ELEMENTS} together"
     )]
     Table {
         /// Index of the table.
@@ -424,9 +424,9 @@ unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box
 }
 
 /// The initial elements of each table that the module defines, when all its active segments are lists of
-/// functions at constant offsets inside tables of its own. Otherwise segments are applied one by one, in
-/// order, as a trap in one must leave the earlier ones visible.
-fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<[u32]>>>> {
+/// functions at constant offsets inside tables of its own. Otherwise, and when there is no memory for them,
+/// segments are applied one by one, in order, as a trap in one must leave the earlier ones visible.
+fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
     let imported = module.declared.imported_tables.len();
     let mut images: Vec<Option<Vec<u32>>> = vec![None; module.declared.tables.len()];
     for segment in &module.declared.elements {
@@ -441,11 +441,12 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<[u32]>>>> {
         }
         let image = images[table].get_or_insert_default();
         if image.len() < end {
+            image.try_reserve_exact(end - image.len()).ok()?;
             image.resize(end, NO_FUNCTION);
         }
         image[start..end].copy_from_slice(functions);
     }
-    Some(images.into_iter().map(|image| image.map(Arc::from)).collect())
+    Some(images.into_iter().map(|image| image.map(Arc::new)).collect())
 }
 
 impl From<InstantiateError> for Pending {

@@ -73,7 +73,7 @@ pub struct Table {
 #[derive(Debug)]
 pub(super) struct LazyElements {
     /// Function index of each element, or [`NO_FUNCTION`].
-    pub(super) functions: Arc<[u32]>,
+    pub(super) functions: Arc<Vec<u32>>,
     /// The context whose functions they are.
     pub(super) owner: *mut VmContext,
 }

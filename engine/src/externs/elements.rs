@@ -1,19 +1,17 @@
-//! What tables and globals hold: references and numbers as words.
+//! Elements of tables: references as words.
 //!
-//! This is one of the modules that hold the crate's `unsafe`: a word must be that of a value of the place's
-//! type in its store.
+//! This is one of the modules that hold the crate's `unsafe`: a word must be that of a reference of the
+//! table's element type in its store.
 #![allow(unsafe_code)]
 
-use wasmrun_runtime::vm::{self, ExecContext, GlobalSlot};
+use wasmrun_runtime::vm::{self, ExecContext};
 
-use super::global::Global;
-use crate::entry::{of_raw, to_raw};
 use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::handle::Handle;
 use crate::store::StoreOpaque;
 use crate::types::RefType;
-use crate::values::{ExternRef, Ref, Val};
+use crate::values::{ExternRef, Ref};
 
 /// Copies elements from one table to another, which may be the same.
 pub(super) fn copy_elements(
@@ -82,21 +80,4 @@ pub(super) fn fill_elements(
     let exec: *mut ExecContext = store.vm.exec_mut();
     // SAFETY: as for `set_element`.
     Ok(unsafe { table.get_mut(store)?.fill(exec, start, word, len) }?)
-}
-
-/// The value of a global.
-pub(super) fn global_value(store: &StoreOpaque, global: &Global) -> Result<Val> {
-    let value = global.handle().get(store)?.value();
-    // SAFETY: a `Global` carries the type that the slot was declared with.
-    Ok(unsafe { of_raw(store, global.declared_type().content, value) })
-}
-
-/// Assigns a global.
-pub(super) fn set_global(store: &mut StoreOpaque, global: &Global, value: Val) -> Result<()> {
-    let (slot, ty) = (global.handle().pointer(store)?.as_ptr(), global.declared_type().content);
-    let value = to_raw(store, ty, value)?;
-    // SAFETY: the global is alive, and the exclusive borrow of the store makes sure that nothing borrows it. It
-    // is of the type that a `Global` carries, as is the value, just checked.
-    unsafe { GlobalSlot::set(slot, store.vm.exec_mut(), ty, value) };
-    Ok(())
 }
