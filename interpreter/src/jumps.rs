@@ -15,7 +15,8 @@ use wasmrun_runtime::vm::{
     Activation, GlobalSlot, Imports, MemoryStrategy, StackSizes, StopSite, Store, VmContext,
 };
 
-use crate::machine::{Dispatch, HEAD, Machine, Op, Tail};
+use crate::field::{Field, HEAD, offset};
+use crate::machine::{Dispatch, Machine, Op, Tail};
 use crate::table;
 
 /// Notes the address of the native stack and leaves the machine.
@@ -26,7 +27,8 @@ thread_local! {
 }
 
 impl Op for Probe {
-    const SIZE: usize = HEAD;
+    const NAME: &'static [&'static str] = &["probe"];
+    const FIELDS: &'static [Field] = &[];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(_: Machine) -> D::Out {
@@ -106,17 +108,39 @@ unsafe fn enter(m: Machine) {
     }
 }
 
-/// An instruction with operands under which it goes on with the probe behind it, whose last operand, a
-/// displacement for branches, is `last`.
-fn instruction(opcode: u16, last: u32) -> Vec<u8> {
-    let size = table::size(opcode);
-    let mut code = vec![0; PROBE_CODE];
-    code[..2].copy_from_slice(&opcode.to_ne_bytes());
-    if size >= HEAD + 4 {
-        code[size - 4..size].copy_from_slice(&last.to_ne_bytes());
+/// What a context offset of an instruction leads to.
+struct Places {
+    own: u32,
+    far: u32,
+    memory: u32,
+}
+
+/// An instruction with fields under which it goes on with the landing behind it.
+fn instruction(opcode: u16, places: &Places) -> Vec<u8> {
+    let (name, fields) = (table::name(opcode), table::fields(opcode));
+    let size = offset(fields, fields.len());
+    let mut code = opcode.to_ne_bytes().to_vec();
+    for field in fields {
+        let value: u64 = match field {
+            // Where a branch ends does not depend on whether it is taken.
+            Field::Displacement => size as u64,
+            Field::Context if name.ends_with(".far") => places.far.into(),
+            Field::Context if name.starts_with("global") => places.own.into(),
+            Field::Context => places.memory.into(),
+            Field::I32 | Field::I64 => 1,
+            Field::F32 => f32::to_bits(1.0).into(),
+            Field::F64 => f64::to_bits(1.0),
+            Field::Offset => 64,
+            _ => 0,
+        };
+        code.extend_from_slice(&value.to_le_bytes()[..field.width()]);
     }
-    for at in (size..PROBE_CODE).step_by(2) {
-        code[at..at + 2].copy_from_slice(&table::PROBE.to_ne_bytes());
+    if fields.contains(&Field::Targets) {
+        code.extend_from_slice(&(size as u32 + 4).to_ne_bytes());
+    }
+    code.resize(PROBE_CODE.max(code.len()), 0);
+    for at in (size + if fields.contains(&Field::Targets) { 4 } else { 0 }..PROBE_CODE).step_by(2) {
+        code[at..at + HEAD].copy_from_slice(&table::PROBE.to_ne_bytes());
     }
     code
 }
@@ -130,54 +154,45 @@ fn every_handler_ends_in_a_jump() {
     let mut setting = Setting::new();
     // SAFETY: the context is alive.
     let layout = unsafe { VmContext::module(setting.ctx).layout().clone() };
-    let own = match layout.global(1) {
+    let global = |index| match layout.global(index) {
         GlobalPlace::Own(offset) | GlobalPlace::Imported(offset) => offset,
     };
-    let far = match layout.global(0) {
-        GlobalPlace::Own(offset) | GlobalPlace::Imported(offset) => offset,
-    };
+    let places = Places { own: global(1), far: global(0), memory: layout.memory(0) };
     let (mut reached, mut calls, mut missed) = (0, Vec::new(), Vec::new());
     for opcode in 0..table::COUNT as u16 {
-        let (size, name) = (table::size(opcode), table::name(opcode));
-        let last = if name.contains("GlobalGet") || name.contains("GlobalSet") {
-            if name.contains("false") { far } else { own }
-        } else if name.contains("LoadFrom") || name.contains("StoreTo") {
-            layout.memory(0)
-        } else if name.contains("Load") || name.contains("Store") {
-            64
-        } else if name.contains("BrTable") {
-            0
-        } else if name.contains("Br") {
-            size as u32
-        } else if name.contains("Imm") {
-            1
-        } else {
-            0
-        };
         // Calls and returns go elsewhere; programs that call a million times test those.
-        let skip = ["::call::", "tail_call::", "Exit", "Probe", "Stop<"].iter().any(|s| name.contains(s));
-        if skip {
+        if ELSEWHERE.contains(&table::name(opcode)) {
             continue;
         }
+        let code = instruction(opcode, &places);
         let mut found = false;
         for slot in [1, 0, 2, u64::MAX] {
-            let mut code = instruction(opcode, last);
-            if name.contains("LoadFrom") || name.contains("StoreTo") {
-                let end = size - 8;
-                code[end..end + 4].copy_from_slice(&64u32.to_ne_bytes());
-            }
-            if name.contains("BrTable") {
-                code[size..size + 4].copy_from_slice(&(size as u32 + 4).to_ne_bytes());
-            }
             match setting.run(&code, slot) {
                 Some(0) => found = true,
-                Some(left) => calls.push((name, left)),
+                Some(left) => calls.push((table::name(opcode), left)),
                 None => {}
             }
         }
-        if found { reached += 1 } else { missed.push(name) }
+        if found { reached += 1 } else { missed.push(table::name(opcode)) }
     }
     assert!(calls.is_empty(), "these leave frames behind: {calls:?}");
     assert!(missed.is_empty(), "these were not tried: {missed:?}");
     assert!(reached > 1500, "{reached}");
 }
+
+/// Instructions that do not go on with the one behind them.
+const ELSEWHERE: [&str; 13] = [
+    "unreachable",
+    "out_of_bounds",
+    "call",
+    "call.import",
+    "call_indirect",
+    "restore",
+    "return",
+    "return_call",
+    "return_call.import",
+    "return_call_indirect",
+    "exit",
+    "after_tail",
+    "probe",
+];

@@ -7,6 +7,8 @@
 
 mod bind;
 mod code;
+mod entry;
+mod field;
 mod frames;
 #[cfg(test)]
 mod jumps;

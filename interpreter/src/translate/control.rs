@@ -7,6 +7,7 @@ use wasmrun_runtime::val_type;
 use super::Translator;
 use super::emit::Fixup;
 use super::stack::{Operand, Place, Ty};
+use crate::field::Field;
 use crate::ops::branch::is_float_compare;
 use crate::table;
 
@@ -354,7 +355,7 @@ impl Translator<'_> {
                 };
                 let slot = if acc { None } else { Some(self.in_slot(condition)) };
                 let at = self.out.op(table::br_if(acc, when, back.is_some()));
-                slot.into_iter().for_each(|slot| self.out.u16(slot));
+                slot.into_iter().for_each(|slot| self.out.slot(slot));
                 at
             }
         };
@@ -388,7 +389,7 @@ impl Translator<'_> {
         let operands = operands.to_vec();
         self.out.retract_last();
         let at = self.out.op(fused);
-        self.out.bytes(&operands);
+        self.out.fields_of(opcode, &operands);
         Some(at)
     }
 
@@ -398,11 +399,11 @@ impl Translator<'_> {
         let slot = if acc { None } else { Some(self.in_slot(index)) };
         self.out.commit();
         let at = self.out.op(if acc { table::BR_TABLE_ACC } else { table::BR_TABLE_SLOT });
-        slot.into_iter().for_each(|slot| self.out.u16(slot));
-        self.out.u32(targets.len());
+        slot.into_iter().for_each(|slot| self.out.slot(slot));
+        self.out.field(Field::Targets, targets.len().into());
         let depths = targets.targets().map(|t| t.expect("validated targets")).chain([targets.default()]);
         // Entries that need code on the way share it.
-        let mut entries: Vec<(u32, Fixup)> = depths.map(|depth| (depth, self.out.forward(at))).collect();
+        let mut entries: Vec<(u32, Fixup)> = depths.map(|depth| (depth, self.out.target(at))).collect();
         entries.sort_by_key(|(depth, _)| *depth);
         for entries in entries.chunk_by(|(a, _), (b, _)| a == b) {
             let depth = entries[0].0;
@@ -459,7 +460,7 @@ impl Translator<'_> {
             self.move_to(to, operand);
         }
         self.out.op(table::RET);
-        self.out.u16(self.link);
+        self.out.slot(self.link);
     }
 
     fn return_one(&mut self, value: Operand) {
@@ -481,14 +482,14 @@ impl Translator<'_> {
                 match immediate {
                     Some(opcode) => {
                         self.out.op(opcode);
-                        self.out.u16(self.link);
+                        self.out.slot(self.link);
                         self.immediate(value.ty, bits);
                     }
                     None => {
                         let slot = self.in_slot(value);
                         self.out.op(slot_op);
-                        self.out.u16(self.link);
-                        self.out.u16(slot);
+                        self.out.slot(self.link);
+                        self.out.slot(slot);
                     }
                 }
             }
@@ -496,9 +497,9 @@ impl Translator<'_> {
                 let slot = self.in_slot(value);
                 let acc = self.out.in_acc(class, slot);
                 self.out.op(if acc { acc_op } else { slot_op });
-                self.out.u16(self.link);
+                self.out.slot(self.link);
                 if !acc {
-                    self.out.u16(slot);
+                    self.out.slot(slot);
                 }
             }
         }
@@ -506,10 +507,13 @@ impl Translator<'_> {
 
     /// Appends an immediate of a type.
     pub(super) fn immediate(&mut self, ty: Ty, bits: u64) {
-        match ty {
-            Ty::F64 => self.out.u64(bits),
-            _ => self.out.u32(bits as u32),
-        }
+        let field = match ty {
+            Ty::I32 => Field::I32,
+            Ty::F32 => Field::F32,
+            Ty::F64 => Field::F64,
+            _ => Field::I64,
+        };
+        self.out.field(field, bits);
     }
 }
 

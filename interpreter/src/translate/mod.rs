@@ -24,6 +24,7 @@ use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::val_type;
 
 use crate::code::{Code, Header, LINK_SLOTS};
+use crate::field::Field;
 use crate::table;
 use control::Control;
 use emit::Emitter;
@@ -87,6 +88,8 @@ struct Translator<'m> {
     /// Blocks that were opened in code that cannot be reached.
     skipped: usize,
     ref_frame: bool,
+    /// Where the size of the reference frame is.
+    ref_slots: usize,
 }
 
 impl<'m> Translator<'m> {
@@ -104,6 +107,7 @@ impl<'m> Translator<'m> {
             reachable: true,
             skipped: 0,
             ref_frame,
+            ref_slots: 0,
         }
     }
 
@@ -136,7 +140,7 @@ impl<'m> Translator<'m> {
         let needs_ref_frame = references > 0 && !self.ref_frame;
         let header = Header { frame_bytes: values * 8, link: self.link, zeroes };
         if self.ref_frame {
-            self.out.patch_ref_frame(references as u16);
+            self.out.patch_count(self.ref_slots, references as u16);
         }
         let (bytes, map) = self.out.finish(header);
         Ok(Translated { bytes, map, needs_ref_frame })
@@ -172,8 +176,9 @@ impl<'m> Translator<'m> {
     fn begin(&mut self) {
         if self.ref_frame {
             self.out.op(table::REF_FRAME);
-            self.out.u16(self.ty.slots().ref_params as u16);
-            self.out.u16(0);
+            self.out.count(self.ty.slots().ref_params);
+            self.ref_slots = self.out.here();
+            self.out.count(0);
         }
         self.out.label();
         self.control.push(Control::function(&self.ty));
@@ -183,9 +188,9 @@ impl<'m> Translator<'m> {
     /// Begins a segment: fuel for all of it is charged here.
     fn new_segment(&mut self) {
         if self.module.charges_fuel() {
-            let at = self.out.op(table::CHARGE);
-            self.out.u32(0);
-            self.segment = Some(at + 2);
+            self.out.op(table::CHARGE);
+            self.segment = Some(self.out.here());
+            self.out.field(Field::Fuel, 0);
         }
     }
 
@@ -238,11 +243,11 @@ impl<'m> Translator<'m> {
         match u32::try_from(bits) {
             Ok(bits) => {
                 self.out.op_to(table::CONST32, to, None);
-                self.out.u32(bits);
+                self.out.field(Field::Bits32, bits.into());
             }
             Err(_) => {
                 self.out.op_to(table::CONST64, to, None);
-                self.out.u64(bits);
+                self.out.field(Field::Bits64, bits);
             }
         }
     }
@@ -258,10 +263,7 @@ impl<'m> Translator<'m> {
             return;
         }
         if operand.ty.is_collected() {
-            self.out.op(table::REF_COPY);
-            self.out.u16(to);
-            self.out.u16(from);
-            return;
+            return self.copy_reference(to, from);
         }
         let class = operand.ty.class();
         if self.out.in_acc(class, from) {
@@ -269,6 +271,12 @@ impl<'m> Translator<'m> {
         } else {
             self.out.copy(to, from);
         }
+    }
+
+    fn copy_reference(&mut self, to: u16, from: u16) {
+        self.out.op(table::REF_COPY);
+        self.out.field(Field::RefDest, to.into());
+        self.out.ref_slot(from);
     }
 
     /// Puts the operand at a position of the stack into its home.
@@ -300,9 +308,7 @@ impl<'m> Translator<'m> {
         let local = self.stack.local(index);
         if local.ty.is_collected() {
             let home = self.push_temp(local.ty);
-            self.out.op(table::REF_COPY);
-            self.out.u16(home);
-            self.out.u16(local.slot);
+            self.copy_reference(home, local.slot);
         } else {
             self.stack.push(local.ty, Place::Local(index));
         }

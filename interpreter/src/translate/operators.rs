@@ -6,6 +6,7 @@ use wasmrun_runtime::layout::GlobalPlace;
 use super::Translator;
 use super::control::fits_i32;
 use super::stack::{Operand, Place, Ty};
+use crate::field::Field;
 use crate::operand::Class;
 use crate::ops::branch::SelectKind;
 use crate::ops::memory::{LoadKind, StoreKind};
@@ -96,24 +97,24 @@ impl Translator<'_> {
             O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(S::Store8, memarg),
             O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(S::Store16, memarg),
 
-            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[mem], Some(I32)),
-            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[mem], Some(I32)),
-            O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[mem], None),
+            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[(Field::Memory, mem)], Some(I32)),
+            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[(Field::Memory, mem)], Some(I32)),
+            O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[(Field::Memory, mem)], None),
             O::MemoryCopy { dst_mem, src_mem } => {
-                self.bulk(table::MEMORY_COPY, 3, &[dst_mem, src_mem], None);
+                self.bulk(table::MEMORY_COPY, 3, &[(Field::Memory, dst_mem), (Field::Memory, src_mem)], None);
             }
             O::MemoryInit { data_index, mem } => {
-                self.bulk(table::MEMORY_INIT, 3, &[data_index, mem], None);
+                self.bulk(table::MEMORY_INIT, 3, &[(Field::Data, data_index), (Field::Memory, mem)], None);
             }
-            O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[data_index], None),
-            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[table], Some(I32)),
+            O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[(Field::Data, data_index)], None),
+            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[(Field::Table, table)], Some(I32)),
             O::TableCopy { dst_table, src_table } => {
-                self.bulk(table::TABLE_COPY, 3, &[dst_table, src_table], None);
+                self.bulk(table::TABLE_COPY, 3, &[(Field::Table, dst_table), (Field::Table, src_table)], None);
             }
             O::TableInit { elem_index, table } => {
-                self.bulk(table::TABLE_INIT, 3, &[elem_index, table], None);
+                self.bulk(table::TABLE_INIT, 3, &[(Field::Element, elem_index), (Field::Table, table)], None);
             }
-            O::ElemDrop { elem_index } => self.bulk(table::ELEM_DROP, 0, &[elem_index], None),
+            O::ElemDrop { elem_index } => self.bulk(table::ELEM_DROP, 0, &[(Field::Element, elem_index)], None),
             O::TableGet { table } => self.table_get(table),
             O::TableSet { table } => self.table_set(table),
             O::TableGrow { table } => self.table_grow(table),
@@ -122,13 +123,13 @@ impl Translator<'_> {
                 if hty == wasmparser::HeapType::EXTERN {
                     let home = self.push_temp(Ty::Collected);
                     self.out.op(table::REF_NULL);
-                    self.out.u16(home);
+                    self.out.field(Field::RefDest, home.into());
                 } else {
                     self.push_const(Ty::Func, 0);
                 }
             }
             O::RefFunc { function_index } => {
-                self.bulk(table::REF_FUNC, 0, &[function_index], Some(Ty::Func));
+                self.bulk(table::REF_FUNC, 0, &[(Field::Function, function_index)], Some(Ty::Func));
             }
             O::RefIsNull => self.ref_is_null(),
 
@@ -308,7 +309,7 @@ impl Translator<'_> {
 
     fn operand(&mut self, source: Source, ty: Ty) {
         match source {
-            Source::Slot(slot) => self.out.u16(slot),
+            Source::Slot(slot) => self.out.slot(slot),
             Source::Acc => {}
             Source::Imm(bits) => self.immediate(ty, bits),
         }
@@ -373,7 +374,7 @@ impl Translator<'_> {
         let dest = self.push_temp(Ty::I32);
         self.out.op_to(table::element(sources as u16), dest, Some(Class::Int));
         self.operand(x, Ty::I32);
-        self.out.bytes(&operands);
+        self.out.fields_of(opcode, &operands);
         true
     }
 
@@ -427,10 +428,10 @@ impl Translator<'_> {
             let condition = self.in_slot(condition);
             let dest = self.push_temp(a.ty);
             self.out.op(table::REF_SELECT);
-            self.out.u16(dest);
-            self.out.u16(a.home);
-            self.out.u16(b.home);
-            self.out.u16(condition);
+            self.out.field(Field::RefDest, dest.into());
+            self.out.ref_slot(a.home);
+            self.out.ref_slot(b.home);
+            self.out.slot(condition);
             return;
         }
         let kind = match a.ty {
@@ -459,8 +460,8 @@ impl Translator<'_> {
         if ty.is_collected() {
             let dest = self.push_temp(ty);
             self.out.op(table::REF_GLOBAL_GET);
-            self.out.u16(dest);
-            self.out.u32(index);
+            self.out.field(Field::RefDest, dest.into());
+            self.out.field(Field::Global, index.into());
             return;
         }
         let (opcode, offset) = match self.module.layout().global(index) {
@@ -474,15 +475,15 @@ impl Translator<'_> {
         if class != Class::Int {
             self.out.clobber(Class::Int);
         }
-        self.out.u32(offset);
+        self.out.field(Field::Context, offset.into());
     }
 
     fn global_set(&mut self, index: u32) {
         let value = self.stack.pop();
         if value.ty.is_collected() {
             self.out.op(table::REF_GLOBAL_SET);
-            self.out.u16(value.home);
-            self.out.u32(index);
+            self.out.ref_slot(value.home);
+            self.out.field(Field::Global, index.into());
             return;
         }
         let place = self.module.layout().global(index);
@@ -502,8 +503,9 @@ impl Translator<'_> {
             (GlobalPlace::Imported(offset), _) => (table::GLOBAL_SET_FAR, offset),
         };
         self.out.op(opcode);
-        self.operand(source, Ty::I32);
-        self.out.u32(offset);
+        // Immediates of this instruction are whole slots, whatever the type.
+        self.operand(source, Ty::I64);
+        self.out.field(Field::Context, offset.into());
     }
 
     /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
@@ -523,19 +525,19 @@ impl Translator<'_> {
             let dest = self.push_temp(ty);
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
-            self.out.u16(slot);
-            self.out.u32(last);
-            self.out.u32(self.module.layout().memory(memory));
+            self.out.slot(slot);
+            self.out.field(Field::Offset, last.into());
+            self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        if let Some((opcode, operands)) = self.computed_address(kind, address)
+        if let Some((opcode, from, operands)) = self.computed_address(kind, address)
             && let Some(last) = Self::last_byte(memarg, kind.bytes(), Source::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
             self.out.op_to(opcode, dest, Some(ty.class()));
-            self.out.bytes(&operands);
-            self.out.u32(last);
+            self.out.fields_of(from, &operands);
+            self.out.field(Field::Offset, last.into());
             return;
         }
         let source = self.source(address);
@@ -546,22 +548,22 @@ impl Translator<'_> {
         if !matches!(source, Source::Imm(_)) {
             self.operand(source, Ty::I32);
         }
-        self.out.u32(last);
+        self.out.field(Field::Offset, last.into());
     }
 
-    /// The load that computes its address itself, with the operands of the instruction before, if that
+    /// The load that computes its address itself, with the instruction before and its operands, if that
     /// computes the address and nothing else reads it.
-    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, Vec<u8>)> {
+    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, u16, Vec<u8>)> {
         if address.place != Place::Temp {
             return None;
         }
-        let (opcode, operands) = self.out.last_for(address.home)?;
-        let opcode = match (table::as_element(opcode), table::as_binary(opcode)) {
+        let (from, operands) = self.out.last_for(address.home)?;
+        let opcode = match (table::as_element(from), table::as_binary(from)) {
             (Some(sources), _) => table::load_element(kind, sources),
             (_, Some((BinaryKind::I32Add, sources))) => table::load_sum(kind, sources)?,
             _ => return None,
         };
-        Some((opcode, operands.to_vec()))
+        Some((opcode, from, operands.to_vec()))
     }
 
     fn store(&mut self, kind: StoreKind, memarg: MemArg) {
@@ -572,10 +574,10 @@ impl Translator<'_> {
             let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slots.0));
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op(table::store_to(kind));
-            self.out.u16(slots.0);
-            self.out.u16(slots.1);
-            self.out.u32(last);
-            self.out.u32(self.module.layout().memory(memory));
+            self.out.slot(slots.0);
+            self.out.slot(slots.1);
+            self.out.field(Field::Offset, last.into());
+            self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
         let y = self.source(value);
@@ -589,7 +591,7 @@ impl Translator<'_> {
             self.operand(x, Ty::I32);
         }
         self.operand(y, value.ty);
-        self.out.u32(last);
+        self.out.field(Field::Offset, last.into());
     }
 
     /// An access that no address can make valid.
@@ -598,7 +600,7 @@ impl Translator<'_> {
     }
 
     /// An instruction on whole memories or tables: `operands` slots, then indices.
-    fn bulk(&mut self, opcode: u16, operands: usize, indices: &[u32], result: Option<Ty>) {
+    fn bulk(&mut self, opcode: u16, operands: usize, indices: &[(Field, u32)], result: Option<Ty>) {
         let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
         popped.reverse();
         let slots: Vec<u16> = popped.into_iter().map(|operand| self.in_slot(operand)).collect();
@@ -611,8 +613,8 @@ impl Translator<'_> {
                 self.out.op(opcode);
             }
         }
-        slots.into_iter().for_each(|slot| self.out.u16(slot));
-        indices.iter().for_each(|index| self.out.u32(*index));
+        slots.into_iter().for_each(|slot| self.out.slot(slot));
+        indices.iter().for_each(|(field, index)| self.out.field(*field, (*index).into()));
     }
 
     fn holds_collected(&self, table: u32) -> bool {
@@ -621,57 +623,57 @@ impl Translator<'_> {
 
     fn table_get(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_GET, 1, &[table], Some(Ty::Func));
+            return self.bulk(table::TABLE_GET, 1, &[(Field::Table, table)], Some(Ty::Func));
         }
         let index = self.stack.pop();
         let index = self.in_slot(index);
         let dest = self.push_temp(Ty::Collected);
         self.out.op(table::REF_TABLE_GET);
-        self.out.u16(dest);
-        self.out.u16(index);
-        self.out.u32(table);
+        self.out.field(Field::RefDest, dest.into());
+        self.out.slot(index);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_set(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_SET, 2, &[table], None);
+            return self.bulk(table::TABLE_SET, 2, &[(Field::Table, table)], None);
         }
         let value = self.stack.pop();
         let index = self.stack.pop();
         let index = self.in_slot(index);
         self.out.op(table::REF_TABLE_SET);
-        self.out.u16(index);
-        self.out.u16(value.home);
-        self.out.u32(table);
+        self.out.slot(index);
+        self.out.ref_slot(value.home);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_grow(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_GROW, 2, &[table], Some(Ty::I32));
+            return self.bulk(table::TABLE_GROW, 2, &[(Field::Table, table)], Some(Ty::I32));
         }
         let delta = self.stack.pop();
         let value = self.stack.pop();
         let delta = self.in_slot(delta);
         let dest = self.push_temp(Ty::I32);
         self.out.op_to(table::REF_TABLE_GROW, dest, None);
-        self.out.u16(value.home);
-        self.out.u16(delta);
-        self.out.u32(table);
+        self.out.ref_slot(value.home);
+        self.out.slot(delta);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_fill(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_FILL, 3, &[table], None);
+            return self.bulk(table::TABLE_FILL, 3, &[(Field::Table, table)], None);
         }
         let len = self.stack.pop();
         let value = self.stack.pop();
         let start = self.stack.pop();
         let (start, len) = (self.in_slot(start), self.in_slot(len));
         self.out.op(table::REF_TABLE_FILL);
-        self.out.u16(start);
-        self.out.u16(value.home);
-        self.out.u16(len);
-        self.out.u32(table);
+        self.out.slot(start);
+        self.out.ref_slot(value.home);
+        self.out.slot(len);
+        self.out.field(Field::Table, table.into());
     }
 
     fn ref_is_null(&mut self) {
@@ -679,7 +681,7 @@ impl Translator<'_> {
         if a.ty.is_collected() {
             let dest = self.push_temp(Ty::I32);
             self.out.op_to(table::REF_IS_NULL, dest, None);
-            self.out.u16(a.home);
+            self.out.ref_slot(a.home);
             return;
         }
         self.stack.push(Ty::I64, a.place);
