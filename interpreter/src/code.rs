@@ -53,6 +53,11 @@ impl Code {
         Code { bytes: bytes.into(), function }
     }
 
+    /// All bytes: the header and the instructions.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The first instruction.
     pub(crate) fn entry(&self) -> *const u8 {
         // A pointer into all of the bytes: the header is read through it.

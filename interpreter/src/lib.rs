@@ -15,7 +15,9 @@ mod jumps;
 mod machine;
 mod operand;
 mod ops;
+mod print;
 mod table;
 mod translate;
 
 pub use frames::{Frame, Since, backtrace, invoke};
+pub use print::{Bytecode, NoBytecode, disassemble};

@@ -333,9 +333,7 @@ pub(crate) fn store_to(kind: StoreKind) -> u16 {
 
 /// A branch on a value.
 pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
-    let column = usize::from(acc)
-        + if when { 0 } else { BR_IF_UNLESS }
-        + if back { BR_IF_BACK } else { 0 };
+    let column = usize::from(acc) + if when { 0 } else { BR_IF_UNLESS } + if back { BR_IF_BACK } else { 0 };
     in_row(BR_IF, 0, BR_IF_ROW, column)
 }
 

@@ -5,11 +5,11 @@
 
 use std::marker::PhantomData;
 
+use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op};
 use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
 use crate::ops::numeric::*;
-use crate::entry::{Entry, entry};
 
 /// `br`; `BACK` for a branch backwards.
 pub(crate) struct Br<const BACK: bool>;

@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
+use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
 use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
-use crate::entry::{Entry, entry};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {

@@ -4,10 +4,10 @@ use std::marker::PhantomData;
 
 use wasmrun_runtime::trap::Trap;
 
+use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
 use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
-use crate::entry::{Entry, entry};
 
 /// A function of two operands.
 pub(crate) trait Binary {

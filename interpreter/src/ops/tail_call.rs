@@ -11,8 +11,8 @@ use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
 };
 use crate::bind::resolve;
-use crate::frames::caller_of;
 use crate::field::Field;
+use crate::frames::caller_of;
 use crate::machine::{At, Dispatch, Machine, Op, offset_in};
 use crate::table;
 

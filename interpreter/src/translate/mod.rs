@@ -123,6 +123,7 @@ impl<'m> Translator<'m> {
         let zeroes = self.declare_locals(&FunctionBody::new(reader.clone())).expect("validated locals");
         let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
         let limit = CODE_BASE + CODE_FACTOR * body.len as usize;
+        self.out.source = body.start;
         self.begin();
         while !operators.eof() {
             self.out.source = operators.original_position() as u32;

@@ -109,12 +109,19 @@ impl Translator<'_> {
             O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[(Field::Data, data_index)], None),
             O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[(Field::Table, table)], Some(I32)),
             O::TableCopy { dst_table, src_table } => {
-                self.bulk(table::TABLE_COPY, 3, &[(Field::Table, dst_table), (Field::Table, src_table)], None);
+                self.bulk(
+                    table::TABLE_COPY,
+                    3,
+                    &[(Field::Table, dst_table), (Field::Table, src_table)],
+                    None,
+                );
             }
             O::TableInit { elem_index, table } => {
                 self.bulk(table::TABLE_INIT, 3, &[(Field::Element, elem_index), (Field::Table, table)], None);
             }
-            O::ElemDrop { elem_index } => self.bulk(table::ELEM_DROP, 0, &[(Field::Element, elem_index)], None),
+            O::ElemDrop { elem_index } => {
+                self.bulk(table::ELEM_DROP, 0, &[(Field::Element, elem_index)], None)
+            }
             O::TableGet { table } => self.table_get(table),
             O::TableSet { table } => self.table_set(table),
             O::TableGrow { table } => self.table_grow(table),
