@@ -9,6 +9,8 @@ mod bind;
 mod code;
 mod entry;
 mod field;
+#[cfg(test)]
+mod frame_state;
 mod frames;
 #[cfg(test)]
 mod jumps;

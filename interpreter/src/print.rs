@@ -80,8 +80,12 @@ impl fmt::Display for Bytecode {
             header.zeroes
         )?;
         let code = &self.code.bytes()[Header::SIZE..];
+        let mut loops = self.code.loops().iter().peekable();
         for (start, source) in &self.map {
             let at = *start as usize - Header::SIZE;
+            while let Some(header) = loops.next_if(|header| header.code as usize == at) {
+                writeln!(f, "loop at {:#06x}", header.wasm)?;
+            }
             let opcode = read(code, at, HEAD) as u16;
             write!(f, "{at:5} {source:#06x} {}", table::name(opcode))?;
             self.operands(f, code, at, table::fields(opcode))?;

@@ -8,6 +8,7 @@ mod bodies;
 pub mod const_expr;
 mod error;
 pub mod features;
+pub mod frame;
 pub mod fuel;
 mod image;
 pub mod layout;

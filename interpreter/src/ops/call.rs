@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use wasmrun_runtime::frame::LINK_SLOTS;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
@@ -19,7 +20,7 @@ use wasmrun_runtime::vm::{
 };
 
 use crate::bind::{bind, resolve};
-use crate::code::{Header, LINK_SLOTS};
+use crate::code::Header;
 use crate::field::Field;
 use crate::machine::{At, Continuation, Dispatch, Machine, Op, offset_in, poll};
 use crate::operand::{Source, Value};
@@ -55,7 +56,7 @@ impl NewFrame {
         unsafe {
             let link = self.sp.add(self.header.link.into());
             link.write(return_to as u64);
-            let locals = link.add(LINK_SLOTS.into());
+            let locals = link.add(LINK_SLOTS as usize);
             for i in 0..self.header.zeroes.into() {
                 // Volatile, lest the loop becomes a call of memset, for which registers would be saved.
                 locals.add(i).write_volatile(0);

@@ -1,5 +1,6 @@
 //! Calls: arguments in their homes are where the callee's frame starts.
 
+use wasmrun_runtime::frame::Heights;
 use wasmrun_runtime::types::{FuncType, SignatureSlots};
 
 use super::stack::{Operand, Place, Ty};
@@ -22,7 +23,8 @@ impl Translator<'_> {
         for _ in 0..count {
             self.stack.pop();
         }
-        Arguments { value: self.stack.value_height() as u16, reference: self.stack.ref_height() as u16 }
+        let Heights { values, references } = self.stack.heights();
+        Arguments { value: values as u16, reference: references as u16 }
     }
 
     /// Pushes the results of a call, which are where its arguments were.
@@ -54,7 +56,7 @@ impl Translator<'_> {
 
     fn restore(&mut self, at: &Arguments) {
         self.out.op(table::RESTORE);
-        self.out.slot(self.link + 1);
+        self.out.slot(self.layout.saved_context() as u16);
         self.out.field(Field::Frame, at.value.into());
     }
 

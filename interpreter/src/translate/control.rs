@@ -1,12 +1,13 @@
 //! Structured control: blocks, branches, and the labels that they lead to.
 
 use wasmparser::{BlockType, BrTable};
+use wasmrun_runtime::frame::{Heights, slots};
 use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::val_type;
 
 use super::Translator;
 use super::emit::Fixup;
-use super::stack::{Operand, Place, Ty};
+use super::stack::{Operand, Place, Settled, Ty};
 use crate::field::Field;
 use crate::ops::branch::is_float_compare;
 use crate::table;
@@ -56,15 +57,16 @@ pub(super) struct Control {
     signature: Signature,
     /// Operands below the block's parameters.
     height: usize,
-    /// First value and reference slot of its operands.
-    values: u32,
-    references: u32,
+    /// Where its first operand goes.
+    base: Heights,
     /// Where a loop starts.
     start: usize,
     /// Branches to its end.
     exits: Vec<Fixup>,
     /// The branch of an `if` to its `else`.
     otherwise: Option<Fixup>,
+    /// Constants below it that were settled within: other ways to its end, or its other arm, do not pass there.
+    settled: Vec<Settled>,
 }
 
 impl Control {
@@ -74,12 +76,17 @@ impl Control {
             kind: Kind::Function,
             signature: Signature::Type(FuncType::new([], ty.results().iter().copied())),
             height: 0,
-            values: 0,
-            references: 0,
+            base: Heights::default(),
             start: 0,
             exits: Vec::new(),
             otherwise: None,
+            settled: Vec::new(),
         }
+    }
+
+    /// Notes which constants have been settled within the block, as far as they are below it.
+    pub(super) fn remember(&mut self, settled: Vec<Settled>) {
+        self.settled.extend(settled.into_iter().take_while(|constant| constant.index < self.height));
     }
 }
 
@@ -94,21 +101,20 @@ impl Translator<'_> {
 
     fn open(&mut self, kind: Kind, signature: Signature, params: usize) {
         let height = self.stack.len() - params;
-        let (mut values, mut references) = (self.stack.value_height(), self.stack.ref_height());
+        let mut base = self.stack.heights();
         for index in height..self.stack.len() {
-            let ty = self.stack.get(index).ty;
-            *(if ty.is_collected() { &mut references } else { &mut values }) -= ty.slots();
+            base.pop(self.stack.get(index).ty.val_type());
         }
         let start = self.out.here();
         self.control.push(Control {
             kind,
             signature,
             height,
-            values,
-            references,
+            base,
             start,
             exits: Vec::new(),
             otherwise: None,
+            settled: Vec::new(),
         });
     }
 
@@ -124,9 +130,7 @@ impl Translator<'_> {
     pub(super) fn loop_(&mut self, ty: BlockType) {
         let signature = self.signature(ty);
         let params = signature.params().len();
-        self.settle_top(params);
-        self.settle_locals();
-        self.out.label();
+        self.loop_header();
         self.open(Kind::Loop, signature, params);
         self.new_segment();
     }
@@ -163,11 +167,13 @@ impl Translator<'_> {
         let otherwise = control.otherwise.take();
         let height = control.height;
         let params = control.signature.params();
+        let settled = std::mem::take(&mut control.settled);
         if let Some(fixup) = otherwise {
             self.out.bind(fixup);
         }
         self.out.label();
         self.truncate(height);
+        self.stack.take_back(&settled);
         for ty in params {
             self.push_temp(ty);
         }
@@ -202,6 +208,7 @@ impl Translator<'_> {
             self.out.label();
         }
         self.truncate(control.height);
+        self.stack.take_back(&control.settled);
         for ty in control.signature.results() {
             self.push_temp(ty);
         }
@@ -246,25 +253,13 @@ impl Translator<'_> {
         let control = &self.control[self.control.len() - 1 - depth as usize];
         let types = self.branch_types(depth);
         let first = self.stack.len() - types.len();
-        self.moves_to(first, types.len(), control.values, control.references)
+        self.moves_to(first, types.len(), control.base)
     }
 
-    fn moves_to(
-        &self,
-        first: usize,
-        count: usize,
-        mut value: u32,
-        mut reference: u32,
-    ) -> Vec<(u16, Operand)> {
-        (first..first + count)
-            .map(|index| {
-                let operand = self.stack.get(index);
-                let next = if operand.ty.is_collected() { &mut reference } else { &mut value };
-                let to = *next as u16;
-                *next += operand.ty.slots();
-                (to, operand)
-            })
-            .collect()
+    fn moves_to(&self, first: usize, count: usize, base: Heights) -> Vec<(u16, Operand)> {
+        let operands = (first..first + count).map(|index| self.stack.get(index));
+        let to = slots(base, operands.clone().map(|operand| operand.ty.val_type()));
+        to.map(|slot| slot.number() as u16).zip(operands).collect()
     }
 
     /// Moves the results of the innermost block to their homes, without popping them.
@@ -272,7 +267,7 @@ impl Translator<'_> {
         let control = self.control.last().expect("an open block");
         let count = control.signature.results().len();
         let first = self.stack.len() - count;
-        let moves = self.moves_to(first, count, control.values, control.references);
+        let moves = self.moves_to(first, count, control.base);
         self.perform(&moves);
     }
 
