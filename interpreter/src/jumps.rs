@@ -1,6 +1,6 @@
 //! Checks that handlers end in jumps.
 //!
-//! Each instruction is executed once, in a setting where it goes on with a probe. The probe notes where its
+//! Each instruction is executed once, in a setting where it goes on with a landing. The landing notes where its
 //! stack is: a handler whose dispatch is a call has left a frame behind. Nothing but this test stands
 //! between a change of compiler and a stack overflow in a long loop.
 
@@ -20,14 +20,14 @@ use crate::machine::{Dispatch, Machine, Op, Tail};
 use crate::table;
 
 /// Notes the address of the native stack and leaves the machine.
-pub(crate) struct Probe;
+pub(crate) struct Landing;
 
 thread_local! {
     static STACK: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Op for Probe {
-    const NAME: &'static [&'static str] = &["probe"];
+impl Op for Landing {
+    const NAME: &'static [&'static str] = &["landing"];
     const FIELDS: &'static [Field] = &[];
 
     #[inline(always)]
@@ -51,7 +51,7 @@ struct Setting {
     slots: Vec<u64>,
 }
 
-const PROBE_CODE: usize = 64;
+const CODE_SIZE: usize = 64;
 
 impl Setting {
     fn new() -> Setting {
@@ -72,7 +72,7 @@ impl Setting {
         Setting { _store: store, ctx, slots: vec![1; 4096] }
     }
 
-    /// Runs `code`, and says whether it reached a probe and how far below a direct entry its stack was.
+    /// Runs `code`, and says whether it reached a landing and how far below a direct entry its stack was.
     fn run(&mut self, code: &[u8], slot: u64) -> Option<usize> {
         self.slots.fill(slot);
         let start = |ip: *const u8, setting: &mut Setting| {
@@ -85,7 +85,7 @@ impl Setting {
             unsafe { enter(m) };
             STACK.get()
         };
-        let direct = start(table::PROBE.to_ne_bytes().as_ptr(), self);
+        let direct = start(table::LANDING.to_ne_bytes().as_ptr(), self);
         assert_ne!(direct, 0);
         let reached = start(code.as_ptr(), self);
         (reached != 0).then(|| direct.abs_diff(reached))
@@ -138,9 +138,9 @@ fn instruction(opcode: u16, places: &Places) -> Vec<u8> {
     if fields.contains(&Field::Targets) {
         code.extend_from_slice(&(size as u32 + 4).to_ne_bytes());
     }
-    code.resize(PROBE_CODE.max(code.len()), 0);
-    for at in (size + if fields.contains(&Field::Targets) { 4 } else { 0 }..PROBE_CODE).step_by(2) {
-        code[at..at + HEAD].copy_from_slice(&table::PROBE.to_ne_bytes());
+    code.resize(CODE_SIZE.max(code.len()), 0);
+    for at in (size + if fields.contains(&Field::Targets) { 4 } else { 0 }..CODE_SIZE).step_by(2) {
+        code[at..at + HEAD].copy_from_slice(&table::LANDING.to_ne_bytes());
     }
     code
 }
@@ -194,5 +194,5 @@ const ELSEWHERE: [&str; 13] = [
     "return_call_indirect",
     "exit",
     "after_tail",
-    "probe",
+    "landing",
 ];

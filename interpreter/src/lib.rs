@@ -15,7 +15,7 @@ mod frames;
 #[cfg(test)]
 mod jumps;
 mod machine;
-mod operand;
+mod mode;
 mod ops;
 mod print;
 mod table;

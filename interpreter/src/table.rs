@@ -4,7 +4,7 @@
 use crate::entry::{Description, Entry, entry};
 use crate::field::Field;
 use crate::machine::{Handler, Step};
-use crate::operand::{Acc, Imm, Slot};
+use crate::mode::{Acc, Imm, Slot};
 use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
@@ -50,8 +50,8 @@ singles! {
     BR_BACK = Br<true>;
     BR_TABLE_SLOT = BrTable<Slot>;
     BR_TABLE_ACC = BrTable<Acc>;
-    COPY = Copy;
-    COPY2 = Copy2;
+    COPY = CopySlot;
+    COPY2 = CopyTwoSlots;
     COPY_ACC = CopyAcc<u64>;
     COPY_ACC32 = CopyAcc<f32>;
     COPY_ACC64 = CopyAcc<f64>;
@@ -114,7 +114,7 @@ singles! {
     REF_TABLE_GROW = RefTableGrow;
     REF_TABLE_FILL = RefTableFill;
     #[cfg(test)]
-    PROBE = crate::jumps::Probe;
+    LANDING = crate::jumps::Landing;
 }
 
 const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
@@ -211,10 +211,10 @@ pub(crate) fn fields(opcode: u16) -> &'static [Field] {
     DESCRIPTIONS[usize::from(opcode)].fields()
 }
 
-/// Source operands of a binary instruction, in the order of its row.
+/// Addressing modes of the two sources of a binary instruction, in the order of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub(crate) enum Sources {
+pub(crate) enum Modes {
     SlotSlot,
     SlotAcc,
     AccSlot,
@@ -230,12 +230,12 @@ const fn in_row(family: u16, row: u16, row_len: usize, column: usize) -> u16 {
 }
 
 /// A binary instruction that writes a slot.
-pub(crate) fn binary(kind: BinaryKind, sources: Sources) -> u16 {
-    in_row(BINARY, kind as u16, BINARY_ROW, sources as usize)
+pub(crate) fn binary(kind: BinaryKind, modes: Modes) -> u16 {
+    in_row(BINARY, kind as u16, BINARY_ROW, modes as usize)
 }
 
 /// What a binary instruction is, when `opcode` is one that writes a slot: its kind, and the number of its
-/// [`Sources`].
+/// [`Modes`].
 pub(crate) fn as_binary(opcode: u16) -> Option<(BinaryKind, u16)> {
     let at = opcode.checked_sub(BINARY).filter(|at| *at < len(&BINARIES))?;
     let (row, column) = (at / BINARY_ROW as u16, at % BINARY_ROW as u16);
@@ -268,8 +268,8 @@ pub(crate) fn unary(kind: UnaryKind, acc: bool) -> u16 {
 }
 
 /// A fused comparison and branch: by the row of the comparison, in the second half of the row when `second`.
-pub(crate) fn compare(row: u16, sources: u16, second: bool) -> u16 {
-    in_row(COMPARE, row, COMPARE_ROW, usize::from(sources) + if second { COMPARE_SECOND } else { 0 })
+pub(crate) fn compare(row: u16, modes: u16, second: bool) -> u16 {
+    in_row(COMPARE, row, COMPARE_ROW, usize::from(modes) + if second { COMPARE_SECOND } else { 0 })
 }
 
 /// A `select` that writes a slot.
@@ -280,38 +280,38 @@ pub(crate) fn select(kind: SelectKind, first_imm: bool, second_imm: bool, acc: b
     in_row(SELECT, kind as u16, SELECT_ROW, column)
 }
 
-/// Where the address of an access is.
+/// The addressing mode of one source, in the order of the rows of loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub(crate) enum Place {
+pub(crate) enum Mode {
     Slot,
     Acc,
     Imm,
 }
 
 /// A load that writes a slot.
-pub(crate) fn load(kind: LoadKind, address: Place) -> u16 {
+pub(crate) fn load(kind: LoadKind, address: Mode) -> u16 {
     in_row(LOAD, kind as u16, LOAD_ROW, address as usize)
 }
 
-/// A load that adds up its address, with the sources that the addition had; writes a slot. There is none for
+/// A load that adds up its address, with the modes that the addition had; writes a slot. There is none for
 /// an addition that starts with a constant.
-pub(crate) fn load_sum(kind: LoadKind, sources: u16) -> Option<u16> {
-    let column = usize::from(sources);
+pub(crate) fn load_sum(kind: LoadKind, modes: u16) -> Option<u16> {
+    let column = usize::from(modes);
     (column < LOAD_SUM_SPARED).then(|| in_row(LOAD, kind as u16, LOAD_ROW, LOAD_SUMS + column))
 }
 
-/// A load from an element of an array, with the sources that its address had; writes a slot.
-pub(crate) fn load_element(kind: LoadKind, sources: u16) -> u16 {
-    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_ELEMENTS + usize::from(sources))
+/// A load from an element of an array, with the modes that its address had; writes a slot.
+pub(crate) fn load_element(kind: LoadKind, modes: u16) -> u16 {
+    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_ELEMENTS + usize::from(modes))
 }
 
-/// The address of an array's element; writes a slot. `sources` is one of the first three of [`Sources`].
-pub(crate) fn element(sources: u16) -> u16 {
-    ELEMENT + sources
+/// The address of an array's element; writes a slot. `modes` is one of the first three of [`Modes`].
+pub(crate) fn element(modes: u16) -> u16 {
+    ELEMENT + modes
 }
 
-/// The sources of an address of an array's element, when `opcode` is one that writes a slot.
+/// The [`Modes`] of an address of an array's element, when `opcode` is one that writes a slot.
 pub(crate) fn as_element(opcode: u16) -> Option<u16> {
     opcode.checked_sub(ELEMENT).filter(|at| usize::from(*at) < ELEMENT_SPARED)
 }
@@ -322,7 +322,7 @@ pub(crate) fn load_from(kind: LoadKind) -> u16 {
 }
 
 /// A store.
-pub(crate) fn store(kind: StoreKind, address: Place, value: Place) -> u16 {
+pub(crate) fn store(kind: StoreKind, address: Mode, value: Mode) -> u16 {
     in_row(STORE, kind as u16, STORE_ROW, address as usize * STORE_VALUES + value as usize)
 }
 
@@ -373,9 +373,9 @@ mod tests {
     #[test]
     fn the_selectors_name_instructions_with_the_fields_that_were_asked_for() {
         use Field::{Acc, Context, Dest, Displacement, F64, I32, Offset, Slot};
-        assert_eq!(name(binary(BinaryKind::I32Sub, Sources::ImmAcc)), "i32.sub");
-        assert_eq!(fields(binary(BinaryKind::I32Sub, Sources::ImmAcc)), [Dest, I32, Acc]);
-        assert_eq!(as_binary(binary(BinaryKind::F64Le, Sources::AccImm)), Some((BinaryKind::F64Le, 4)));
+        assert_eq!(name(binary(BinaryKind::I32Sub, Modes::ImmAcc)), "i32.sub");
+        assert_eq!(fields(binary(BinaryKind::I32Sub, Modes::ImmAcc)), [Dest, I32, Acc]);
+        assert_eq!(as_binary(binary(BinaryKind::F64Le, Modes::AccImm)), Some((BinaryKind::F64Le, 4)));
         assert_eq!(fields(unary(UnaryKind::I32Clz, true)), [Dest, Acc]);
         let row = BinaryKind::I64GeU.comparison().unwrap();
         assert_eq!(name(compare(row, 0, true)), "br_back_if.i64.ge_u");
@@ -383,15 +383,15 @@ mod tests {
         assert_eq!(name(compare(row, 0, true)), "br_unless.f32.ge");
         assert_eq!(fields(select(SelectKind::F64, true, false, true)), [Dest, F64, Slot, Acc]);
         assert_eq!(fields(select(SelectKind::F64, false, true, false)), [Dest, Slot, F64, Slot]);
-        assert_eq!(fields(load(LoadKind::Load8U, Place::Acc)), [Dest, Acc, Offset]);
-        assert_eq!(fields(load(LoadKind::Load8U, Place::Imm)), [Dest, Offset]);
+        assert_eq!(fields(load(LoadKind::Load8U, Mode::Acc)), [Dest, Acc, Offset]);
+        assert_eq!(fields(load(LoadKind::Load8U, Mode::Imm)), [Dest, Offset]);
         assert_eq!(name(load_sum(LoadKind::Load64, 3).unwrap()), "load64.sum");
-        assert_eq!(load_sum(LoadKind::Load64, Sources::ImmSlot as u16), None);
+        assert_eq!(load_sum(LoadKind::Load64, Modes::ImmSlot as u16), None);
         assert_eq!(fields(load_element(LoadKind::Load64, 1)), [Dest, Slot, Acc, I32, Offset]);
         assert_eq!(as_element(element(2)), Some(2));
         assert_eq!(name(load_from(LoadKind::LoadF32)), "f32.load.from");
-        assert_eq!(fields(store(StoreKind::StoreF64, Place::Imm, Place::Imm)), [F64, Offset]);
-        assert_eq!(fields(store(StoreKind::Store8, Place::Acc, Place::Slot)), [Acc, Slot, Offset]);
+        assert_eq!(fields(store(StoreKind::StoreF64, Mode::Imm, Mode::Imm)), [F64, Offset]);
+        assert_eq!(fields(store(StoreKind::Store8, Mode::Acc, Mode::Slot)), [Acc, Slot, Offset]);
         assert_eq!(fields(store_to(StoreKind::Store8)), [Slot, Slot, Offset, Context]);
         assert_eq!(name(br_if(true, false, true)), "br_back_unless");
         assert_eq!(fields(br_if(true, false, true)), [Acc, Displacement]);

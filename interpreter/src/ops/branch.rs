@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op};
-use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
+use crate::mode::{Acc, Dest, Imm, Slot, Source, Value};
 use crate::ops::numeric::*;
 
 /// `br`; `BACK` for a branch backwards.

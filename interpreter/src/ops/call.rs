@@ -23,7 +23,7 @@ use crate::bind::{bind, resolve};
 use crate::code::Header;
 use crate::field::Field;
 use crate::machine::{At, Continuation, Dispatch, Machine, Op, offset_in, poll};
-use crate::operand::{Source, Value};
+use crate::mode::{Source, Value};
 use crate::table;
 
 /// The frame that a call makes.

@@ -12,7 +12,7 @@ use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
+use crate::mode::{Acc, Dest, Imm, Slot, Source, Value};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {

@@ -7,12 +7,12 @@ use wasmrun_runtime::vm::{GlobalSlot, VmContext};
 
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::operand::{Dest, Source, Value};
+use crate::mode::{Dest, Source, Value};
 
 /// Copies a slot, leaving the accumulators alone: destination, source.
-pub(crate) struct Copy;
+pub(crate) struct CopySlot;
 
-impl Op for Copy {
+impl Op for CopySlot {
     const NAME: &'static [&'static str] = &["copy"];
     const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot];
 
@@ -27,9 +27,9 @@ impl Op for Copy {
 }
 
 /// Two copies, one after the other: destination, source, destination, source.
-pub(crate) struct Copy2;
+pub(crate) struct CopyTwoSlots;
 
-impl Op for Copy2 {
+impl Op for CopyTwoSlots {
     const NAME: &'static [&'static str] = &["copy2"];
     const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot, Field::Dest, Field::Slot];
 

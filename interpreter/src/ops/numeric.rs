@@ -7,7 +7,7 @@ use wasmrun_runtime::trap::Trap;
 use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::operand::{Acc, Dest, Imm, Slot, Source, Value};
+use crate::mode::{Acc, Dest, Imm, Slot, Source, Value};
 
 /// A function of two operands.
 pub(crate) trait Binary {
@@ -121,7 +121,7 @@ unsafe fn stop<D: Dispatch>(m: Machine, trap: Trap) -> D::Out {
     }
 }
 
-/// Combinations of operand kinds of a binary instruction, in the order of its row: those that write a
+/// Combinations of addressing modes of a binary instruction, in the order of its row: those that write a
 /// slot, then the same writing the accumulator alone.
 pub(crate) const BINARY_ROW: usize = 14;
 

@@ -370,16 +370,16 @@ impl Translator<'_> {
             return None;
         }
         let (opcode, operands) = self.out.last_for(condition.home)?;
-        let (kind, sources) = table::as_binary(opcode)?;
+        let (kind, modes) = table::as_binary(opcode)?;
         let row = kind.comparison()?;
         let fused = if is_float_compare(row) {
             if back {
                 return None;
             }
-            table::compare(row, sources, !when)
+            table::compare(row, modes, !when)
         } else {
             let kind = if when { kind } else { kind.negated()? };
-            table::compare(kind.comparison()?, sources, back)
+            table::compare(kind.comparison()?, modes, back)
         };
         let operands = operands.to_vec();
         self.out.retract_last();

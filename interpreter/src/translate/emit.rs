@@ -5,7 +5,7 @@
 
 use crate::code::Header;
 use crate::field::{Field, HEAD};
-use crate::operand::Class;
+use crate::mode::Class;
 use crate::table;
 
 /// What an accumulator holds: the value of a slot.

@@ -7,26 +7,26 @@ use super::Translator;
 use super::control::fits_i32;
 use super::stack::{Operand, Place, Ty};
 use crate::field::Field;
-use crate::operand::Class;
+use crate::mode::Class;
 use crate::ops::branch::SelectKind;
 use crate::ops::memory::{LoadKind, StoreKind};
 use crate::ops::numeric::{BinaryKind, UnaryKind};
-use crate::table::{self, Sources};
+use crate::table::{self, Mode, Modes};
 
-/// A source operand as an instruction reads it.
+/// A source operand of an instruction, once its addressing mode has been chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum Input {
     Slot(u16),
     Acc,
     Imm(u64),
 }
 
-impl Source {
-    fn place(self) -> table::Place {
+impl Input {
+    fn mode(self) -> Mode {
         match self {
-            Source::Slot(_) => table::Place::Slot,
-            Source::Acc => table::Place::Acc,
-            Source::Imm(_) => table::Place::Imm,
+            Input::Slot(_) => Mode::Slot,
+            Input::Acc => Mode::Acc,
+            Input::Imm(_) => Mode::Imm,
         }
     }
 }
@@ -288,37 +288,38 @@ impl Translator<'_> {
 
     /// Where an instruction finds an operand that it alone reads. A constant that does not fit an immediate
     /// is put into its home.
-    fn source(&mut self, operand: Operand) -> Source {
+    fn input(&mut self, operand: Operand) -> Input {
         let class = operand.ty.class();
         match operand.place {
-            Place::Temp if self.out.consume_acc(class, operand.home) => Source::Acc,
-            Place::Temp => Source::Slot(operand.home),
+            Place::Temp if self.out.consume_acc(class, operand.home) => Input::Acc,
+            Place::Temp => Input::Slot(operand.home),
             Place::Local(index) => {
                 let slot = self.stack.local(index).slot;
-                if self.out.in_acc(class, slot) { Source::Acc } else { Source::Slot(slot) }
+                if self.out.in_acc(class, slot) { Input::Acc } else { Input::Slot(slot) }
             }
             Place::Const(bits) => match operand.ty {
-                Ty::I64 | Ty::Func if !fits_i32(bits) => Source::Slot(self.in_slot(operand)),
-                _ => Source::Imm(bits),
+                Ty::I64 | Ty::Func if !fits_i32(bits) => Input::Slot(self.in_slot(operand)),
+                _ => Input::Imm(bits),
             },
         }
     }
 
     /// The same without the accumulator.
-    fn slot_or_imm(&mut self, operand: Operand) -> Source {
+    fn slot_or_imm(&mut self, operand: Operand) -> Input {
         match operand.place {
             Place::Const(bits) if !matches!(operand.ty, Ty::I64 | Ty::Func) || fits_i32(bits) => {
-                Source::Imm(bits)
+                Input::Imm(bits)
             }
-            _ => Source::Slot(self.in_slot(operand)),
+            _ => Input::Slot(self.in_slot(operand)),
         }
     }
 
-    fn operand(&mut self, source: Source, ty: Ty) {
-        match source {
-            Source::Slot(slot) => self.out.slot(slot),
-            Source::Acc => {}
-            Source::Imm(bits) => self.immediate(ty, bits),
+    /// Appends a source of type `ty` to the instruction.
+    fn input_field(&mut self, input: Input, ty: Ty) {
+        match input {
+            Input::Slot(slot) => self.out.slot(slot),
+            Input::Acc => {}
+            Input::Imm(bits) => self.immediate(ty, bits),
         }
     }
 
@@ -332,27 +333,27 @@ impl Translator<'_> {
         if kind == BinaryKind::I32Add && (self.element(a, b) || self.element(b, a)) {
             return;
         }
-        let mut x = self.source(a);
-        let mut y = self.source(b);
+        let mut x = self.input(a);
+        let mut y = self.input(b);
         // One accumulator serves one operand, and one of two constants needs a slot.
         match (x, y) {
-            (Source::Acc, Source::Acc) => y = Source::Slot(self.in_slot(b)),
-            (Source::Imm(_), Source::Imm(_)) => x = Source::Slot(self.in_slot(a)),
+            (Input::Acc, Input::Acc) => y = Input::Slot(self.in_slot(b)),
+            (Input::Imm(_), Input::Imm(_)) => x = Input::Slot(self.in_slot(a)),
             _ => {}
         }
-        let sources = match (x, y) {
-            (Source::Slot(_), Source::Slot(_)) => Sources::SlotSlot,
-            (Source::Slot(_), Source::Acc) => Sources::SlotAcc,
-            (Source::Slot(_), Source::Imm(_)) => Sources::SlotImm,
-            (Source::Acc, Source::Imm(_)) => Sources::AccImm,
-            (Source::Acc, _) => Sources::AccSlot,
-            (Source::Imm(_), Source::Acc) => Sources::ImmAcc,
-            (Source::Imm(_), _) => Sources::ImmSlot,
+        let modes = match (x, y) {
+            (Input::Slot(_), Input::Slot(_)) => Modes::SlotSlot,
+            (Input::Slot(_), Input::Acc) => Modes::SlotAcc,
+            (Input::Slot(_), Input::Imm(_)) => Modes::SlotImm,
+            (Input::Acc, Input::Imm(_)) => Modes::AccImm,
+            (Input::Acc, _) => Modes::AccSlot,
+            (Input::Imm(_), Input::Acc) => Modes::ImmAcc,
+            (Input::Imm(_), _) => Modes::ImmSlot,
         };
         let dest = self.push_temp(result);
-        self.out.op_to(table::binary(kind, sources), dest, Some(result.class()));
-        self.operand(x, a.ty);
-        self.operand(y, b.ty);
+        self.out.op_to(table::binary(kind, modes), dest, Some(result.class()));
+        self.input_field(x, a.ty);
+        self.input_field(y, b.ty);
     }
 
     /// Emits an addition as the address of an array's element, if `index` has just been shifted by a
@@ -363,24 +364,24 @@ impl Translator<'_> {
         }
         let Some((opcode, operands)) = self.out.last_for(index.home) else { return false };
         let index_in_acc = match table::as_binary(opcode) {
-            Some((BinaryKind::I32Shl, sources)) if sources == Sources::SlotImm as u16 => false,
-            Some((BinaryKind::I32Shl, sources)) if sources == Sources::AccImm as u16 => true,
+            Some((BinaryKind::I32Shl, modes)) if modes == Modes::SlotImm as u16 => false,
+            Some((BinaryKind::I32Shl, modes)) if modes == Modes::AccImm as u16 => true,
             _ => return false,
         };
         let operands = operands.to_vec();
         self.out.retract_last();
-        let mut x = self.source(base);
-        if index_in_acc && x == Source::Acc {
-            x = Source::Slot(self.in_slot(base));
+        let mut x = self.input(base);
+        if index_in_acc && x == Input::Acc {
+            x = Input::Slot(self.in_slot(base));
         }
-        let sources = match (x, index_in_acc) {
-            (Source::Acc, _) => Sources::AccSlot,
-            (_, true) => Sources::SlotAcc,
-            (_, false) => Sources::SlotSlot,
+        let modes = match (x, index_in_acc) {
+            (Input::Acc, _) => Modes::AccSlot,
+            (_, true) => Modes::SlotAcc,
+            (_, false) => Modes::SlotSlot,
         };
         let dest = self.push_temp(Ty::I32);
-        self.out.op_to(table::element(sources as u16), dest, Some(Class::Int));
-        self.operand(x, Ty::I32);
+        self.out.op_to(table::element(modes as u16), dest, Some(Class::Int));
+        self.input_field(x, Ty::I32);
         self.out.fields_of(opcode, &operands);
         true
     }
@@ -391,11 +392,11 @@ impl Translator<'_> {
         if ty == Ty::I32
             && a.place == Place::Temp
             && let Some((opcode, _)) = self.out.last_for(a.home)
-            && let Some((compared, sources)) = table::as_binary(opcode)
+            && let Some((compared, modes)) = table::as_binary(opcode)
             && compared.comparison().is_some()
             && let Some(negated) = compared.negated()
         {
-            self.out.replace_last(table::binary(negated, Sources::SlotSlot) + sources);
+            self.out.replace_last(table::binary(negated, Modes::SlotSlot) + modes);
             self.push_temp(Ty::I32);
             return;
         }
@@ -412,13 +413,13 @@ impl Translator<'_> {
 
     fn unary(&mut self, kind: UnaryKind, result: Ty) {
         let a = self.stack.pop();
-        let x = match self.source(a) {
-            Source::Imm(_) => Source::Slot(self.in_slot(a)),
+        let x = match self.input(a) {
+            Input::Imm(_) => Input::Slot(self.in_slot(a)),
             other => other,
         };
         let dest = self.push_temp(result);
-        self.out.op_to(table::unary(kind, x == Source::Acc), dest, Some(result.class()));
-        self.operand(x, a.ty);
+        self.out.op_to(table::unary(kind, x == Input::Acc), dest, Some(result.class()));
+        self.input_field(x, a.ty);
     }
 
     /// `i64.extend_i32_u` makes no code: a slot with an `i32` is zero-extended.
@@ -449,17 +450,17 @@ impl Translator<'_> {
         };
         let x = self.slot_or_imm(a);
         let y = self.slot_or_imm(b);
-        let c = match self.source(condition) {
-            Source::Imm(_) => Source::Slot(self.in_slot(condition)),
+        let c = match self.input(condition) {
+            Input::Imm(_) => Input::Slot(self.in_slot(condition)),
             other => other,
         };
-        let imm = |source| matches!(source, Source::Imm(_));
-        let opcode = table::select(kind, imm(x), imm(y), c == Source::Acc);
+        let imm = |input| matches!(input, Input::Imm(_));
+        let opcode = table::select(kind, imm(x), imm(y), c == Input::Acc);
         let dest = self.push_temp(a.ty);
         self.out.op_to(opcode, dest, Some(a.ty.class()));
-        self.operand(x, a.ty);
-        self.operand(y, b.ty);
-        self.operand(c, Ty::I32);
+        self.input_field(x, a.ty);
+        self.input_field(y, b.ty);
+        self.input_field(c, Ty::I32);
     }
 
     fn global_get(&mut self, index: u32) {
@@ -494,31 +495,31 @@ impl Translator<'_> {
             return;
         }
         let place = self.module.layout().global(index);
-        let source = match (place, value.ty) {
+        let input = match (place, value.ty) {
             // Immediates of this instruction are sign-extended; those of an `i32` must not be.
-            (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.source(value),
-            (GlobalPlace::Own(_), Ty::I32) => match self.source(value) {
-                Source::Imm(bits) if bits > i32::MAX as u64 => Source::Slot(self.in_slot(value)),
+            (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.input(value),
+            (GlobalPlace::Own(_), Ty::I32) => match self.input(value) {
+                Input::Imm(bits) if bits > i32::MAX as u64 => Input::Slot(self.in_slot(value)),
                 other => other,
             },
-            _ => Source::Slot(self.in_slot(value)),
+            _ => Input::Slot(self.in_slot(value)),
         };
-        let (opcode, offset) = match (place, source) {
-            (GlobalPlace::Own(offset), Source::Slot(_)) => (table::GLOBAL_SET, offset),
-            (GlobalPlace::Own(offset), Source::Acc) => (table::GLOBAL_SET_ACC, offset),
-            (GlobalPlace::Own(offset), Source::Imm(_)) => (table::GLOBAL_SET_IMM, offset),
+        let (opcode, offset) = match (place, input) {
+            (GlobalPlace::Own(offset), Input::Slot(_)) => (table::GLOBAL_SET, offset),
+            (GlobalPlace::Own(offset), Input::Acc) => (table::GLOBAL_SET_ACC, offset),
+            (GlobalPlace::Own(offset), Input::Imm(_)) => (table::GLOBAL_SET_IMM, offset),
             (GlobalPlace::Imported(offset), _) => (table::GLOBAL_SET_FAR, offset),
         };
         self.out.op(opcode);
         // Immediates of this instruction are whole slots, whatever the type.
-        self.operand(source, Ty::I64);
+        self.input_field(input, Ty::I64);
         self.out.field(Field::Context, offset.into());
     }
 
     /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
-    fn last_byte(memarg: MemArg, bytes: u32, address: Source) -> Option<u32> {
+    fn last_byte(memarg: MemArg, bytes: u32, address: Input) -> Option<u32> {
         let constant = match address {
-            Source::Imm(bits) => bits,
+            Input::Imm(bits) => bits,
             _ => 0,
         };
         u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
@@ -528,7 +529,7 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slot));
+            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slot));
             let dest = self.push_temp(ty);
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
@@ -538,7 +539,7 @@ impl Translator<'_> {
             return;
         }
         if let Some((opcode, from, operands)) = self.computed_address(kind, address)
-            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Source::Acc)
+            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Input::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
@@ -547,13 +548,13 @@ impl Translator<'_> {
             self.out.field(Field::Offset, last.into());
             return;
         }
-        let source = self.source(address);
-        let last = Self::last_byte(memarg, kind.bytes(), source);
+        let input = self.input(address);
+        let last = Self::last_byte(memarg, kind.bytes(), input);
         let dest = self.push_temp(ty);
         let Some(last) = last else { return self.out_of_bounds() };
-        self.out.op_to(table::load(kind, source.place()), dest, Some(ty.class()));
-        if !matches!(source, Source::Imm(_)) {
-            self.operand(source, Ty::I32);
+        self.out.op_to(table::load(kind, input.mode()), dest, Some(ty.class()));
+        if !matches!(input, Input::Imm(_)) {
+            self.input_field(input, Ty::I32);
         }
         self.out.field(Field::Offset, last.into());
     }
@@ -566,8 +567,8 @@ impl Translator<'_> {
         }
         let (from, operands) = self.out.last_for(address.home)?;
         let opcode = match (table::as_element(from), table::as_binary(from)) {
-            (Some(sources), _) => table::load_element(kind, sources),
-            (_, Some((BinaryKind::I32Add, sources))) => table::load_sum(kind, sources)?,
+            (Some(modes), _) => table::load_element(kind, modes),
+            (_, Some((BinaryKind::I32Add, modes))) => table::load_sum(kind, modes)?,
             _ => return None,
         };
         Some((opcode, from, operands.to_vec()))
@@ -578,7 +579,7 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slots = (self.in_slot(address), self.in_slot(value));
-            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slots.0));
+            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slots.0));
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op(table::store_to(kind));
             self.out.slot(slots.0);
@@ -587,17 +588,17 @@ impl Translator<'_> {
             self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        let y = self.source(value);
-        let mut x = self.source(address);
-        if x == Source::Acc && y == Source::Acc && value.ty.class() == Class::Int {
-            x = Source::Slot(self.in_slot(address));
+        let y = self.input(value);
+        let mut x = self.input(address);
+        if x == Input::Acc && y == Input::Acc && value.ty.class() == Class::Int {
+            x = Input::Slot(self.in_slot(address));
         }
         let Some(last) = Self::last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
-        self.out.op(table::store(kind, x.place(), y.place()));
-        if !matches!(x, Source::Imm(_)) {
-            self.operand(x, Ty::I32);
+        self.out.op(table::store(kind, x.mode(), y.mode()));
+        if !matches!(x, Input::Imm(_)) {
+            self.input_field(x, Ty::I32);
         }
-        self.operand(y, value.ty);
+        self.input_field(y, value.ty);
         self.out.field(Field::Offset, last.into());
     }
 

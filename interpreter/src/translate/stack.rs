@@ -7,7 +7,7 @@
 use wasmrun_runtime::frame::{FrameLayout, FrameSlot, Heights};
 use wasmrun_runtime::types::{HeapType, ValType};
 
-use crate::operand::Class;
+use crate::mode::Class;
 
 /// A type, as far as slots are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

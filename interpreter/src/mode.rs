@@ -1,7 +1,7 @@
-//! Kinds of operands, and the values that they hold.
+//! Addressing modes of instructions, and the values that operands hold.
 //!
-//! An instruction is compiled for each useful combination of kinds: [`Slot`] is a slot of the frame,
-//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction. Each kind says which
+//! An instruction is compiled for each useful combination of modes: [`Slot`] is a slot of the frame,
+//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction. Each mode says which
 //! [`Field`] of the instruction it is.
 
 use crate::field::Field;
