@@ -1,7 +1,8 @@
 //! What the table knows of an instruction: its handlers for both dispatchers, and its description.
 
+use crate::dispatch::{Handler, Step, step, tail};
 use crate::field::Field;
-use crate::machine::{Handler, Op, Step, step, tail};
+use crate::machine::Op;
 
 /// One instruction.
 #[derive(Clone, Copy)]

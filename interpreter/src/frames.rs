@@ -10,8 +10,9 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{Activation, ExecContext, FuncRef, StopSite, VmContext};
 
 use crate::code::Code;
+use crate::dispatch::run;
 use crate::field::HEAD;
-use crate::machine::{Machine, run};
+use crate::machine::Machine;
 use crate::ops::call::{call_host, enter_from_host};
 use crate::table;
 use crate::translate::{self, SourceMap};

@@ -15,8 +15,9 @@ use wasmrun_runtime::vm::{
     Activation, GlobalSlot, Imports, MemoryStrategy, StackSizes, StopSite, Store, VmContext,
 };
 
+use crate::dispatch::Tail;
 use crate::field::{Field, HEAD, offset};
-use crate::machine::{Dispatch, Machine, Op, Tail};
+use crate::machine::{Dispatch, Machine, Op};
 use crate::table;
 
 /// Notes the address of the native stack and leaves the machine.

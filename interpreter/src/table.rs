@@ -1,28 +1,27 @@
 //! The opcode table: every instruction once, in one order, from which the numbers, the handlers of both
 //! dispatchers, the names and the fields follow.
 
+use wasmrun_runtime::trap::Trap;
+
+use crate::dispatch::{Handler, Step};
 use crate::entry::{Description, Entry, entry};
 use crate::field::Field;
-use crate::machine::{Handler, Step};
+use crate::machine::Stop;
 use crate::mode::{Acc, Imm, Slot};
 use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
-use crate::ops::memory::*;
 use crate::ops::misc::*;
-use crate::ops::numeric::*;
 use crate::ops::reference::*;
 use crate::ops::tail_call::*;
-use wasmrun_runtime::trap::Trap;
+use crate::returns;
+use crate::rows::*;
 
-/// `global.get`, by what it writes: a slot or the accumulator alone. The second row is of globals behind a
-/// pointer.
-const GLOBAL_GETS: [[Entry; GLOBAL_GET_ROW]; 2] = [
-    [entry::<GlobalGet<Slot, true>>(), entry::<GlobalGet<Acc, true>>()],
-    [entry::<GlobalGet<Slot, false>>(), entry::<GlobalGet<Acc, false>>()],
-];
-
-const GLOBAL_GET_ROW: usize = 2;
+// What the translator names instructions by, and what return addresses can point at.
+pub(crate) use crate::ops::memory::{LoadKind, StoreKind};
+pub(crate) use crate::ops::numeric::{BinaryKind, UnaryKind};
+pub(crate) use crate::returns::{after_tail, exit};
+pub(crate) use crate::rows::{SelectKind, is_float_compare};
 
 /// `global.get` of a global of the instance itself, writing a slot.
 pub(crate) const GLOBAL_GET: u16 = GLOBAL_GET_ROWS;
@@ -44,8 +43,11 @@ macro_rules! singles {
 }
 
 singles! {
-    UNREACHABLE = crate::machine::Stop<{ Trap::UnreachableCodeReached as u8 }>;
-    OUT_OF_BOUNDS = crate::machine::Stop<{ Trap::MemoryOutOfBounds as u8 }>;
+    RESTORE = Restore;
+    EXIT = Exit;
+    AFTER_TAIL = AfterTail;
+    UNREACHABLE = Stop<{ Trap::UnreachableCodeReached as u8 }>;
+    OUT_OF_BOUNDS = Stop<{ Trap::MemoryOutOfBounds as u8 }>;
     BR = Br<false>;
     BR_BACK = Br<true>;
     BR_TABLE_SLOT = BrTable<Slot>;
@@ -67,7 +69,6 @@ singles! {
     CALL_INDIRECT_SLOT = CallIndirect<Slot>;
     CALL_INDIRECT_ACC = CallIndirect<Acc>;
     CALL_INDIRECT_IMM = CallIndirect<Imm>;
-    RESTORE = Restore;
     RET = Ret;
     RET_SLOT = RetValue<u64, Slot>;
     RET_ACC = RetValue<u64, Acc>;
@@ -79,8 +80,6 @@ singles! {
     RET_F64_SLOT = RetValue<f64, Slot>;
     RET_F64_ACC = RetValue<f64, Acc>;
     RET_F64_IMM = RetValue<f64, Imm>;
-    EXIT = Exit;
-    AFTER_TAIL = AfterTail;
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
     TAIL_CALL_INDIRECT = TailCallIndirect;
@@ -121,7 +120,12 @@ const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
     (R * N) as u16
 }
 
-const BINARY: u16 = 0;
+// Return addresses point at these, which code that knows nothing of this table compares.
+const _: () =
+    assert!(RESTORE == returns::RESTORE && EXIT == returns::EXIT && AFTER_TAIL == returns::AFTER_TAIL);
+
+const SINGLE: u16 = 0;
+const BINARY: u16 = SINGLE + len(&SINGLES);
 const UNARY: u16 = BINARY + len(&BINARIES);
 const COMPARE: u16 = UNARY + len(&UNARIES);
 const SELECT: u16 = COMPARE + len(&COMPARES);
@@ -130,10 +134,9 @@ const STORE: u16 = LOAD + len(&LOADS);
 const BR_IF: u16 = STORE + len(&STORES);
 const GLOBAL_GET_ROWS: u16 = BR_IF + len(&BR_IFS);
 const ELEMENT: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
-const SINGLE: u16 = ELEMENT + len(&ELEMENTS);
 
 /// Number of opcodes.
-pub(crate) const COUNT: usize = (SINGLE + len(&SINGLES)) as usize;
+pub(crate) const COUNT: usize = (ELEMENT + len(&ELEMENTS)) as usize;
 
 const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16, rows: &[[Entry; R]; N]) {
     let mut i = 0;
@@ -147,6 +150,7 @@ const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16
 #[allow(clippy::large_const_arrays)]
 const ENTRIES: [Entry; COUNT] = {
     let mut all = [entry::<Exit>(); COUNT];
+    place(&mut all, SINGLE, &SINGLES);
     place(&mut all, BINARY, &BINARIES);
     place(&mut all, UNARY, &UNARIES);
     place(&mut all, COMPARE, &COMPARES);
@@ -156,7 +160,6 @@ const ENTRIES: [Entry; COUNT] = {
     place(&mut all, BR_IF, &BR_IFS);
     place(&mut all, GLOBAL_GET_ROWS, &GLOBAL_GETS);
     place(&mut all, ELEMENT, &ELEMENTS);
-    place(&mut all, SINGLE, &SINGLES);
     all
 };
 
@@ -335,18 +338,6 @@ pub(crate) fn store_to(kind: StoreKind) -> u16 {
 pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
     let column = usize::from(acc) + if when { 0 } else { BR_IF_UNLESS } + if back { BR_IF_BACK } else { 0 };
     in_row(BR_IF, 0, BR_IF_ROW, column)
-}
-
-/// What the outermost frame returns to: [`Exit`], with a distance of 0 before it.
-pub(crate) fn exit() -> *const u8 {
-    static CODE: [u16; 2] = [0, EXIT];
-    CODE.as_ptr().wrapping_add(1).cast()
-}
-
-/// What the frame above a stand-in returns to: [`AfterTail`], with the size of a stand-in before it.
-pub(crate) fn after_tail() -> *const u8 {
-    static CODE: [u16; 2] = [STAND_IN_SLOTS as u16, AFTER_TAIL];
-    CODE.as_ptr().wrapping_add(1).cast()
 }
 
 #[cfg(test)]

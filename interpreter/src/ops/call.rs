@@ -24,7 +24,7 @@ use crate::code::Header;
 use crate::field::Field;
 use crate::machine::{At, Continuation, Dispatch, Machine, Op, offset_in, poll};
 use crate::mode::{Source, Value};
-use crate::table;
+use crate::returns;
 
 /// The frame that a call makes.
 #[derive(Clone, Copy)]
@@ -475,7 +475,7 @@ pub(crate) unsafe fn enter_from_host(
             ExecContext::poll_slow(m.exec(), frame.end())?;
         }
         m.reload_memory();
-        frame.fill(table::exit());
+        frame.fill(returns::exit());
         m.sp = sp;
         m.ip = entry;
         Ok(m)

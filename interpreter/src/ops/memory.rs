@@ -9,10 +9,9 @@ use std::marker::PhantomData;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
-use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::mode::{Acc, Dest, Imm, Slot, Source, Value};
+use crate::mode::{Dest, Slot, Source, Value};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {
@@ -255,78 +254,8 @@ impl<O: StoreAs> Op for StoreTo<O> {
     }
 }
 
-/// Loads: address in a slot, in the accumulator, constant; the same writing the accumulator alone; from
-/// any memory. Then sums, and elements of arrays, each writing a slot and the accumulator alone.
-pub(crate) const LOAD_ROW: usize = 23;
-
-/// Where plain loads start that write the accumulator alone.
-pub(crate) const LOAD_SPARED: usize = 3;
-
-/// Where the load from any memory is.
-pub(crate) const LOAD_FROM: usize = 6;
-
-/// Where the sums start, and how many columns behind them those that write the accumulator alone.
-pub(crate) const LOAD_SUMS: usize = 7;
-pub(crate) const LOAD_SUM_SPARED: usize = 5;
-
-/// The same for elements.
-pub(crate) const LOAD_ELEMENTS: usize = 17;
-pub(crate) const LOAD_ELEMENT_SPARED: usize = 3;
-
-const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
-    [
-        entry::<Load<O, Slot, Slot>>(),
-        entry::<Load<O, Acc, Slot>>(),
-        entry::<LoadAt<O, Slot>>(),
-        entry::<Load<O, Slot, Acc>>(),
-        entry::<Load<O, Acc, Acc>>(),
-        entry::<LoadAt<O, Acc>>(),
-        entry::<LoadFrom<O>>(),
-        entry::<LoadSum<O, Slot, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Acc, Slot>>(),
-        entry::<LoadSum<O, Acc, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Imm, Slot>>(),
-        entry::<LoadSum<O, Acc, Imm, Slot>>(),
-        entry::<LoadSum<O, Slot, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Acc, Acc>>(),
-        entry::<LoadSum<O, Acc, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Imm, Acc>>(),
-        entry::<LoadSum<O, Acc, Imm, Acc>>(),
-        entry::<LoadElement<O, Slot, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Acc, Slot>>(),
-        entry::<LoadElement<O, Acc, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Slot, Acc>>(),
-        entry::<LoadElement<O, Slot, Acc, Acc>>(),
-        entry::<LoadElement<O, Acc, Slot, Acc>>(),
-    ]
-}
-
-/// Stores: address × value in {slot, accumulator, constant}; to any memory.
-pub(crate) const STORE_ROW: usize = 10;
-
-/// Columns of each kind of address, one for each kind of value.
-pub(crate) const STORE_VALUES: usize = 3;
-
-/// Where the store to any memory is.
-pub(crate) const STORE_TO: usize = 9;
-
-const fn store_row<O: StoreAs>() -> [Entry; STORE_ROW] {
-    [
-        entry::<Store<O, Slot, Slot>>(),
-        entry::<Store<O, Slot, Acc>>(),
-        entry::<Store<O, Slot, Imm>>(),
-        entry::<Store<O, Acc, Slot>>(),
-        entry::<Store<O, Acc, Acc>>(),
-        entry::<Store<O, Acc, Imm>>(),
-        entry::<StoreAt<O, Slot>>(),
-        entry::<StoreAt<O, Acc>>(),
-        entry::<StoreAt<O, Imm>>(),
-        entry::<StoreTo<O>>(),
-    ]
-}
-
 macro_rules! loads {
-    ($($name:ident $text:literal: $bytes:ty => $out:ty, |$x:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $bytes:ty => $out:ty, |$x:ident| $body:expr;)*) => {
         /// The loads. Those that extend with zeroes serve both integer types.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -347,9 +276,16 @@ macro_rules! loads {
             }
         )*
 
-        pub(crate) const LOADS: [[Entry; LOAD_ROW]; [$(LoadKind::$name),*].len()] = [$(load_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each of them.
+        macro_rules! load_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use load_rows;
 
         impl LoadKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(LoadKind::$name),*].len();
+
             /// Bytes that it reads.
             pub(crate) fn bytes(self) -> u32 {
                 match self { $(LoadKind::$name => <$name as LoadAs>::BYTES as u32),* }
@@ -358,7 +294,7 @@ macro_rules! loads {
     };
 }
 
-loads! {
+loads! { $
     Load32 "load32": u32 => u32, |x| x;
     Load64 "load64": u64 => u64, |x| x;
     LoadF32 "f32.load": f32 => f32, |x| x;
@@ -373,7 +309,7 @@ loads! {
 }
 
 macro_rules! stores {
-    ($($name:ident $text:literal: $in:ty => $bytes:ty;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $bytes:ty;)*) => {
         /// The stores. Narrow ones serve both integer types.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -393,9 +329,16 @@ macro_rules! stores {
             }
         )*
 
-        pub(crate) const STORES: [[Entry; STORE_ROW]; [$(StoreKind::$name),*].len()] = [$(store_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each of them.
+        macro_rules! store_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use store_rows;
 
         impl StoreKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(StoreKind::$name),*].len();
+
             /// Bytes that it writes.
             pub(crate) fn bytes(self) -> u32 {
                 match self { $(StoreKind::$name => <$name as StoreAs>::BYTES as u32),* }
@@ -404,7 +347,7 @@ macro_rules! stores {
     };
 }
 
-stores! {
+stores! { $
     Store8 "store8": u32 => u8;
     Store16 "store16": u32 => u16;
     Store32 "store32": u32 => u32;

@@ -4,10 +4,9 @@ use std::marker::PhantomData;
 
 use wasmrun_runtime::trap::Trap;
 
-use crate::entry::{Entry, entry};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::mode::{Acc, Dest, Imm, Slot, Source, Value};
+use crate::mode::{Dest, Source, Value};
 
 /// A function of two operands.
 pub(crate) trait Binary {
@@ -71,21 +70,6 @@ impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
     }
 }
 
-/// [`ElementAddress`], by where base and index are: writing a slot, then the accumulator alone.
-pub(crate) const ELEMENTS: [[Entry; ELEMENT_ROW]; 1] = [[
-    entry::<ElementAddress<Slot, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Acc, Slot>>(),
-    entry::<ElementAddress<Acc, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Slot, Acc>>(),
-    entry::<ElementAddress<Slot, Acc, Acc>>(),
-    entry::<ElementAddress<Acc, Slot, Acc>>(),
-]];
-
-pub(crate) const ELEMENT_ROW: usize = 6;
-
-/// Where those of [`ELEMENTS`] start that write the accumulator alone.
-pub(crate) const ELEMENT_SPARED: usize = 3;
-
 /// A unary instruction: destination, operand.
 pub(crate) struct UnaryOp<O, X, Z>(PhantomData<(O, X, Z)>);
 
@@ -121,49 +105,8 @@ unsafe fn stop<D: Dispatch>(m: Machine, trap: Trap) -> D::Out {
     }
 }
 
-/// Combinations of addressing modes of a binary instruction, in the order of its row: those that write a
-/// slot, then the same writing the accumulator alone.
-pub(crate) const BINARY_ROW: usize = 14;
-
-/// Where those start that write the accumulator alone.
-pub(crate) const BINARY_SPARED: usize = 7;
-
-const fn binary_row<O: Binary>() -> [Entry; BINARY_ROW] {
-    [
-        entry::<BinaryOp<O, Slot, Slot, Slot>>(),
-        entry::<BinaryOp<O, Slot, Acc, Slot>>(),
-        entry::<BinaryOp<O, Acc, Slot, Slot>>(),
-        entry::<BinaryOp<O, Slot, Imm, Slot>>(),
-        entry::<BinaryOp<O, Acc, Imm, Slot>>(),
-        entry::<BinaryOp<O, Imm, Slot, Slot>>(),
-        entry::<BinaryOp<O, Imm, Acc, Slot>>(),
-        entry::<BinaryOp<O, Slot, Slot, Acc>>(),
-        entry::<BinaryOp<O, Slot, Acc, Acc>>(),
-        entry::<BinaryOp<O, Acc, Slot, Acc>>(),
-        entry::<BinaryOp<O, Slot, Imm, Acc>>(),
-        entry::<BinaryOp<O, Acc, Imm, Acc>>(),
-        entry::<BinaryOp<O, Imm, Slot, Acc>>(),
-        entry::<BinaryOp<O, Imm, Acc, Acc>>(),
-    ]
-}
-
-/// Combinations of a unary instruction, in the same order.
-pub(crate) const UNARY_ROW: usize = 4;
-
-/// Where those start that write the accumulator alone.
-pub(crate) const UNARY_SPARED: usize = 2;
-
-const fn unary_row<O: Unary>() -> [Entry; UNARY_ROW] {
-    [
-        entry::<UnaryOp<O, Slot, Slot>>(),
-        entry::<UnaryOp<O, Acc, Slot>>(),
-        entry::<UnaryOp<O, Slot, Acc>>(),
-        entry::<UnaryOp<O, Acc, Acc>>(),
-    ]
-}
-
 macro_rules! binary {
-    ($($name:ident $text:literal: $in:ty => $out:ty, |$a:ident, $b:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $out:ty, |$a:ident, $b:ident| $body:expr;)*) => {
         /// The binary instructions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -185,17 +128,25 @@ macro_rules! binary {
             }
         )*
 
-        pub(crate) const BINARIES: [[Entry; BINARY_ROW]; [$(BinaryKind::$name),*].len()] =
-            [$(binary_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each operation.
+        macro_rules! binary_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use binary_rows;
     };
 }
 
 macro_rules! unary {
-    ($($name:ident $text:literal: $in:ty => $out:ty, |$a:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $out:ty, |$a:ident| $body:expr;)*) => {
         /// The unary instructions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
         pub(crate) enum UnaryKind { $($name),* }
+
+        impl UnaryKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(UnaryKind::$name),*].len();
+        }
 
         $(
             pub(crate) struct $name;
@@ -208,12 +159,15 @@ macro_rules! unary {
             }
         )*
 
-        pub(crate) const UNARIES: [[Entry; UNARY_ROW]; [$(UnaryKind::$name),*].len()] =
-            [$(unary_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each operation.
+        macro_rules! unary_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use unary_rows;
     };
 }
 
-binary! {
+binary! { $
     I32Add "i32.add": u32 => u32, |a, b| Ok(a.wrapping_add(b));
     I32Sub "i32.sub": u32 => u32, |a, b| Ok(a.wrapping_sub(b));
     I32Mul "i32.mul": u32 => u32, |a, b| Ok(a.wrapping_mul(b));
@@ -396,7 +350,7 @@ macro_rules! truncate {
     };
 }
 
-unary! {
+unary! { $
     I32Clz "i32.clz": u32 => u32, |a| Ok(a.leading_zeros());
     I32Ctz "i32.ctz": u32 => u32, |a| Ok(a.trailing_zeros());
     I32Popcnt "i32.popcnt": u32 => u32, |a| Ok(a.count_ones());

@@ -14,7 +14,7 @@ use crate::bind::resolve;
 use crate::field::Field;
 use crate::frames::caller_of;
 use crate::machine::{At, Dispatch, Machine, Op, offset_in};
-use crate::table;
+use crate::returns::{self, STAND_IN_SLOTS};
 
 /// `return_call` of a function of the module itself: its number among the defined ones, first argument
 /// slot, number of argument slots, link slot.
@@ -172,7 +172,7 @@ unsafe fn try_tail_call(
         let other = (*callee).vmctx != at.ctx;
         // A frame that stands in for the caller keeps its context and return address: once for any number
         // of tail calls between instances.
-        let stand_in = other && address != table::after_tail();
+        let stand_in = other && address != returns::after_tail();
         let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
         let frame = NewFrame::new(entry, sp);
         if frame.end() > (*exec).value_limit() {
@@ -183,16 +183,13 @@ unsafe fn try_tail_call(
             *at.sp = address as u64;
             *at.sp.add(1) = at.ctx as u64;
             *at.sp.add(2) = results.into();
-            frame.resume_in((*callee).vmctx, table::after_tail());
+            frame.resume_in((*callee).vmctx, returns::after_tail());
         } else {
             frame.resume_in((*callee).vmctx, address);
         }
         Ok(())
     }
 }
-
-/// Slots of a frame that stands in for a caller: return address, context, number of result slots.
-pub(crate) const STAND_IN_SLOTS: usize = 3;
 
 /// Returns from a stand-in frame to the caller that it stands for: what the last of a chain of tail calls
 /// between instances returns to.

@@ -9,7 +9,6 @@ use super::Translator;
 use super::emit::Fixup;
 use super::stack::{Operand, Place, Settled, Ty};
 use crate::field::Field;
-use crate::ops::branch::is_float_compare;
 use crate::table;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,7 +371,7 @@ impl Translator<'_> {
         let (opcode, operands) = self.out.last_for(condition.home)?;
         let (kind, modes) = table::as_binary(opcode)?;
         let row = kind.comparison()?;
-        let fused = if is_float_compare(row) {
+        let fused = if table::is_float_compare(row) {
             if back {
                 return None;
             }

@@ -8,10 +8,7 @@ use super::control::fits_i32;
 use super::stack::{Operand, Place, Ty};
 use crate::field::Field;
 use crate::mode::Class;
-use crate::ops::branch::SelectKind;
-use crate::ops::memory::{LoadKind, StoreKind};
-use crate::ops::numeric::{BinaryKind, UnaryKind};
-use crate::table::{self, Mode, Modes};
+use crate::table::{self, BinaryKind, LoadKind, Mode, Modes, SelectKind, StoreKind, UnaryKind};
 
 /// A source operand of an instruction, once its addressing mode has been chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
