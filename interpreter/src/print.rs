@@ -160,3 +160,36 @@ fn read(code: &[u8], at: usize, width: usize) -> u64 {
         bytes.iter().fold(0, digit)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use wasmrun_runtime::features::Features;
+    use wasmrun_runtime::types::TypeRegistry;
+
+    use super::*;
+
+    /// The tests of the golden files use a build without the emitter's checks.
+    #[test]
+    fn the_emitter_writes_the_fields_that_the_table_has() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let mut functions = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "wat") {
+                continue;
+            }
+            let bytes = wat::parse_file(&path).unwrap();
+            let module =
+                wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+            for function in module.imported_function_count()..module.function_count() {
+                let bytecode = disassemble(&module, function).unwrap();
+                // A line for the frame, one for each instruction, and perhaps some for loops.
+                assert!(bytecode.to_string().lines().count() > bytecode.instructions());
+                functions += 1;
+            }
+        }
+        assert!(functions > 15, "{functions}");
+    }
+}

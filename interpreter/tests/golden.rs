@@ -116,6 +116,14 @@ fn every_kind_of_operand_can_be_read() {
 }
 
 #[test]
+fn constants_are_immediates_wherever_they_fit() {
+    let [stores, others] = &golden("immediates")[..] else { panic!() };
+    assert!(!stores.contains("const"), "{stores}");
+    // All but two 64-bit constants fit.
+    assert_eq!(instructions(others).iter().filter(|i| i.starts_with("const")).count(), 2, "{others}");
+}
+
+#[test]
 fn functions_without_a_body_have_no_bytecode() {
     let module = parse(r#"(module (import "" "" (func)) (func))"#);
     assert_eq!(disassemble(&module, 0).unwrap_err(), NoBytecode::NotDefined);

@@ -595,7 +595,9 @@ impl Translator<'_> {
         if !matches!(x, Input::Imm(_)) {
             self.input_field(x, Ty::I32);
         }
-        self.input_field(y, value.ty);
+        // Narrow stores serve both integer types, and read the lower half of a slot.
+        let ty = if value.ty == Ty::I64 && kind != StoreKind::Store64 { Ty::I32 } else { value.ty };
+        self.input_field(y, ty);
         self.out.field(Field::Offset, last.into());
     }
 
