@@ -37,21 +37,43 @@ impl Header {
     }
 }
 
-/// Slots between the shared ones and the locals: return address and saved context.
-pub(crate) const LINK_SLOTS: u16 = 2;
+/// A loop, by its header: where it is in the module and in the code.
+///
+/// There every local and every operand of the frame is in the slot that
+/// [`FrameLayout`](wasmrun_runtime::frame::FrameLayout) gives it, and no accumulator holds anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LoopHeader {
+    /// Offset in the module of the `loop` operator.
+    pub(crate) wasm: u32,
+    /// Offset from the entry of the instruction that branches to the loop lead to.
+    pub(crate) code: u32,
+}
 
 /// The bytecode of one function.
 #[derive(Debug)]
 pub(crate) struct Code {
     bytes: Box<[u8]>,
     function: u32,
+    /// One for each loop that can be reached, in the order of the module.
+    loops: Box<[LoopHeader]>,
 }
 
 impl Code {
-    /// Wraps a header followed by instructions.
-    pub(crate) fn new(bytes: Vec<u8>, function: u32) -> Code {
+    /// Wraps a header followed by instructions, with the loops in them.
+    pub(crate) fn new(bytes: Vec<u8>, function: u32, loops: Vec<LoopHeader>) -> Code {
         debug_assert!(bytes.len() > Header::SIZE);
-        Code { bytes: bytes.into(), function }
+        debug_assert!(loops.is_sorted_by(|a, b| a.wasm < b.wasm && a.code <= b.code));
+        Code { bytes: bytes.into(), function, loops: loops.into() }
+    }
+
+    /// The headers of its loops, in order.
+    pub(crate) fn loops(&self) -> &[LoopHeader] {
+        &self.loops
+    }
+
+    /// All bytes: the header and the instructions.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The first instruction.
@@ -64,6 +86,21 @@ impl Code {
     pub(crate) fn into_bytecode(self) -> Bytecode {
         let entry = self.entry();
         Bytecode { blob: Arc::new(self), entry }
+    }
+
+    /// The header of the loop whose operator is at this offset in the module.
+    #[cfg_attr(not(test), expect(dead_code, reason = "where compiled code is left for tier 0"))]
+    pub(crate) fn loop_of(&self, wasm: u32) -> Option<LoopHeader> {
+        let index = self.loops.binary_search_by_key(&wasm, |header| header.wasm).ok()?;
+        Some(self.loops[index])
+    }
+
+    /// The loop whose header is at this offset from the entry. Of loops with nothing between their headers,
+    /// which have one state as well, it is the innermost.
+    #[cfg_attr(not(test), expect(dead_code, reason = "where tier 0 is left for compiled code"))]
+    pub(crate) fn loop_at(&self, code: u32) -> Option<LoopHeader> {
+        let behind = self.loops.partition_point(|header| header.code <= code);
+        self.loops[..behind].last().copied().filter(|header| header.code == code)
     }
 
     /// The header.

@@ -10,9 +10,11 @@ use wasmrun_runtime::vm::{Entered, ExecContext, FuncRef, Position, Segment, Site
 
 use crate::bind::{resolve, resolve_own};
 use crate::code::Code;
-use crate::machine::{HEAD, Machine, run};
+use crate::dispatch::run;
+use crate::field::HEAD;
+use crate::machine::Machine;
 use crate::ops::call::{call_host, enter_outermost};
-use crate::table;
+use crate::returns;
 use crate::translate::{self, SourceMap};
 
 /// Calls a function, of WebAssembly or of the host, from the host.
@@ -61,7 +63,7 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
             call_host(exec, Site::NOWHERE, ptr::null_mut(), &*(*callee).host, sp)?;
             return Ok(Status::Ok);
         }
-        run_function(resolve(callee)?, (*callee).vmctx, sp, table::exit())
+        run_function(resolve(callee)?, (*callee).vmctx, sp, returns::exit())
     }
 }
 
@@ -82,7 +84,7 @@ pub unsafe fn run_for_compiled(exec: *mut ExecContext, vmctx: *mut VmContext, fu
         let _entered = Entered::new(exec, &raw mut segment);
         let started = if (*exec).native_stack_left(&raw const segment) {
             resolve_own(vmctx, function)
-                .and_then(|entry| run_function(entry, vmctx, (*exec).value_top, table::exit_to_compiled()))
+                .and_then(|entry| run_function(entry, vmctx, (*exec).value_top, returns::exit_to_compiled()))
         } else {
             Err(Trap::StackOverflow.into())
         };
@@ -101,7 +103,7 @@ unsafe fn run_function(
     // SAFETY: as for `invoke`.
     unsafe {
         let idle = Machine {
-            ip: table::exit(),
+            ip: returns::exit(),
             sp,
             ctx,
             mem: ptr::null_mut(),
@@ -183,17 +185,17 @@ unsafe fn caller_in(_: &Segment, site: Site) -> Option<Site> {
 pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Option<Site> {
     // SAFETY: the caller's promise; two bytes before a return address is the distance between the frames.
     unsafe {
-        if table::is_exit(address) {
+        if returns::is_exit(address) {
             return None;
         }
         let distance = address.sub(2).cast::<u16>().read_unaligned();
         let frame = sp.sub(distance.into());
-        if address == table::after_tail() {
+        if address == returns::after_tail() {
             return caller_of(*frame as *const u8, frame, *frame.add(1) as *mut VmContext);
         }
         // Only callees of another instance return to the instruction that takes the context back.
         let opcode = address.cast::<u16>().read_unaligned();
-        let vmctx = if opcode == table::RESTORE {
+        let vmctx = if opcode == returns::RESTORE {
             *frame.add(address.add(HEAD).cast::<u16>().read_unaligned().into()) as *mut VmContext
         } else {
             ctx

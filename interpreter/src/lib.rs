@@ -3,18 +3,34 @@
 //! A function is translated when it is first called. Its frames live on the value stack of the store's
 //! execution context, and calls between translated functions never use the native stack.
 
-#![allow(unsafe_code)]
-
+#[allow(unsafe_code)]
 mod bind;
+#[allow(unsafe_code)]
 mod code;
+#[allow(unsafe_code)]
+mod dispatch;
+mod entry;
+mod field;
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod frame_state;
+#[allow(unsafe_code)]
 mod frames;
 #[cfg(test)]
+#[allow(unsafe_code)]
 mod jumps;
+#[allow(unsafe_code)]
 mod machine;
-mod operand;
+#[allow(unsafe_code)]
+mod mode;
+#[allow(unsafe_code)]
 mod ops;
+mod print;
+mod returns;
+mod rows;
 mod table;
 mod translate;
 
 pub use bind::way_into_compiled;
 pub use frames::{Positions, invoke, run_for_compiled};
+pub use print::{Disassembly, NoBytecode, disassemble};

@@ -1,24 +1,20 @@
-//! The abstract machine of tier 0: its registers, how handlers read operands, and the two dispatchers.
+//! The abstract machine of tier 0: its registers, and how handlers read operands and end.
 //!
 //! A handler's body is written once, as [`Op::exec`], in continuation-passing style: it ends by asking the
-//! dispatcher `D` for the next instruction, for an exit, or for a cold continuation. [`Tail`] turns the
-//! next instruction into a sibling call, so that all of [`Machine`] stays in registers; [`Loop`] hands the
-//! state back to a loop.
+//! dispatcher `D` for the next instruction, for an exit, or for a cold continuation. Which instructions there
+//! are, and which dispatchers, is not known here.
 //!
 //! Bodies must be `#[inline(always)]`: one that is not gets the machine by pointer, and its sibling call
 //! becomes a real one.
 //!
-//! An instruction is a `u16` opcode and its operands, packed without padding: slots are `u16`, immediates
-//! `i32` (8 bytes for `f64`), branch displacements `i32` from the start of the instruction.
+//! An instruction is a `u16` opcode and its fields, packed without padding. It lists them once, in
+//! [`Op::FIELDS`]; a handler names a field by its position, and reading one as what it is not does not compile.
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{ExecContext, Site, VmContext};
 
+use crate::field::{Field, offset};
 use crate::frames::stop;
-use crate::table;
-
-/// Bytes of an opcode.
-pub(crate) const HEAD: usize = 2;
 
 /// The registers of the machine.
 #[derive(Clone, Copy)]
@@ -41,17 +37,16 @@ pub(crate) struct Machine {
     pub(crate) acc64: f64,
 }
 
-/// A handler as the tail dispatcher calls it: the machine, one register each.
-pub(crate) type Handler =
-    unsafe extern "C" fn(*const u8, *mut u64, *mut VmContext, *mut u8, usize, u64, f32, f64) -> Status;
-
-/// A handler as the loop calls it.
-pub(crate) type Step = unsafe fn(&mut Machine) -> Result<(), Status>;
-
 /// An instruction's semantics.
 pub(crate) trait Op {
-    /// Bytes of the whole instruction.
-    const SIZE: usize;
+    /// Its name, in parts.
+    const NAME: &'static [&'static str];
+
+    /// Its fields.
+    const FIELDS: &'static [Field];
+
+    /// Bytes of the whole instruction; of a `br_table`, without its displacements.
+    const SIZE: usize = offset(Self::FIELDS, Self::FIELDS.len());
 
     /// Executes the instruction at `m.ip`.
     ///
@@ -59,6 +54,15 @@ pub(crate) trait Op {
     /// `m` is a state that translated code can reach: `ip` at an instruction of this kind, `sp` at a frame
     /// of its function, `ctx` a context of its module.
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out;
+}
+
+/// The rare end of handlers: what they continue with out of line, at the instruction that they execute.
+pub(crate) trait Continuation {
+    /// Goes on.
+    ///
+    /// # Safety
+    /// As for [`Op::exec`], at an instruction that this continuation is made for.
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out;
 }
 
 /// How a body ends.
@@ -75,180 +79,38 @@ pub(crate) trait Dispatch {
     /// Leaves the machine.
     fn exit(status: Status) -> Self::Out;
 
-    /// Continues with the body of `O`, out of line. The instruction need not be an `O`.
+    /// Continues with `C`, out of line.
     ///
     /// # Safety
-    /// As for [`Op::exec`].
-    unsafe fn cold<O: Op>(m: Machine) -> Self::Out;
+    /// As for [`Continuation::run`].
+    unsafe fn cold<C: Continuation>(m: Machine) -> Self::Out;
 }
 
-/// Chains handlers by sibling calls.
-pub(crate) struct Tail;
-
-impl Dispatch for Tail {
-    type Out = Status;
-
-    #[inline(always)]
-    unsafe fn go(m: Machine) -> Status {
-        // SAFETY: `ip` points at an opcode, and every opcode has a handler.
-        unsafe {
-            let opcode = m.ip.cast::<u16>().read_unaligned();
-            let handler = *handlers().add(opcode.into());
-            handler(m.ip, m.sp, m.ctx, m.mem, m.len, m.acc, m.acc32, m.acc64)
-        }
-    }
-
-    #[inline(always)]
-    fn exit(status: Status) -> Status {
-        status
-    }
-
-    #[inline(always)]
-    unsafe fn cold<O: Op>(m: Machine) -> Status {
-        // SAFETY: the caller's promise.
-        unsafe { cold_tail::<O>(m.ip, m.sp, m.ctx, m.mem, m.len, m.acc, m.acc32, m.acc64) }
-    }
-}
-
-/// The first handler of the tail dispatcher.
+/// The byte offset of field `I` of an `O`.
 #[inline(always)]
-fn handlers() -> *const Handler {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let first: *const Handler;
-        // The compiler takes the address from the global offset table, a load in every dispatch.
-        // SAFETY: computes the address of a static that is part of this crate.
-        unsafe {
-            std::arch::asm!(
-                "lea {first}, [rip + {handlers}]",
-                first = out(reg) first,
-                handlers = sym table::HANDLERS,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-        }
-        first
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    table::HANDLERS.0.as_ptr()
-}
-
-/// The handler of `O` for the tail dispatcher.
-#[allow(clippy::too_many_arguments)]
-pub(crate) unsafe extern "C" fn tail<O: Op>(
-    ip: *const u8,
-    sp: *mut u64,
-    ctx: *mut VmContext,
-    mem: *mut u8,
-    len: usize,
-    acc: u64,
-    acc32: f32,
-    acc64: f64,
-) -> Status {
-    // SAFETY: called by the dispatcher with a state for `O`.
-    unsafe { O::exec::<Tail>(Machine { ip, sp, ctx, mem, len, acc, acc32, acc64 }) }
-}
-
-#[allow(clippy::too_many_arguments)]
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn cold_tail<O: Op>(
-    ip: *const u8,
-    sp: *mut u64,
-    ctx: *mut VmContext,
-    mem: *mut u8,
-    len: usize,
-    acc: u64,
-    acc32: f32,
-    acc64: f64,
-) -> Status {
-    // SAFETY: as for `tail`.
-    unsafe { O::exec::<Tail>(Machine { ip, sp, ctx, mem, len, acc, acc32, acc64 }) }
-}
-
-/// Hands the state back to a loop after each instruction.
-pub(crate) struct Loop;
-
-impl Dispatch for Loop {
-    type Out = Result<Machine, Status>;
-
-    #[inline(always)]
-    unsafe fn go(m: Machine) -> Result<Machine, Status> {
-        Ok(m)
-    }
-
-    #[inline(always)]
-    fn exit(status: Status) -> Result<Machine, Status> {
-        Err(status)
-    }
-
-    #[inline(always)]
-    unsafe fn cold<O: Op>(m: Machine) -> Result<Machine, Status> {
-        // SAFETY: the caller's promise.
-        unsafe { O::exec::<Loop>(m) }
-    }
-}
-
-/// The handler of `O` for the loop.
-pub(crate) unsafe fn step<O: Op>(m: &mut Machine) -> Result<(), Status> {
-    // SAFETY: called by the loop with a state for `O`.
-    *m = unsafe { O::exec::<Loop>(*m) }?;
-    Ok(())
-}
-
-/// Runs from `m` until something leaves the machine.
-///
-/// # Safety
-/// As for [`Op::exec`].
-pub(crate) unsafe fn run(m: Machine) -> Status {
-    #[cfg(all(wasmrun_tail_dispatch, not(debug_assertions)))]
-    // SAFETY: the caller's promise.
-    return unsafe { Tail::go(m) };
-    #[cfg(not(all(wasmrun_tail_dispatch, not(debug_assertions))))]
-    // SAFETY: the caller's promise.
-    return unsafe { run_loop(m) };
-}
-
-/// The portable dispatcher.
-///
-/// # Safety
-/// As for [`Op::exec`].
-#[cfg_attr(
-    all(wasmrun_tail_dispatch, not(debug_assertions)),
-    expect(dead_code, reason = "sibling calls drive this build")
-)]
-pub(crate) unsafe fn run_loop(mut m: Machine) -> Status {
-    loop {
-        // SAFETY: `ip` points at an opcode, and every opcode has a step.
-        let stepped = unsafe {
-            let opcode = m.ip.cast::<u16>().read_unaligned();
-            let step = *table::STEPS.0.as_ptr().add(opcode.into());
-            step(&mut m)
-        };
-        if let Err(status) = stepped {
-            return status;
-        }
-    }
+pub(crate) const fn offset_in<O: Op, const I: usize>() -> usize {
+    const { offset(O::FIELDS, I) }
 }
 
 impl Machine {
-    /// Reads an operand at a byte offset in the instruction.
+    /// Reads field `I` of the instruction, an `O`.
     ///
     /// # Safety
-    /// The instruction has a `T` there.
+    /// The instruction has the fields of an `O`.
     #[inline(always)]
-    pub(crate) unsafe fn operand<T: Copy>(&self, at: usize) -> T {
+    pub(crate) unsafe fn field<O: Op, T: Copy, const I: usize>(&self) -> T {
         // SAFETY: the caller's promise.
-        unsafe { self.ip.add(at).cast::<T>().read_unaligned() }
+        unsafe { self.at().field::<O, T, I>() }
     }
 
-    /// The slot whose number is at a byte offset in the instruction.
+    /// The slot that field `I` of the instruction, an `O`, names.
     ///
     /// # Safety
-    /// The instruction has a slot there.
+    /// The instruction has the fields of an `O`.
     #[inline(always)]
-    pub(crate) unsafe fn slot(&self, at: usize) -> *mut u64 {
-        // SAFETY: slots of an instruction lie inside its frame.
-        unsafe { self.sp.add(self.operand::<u16>(at).into()) }
+    pub(crate) unsafe fn slot<O: Op, const I: usize>(&self) -> *mut u64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.at().slot::<O, I>() }
     }
 
     /// The execution context.
@@ -261,15 +123,15 @@ impl Machine {
         unsafe { VmContext::exec(self.ctx) }
     }
 
-    /// Continues `size` bytes further.
+    /// Continues behind the instruction, an `O`.
     ///
     /// # Safety
     /// There is an instruction.
     #[inline(always)]
-    pub(crate) unsafe fn next<D: Dispatch>(mut self, size: usize) -> D::Out {
+    pub(crate) unsafe fn next<D: Dispatch, O: Op>(mut self) -> D::Out {
         // SAFETY: the caller's promise.
         unsafe {
-            self.ip = self.ip.add(size);
+            self.ip = self.ip.add(O::SIZE);
             D::go(self)
         }
     }
@@ -282,24 +144,28 @@ impl Machine {
     pub(crate) unsafe fn jump<D: Dispatch>(mut self, at: usize) -> D::Out {
         // SAFETY: displacements lead to instructions.
         unsafe {
-            self.ip = self.ip.offset(self.operand::<i32>(at) as isize);
+            self.ip = self.ip.offset(self.ip.add(at).cast::<i32>().read_unaligned() as isize);
             D::go(self)
         }
     }
 
-    /// The same for a jump backwards, which polls.
+    /// Takes the branch whose displacement is field `I` of the instruction, an `O`; backwards it polls.
     ///
     /// # Safety
-    /// As for [`Machine::jump`].
+    /// The instruction has the fields of an `O`.
     #[inline(always)]
-    pub(crate) unsafe fn jump_back<D: Dispatch>(mut self, at: usize) -> D::Out {
-        // SAFETY: as for `jump`.
+    pub(crate) unsafe fn branch<D: Dispatch, O: Op, const I: usize, const BACK: bool>(mut self) -> D::Out {
+        const { assert!(matches!(O::FIELDS[I], Field::Displacement)) }
+        // SAFETY: displacements lead to instructions.
         unsafe {
-            self.ip = self.ip.offset(self.operand::<i32>(at) as isize);
-            if self.sp as usize > (*self.exec()).value_limit() {
-                return D::cold::<PollSlow>(self);
+            if BACK {
+                self.ip = self.ip.offset(self.field::<O, i32, I>() as isize);
+                if self.sp as usize > (*self.exec()).value_limit() {
+                    return D::cold::<PollSlow>(self);
+                }
+                return D::go(self);
             }
-            D::go(self)
+            self.jump::<D>(offset_in::<O, I>())
         }
     }
 
@@ -333,22 +199,26 @@ impl At {
         Site { code: self.ip, frame: self.sp, vmctx: self.ctx }
     }
 
-    /// Reads an operand at a byte offset in the instruction.
+    /// Reads field `I` of the instruction, an `O`.
     ///
     /// # Safety
-    /// The instruction has a `T` there.
-    pub(crate) unsafe fn operand<T: Copy>(self, at: usize) -> T {
+    /// The instruction has the fields of an `O`.
+    #[inline(always)]
+    pub(crate) unsafe fn field<O: Op, T: Copy, const I: usize>(self) -> T {
+        const { assert!(O::FIELDS[I].width() == size_of::<T>()) }
         // SAFETY: the caller's promise.
-        unsafe { self.ip.add(at).cast::<T>().read_unaligned() }
+        unsafe { self.ip.add(offset_in::<O, I>()).cast::<T>().read_unaligned() }
     }
 
-    /// The slot whose number is at a byte offset in the instruction.
+    /// The slot that field `I` of the instruction, an `O`, names.
     ///
     /// # Safety
-    /// The instruction has a slot there.
-    pub(crate) unsafe fn slot(self, at: usize) -> *mut u64 {
+    /// The instruction has the fields of an `O`.
+    #[inline(always)]
+    pub(crate) unsafe fn slot<O: Op, const I: usize>(self) -> *mut u64 {
+        const { assert!(O::FIELDS[I].is_slot()) }
         // SAFETY: slots of an instruction lie inside its frame.
-        unsafe { self.sp.add(self.operand::<u16>(at).into()) }
+        unsafe { self.sp.add(self.field::<O, u16, I>().into()) }
     }
 
     /// Ends a slow path: when it failed, code has stopped here.
@@ -379,11 +249,9 @@ pub(crate) unsafe fn poll(ip: *const u8, sp: *mut u64, ctx: *mut VmContext, fram
 /// Continues after the slow path of a poll, unless that stops the guest.
 pub(crate) struct PollSlow;
 
-impl Op for PollSlow {
-    const SIZE: usize = 0;
-
+impl Continuation for PollSlow {
     #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: `ctx` is alive.
         unsafe {
             match poll(m.ip, m.sp, m.ctx, 0) {
@@ -397,14 +265,23 @@ impl Op for PollSlow {
 /// Stops with a trap at this instruction; `CODE` is the trap's number.
 pub(crate) struct Stop<const CODE: u8>;
 
-impl<const CODE: u8> Op for Stop<CODE> {
-    const SIZE: usize = HEAD;
-
+impl<const CODE: u8> Continuation for Stop<CODE> {
     #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         let trap = const { trap_of(CODE) };
         // SAFETY: `ctx` is alive.
         D::exit(unsafe { m.at().finish(Err(trap.into())) })
+    }
+}
+
+impl<const CODE: u8> Op for Stop<CODE> {
+    const NAME: &'static [&'static str] = &[trap_name(CODE)];
+    const FIELDS: &'static [Field] = &[];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the caller's promise.
+        unsafe { <Self as Continuation>::run::<D>(m) }
     }
 }
 
@@ -426,6 +303,15 @@ const fn trap_of(code: u8) -> Trap {
         i += 1;
     }
     panic!("not a trap of a single instruction")
+}
+
+/// The name of the instruction that is nothing but a trap.
+const fn trap_name(code: u8) -> &'static str {
+    match trap_of(code) {
+        Trap::UnreachableCodeReached => "unreachable",
+        Trap::MemoryOutOfBounds => "out_of_bounds",
+        _ => panic!("only part of other instructions"),
+    }
 }
 
 /// The number of a trap, for [`Stop`].

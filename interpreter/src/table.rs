@@ -1,55 +1,33 @@
 //! The opcode table: every instruction once, in one order, from which the numbers, the handlers of both
-//! dispatchers and the sizes follow.
+//! dispatchers, the names and the fields follow.
 
-use crate::machine::{Handler, Op, Step, step, tail};
-use crate::operand::{Acc, Imm, Slot};
-use crate::ops::branch::{
-    BR_IFS, Br, BrBack, BrTable, COMPARE_ROW, COMPARES, SELECT_ROW, SELECTS, SelectKind,
-};
+use wasmrun_runtime::trap::Trap;
+
+use crate::dispatch::{Handler, Step};
+use crate::entry::{Description, Entry, entry};
+use crate::field::Field;
+use crate::machine::Stop;
+use crate::mode::{Acc, Imm, Slot};
+use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
 use crate::ops::compiled::EnterCompiled;
-use crate::ops::memory::{LOAD_ELEMENTS, LOAD_ROW, LOAD_SUMS, LOADS, LoadKind, STORE_ROW, STORES, StoreKind};
 use crate::ops::misc::*;
-use crate::ops::numeric::{BINARIES, BINARY_ROW, BinaryKind, ELEMENTS, UNARIES, UNARY_ROW, UnaryKind};
 use crate::ops::reference::*;
 use crate::ops::tail_call::*;
-use wasmrun_runtime::trap::Trap;
+use crate::returns;
+use crate::rows::*;
 
-/// One instruction: its handlers, and what is known about it.
-#[derive(Clone, Copy)]
-pub(crate) struct Entry {
-    handler: Handler,
-    step: Step,
-    #[cfg(any(test, debug_assertions))]
-    size: u8,
-    #[cfg(test)]
-    name: fn() -> &'static str,
-}
-
-/// The entry of an instruction.
-pub(crate) const fn entry<O: Op>() -> Entry {
-    Entry {
-        handler: tail::<O>,
-        step: step::<O>,
-        #[cfg(any(test, debug_assertions))]
-        size: O::SIZE as u8,
-        #[cfg(test)]
-        name: std::any::type_name::<O>,
-    }
-}
-
-/// `global.get`, by what it writes: a slot or the accumulator alone.
-const GLOBAL_GETS: [[Entry; 2]; 2] = [
-    [entry::<GlobalGet<Slot, true>>(), entry::<GlobalGet<Acc, true>>()],
-    [entry::<GlobalGet<Slot, false>>(), entry::<GlobalGet<Acc, false>>()],
-];
+// What the translator names instructions by, and what return addresses can point at.
+pub(crate) use crate::ops::memory::{LoadKind, StoreKind};
+pub(crate) use crate::ops::numeric::{BinaryKind, UnaryKind};
+pub(crate) use crate::rows::{SelectKind, is_float_compare};
 
 /// `global.get` of a global of the instance itself, writing a slot.
 pub(crate) const GLOBAL_GET: u16 = GLOBAL_GET_ROWS;
 
 /// The same behind a pointer.
-pub(crate) const GLOBAL_GET_FAR: u16 = GLOBAL_GET_ROWS + 2;
+pub(crate) const GLOBAL_GET_FAR: u16 = GLOBAL_GET_ROWS + GLOBAL_GET_ROW as u16;
 
 macro_rules! singles {
     ($($(#[$when:meta])? $name:ident = $op:ty;)*) => {
@@ -65,14 +43,17 @@ macro_rules! singles {
 }
 
 singles! {
-    UNREACHABLE = crate::machine::Stop<{ Trap::UnreachableCodeReached as u8 }>;
-    OUT_OF_BOUNDS = crate::machine::Stop<{ Trap::MemoryOutOfBounds as u8 }>;
-    BR = Br;
-    BR_BACK = BrBack;
+    RESTORE = Restore;
+    EXIT = Exit;
+    AFTER_TAIL = AfterTail;
+    UNREACHABLE = Stop<{ Trap::UnreachableCodeReached as u8 }>;
+    OUT_OF_BOUNDS = Stop<{ Trap::MemoryOutOfBounds as u8 }>;
+    BR = Br<false>;
+    BR_BACK = Br<true>;
     BR_TABLE_SLOT = BrTable<Slot>;
     BR_TABLE_ACC = BrTable<Acc>;
-    COPY = Copy;
-    COPY2 = Copy2;
+    COPY = CopySlot;
+    COPY2 = CopyTwoSlots;
     COPY_ACC = CopyAcc<u64>;
     COPY_ACC32 = CopyAcc<f32>;
     COPY_ACC64 = CopyAcc<f64>;
@@ -88,7 +69,6 @@ singles! {
     CALL_INDIRECT_SLOT = CallIndirect<Slot>;
     CALL_INDIRECT_ACC = CallIndirect<Acc>;
     CALL_INDIRECT_IMM = CallIndirect<Imm>;
-    RESTORE = Restore;
     RET = Ret;
     RET_SLOT = RetValue<u64, Slot>;
     RET_ACC = RetValue<u64, Acc>;
@@ -100,8 +80,6 @@ singles! {
     RET_F64_SLOT = RetValue<f64, Slot>;
     RET_F64_ACC = RetValue<f64, Acc>;
     RET_F64_IMM = RetValue<f64, Imm>;
-    EXIT = Exit;
-    AFTER_TAIL = AfterTail;
     ENTER_COMPILED = EnterCompiled;
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
@@ -136,14 +114,19 @@ singles! {
     REF_TABLE_GROW = RefTableGrow;
     REF_TABLE_FILL = RefTableFill;
     #[cfg(test)]
-    PROBE = crate::jumps::Probe;
+    LANDING = crate::jumps::Landing;
 }
 
 const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
     (R * N) as u16
 }
 
-const BINARY: u16 = 0;
+// Return addresses point at these, which code that knows nothing of this table compares.
+const _: () =
+    assert!(RESTORE == returns::RESTORE && EXIT == returns::EXIT && AFTER_TAIL == returns::AFTER_TAIL);
+
+const SINGLE: u16 = 0;
+const BINARY: u16 = SINGLE + len(&SINGLES);
 const UNARY: u16 = BINARY + len(&BINARIES);
 const COMPARE: u16 = UNARY + len(&UNARIES);
 const SELECT: u16 = COMPARE + len(&COMPARES);
@@ -152,10 +135,9 @@ const STORE: u16 = LOAD + len(&LOADS);
 const BR_IF: u16 = STORE + len(&STORES);
 const GLOBAL_GET_ROWS: u16 = BR_IF + len(&BR_IFS);
 const ELEMENT: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
-const SINGLE: u16 = ELEMENT + len(&ELEMENTS);
 
 /// Number of opcodes.
-pub(crate) const COUNT: usize = (SINGLE + len(&SINGLES)) as usize;
+pub(crate) const COUNT: usize = (ELEMENT + len(&ELEMENTS)) as usize;
 
 const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16, rows: &[[Entry; R]; N]) {
     let mut i = 0;
@@ -169,6 +151,7 @@ const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16
 #[allow(clippy::large_const_arrays)]
 const ENTRIES: [Entry; COUNT] = {
     let mut all = [entry::<Exit>(); COUNT];
+    place(&mut all, SINGLE, &SINGLES);
     place(&mut all, BINARY, &BINARIES);
     place(&mut all, UNARY, &UNARIES);
     place(&mut all, COMPARE, &COMPARES);
@@ -178,7 +161,6 @@ const ENTRIES: [Entry; COUNT] = {
     place(&mut all, BR_IF, &BR_IFS);
     place(&mut all, GLOBAL_GET_ROWS, &GLOBAL_GETS);
     place(&mut all, ELEMENT, &ELEMENTS);
-    place(&mut all, SINGLE, &SINGLES);
     all
 };
 
@@ -213,22 +195,30 @@ pub(crate) static STEPS: Steps = {
     Steps(steps)
 };
 
-/// Bytes of an instruction; of a `br_table`, without its displacements.
-#[cfg(any(test, debug_assertions))]
-pub(crate) fn size(opcode: u16) -> usize {
-    ENTRIES[usize::from(opcode)].size.into()
-}
+static DESCRIPTIONS: [Description; COUNT] = {
+    let mut descriptions = [ENTRIES[0].description; COUNT];
+    let mut i = 0;
+    while i < COUNT {
+        descriptions[i] = ENTRIES[i].description;
+        i += 1;
+    }
+    descriptions
+};
 
-/// The name of an instruction's type.
-#[cfg(test)]
+/// The name of an instruction.
 pub(crate) fn name(opcode: u16) -> &'static str {
-    (ENTRIES[usize::from(opcode)].name)()
+    DESCRIPTIONS[usize::from(opcode)].name()
 }
 
-/// Source operands of a binary instruction, in the order of its row.
+/// The fields of an instruction.
+pub(crate) fn fields(opcode: u16) -> &'static [Field] {
+    DESCRIPTIONS[usize::from(opcode)].fields()
+}
+
+/// Addressing modes of the two sources of a binary instruction, in the order of its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub(crate) enum Sources {
+pub(crate) enum Modes {
     SlotSlot,
     SlotAcc,
     AccSlot,
@@ -238,133 +228,165 @@ pub(crate) enum Sources {
     ImmAcc,
 }
 
-/// A binary instruction that writes a slot.
-pub(crate) fn binary(kind: BinaryKind, sources: Sources) -> u16 {
-    BINARY + kind as u16 * BINARY_ROW as u16 + sources as u16
+/// The opcode in column `column` of a family's row.
+const fn in_row(family: u16, row: u16, row_len: usize, column: usize) -> u16 {
+    family + row * row_len as u16 + column as u16
 }
 
-/// What a binary instruction is, when `opcode` is one that writes a slot.
+/// A binary instruction that writes a slot.
+pub(crate) fn binary(kind: BinaryKind, modes: Modes) -> u16 {
+    in_row(BINARY, kind as u16, BINARY_ROW, modes as usize)
+}
+
+/// What a binary instruction is, when `opcode` is one that writes a slot: its kind, and the number of its
+/// [`Modes`].
 pub(crate) fn as_binary(opcode: u16) -> Option<(BinaryKind, u16)> {
     let at = opcode.checked_sub(BINARY).filter(|at| *at < len(&BINARIES))?;
-    let (row, sources) = (at / BINARY_ROW as u16, at % BINARY_ROW as u16);
+    let (row, column) = (at / BINARY_ROW as u16, at % BINARY_ROW as u16);
     let kind = *BinaryKind::ALL.get(usize::from(row))?;
-    (sources < BINARY_ROW as u16 / 2).then_some((kind, sources))
+    (usize::from(column) < BINARY_SPARED).then_some((kind, column))
 }
 
 /// How much is added to the opcode of an instruction that writes a slot to get the one that writes the
 /// accumulator alone; `None` where there is no such instruction.
 pub(crate) fn to_acc_delta(opcode: u16) -> Option<u16> {
-    let within = |start: u16, count: u16, row: usize, half: usize| {
-        let at = opcode.checked_sub(start).filter(|at| *at < count)?;
-        ((at as usize % row) < half).then_some(half as u16)
+    // In rows of a family, and from column `start` on, `count` columns are followed by the same spared the write.
+    let within = |family: u16, len: u16, row_len: usize, start: usize, count: usize| {
+        let at = opcode.checked_sub(family).filter(|at| *at < len)?;
+        let column = usize::from(at) % row_len;
+        (start..start + count).contains(&column).then_some(count as u16)
     };
-    within(BINARY, len(&BINARIES), BINARY_ROW, BINARY_ROW / 2)
-        .or_else(|| within(UNARY, len(&UNARIES), UNARY_ROW, UNARY_ROW / 2))
-        .or_else(|| within(SELECT, len(&SELECTS), SELECT_ROW, SELECT_ROW / 2))
-        .or_else(|| load_to_acc_delta(opcode))
-        .or_else(|| within(ELEMENT, len(&ELEMENTS), 6, 3))
-        .or_else(|| within(GLOBAL_GET_ROWS, len(&GLOBAL_GETS), 2, 1))
-}
-
-fn load_to_acc_delta(opcode: u16) -> Option<u16> {
-    let at = opcode.checked_sub(LOAD).filter(|at| *at < len(&LOADS))? as usize % LOAD_ROW;
-    let groups = [(0, 3), LOAD_SUMS, LOAD_ELEMENTS];
-    let group = groups.into_iter().find(|(start, count)| (*start..start + count).contains(&at));
-    group.map(|(_, count)| count as u16)
+    within(BINARY, len(&BINARIES), BINARY_ROW, 0, BINARY_SPARED)
+        .or_else(|| within(UNARY, len(&UNARIES), UNARY_ROW, 0, UNARY_SPARED))
+        .or_else(|| within(SELECT, len(&SELECTS), SELECT_ROW, 0, SELECT_SPARED))
+        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, 0, LOAD_SPARED))
+        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, LOAD_SUMS, LOAD_SUM_SPARED))
+        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED))
+        .or_else(|| within(ELEMENT, len(&ELEMENTS), ELEMENT_ROW, 0, ELEMENT_SPARED))
+        .or_else(|| within(GLOBAL_GET_ROWS, len(&GLOBAL_GETS), GLOBAL_GET_ROW, 0, GLOBAL_GET_ROW / 2))
 }
 
 /// A unary instruction that writes a slot.
 pub(crate) fn unary(kind: UnaryKind, acc: bool) -> u16 {
-    UNARY + kind as u16 * UNARY_ROW as u16 + u16::from(acc)
+    in_row(UNARY, kind as u16, UNARY_ROW, usize::from(acc))
 }
 
 /// A fused comparison and branch: by the row of the comparison, in the second half of the row when `second`.
-pub(crate) fn compare(row: u16, sources: u16, second: bool) -> u16 {
-    COMPARE + row * COMPARE_ROW as u16 + sources + if second { COMPARE_ROW as u16 / 2 } else { 0 }
+pub(crate) fn compare(row: u16, modes: u16, second: bool) -> u16 {
+    in_row(COMPARE, row, COMPARE_ROW, usize::from(modes) + if second { COMPARE_SECOND } else { 0 })
 }
 
 /// A `select` that writes a slot.
 pub(crate) fn select(kind: SelectKind, first_imm: bool, second_imm: bool, acc: bool) -> u16 {
-    let values = u16::from(first_imm) * 2 + u16::from(second_imm);
-    SELECT + kind as u16 * SELECT_ROW as u16 + values + u16::from(acc) * 4
+    let column = usize::from(first_imm) * SELECT_FIRST_IMM
+        + usize::from(second_imm) * SELECT_SECOND_IMM
+        + usize::from(acc) * SELECT_ACC;
+    in_row(SELECT, kind as u16, SELECT_ROW, column)
 }
 
-/// Where the address of an access is.
+/// The addressing mode of one source, in the order of the rows of loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
-pub(crate) enum Place {
+pub(crate) enum Mode {
     Slot,
     Acc,
     Imm,
 }
 
 /// A load that writes a slot.
-pub(crate) fn load(kind: LoadKind, address: Place) -> u16 {
-    LOAD + kind as u16 * LOAD_ROW as u16 + address as u16
+pub(crate) fn load(kind: LoadKind, address: Mode) -> u16 {
+    in_row(LOAD, kind as u16, LOAD_ROW, address as usize)
 }
 
-/// A load that adds up its address, with the sources that the addition had; writes a slot. There is none for
+/// A load that adds up its address, with the modes that the addition had; writes a slot. There is none for
 /// an addition that starts with a constant.
-pub(crate) fn load_sum(kind: LoadKind, sources: u16) -> Option<u16> {
-    let (start, count) = LOAD_SUMS;
-    let row = LOAD + kind as u16 * LOAD_ROW as u16;
-    (usize::from(sources) < count).then_some(row + start as u16 + sources)
+pub(crate) fn load_sum(kind: LoadKind, modes: u16) -> Option<u16> {
+    let column = usize::from(modes);
+    (column < LOAD_SUM_SPARED).then(|| in_row(LOAD, kind as u16, LOAD_ROW, LOAD_SUMS + column))
 }
 
-/// A load from an element of an array, with the sources that its address had; writes a slot.
-pub(crate) fn load_element(kind: LoadKind, sources: u16) -> u16 {
-    LOAD + kind as u16 * LOAD_ROW as u16 + LOAD_ELEMENTS.0 as u16 + sources
+/// A load from an element of an array, with the modes that its address had; writes a slot.
+pub(crate) fn load_element(kind: LoadKind, modes: u16) -> u16 {
+    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_ELEMENTS + usize::from(modes))
 }
 
-/// The address of an array's element; writes a slot. `sources` is one of the first three of [`Sources`].
-pub(crate) fn element(sources: u16) -> u16 {
-    ELEMENT + sources
+/// The address of an array's element; writes a slot. `modes` is one of the first three of [`Modes`].
+pub(crate) fn element(modes: u16) -> u16 {
+    ELEMENT + modes
 }
 
-/// The sources of an address of an array's element, when `opcode` is one that writes a slot.
+/// The [`Modes`] of an address of an array's element, when `opcode` is one that writes a slot.
 pub(crate) fn as_element(opcode: u16) -> Option<u16> {
-    opcode.checked_sub(ELEMENT).filter(|at| *at < 3)
+    opcode.checked_sub(ELEMENT).filter(|at| usize::from(*at) < ELEMENT_SPARED)
 }
 
 /// A load from any memory.
 pub(crate) fn load_from(kind: LoadKind) -> u16 {
-    LOAD + kind as u16 * LOAD_ROW as u16 + 6
+    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_FROM)
 }
 
 /// A store.
-pub(crate) fn store(kind: StoreKind, address: Place, value: Place) -> u16 {
-    STORE + kind as u16 * STORE_ROW as u16 + address as u16 * 3 + value as u16
+pub(crate) fn store(kind: StoreKind, address: Mode, value: Mode) -> u16 {
+    in_row(STORE, kind as u16, STORE_ROW, address as usize * STORE_VALUES + value as usize)
 }
 
 /// A store to any memory.
 pub(crate) fn store_to(kind: StoreKind) -> u16 {
-    STORE + kind as u16 * STORE_ROW as u16 + STORE_ROW as u16 - 1
+    in_row(STORE, kind as u16, STORE_ROW, STORE_TO)
 }
 
 /// A branch on a value.
 pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
-    BR_IF + u16::from(acc) + if when { 0 } else { 2 } + if back { 4 } else { 0 }
+    let column = usize::from(acc) + if when { 0 } else { BR_IF_UNLESS } + if back { BR_IF_BACK } else { 0 };
+    in_row(BR_IF, 0, BR_IF_ROW, column)
 }
 
-/// What the outermost frame returns to: [`Exit`], with a distance of 0 before it.
-pub(crate) fn exit() -> *const u8 {
-    static CODE: [u16; 2] = [0, EXIT];
-    CODE.as_ptr().wrapping_add(1).cast()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the outermost frame of a segment returns to that compiled code has entered.
-pub(crate) fn exit_to_compiled() -> *const u8 {
-    static CODE: [u16; 2] = [0, EXIT];
-    CODE.as_ptr().wrapping_add(1).cast()
-}
+    #[test]
+    fn an_instruction_spared_its_write_differs_in_nothing_else() {
+        let mut pairs = 0;
+        for opcode in 0..COUNT as u16 {
+            let Some(delta) = to_acc_delta(opcode) else { continue };
+            let spared = opcode + delta;
+            assert_eq!(name(opcode), name(spared));
+            assert_eq!(fields(opcode)[0], Field::Dest, "{}", name(opcode));
+            assert_eq!(fields(spared)[0], Field::SparedDest, "{}", name(opcode));
+            assert_eq!(fields(opcode)[1..], fields(spared)[1..], "{}", name(opcode));
+            assert_eq!(to_acc_delta(spared), None);
+            pairs += 1;
+        }
+        let spared = (0..COUNT as u16).filter(|op| fields(*op).first() == Some(&Field::SparedDest)).count();
+        assert_eq!(pairs, spared, "each is reached");
+    }
 
-/// Whether nothing of its segment is above the frame that returns to `address`.
-pub(crate) fn is_exit(address: *const u8) -> bool {
-    address == exit() || address == exit_to_compiled()
-}
-
-/// What the frame above a stand-in returns to: [`AfterTail`], with the size of a stand-in before it.
-pub(crate) fn after_tail() -> *const u8 {
-    static CODE: [u16; 2] = [STAND_IN_SLOTS as u16, AFTER_TAIL];
-    CODE.as_ptr().wrapping_add(1).cast()
+    #[test]
+    fn the_selectors_name_instructions_with_the_fields_that_were_asked_for() {
+        use Field::{Acc, Context, Dest, Displacement, F64, I32, Offset, Slot};
+        assert_eq!(name(binary(BinaryKind::I32Sub, Modes::ImmAcc)), "i32.sub");
+        assert_eq!(fields(binary(BinaryKind::I32Sub, Modes::ImmAcc)), [Dest, I32, Acc]);
+        assert_eq!(as_binary(binary(BinaryKind::F64Le, Modes::AccImm)), Some((BinaryKind::F64Le, 4)));
+        assert_eq!(fields(unary(UnaryKind::I32Clz, true)), [Dest, Acc]);
+        let row = BinaryKind::I64GeU.comparison().unwrap();
+        assert_eq!(name(compare(row, 0, true)), "br_back_if.i64.ge_u");
+        let row = BinaryKind::F32Ge.comparison().unwrap();
+        assert_eq!(name(compare(row, 0, true)), "br_unless.f32.ge");
+        assert_eq!(fields(select(SelectKind::F64, true, false, true)), [Dest, F64, Slot, Acc]);
+        assert_eq!(fields(select(SelectKind::F64, false, true, false)), [Dest, Slot, F64, Slot]);
+        assert_eq!(fields(load(LoadKind::Load8U, Mode::Acc)), [Dest, Acc, Offset]);
+        assert_eq!(fields(load(LoadKind::Load8U, Mode::Imm)), [Dest, Offset]);
+        assert_eq!(name(load_sum(LoadKind::Load64, 3).unwrap()), "load64.sum");
+        assert_eq!(load_sum(LoadKind::Load64, Modes::ImmSlot as u16), None);
+        assert_eq!(fields(load_element(LoadKind::Load64, 1)), [Dest, Slot, Acc, I32, Offset]);
+        assert_eq!(as_element(element(2)), Some(2));
+        assert_eq!(name(load_from(LoadKind::LoadF32)), "f32.load.from");
+        assert_eq!(fields(store(StoreKind::StoreF64, Mode::Imm, Mode::Imm)), [F64, Offset]);
+        assert_eq!(fields(store(StoreKind::Store8, Mode::Acc, Mode::Slot)), [Acc, Slot, Offset]);
+        assert_eq!(fields(store_to(StoreKind::Store8)), [Slot, Slot, Offset, Context]);
+        assert_eq!(name(br_if(true, false, true)), "br_back_unless");
+        assert_eq!(fields(br_if(true, false, true)), [Acc, Displacement]);
+        assert_eq!(name(GLOBAL_GET_FAR), "global.get.far");
+    }
 }

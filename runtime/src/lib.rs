@@ -10,6 +10,7 @@ pub mod const_expr;
 mod declarations;
 mod error;
 pub mod features;
+pub mod frame;
 pub mod fuel;
 mod image;
 pub mod layout;

@@ -5,37 +5,22 @@
 
 use std::marker::PhantomData;
 
-use crate::machine::{Dispatch, HEAD, Machine, Op};
-use crate::operand::{Acc, Imm, Slot, Source, Value};
-use crate::ops::numeric::*;
-use crate::table::{Entry, entry};
+use crate::field::Field;
+use crate::machine::{Dispatch, Machine, Op};
+use crate::mode::{Dest, Source, Value};
+use crate::ops::numeric::Binary;
 
-/// Bytes of a displacement.
-pub(crate) const DISPLACEMENT: usize = 4;
+/// `br`; `BACK` for a branch backwards.
+pub(crate) struct Br<const BACK: bool>;
 
-/// `br`.
-pub(crate) struct Br;
-
-impl Op for Br {
-    const SIZE: usize = HEAD + DISPLACEMENT;
+impl<const BACK: bool> Op for Br<BACK> {
+    const NAME: &'static [&'static str] = &["br", back(BACK)];
+    const FIELDS: &'static [Field] = &[Field::Displacement];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has a displacement.
-        unsafe { m.jump::<D>(HEAD) }
-    }
-}
-
-/// `br` backwards.
-pub(crate) struct BrBack;
-
-impl Op for BrBack {
-    const SIZE: usize = HEAD + DISPLACEMENT;
-
-    #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has a displacement.
-        unsafe { m.jump_back::<D>(HEAD) }
+        // SAFETY: the instruction has these fields.
+        unsafe { m.branch::<D, Self, 0, BACK>() }
     }
 }
 
@@ -43,19 +28,28 @@ impl Op for BrBack {
 pub(crate) struct BrIf<X, const WHEN: bool, const BACK: bool>(PhantomData<X>);
 
 impl<X: Source<u32>, const WHEN: bool, const BACK: bool> Op for BrIf<X, WHEN, BACK> {
-    const SIZE: usize = HEAD + X::WIDTH + DISPLACEMENT;
+    const NAME: &'static [&'static str] = &["br", back(BACK), when(WHEN)];
+    const FIELDS: &'static [Field] = &[X::FIELD, Field::Displacement];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            if (X::get(&m, HEAD) != 0) == WHEN {
-                if BACK { m.jump_back::<D>(HEAD + X::WIDTH) } else { m.jump::<D>(HEAD + X::WIDTH) }
+            if (X::get::<Self, 0>(&m) != 0) == WHEN {
+                m.branch::<D, Self, 1, BACK>()
             } else {
-                m.next::<D>(Self::SIZE)
+                m.next::<D, Self>()
             }
         }
     }
+}
+
+const fn back(back: bool) -> &'static str {
+    if back { "_back" } else { "" }
+}
+
+const fn when(when: bool) -> &'static str {
+    if when { "_if" } else { "_unless" }
 }
 
 /// Branches when a comparison is `WHEN`: first operand, second operand, displacement.
@@ -67,21 +61,17 @@ where
     X: Source<O::In>,
     Y: Source<O::In>,
 {
-    const SIZE: usize = HEAD + X::WIDTH + Y::WIDTH + DISPLACEMENT;
+    const NAME: &'static [&'static str] = &["br", back(BACK), when(WHEN), ".", O::NAME];
+    const FIELDS: &'static [Field] = &[X::FIELD, Y::FIELD, Field::Displacement];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands; comparisons do not trap.
+        // SAFETY: the instruction has these fields; comparisons do not trap.
         unsafe {
-            let a = X::get(&m, HEAD);
-            let b = Y::get(&m, HEAD + X::WIDTH);
+            let a = X::get::<Self, 0>(&m);
+            let b = Y::get::<Self, 1>(&m);
             let taken = matches!(O::apply(a, b), Ok(1)) == WHEN;
-            let at = HEAD + X::WIDTH + Y::WIDTH;
-            if taken {
-                if BACK { m.jump_back::<D>(at) } else { m.jump::<D>(at) }
-            } else {
-                m.next::<D>(Self::SIZE)
-            }
+            if taken { m.branch::<D, Self, 2, BACK>() } else { m.next::<D, Self>() }
         }
     }
 }
@@ -90,15 +80,16 @@ where
 pub(crate) struct BrTable<X>(PhantomData<X>);
 
 impl<X: Source<u32>> Op for BrTable<X> {
-    const SIZE: usize = HEAD + X::WIDTH + 4;
+    const NAME: &'static [&'static str] = &["br_table"];
+    const FIELDS: &'static [Field] = &[X::FIELD, Field::Targets];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands, and `count + 1` displacements behind them.
+        // SAFETY: the instruction has these fields, and `count + 1` displacements behind them.
         unsafe {
-            let index = X::get(&m, HEAD);
-            let count = m.operand::<u32>(HEAD + X::WIDTH);
-            m.jump::<D>(Self::SIZE + index.min(count) as usize * DISPLACEMENT)
+            let index = X::get::<Self, 0>(&m);
+            let count = m.field::<Self, u32, 1>();
+            m.jump::<D>(Self::SIZE + index.min(count) as usize * Field::Displacement.width())
         }
     }
 }
@@ -112,154 +103,20 @@ where
     X: Source<T>,
     Y: Source<T>,
     C: Source<u32>,
-    Z: crate::operand::Dest,
+    Z: Dest,
 {
-    const SIZE: usize = HEAD + crate::operand::DEST + X::WIDTH + Y::WIDTH + C::WIDTH;
+    const NAME: &'static [&'static str] = &["select"];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, C::FIELD];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        const AT: usize = HEAD + crate::operand::DEST;
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let a = X::get(&m, AT);
-            let b = Y::get(&m, AT + X::WIDTH);
-            let condition = C::get(&m, AT + X::WIDTH + Y::WIDTH);
-            Z::put(&mut m, HEAD, if condition != 0 { a } else { b });
-            m.next::<D>(Self::SIZE)
+            let a = X::get::<Self, 1>(&m);
+            let b = Y::get::<Self, 2>(&m);
+            let condition = C::get::<Self, 3>(&m);
+            Z::put::<Self, T, 0>(&mut m, if condition != 0 { a } else { b });
+            m.next::<D, Self>()
         }
     }
 }
-
-/// Entries of a comparison's row: the seven operand combinations of a binary instruction, forwards, then
-/// backwards.
-pub(crate) const COMPARE_ROW: usize = 14;
-
-const fn int_row<O: Binary<Out = u32>>() -> [Entry; COMPARE_ROW] {
-    [
-        entry::<BrCompare<O, Slot, Slot, true, false>>(),
-        entry::<BrCompare<O, Slot, Acc, true, false>>(),
-        entry::<BrCompare<O, Acc, Slot, true, false>>(),
-        entry::<BrCompare<O, Slot, Imm, true, false>>(),
-        entry::<BrCompare<O, Acc, Imm, true, false>>(),
-        entry::<BrCompare<O, Imm, Slot, true, false>>(),
-        entry::<BrCompare<O, Imm, Acc, true, false>>(),
-        entry::<BrCompare<O, Slot, Slot, true, true>>(),
-        entry::<BrCompare<O, Slot, Acc, true, true>>(),
-        entry::<BrCompare<O, Acc, Slot, true, true>>(),
-        entry::<BrCompare<O, Slot, Imm, true, true>>(),
-        entry::<BrCompare<O, Acc, Imm, true, true>>(),
-        entry::<BrCompare<O, Imm, Slot, true, true>>(),
-        entry::<BrCompare<O, Imm, Acc, true, true>>(),
-    ]
-}
-
-/// The rows of float comparisons: forwards when true, then forwards when false. Backwards there are none.
-const fn float_row<O: Binary<Out = u32>>() -> [Entry; COMPARE_ROW] {
-    [
-        entry::<BrCompare<O, Slot, Slot, true, false>>(),
-        entry::<BrCompare<O, Slot, Acc, true, false>>(),
-        entry::<BrCompare<O, Acc, Slot, true, false>>(),
-        entry::<BrCompare<O, Slot, Imm, true, false>>(),
-        entry::<BrCompare<O, Acc, Imm, true, false>>(),
-        entry::<BrCompare<O, Imm, Slot, true, false>>(),
-        entry::<BrCompare<O, Imm, Acc, true, false>>(),
-        entry::<BrCompare<O, Slot, Slot, false, false>>(),
-        entry::<BrCompare<O, Slot, Acc, false, false>>(),
-        entry::<BrCompare<O, Acc, Slot, false, false>>(),
-        entry::<BrCompare<O, Slot, Imm, false, false>>(),
-        entry::<BrCompare<O, Acc, Imm, false, false>>(),
-        entry::<BrCompare<O, Imm, Slot, false, false>>(),
-        entry::<BrCompare<O, Imm, Acc, false, false>>(),
-    ]
-}
-
-/// Rows in the order of the comparisons in [`BinaryKind`].
-pub(crate) const COMPARES: [[Entry; COMPARE_ROW]; 32] = [
-    int_row::<I32Eq>(),
-    int_row::<I32Ne>(),
-    int_row::<I32LtS>(),
-    int_row::<I32LtU>(),
-    int_row::<I32GtS>(),
-    int_row::<I32GtU>(),
-    int_row::<I32LeS>(),
-    int_row::<I32LeU>(),
-    int_row::<I32GeS>(),
-    int_row::<I32GeU>(),
-    int_row::<I64Eq>(),
-    int_row::<I64Ne>(),
-    int_row::<I64LtS>(),
-    int_row::<I64LtU>(),
-    int_row::<I64GtS>(),
-    int_row::<I64GtU>(),
-    int_row::<I64LeS>(),
-    int_row::<I64LeU>(),
-    int_row::<I64GeS>(),
-    int_row::<I64GeU>(),
-    float_row::<F32Eq>(),
-    float_row::<F32Ne>(),
-    float_row::<F32Lt>(),
-    float_row::<F32Gt>(),
-    float_row::<F32Le>(),
-    float_row::<F32Ge>(),
-    float_row::<F64Eq>(),
-    float_row::<F64Ne>(),
-    float_row::<F64Lt>(),
-    float_row::<F64Gt>(),
-    float_row::<F64Le>(),
-    float_row::<F64Ge>(),
-];
-
-/// Whether a comparison, by its row, is of floats.
-pub(crate) const fn is_float_compare(row: u16) -> bool {
-    row >= 20
-}
-
-/// Branches on a value: slot or accumulator, when not zero or zero, forwards or backwards.
-pub(crate) const BR_IFS: [[Entry; 8]; 1] = [[
-    entry::<BrIf<Slot, true, false>>(),
-    entry::<BrIf<Acc, true, false>>(),
-    entry::<BrIf<Slot, false, false>>(),
-    entry::<BrIf<Acc, false, false>>(),
-    entry::<BrIf<Slot, true, true>>(),
-    entry::<BrIf<Acc, true, true>>(),
-    entry::<BrIf<Slot, false, true>>(),
-    entry::<BrIf<Acc, false, true>>(),
-]];
-
-/// Selects of one class: values in slots or immediates, condition in a slot or the accumulator; then the
-/// same writing the accumulator alone.
-pub(crate) const SELECT_ROW: usize = 16;
-
-const fn select_row<T: Value>() -> [Entry; SELECT_ROW] {
-    [
-        entry::<Select<T, Slot, Slot, Slot, Slot>>(),
-        entry::<Select<T, Slot, Imm, Slot, Slot>>(),
-        entry::<Select<T, Imm, Slot, Slot, Slot>>(),
-        entry::<Select<T, Imm, Imm, Slot, Slot>>(),
-        entry::<Select<T, Slot, Slot, Acc, Slot>>(),
-        entry::<Select<T, Slot, Imm, Acc, Slot>>(),
-        entry::<Select<T, Imm, Slot, Acc, Slot>>(),
-        entry::<Select<T, Imm, Imm, Acc, Slot>>(),
-        entry::<Select<T, Slot, Slot, Slot, Acc>>(),
-        entry::<Select<T, Slot, Imm, Slot, Acc>>(),
-        entry::<Select<T, Imm, Slot, Slot, Acc>>(),
-        entry::<Select<T, Imm, Imm, Slot, Acc>>(),
-        entry::<Select<T, Slot, Slot, Acc, Acc>>(),
-        entry::<Select<T, Slot, Imm, Acc, Acc>>(),
-        entry::<Select<T, Imm, Slot, Acc, Acc>>(),
-        entry::<Select<T, Imm, Imm, Acc, Acc>>(),
-    ]
-}
-
-/// The classes of `select`: `i32`, any 64-bit slot contents, `f32`, `f64`. They differ in their immediates.
-#[derive(Clone, Copy, Debug)]
-#[repr(u16)]
-pub(crate) enum SelectKind {
-    I32,
-    I64,
-    F32,
-    F64,
-}
-
-pub(crate) const SELECTS: [[Entry; SELECT_ROW]; 4] =
-    [select_row::<u32>(), select_row::<u64>(), select_row::<f32>(), select_row::<f64>()];

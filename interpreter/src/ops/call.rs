@@ -11,6 +11,7 @@
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use wasmrun_runtime::frame::LINK_SLOTS;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
@@ -18,12 +19,10 @@ use wasmrun_runtime::vm::{
 };
 
 use crate::bind::{bind, resolve};
-use crate::code::{Header, LINK_SLOTS};
-use crate::machine::{At, Dispatch, HEAD, Machine, Op, poll};
-use crate::operand::{Source, Value};
-
-/// Bytes of the distance at the end of a call.
-const BASE: usize = 2;
+use crate::code::Header;
+use crate::field::Field;
+use crate::machine::{At, Continuation, Dispatch, Machine, Op, offset_in, poll};
+use crate::mode::{Source, Value};
 
 /// The frame that a call makes.
 #[derive(Clone, Copy)]
@@ -55,7 +54,7 @@ impl NewFrame {
         unsafe {
             let link = self.sp.add(self.header.link.into());
             link.write(return_to as u64);
-            let locals = link.add(LINK_SLOTS.into());
+            let locals = link.add(LINK_SLOTS as usize);
             for i in 0..self.header.zeroes.into() {
                 // Volatile, lest the loop becomes a call of memset, for which registers would be saved.
                 locals.add(i).write_volatile(0);
@@ -96,11 +95,9 @@ unsafe fn enter<D: Dispatch>(mut m: Machine, frame: NewFrame, return_to: *const 
 /// Polls, then executes the call at `ip` again. The end of its frame is in `acc64`.
 pub(super) struct FrameSlow;
 
-impl Op for FrameSlow {
-    const SIZE: usize = 0;
-
+impl Continuation for FrameSlow {
     #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for any instruction.
         unsafe {
             match poll(m.ip, m.sp, m.ctx, m.acc64.to_bits() as usize) {
@@ -111,18 +108,15 @@ impl Op for FrameSlow {
     }
 }
 
-/// Translates the function whose number among the defined ones is the first operand at `ip`, then executes
-/// the instruction again.
+/// Translates the function that the [`Call`] or `TailCall` at `ip` names, then executes that again.
 pub(super) struct Bind;
 
-impl Op for Bind {
-    const SIZE: usize = 0;
-
+impl Continuation for Bind {
     #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for any instruction.
         unsafe {
-            match bind_operand(m.ip, m.sp, m.ctx) {
+            match bind_callee(m.ip, m.sp, m.ctx) {
                 Status::Ok => D::go(m),
                 status => D::exit(status),
             }
@@ -131,13 +125,13 @@ impl Op for Bind {
 }
 
 #[inline(never)]
-unsafe fn bind_operand(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
-    // SAFETY: the instruction's first operand is the number of a function among the defined ones.
+unsafe fn bind_callee(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    // SAFETY: both instructions start with the number of a function among the defined ones.
     unsafe {
+        let at = At { ip, sp, ctx };
         let module = VmContext::module(ctx);
-        let defined = ip.add(HEAD).cast::<u32>().read_unaligned();
-        let bound = bind(module, module.imported_function_count() + defined);
-        At { ip, sp, ctx }.finish(bound)
+        let bound = bind(module, module.imported_function_count() + at.field::<Call, u32, 0>());
+        at.finish(bound)
     }
 }
 
@@ -161,12 +155,13 @@ pub(super) unsafe fn resume<D: Dispatch>(mut m: Machine, status: Status) -> D::O
     }
 }
 
-/// The entry of a function that the instance's module defines; null when it has not been translated.
+/// The entry of the function that the [`Call`] or `TailCall` at `m.ip` names; null when it has not been
+/// translated.
 #[inline(always)]
 pub(super) unsafe fn own_entry(m: &Machine) -> *const u8 {
-    // SAFETY: the instruction's first operand is the number of such a function.
+    // SAFETY: both instructions start with the number of a function among the defined ones.
     unsafe {
-        let cell = VmContext::cells(m.ctx).add(m.operand::<u32>(HEAD) as usize);
+        let cell = VmContext::cells(m.ctx).add(m.field::<Call, u32, 0>() as usize);
         (*cell).interpreter()
     }
 }
@@ -175,17 +170,18 @@ pub(super) unsafe fn own_entry(m: &Machine) -> *const u8 {
 pub(crate) struct Call;
 
 impl Op for Call {
-    const SIZE: usize = HEAD + 4 + BASE;
+    const NAME: &'static [&'static str] = &["call"];
+    const FIELDS: &'static [Field] = &[Field::Defined, Field::Frame];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
             let entry = own_entry(&m);
             if entry.is_null() {
                 return D::cold::<Bind>(m);
             }
-            let frame = NewFrame::new(entry, m.slot(HEAD + 4));
+            let frame = NewFrame::new(entry, m.slot::<Self, 1>());
             enter::<D>(m, frame, m.ip.add(Self::SIZE))
         }
     }
@@ -195,14 +191,15 @@ impl Op for Call {
 pub(crate) struct CallImport;
 
 impl Op for CallImport {
-    const SIZE: usize = HEAD + 4 + BASE;
+    const NAME: &'static [&'static str] = &["call.import"];
+    const FIELDS: &'static [Field] = &[Field::Context, Field::Frame];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let callee = VmContext::at::<FuncRef>(m.ctx, m.operand(HEAD));
-            let sp = m.slot(HEAD + 4);
+            let callee = VmContext::at::<FuncRef>(m.ctx, m.field::<Self, u32, 0>());
+            let sp = m.slot::<Self, 1>();
             let status = call_any(m.ip, m.sp, m.ctx, callee, sp, m.ip.add(Self::SIZE));
             resume::<D>(m, status)
         }
@@ -213,24 +210,24 @@ impl Op for CallImport {
 pub(crate) struct CallIndirect<X>(PhantomData<X>);
 
 impl<X: Source<u32>> Op for CallIndirect<X> {
-    const SIZE: usize = HEAD + X::WIDTH + 4 + 4 + BASE;
+    const NAME: &'static [&'static str] = &["call_indirect"];
+    const FIELDS: &'static [Field] = &[X::FIELD, Field::Context, Field::Type, Field::Frame];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands; a `Table` starts with its descriptor.
+        // SAFETY: the instruction has these fields; a `Table` starts with its descriptor.
         unsafe {
-            let index = X::get(&m, HEAD) as usize;
-            let at = HEAD + X::WIDTH;
-            let table = *VmContext::at::<*mut TableDescriptor>(m.ctx, m.operand(at));
+            let index = X::get::<Self, 0>(&m) as usize;
+            let table = *VmContext::at::<*mut TableDescriptor>(m.ctx, m.field::<Self, u32, 1>());
             if index < (*table).len {
                 let callee = (*(*table).elements.add(index)).get() as *const FuncRef;
                 if !callee.is_null()
-                    && (*callee).type_id == VmContext::type_id(m.ctx, m.operand(at + 4))
+                    && (*callee).type_id == VmContext::type_id(m.ctx, m.field::<Self, u32, 2>())
                     && (*callee).vmctx == m.ctx
                 {
                     let entry = (*(*callee).cell).interpreter();
                     if !entry.is_null() {
-                        let frame = NewFrame::new(entry, m.slot(at + 8));
+                        let frame = NewFrame::new(entry, m.slot::<Self, 3>());
                         return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));
                     }
                 }
@@ -243,39 +240,36 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
 /// [`CallIndirect`] of an element that is not ready, not in this instance, or not what it should be.
 struct CallIndirectSlow<X>(PhantomData<X>);
 
-impl<X: Source<u32>> Op for CallIndirectSlow<X> {
-    const SIZE: usize = 0;
-
+impl<X: Source<u32>> Continuation for CallIndirectSlow<X> {
     #[inline(always)]
-    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for `CallIndirect`.
         unsafe {
-            let status = call_indirect(m.ip, m.sp, m.ctx, X::get(&m, HEAD), X::WIDTH);
+            let status = call_indirect::<X>(m.ip, m.sp, m.ctx, X::get::<CallIndirect<X>, 0>(&m));
             resume::<D>(m, status)
         }
     }
 }
 
-/// The slow path of `call_indirect`, whose index takes `width` bytes in the instruction.
+/// The slow path of a [`CallIndirect`].
 #[inline(never)]
-unsafe fn call_indirect(
+unsafe fn call_indirect<X: Source<u32>>(
     ip: *const u8,
     sp: *mut u64,
     ctx: *mut VmContext,
     index: u32,
-    width: usize,
 ) -> Status {
     // SAFETY: as for `CallIndirect`.
     unsafe {
-        let operands = ip.add(HEAD + width);
-        let table = operands.cast::<u32>().read_unaligned();
-        let ty = operands.add(4).cast::<u32>().read_unaligned();
+        let at = At { ip, sp, ctx };
+        let table = at.field::<CallIndirect<X>, u32, 1>();
+        let ty = at.field::<CallIndirect<X>, u32, 2>();
         match find_callee(ctx, table, ty, index) {
             Ok(callee) => {
-                let base = operands.add(8).cast::<u16>().read_unaligned();
-                call_any(ip, sp, ctx, callee, sp.add(base.into()), operands.add(8 + BASE))
+                let base = at.slot::<CallIndirect<X>, 3>();
+                call_any(ip, sp, ctx, callee, base, ip.add(CallIndirect::<X>::SIZE))
             }
-            Err(trap) => At { ip, sp, ctx }.finish(Err(trap.into())),
+            Err(trap) => at.finish(Err(trap.into())),
         }
     }
 }
@@ -286,7 +280,7 @@ pub(super) unsafe fn find_callee(
     ty: u32,
     index: u32,
 ) -> Result<*const FuncRef, Trap> {
-    // SAFETY: operands of a `call_indirect` of the context's module.
+    // SAFETY: fields of a `call_indirect` of the context's module.
     unsafe {
         let table = &mut **VmContext::at::<*mut Table>(ctx, table);
         let ty: TypeId = VmContext::type_id(ctx, ty);
@@ -298,15 +292,16 @@ pub(super) unsafe fn find_callee(
 pub(crate) struct Restore;
 
 impl Op for Restore {
-    const SIZE: usize = HEAD + 2 + BASE;
+    const NAME: &'static [&'static str] = &["restore"];
+    const FIELDS: &'static [Field] = &[Field::Slot, Field::Frame];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: only callees of another instance return here, and their callers saved the context.
         unsafe {
-            m.ctx = *m.slot(HEAD) as *mut VmContext;
+            m.ctx = *m.slot::<Self, 0>() as *mut VmContext;
             m.reload_memory();
-            m.next::<D>(Self::SIZE)
+            m.next::<D, Self>()
         }
     }
 }
@@ -351,7 +346,7 @@ unsafe fn try_call_any(
         if (*callee).vmctx == at.ctx {
             frame.resume_in(at.ctx, after);
         } else {
-            let saved = restore.add(HEAD).cast::<u16>().read_unaligned();
+            let saved = restore.add(offset_in::<Restore, 0>()).cast::<u16>().read_unaligned();
             *at.sp.add(saved.into()) = at.ctx as u64;
             frame.resume_in((*callee).vmctx, restore);
         }
@@ -395,7 +390,7 @@ pub(crate) unsafe fn call_host(
 #[inline(always)]
 pub(super) unsafe fn distance(address: *const u8) -> u16 {
     // SAFETY: the distance stands before every return address.
-    unsafe { address.sub(BASE).cast::<u16>().read_unaligned() }
+    unsafe { address.sub(Field::Frame.width()).cast::<u16>().read_unaligned() }
 }
 
 /// Makes `m` continue behind the call that made the frame at `m.sp`.
@@ -412,13 +407,14 @@ pub(super) unsafe fn return_to(m: &mut Machine, address: *const u8) {
 pub(crate) struct Ret;
 
 impl Op for Ret {
-    const SIZE: usize = HEAD + 2;
+    const NAME: &'static [&'static str] = &["return"];
+    const FIELDS: &'static [Field] = &[Field::Slot];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: the link slot holds the return address.
         unsafe {
-            let address = *m.slot(HEAD) as *const u8;
+            let address = *m.slot::<Self, 0>() as *const u8;
             return_to(&mut m, address);
             D::go(m)
         }
@@ -429,14 +425,15 @@ impl Op for Ret {
 pub(crate) struct RetValue<T, X>(PhantomData<(T, X)>);
 
 impl<T: Value, X: Source<T>> Op for RetValue<T, X> {
-    const SIZE: usize = HEAD + 2 + X::WIDTH;
+    const NAME: &'static [&'static str] = &["return"];
+    const FIELDS: &'static [Field] = &[Field::Slot, X::FIELD];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as for `Ret`; slot 0 holds the result.
         unsafe {
-            let value = X::get(&m, HEAD + 2);
-            let address = *m.slot(HEAD) as *const u8;
+            let value = X::get::<Self, 1>(&m);
+            let address = *m.slot::<Self, 0>() as *const u8;
             *m.sp = value.to_bits();
             value.to_acc(&mut m);
             return_to(&mut m, address);
@@ -449,7 +446,8 @@ impl<T: Value, X: Source<T>> Op for RetValue<T, X> {
 pub(crate) struct Exit;
 
 impl Op for Exit {
-    const SIZE: usize = HEAD;
+    const NAME: &'static [&'static str] = &["exit"];
+    const FIELDS: &'static [Field] = &[];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(_: Machine) -> D::Out {

@@ -8,15 +8,17 @@ use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, Resume, Site, VmContext};
 
 use super::call::{distance, resume};
+use crate::field::Field;
 use crate::frames::caller_of;
-use crate::machine::{At, Dispatch, HEAD, Machine, Op};
-use crate::table;
+use crate::machine::{At, Dispatch, Machine, Op};
+use crate::returns;
 
 /// Runs the compiled code of the function whose frame this is, and returns: its index in the module, link slot.
 pub(crate) struct EnterCompiled;
 
 impl Op for EnterCompiled {
-    const SIZE: usize = HEAD + 4 + 2;
+    const NAME: &'static [&'static str] = &["enter_compiled"];
+    const FIELDS: &'static [Field] = &[Field::Function, Field::Slot];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
@@ -33,9 +35,9 @@ unsafe fn enter_compiled(at: At) -> Status {
     // SAFETY: as for `EnterCompiled`.
     unsafe {
         let exec = VmContext::exec(at.ctx);
-        let function: u32 = at.operand(HEAD);
-        let address = *at.slot(HEAD + 4) as *const u8;
-        if address == table::exit_to_compiled() {
+        let function = at.field::<EnterCompiled, u32, 0>();
+        let address = *at.slot::<EnterCompiled, 1>() as *const u8;
+        if address == returns::exit_to_compiled() {
             // Compiled code waits for the result of a function that ended in a tail call of this one. It makes
             // the call itself, so that tail calls between tiers do not pile up on the native stack.
             let target = &mut (*exec).native.tail_call;

@@ -9,15 +9,14 @@ use std::marker::PhantomData;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
-use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
-use crate::operand::{Acc, DEST, Dest, Imm, SHIFT, Slot, Source, Value};
-use crate::table::{Entry, entry};
-
-/// Bytes of an offset.
-pub(crate) const OFFSET: usize = 4;
+use crate::field::Field;
+use crate::machine::{Dispatch, Machine, Op, Stop, code};
+use crate::mode::{Dest, Slot, Source, Value};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {
+    /// Its name.
+    const NAME: &'static str;
     type Out: Value;
     /// Bytes that are read.
     const BYTES: usize;
@@ -28,6 +27,8 @@ pub(crate) trait LoadAs {
 
 /// How a value becomes bytes of memory.
 pub(crate) trait StoreAs {
+    /// Its name.
+    const NAME: &'static str;
     type In: Value;
     /// Bytes that are written.
     const BYTES: usize;
@@ -49,18 +50,19 @@ type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
 pub(crate) struct Load<O, X, Z>(PhantomData<(O, X, Z)>);
 
 impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands; the access is checked.
+        // SAFETY: the instruction has these fields; the access is checked.
         unsafe {
-            let address = X::get(&m, HEAD + DEST);
-            match last_inside(address, m.operand(HEAD + DEST + X::WIDTH), m.len) {
+            let address = X::get::<Self, 1>(&m);
+            match last_inside(address, m.field::<Self, u32, 2>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put(&mut m, HEAD, value);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -73,19 +75,19 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
 pub(crate) struct LoadSum<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
 impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME, ".sum"];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            let at = HEAD + DEST + X::WIDTH;
-            let address = X::get(&m, HEAD + DEST).wrapping_add(Y::get(&m, at));
-            match last_inside(address, m.operand(at + Y::WIDTH), m.len) {
+            let address = X::get::<Self, 1>(&m).wrapping_add(Y::get::<Self, 2>(&m));
+            match last_inside(address, m.field::<Self, u32, 3>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put(&mut m, HEAD, value);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -98,20 +100,21 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y,
 pub(crate) struct LoadElement<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
 impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X, Y, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + SHIFT + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME, ".element"];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            let at = HEAD + DEST + X::WIDTH;
-            let index: u32 = Y::get(&m, at);
-            let address = X::get(&m, HEAD + DEST).wrapping_add(index.wrapping_shl(m.operand(at + Y::WIDTH)));
-            match last_inside(address, m.operand(at + Y::WIDTH + SHIFT), m.len) {
+            let index: u32 = Y::get::<Self, 2>(&m);
+            let offset = index.wrapping_shl(m.field::<Self, u32, 3>());
+            let address = X::get::<Self, 1>(&m).wrapping_add(offset);
+            match last_inside(address, m.field::<Self, u32, 4>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put(&mut m, HEAD, value);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -123,17 +126,18 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X
 pub(crate) struct LoadAt<O, Z>(PhantomData<(O, Z)>);
 
 impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
-    const SIZE: usize = HEAD + DEST + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[Z::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match last_inside(0, m.operand(HEAD + DEST), m.len) {
+            match last_inside(0, m.field::<Self, u32, 1>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put(&mut m, HEAD, value);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -145,17 +149,18 @@ impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
 pub(crate) struct Store<O, X, Y>(PhantomData<(O, X, Y)>);
 
 impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
-    const SIZE: usize = HEAD + X::WIDTH + Y::WIDTH + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[X::FIELD, Y::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            let address = X::get(&m, HEAD);
-            match last_inside(address, m.operand(HEAD + X::WIDTH + Y::WIDTH), m.len) {
+            let address = X::get::<Self, 0>(&m);
+            match last_inside(address, m.field::<Self, u32, 2>(), m.len) {
                 Some(last) => {
-                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get(&m, HEAD + X::WIDTH));
-                    m.next::<D>(Self::SIZE)
+                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get::<Self, 1>(&m));
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -167,16 +172,17 @@ impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
 pub(crate) struct StoreAt<O, Y>(PhantomData<(O, Y)>);
 
 impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
-    const SIZE: usize = HEAD + Y::WIDTH + OFFSET;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[Y::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match last_inside(0, m.operand(HEAD + Y::WIDTH), m.len) {
+            match last_inside(0, m.field::<Self, u32, 1>(), m.len) {
                 Some(last) => {
-                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get(&m, HEAD));
-                    m.next::<D>(Self::SIZE)
+                    O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get::<Self, 0>(&m));
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -184,15 +190,15 @@ impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
     }
 }
 
-/// The memory whose pointer is at the context offset that the instruction has at byte offset `at`.
+/// The memory whose pointer is at this offset in the context.
 ///
 /// # Safety
-/// The instruction has such an operand.
+/// The context has a memory there.
 #[inline(always)]
-unsafe fn descriptor(m: &Machine, at: usize) -> (*mut u8, usize) {
+unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
     // SAFETY: the caller's promise; a `Memory` starts with its descriptor.
     unsafe {
-        let memory: *mut Memory = *VmContext::at::<*mut Memory>(m.ctx, m.operand(at));
+        let memory: *mut Memory = *VmContext::at::<*mut Memory>(m.ctx, offset);
         let descriptor = memory.cast::<MemoryDescriptor>();
         ((*descriptor).base, (*descriptor).len)
     }
@@ -202,19 +208,20 @@ unsafe fn descriptor(m: &Machine, at: usize) -> (*mut u8, usize) {
 pub(crate) struct LoadFrom<O>(PhantomData<O>);
 
 impl<O: LoadAs> Op for LoadFrom<O> {
-    const SIZE: usize = HEAD + DEST + 2 + OFFSET + 4;
+    const NAME: &'static [&'static str] = &[O::NAME, ".from"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot, Field::Offset, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as for `Load`.
         unsafe {
-            let (base, len) = descriptor(&m, HEAD + DEST + 2 + OFFSET);
-            let address = <Slot as Source<u32>>::get(&m, HEAD + DEST);
-            match last_inside(address, m.operand(HEAD + DEST + 2), len) {
+            let (base, len) = descriptor(&m, m.field::<Self, u32, 3>());
+            let address: u32 = Slot::get::<Self, 1>(&m);
+            match last_inside(address, m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
                     let value = O::load(base.add(last).sub(O::BYTES - 1));
-                    <Slot as Dest>::put(&mut m, HEAD, value);
-                    m.next::<D>(Self::SIZE)
+                    Slot::put::<Self, O::Out, 0>(&mut m, value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -226,18 +233,20 @@ impl<O: LoadAs> Op for LoadFrom<O> {
 pub(crate) struct StoreTo<O>(PhantomData<O>);
 
 impl<O: StoreAs> Op for StoreTo<O> {
-    const SIZE: usize = HEAD + 2 + 2 + OFFSET + 4;
+    const NAME: &'static [&'static str] = &[O::NAME, ".to"];
+    const FIELDS: &'static [Field] = &[Field::Slot, Field::Slot, Field::Offset, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for `Store`.
         unsafe {
-            let (base, len) = descriptor(&m, HEAD + 4 + OFFSET);
-            let address = <Slot as Source<u32>>::get(&m, HEAD);
-            match last_inside(address, m.operand(HEAD + 4), len) {
+            let (base, len) = descriptor(&m, m.field::<Self, u32, 3>());
+            let address: u32 = Slot::get::<Self, 0>(&m);
+            match last_inside(address, m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
-                    O::store(base.add(last).sub(O::BYTES - 1), <Slot as Source<O::In>>::get(&m, HEAD + 2));
-                    m.next::<D>(Self::SIZE)
+                    let value = <Slot as Source<O::In>>::get::<Self, 1>(&m);
+                    O::store(base.add(last).sub(O::BYTES - 1), value);
+                    m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
             }
@@ -245,64 +254,8 @@ impl<O: StoreAs> Op for StoreTo<O> {
     }
 }
 
-/// Loads: address in a slot, in the accumulator, constant; the same writing the accumulator alone; from
-/// any memory. Then sums, and elements of arrays, each writing a slot and the accumulator alone.
-pub(crate) const LOAD_ROW: usize = 23;
-
-/// Where the sums start in a row, and how many combinations of addends there are.
-pub(crate) const LOAD_SUMS: (usize, usize) = (7, 5);
-
-/// Where the elements start in a row, and how many combinations of base and index there are.
-pub(crate) const LOAD_ELEMENTS: (usize, usize) = (17, 3);
-
-const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
-    [
-        entry::<Load<O, Slot, Slot>>(),
-        entry::<Load<O, Acc, Slot>>(),
-        entry::<LoadAt<O, Slot>>(),
-        entry::<Load<O, Slot, Acc>>(),
-        entry::<Load<O, Acc, Acc>>(),
-        entry::<LoadAt<O, Acc>>(),
-        entry::<LoadFrom<O>>(),
-        entry::<LoadSum<O, Slot, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Acc, Slot>>(),
-        entry::<LoadSum<O, Acc, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Imm, Slot>>(),
-        entry::<LoadSum<O, Acc, Imm, Slot>>(),
-        entry::<LoadSum<O, Slot, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Acc, Acc>>(),
-        entry::<LoadSum<O, Acc, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Imm, Acc>>(),
-        entry::<LoadSum<O, Acc, Imm, Acc>>(),
-        entry::<LoadElement<O, Slot, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Acc, Slot>>(),
-        entry::<LoadElement<O, Acc, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Slot, Acc>>(),
-        entry::<LoadElement<O, Slot, Acc, Acc>>(),
-        entry::<LoadElement<O, Acc, Slot, Acc>>(),
-    ]
-}
-
-/// Stores: address × value in {slot, accumulator, constant}; to any memory.
-pub(crate) const STORE_ROW: usize = 10;
-
-const fn store_row<O: StoreAs>() -> [Entry; STORE_ROW] {
-    [
-        entry::<Store<O, Slot, Slot>>(),
-        entry::<Store<O, Slot, Acc>>(),
-        entry::<Store<O, Slot, Imm>>(),
-        entry::<Store<O, Acc, Slot>>(),
-        entry::<Store<O, Acc, Acc>>(),
-        entry::<Store<O, Acc, Imm>>(),
-        entry::<StoreAt<O, Slot>>(),
-        entry::<StoreAt<O, Acc>>(),
-        entry::<StoreAt<O, Imm>>(),
-        entry::<StoreTo<O>>(),
-    ]
-}
-
 macro_rules! loads {
-    ($($name:ident: $bytes:ty => $out:ty, |$x:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $bytes:ty => $out:ty, |$x:ident| $body:expr;)*) => {
         /// The loads. Those that extend with zeroes serve both integer types.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -311,6 +264,7 @@ macro_rules! loads {
         $(
             pub(crate) struct $name;
             impl LoadAs for $name {
+                const NAME: &'static str = $text;
                 type Out = $out;
                 const BYTES: usize = size_of::<$bytes>();
                 #[inline(always)]
@@ -322,9 +276,16 @@ macro_rules! loads {
             }
         )*
 
-        pub(crate) const LOADS: [[Entry; LOAD_ROW]; [$(LoadKind::$name),*].len()] = [$(load_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each of them.
+        macro_rules! load_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use load_rows;
 
         impl LoadKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(LoadKind::$name),*].len();
+
             /// Bytes that it reads.
             pub(crate) fn bytes(self) -> u32 {
                 match self { $(LoadKind::$name => <$name as LoadAs>::BYTES as u32),* }
@@ -333,22 +294,22 @@ macro_rules! loads {
     };
 }
 
-loads! {
-    Load32: u32 => u32, |x| x;
-    Load64: u64 => u64, |x| x;
-    LoadF32: f32 => f32, |x| x;
-    LoadF64: f64 => f64, |x| x;
-    Load8U: u8 => u32, |x| x.into();
-    Load16U: u16 => u32, |x| x.into();
-    I32Load8S: i8 => i32, |x| x.into();
-    I32Load16S: i16 => i32, |x| x.into();
-    I64Load8S: i8 => i64, |x| x.into();
-    I64Load16S: i16 => i64, |x| x.into();
-    I64Load32S: i32 => i64, |x| x.into();
+loads! { $
+    Load32 "load32": u32 => u32, |x| x;
+    Load64 "load64": u64 => u64, |x| x;
+    LoadF32 "f32.load": f32 => f32, |x| x;
+    LoadF64 "f64.load": f64 => f64, |x| x;
+    Load8U "load8_u": u8 => u32, |x| x.into();
+    Load16U "load16_u": u16 => u32, |x| x.into();
+    I32Load8S "i32.load8_s": i8 => i32, |x| x.into();
+    I32Load16S "i32.load16_s": i16 => i32, |x| x.into();
+    I64Load8S "i64.load8_s": i8 => i64, |x| x.into();
+    I64Load16S "i64.load16_s": i16 => i64, |x| x.into();
+    I64Load32S "i64.load32_s": i32 => i64, |x| x.into();
 }
 
 macro_rules! stores {
-    ($($name:ident: $in:ty => $bytes:ty;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $bytes:ty;)*) => {
         /// The stores. Narrow ones serve both integer types.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -357,6 +318,7 @@ macro_rules! stores {
         $(
             pub(crate) struct $name;
             impl StoreAs for $name {
+                const NAME: &'static str = $text;
                 type In = $in;
                 const BYTES: usize = size_of::<$bytes>();
                 #[inline(always)]
@@ -367,9 +329,16 @@ macro_rules! stores {
             }
         )*
 
-        pub(crate) const STORES: [[Entry; STORE_ROW]; [$(StoreKind::$name),*].len()] = [$(store_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each of them.
+        macro_rules! store_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use store_rows;
 
         impl StoreKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(StoreKind::$name),*].len();
+
             /// Bytes that it writes.
             pub(crate) fn bytes(self) -> u32 {
                 match self { $(StoreKind::$name => <$name as StoreAs>::BYTES as u32),* }
@@ -378,11 +347,11 @@ macro_rules! stores {
     };
 }
 
-stores! {
-    Store8: u32 => u8;
-    Store16: u32 => u16;
-    Store32: u32 => u32;
-    Store64: u64 => u64;
-    StoreF32: f32 => f32;
-    StoreF64: f64 => f64;
+stores! { $
+    Store8 "store8": u32 => u8;
+    Store16 "store16": u32 => u16;
+    Store32 "store32": u32 => u32;
+    Store64 "store64": u64 => u64;
+    StoreF32 "f32.store": f32 => f32;
+    StoreF64 "f64.store": f64 => f64;
 }

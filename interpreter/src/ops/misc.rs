@@ -5,38 +5,41 @@ use std::marker::PhantomData;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{GlobalSlot, VmContext};
 
-use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
-use crate::operand::{DEST, Dest, Source, Value};
+use crate::field::Field;
+use crate::machine::{Dispatch, Machine, Op, Stop, code};
+use crate::mode::{Dest, Source, Value};
 
 /// Copies a slot, leaving the accumulators alone: destination, source.
-pub(crate) struct Copy;
+pub(crate) struct CopySlot;
 
-impl Op for Copy {
-    const SIZE: usize = HEAD + DEST + 2;
+impl Op for CopySlot {
+    const NAME: &'static [&'static str] = &["copy"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            *m.slot(HEAD) = *m.slot(HEAD + DEST);
-            m.next::<D>(Self::SIZE)
+            *m.slot::<Self, 0>() = *m.slot::<Self, 1>();
+            m.next::<D, Self>()
         }
     }
 }
 
 /// Two copies, one after the other: destination, source, destination, source.
-pub(crate) struct Copy2;
+pub(crate) struct CopyTwoSlots;
 
-impl Op for Copy2 {
-    const SIZE: usize = HEAD + 8;
+impl Op for CopyTwoSlots {
+    const NAME: &'static [&'static str] = &["copy2"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot, Field::Dest, Field::Slot];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            *m.slot(HEAD) = *m.slot(HEAD + 2);
-            *m.slot(HEAD + 4) = *m.slot(HEAD + 6);
-            m.next::<D>(Self::SIZE)
+            *m.slot::<Self, 0>() = *m.slot::<Self, 1>();
+            *m.slot::<Self, 2>() = *m.slot::<Self, 3>();
+            m.next::<D, Self>()
         }
     }
 }
@@ -45,14 +48,15 @@ impl Op for Copy2 {
 pub(crate) struct CopyAcc<T>(PhantomData<T>);
 
 impl<T: Value> Op for CopyAcc<T> {
-    const SIZE: usize = HEAD + DEST;
+    const NAME: &'static [&'static str] = &["copy"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Acc];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            *m.slot(HEAD) = T::from_acc(&m).to_bits();
-            m.next::<D>(Self::SIZE)
+            *m.slot::<Self, 0>() = T::from_acc(&m).to_bits();
+            m.next::<D, Self>()
         }
     }
 }
@@ -61,14 +65,15 @@ impl<T: Value> Op for CopyAcc<T> {
 pub(crate) struct Const32;
 
 impl Op for Const32 {
-    const SIZE: usize = HEAD + DEST + 4;
+    const NAME: &'static [&'static str] = &["const32"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Bits32];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            *m.slot(HEAD) = m.operand::<u32>(HEAD + DEST).into();
-            m.next::<D>(Self::SIZE)
+            *m.slot::<Self, 0>() = m.field::<Self, u32, 1>().into();
+            m.next::<D, Self>()
         }
     }
 }
@@ -77,14 +82,15 @@ impl Op for Const32 {
 pub(crate) struct Const64;
 
 impl Op for Const64 {
-    const SIZE: usize = HEAD + DEST + 8;
+    const NAME: &'static [&'static str] = &["const64"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Bits64];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            *m.slot(HEAD) = m.operand(HEAD + DEST);
-            m.next::<D>(Self::SIZE)
+            *m.slot::<Self, 0>() = m.field::<Self, u64, 1>();
+            m.next::<D, Self>()
         }
     }
 }
@@ -92,15 +98,14 @@ impl Op for Const64 {
 /// `global.get` of a global of the instance itself (`OWN`) or behind a pointer: destination, context offset.
 pub(crate) struct GlobalGet<Z, const OWN: bool>(PhantomData<Z>);
 
-/// The global whose context offset is at byte offset `at`.
+/// The global at this offset in the context.
 ///
 /// # Safety
-/// The instruction has such an operand.
+/// The context has such a global there.
 #[inline(always)]
-unsafe fn global<const OWN: bool>(m: &Machine, at: usize) -> *mut GlobalSlot {
+unsafe fn global<const OWN: bool>(m: &Machine, offset: u32) -> *mut GlobalSlot {
     // SAFETY: the caller's promise.
     unsafe {
-        let offset = m.operand::<u32>(at);
         if OWN {
             VmContext::at::<GlobalSlot>(m.ctx, offset)
         } else {
@@ -109,16 +114,21 @@ unsafe fn global<const OWN: bool>(m: &Machine, at: usize) -> *mut GlobalSlot {
     }
 }
 
+const fn far(own: bool) -> &'static str {
+    if own { "" } else { ".far" }
+}
+
 impl<Z: Dest, const OWN: bool> Op for GlobalGet<Z, OWN> {
-    const SIZE: usize = HEAD + DEST + 4;
+    const NAME: &'static [&'static str] = &["global.get", far(OWN)];
+    const FIELDS: &'static [Field] = &[Z::FIELD, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let value = GlobalSlot::low(global::<OWN>(&m, HEAD + DEST));
-            Z::put(&mut m, HEAD, value);
-            m.next::<D>(Self::SIZE)
+            let value = GlobalSlot::low(global::<OWN>(&m, m.field::<Self, u32, 1>()));
+            Z::put::<Self, u64, 0>(&mut m, value);
+            m.next::<D, Self>()
         }
     }
 }
@@ -127,14 +137,15 @@ impl<Z: Dest, const OWN: bool> Op for GlobalGet<Z, OWN> {
 pub(crate) struct GlobalSet<X, const OWN: bool>(PhantomData<X>);
 
 impl<X: Source<u64>, const OWN: bool> Op for GlobalSet<X, OWN> {
-    const SIZE: usize = HEAD + X::WIDTH + 4;
+    const NAME: &'static [&'static str] = &["global.set", far(OWN)];
+    const FIELDS: &'static [Field] = &[X::FIELD, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            GlobalSlot::set_low(global::<OWN>(&m, HEAD + X::WIDTH), X::get(&m, HEAD));
-            m.next::<D>(Self::SIZE)
+            GlobalSlot::set_low(global::<OWN>(&m, m.field::<Self, u32, 1>()), X::get::<Self, 0>(&m));
+            m.next::<D, Self>()
         }
     }
 }
@@ -143,19 +154,20 @@ impl<X: Source<u64>, const OWN: bool> Op for GlobalSet<X, OWN> {
 pub(crate) struct Charge;
 
 impl Op for Charge {
-    const SIZE: usize = HEAD + 4;
+    const NAME: &'static [&'static str] = &["charge"];
+    const FIELDS: &'static [Field] = &[Field::Fuel];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has this operand, and the context is alive.
+        // SAFETY: the instruction has this field, and the context is alive.
         unsafe {
             let exec = m.exec();
-            let left = (*exec).fuel - i64::from(m.operand::<u32>(HEAD));
+            let left = (*exec).fuel - i64::from(m.field::<Self, u32, 0>());
             if left < 0 {
                 return D::cold::<Stop<{ code(Trap::OutOfFuel) }>>(m);
             }
             (*exec).fuel = left;
-            m.next::<D>(Self::SIZE)
+            m.next::<D, Self>()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The handlers, by family. Each family has an enumeration of its operations, from which the translator
 //! names them, and a table of rows, one row for each operation and one entry for each combination of
-//! operand kinds.
+//! addressing modes.
 
 pub(crate) mod branch;
 pub(crate) mod bulk;

@@ -4,12 +4,14 @@ use std::marker::PhantomData;
 
 use wasmrun_runtime::trap::Trap;
 
-use crate::machine::{Dispatch, HEAD, Machine, Op, Stop, code};
-use crate::operand::{Acc, DEST, Dest, Imm, SHIFT, Slot, Source, Value};
-use crate::table::{Entry, entry};
+use crate::field::Field;
+use crate::machine::{Dispatch, Machine, Op, Stop, code};
+use crate::mode::{Dest, Source, Value};
 
 /// A function of two operands.
 pub(crate) trait Binary {
+    /// Its name.
+    const NAME: &'static str;
     type In: Value;
     type Out: Value;
     fn apply(a: Self::In, b: Self::In) -> Result<Self::Out, Trap>;
@@ -17,6 +19,8 @@ pub(crate) trait Binary {
 
 /// A function of one operand.
 pub(crate) trait Unary {
+    /// Its name.
+    const NAME: &'static str;
     type In: Value;
     type Out: Value;
     fn apply(a: Self::In) -> Result<Self::Out, Trap>;
@@ -26,18 +30,19 @@ pub(crate) trait Unary {
 pub(crate) struct BinaryOp<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
 impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, X, Y, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let a = X::get(&m, HEAD + DEST);
-            let b = Y::get(&m, HEAD + DEST + X::WIDTH);
+            let a = X::get::<Self, 1>(&m);
+            let b = Y::get::<Self, 2>(&m);
             match O::apply(a, b) {
                 Ok(result) => {
-                    Z::put(&mut m, HEAD, result);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, result);
+                    m.next::<D, Self>()
                 }
                 Err(trap) => stop::<D>(m, trap),
             }
@@ -49,46 +54,37 @@ impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, 
 pub(crate) struct ElementAddress<X, Y, Z>(PhantomData<(X, Y, Z)>);
 
 impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH + Y::WIDTH + SHIFT;
+    const NAME: &'static [&'static str] = &["element"];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let at = HEAD + DEST + X::WIDTH;
-            let base: u32 = X::get(&m, HEAD + DEST);
-            let index: u32 = Y::get(&m, at);
-            let offset = index.wrapping_shl(m.operand(at + Y::WIDTH));
-            Z::put(&mut m, HEAD, base.wrapping_add(offset));
-            m.next::<D>(Self::SIZE)
+            let base: u32 = X::get::<Self, 1>(&m);
+            let index: u32 = Y::get::<Self, 2>(&m);
+            let offset = index.wrapping_shl(m.field::<Self, u32, 3>());
+            Z::put::<Self, u32, 0>(&mut m, base.wrapping_add(offset));
+            m.next::<D, Self>()
         }
     }
 }
-
-/// [`ElementAddress`], by where base and index are: writing a slot, then the accumulator alone.
-pub(crate) const ELEMENTS: [[Entry; 6]; 1] = [[
-    entry::<ElementAddress<Slot, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Acc, Slot>>(),
-    entry::<ElementAddress<Acc, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Slot, Acc>>(),
-    entry::<ElementAddress<Slot, Acc, Acc>>(),
-    entry::<ElementAddress<Acc, Slot, Acc>>(),
-]];
 
 /// A unary instruction: destination, operand.
 pub(crate) struct UnaryOp<O, X, Z>(PhantomData<(O, X, Z)>);
 
 impl<O: Unary, X: Source<O::In>, Z: Dest> Op for UnaryOp<O, X, Z> {
-    const SIZE: usize = HEAD + DEST + X::WIDTH;
+    const NAME: &'static [&'static str] = &[O::NAME];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            match O::apply(X::get(&m, HEAD + DEST)) {
+            match O::apply(X::get::<Self, 1>(&m)) {
                 Ok(result) => {
-                    Z::put(&mut m, HEAD, result);
-                    m.next::<D>(Self::SIZE)
+                    Z::put::<Self, O::Out, 0>(&mut m, result);
+                    m.next::<D, Self>()
                 }
                 Err(trap) => stop::<D>(m, trap),
             }
@@ -109,43 +105,8 @@ unsafe fn stop<D: Dispatch>(m: Machine, trap: Trap) -> D::Out {
     }
 }
 
-/// Combinations of operand kinds of a binary instruction, in the order of its row: those that write a
-/// slot, then the same writing the accumulator alone.
-pub(crate) const BINARY_ROW: usize = 14;
-
-const fn binary_row<O: Binary>() -> [Entry; BINARY_ROW] {
-    [
-        entry::<BinaryOp<O, Slot, Slot, Slot>>(),
-        entry::<BinaryOp<O, Slot, Acc, Slot>>(),
-        entry::<BinaryOp<O, Acc, Slot, Slot>>(),
-        entry::<BinaryOp<O, Slot, Imm, Slot>>(),
-        entry::<BinaryOp<O, Acc, Imm, Slot>>(),
-        entry::<BinaryOp<O, Imm, Slot, Slot>>(),
-        entry::<BinaryOp<O, Imm, Acc, Slot>>(),
-        entry::<BinaryOp<O, Slot, Slot, Acc>>(),
-        entry::<BinaryOp<O, Slot, Acc, Acc>>(),
-        entry::<BinaryOp<O, Acc, Slot, Acc>>(),
-        entry::<BinaryOp<O, Slot, Imm, Acc>>(),
-        entry::<BinaryOp<O, Acc, Imm, Acc>>(),
-        entry::<BinaryOp<O, Imm, Slot, Acc>>(),
-        entry::<BinaryOp<O, Imm, Acc, Acc>>(),
-    ]
-}
-
-/// Combinations of a unary instruction, in the same order.
-pub(crate) const UNARY_ROW: usize = 4;
-
-const fn unary_row<O: Unary>() -> [Entry; UNARY_ROW] {
-    [
-        entry::<UnaryOp<O, Slot, Slot>>(),
-        entry::<UnaryOp<O, Acc, Slot>>(),
-        entry::<UnaryOp<O, Slot, Acc>>(),
-        entry::<UnaryOp<O, Acc, Acc>>(),
-    ]
-}
-
 macro_rules! binary {
-    ($($name:ident: $in:ty => $out:ty, |$a:ident, $b:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $out:ty, |$a:ident, $b:ident| $body:expr;)*) => {
         /// The binary instructions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
@@ -159,6 +120,7 @@ macro_rules! binary {
         $(
             pub(crate) struct $name;
             impl Binary for $name {
+                const NAME: &'static str = $text;
                 type In = $in;
                 type Out = $out;
                 #[inline(always)]
@@ -166,21 +128,30 @@ macro_rules! binary {
             }
         )*
 
-        pub(crate) const BINARIES: [[Entry; BINARY_ROW]; [$(BinaryKind::$name),*].len()] =
-            [$(binary_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each operation.
+        macro_rules! binary_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use binary_rows;
     };
 }
 
 macro_rules! unary {
-    ($($name:ident: $in:ty => $out:ty, |$a:ident| $body:expr;)*) => {
+    ($d:tt $($name:ident $text:literal: $in:ty => $out:ty, |$a:ident| $body:expr;)*) => {
         /// The unary instructions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
         pub(crate) enum UnaryKind { $($name),* }
 
+        impl UnaryKind {
+            /// How many there are.
+            pub(crate) const COUNT: usize = [$(UnaryKind::$name),*].len();
+        }
+
         $(
             pub(crate) struct $name;
             impl Unary for $name {
+                const NAME: &'static str = $text;
                 type In = $in;
                 type Out = $out;
                 #[inline(always)]
@@ -188,124 +159,127 @@ macro_rules! unary {
             }
         )*
 
-        pub(crate) const UNARIES: [[Entry; UNARY_ROW]; [$(UnaryKind::$name),*].len()] =
-            [$(unary_row::<$name>()),*];
+        /// The rows of the table: what `row` makes of each operation.
+        macro_rules! unary_rows {
+            ($d row:ident) => { [$($d row::<$name>()),*] };
+        }
+        pub(crate) use unary_rows;
     };
 }
 
-binary! {
-    I32Add: u32 => u32, |a, b| Ok(a.wrapping_add(b));
-    I32Sub: u32 => u32, |a, b| Ok(a.wrapping_sub(b));
-    I32Mul: u32 => u32, |a, b| Ok(a.wrapping_mul(b));
-    I32And: u32 => u32, |a, b| Ok(a & b);
-    I32Or: u32 => u32, |a, b| Ok(a | b);
-    I32Xor: u32 => u32, |a, b| Ok(a ^ b);
-    I32Shl: u32 => u32, |a, b| Ok(a.wrapping_shl(b));
-    I32ShrS: i32 => i32, |a, b| Ok(a.wrapping_shr(b as u32));
-    I32ShrU: u32 => u32, |a, b| Ok(a.wrapping_shr(b));
-    I32Rotl: u32 => u32, |a, b| Ok(a.rotate_left(b & 31));
-    I32Rotr: u32 => u32, |a, b| Ok(a.rotate_right(b & 31));
-    I32DivS: i32 => i32, |a, b| if b == 0 {
+binary! { $
+    I32Add "i32.add": u32 => u32, |a, b| Ok(a.wrapping_add(b));
+    I32Sub "i32.sub": u32 => u32, |a, b| Ok(a.wrapping_sub(b));
+    I32Mul "i32.mul": u32 => u32, |a, b| Ok(a.wrapping_mul(b));
+    I32And "i32.and": u32 => u32, |a, b| Ok(a & b);
+    I32Or "i32.or": u32 => u32, |a, b| Ok(a | b);
+    I32Xor "i32.xor": u32 => u32, |a, b| Ok(a ^ b);
+    I32Shl "i32.shl": u32 => u32, |a, b| Ok(a.wrapping_shl(b));
+    I32ShrS "i32.shr_s": i32 => i32, |a, b| Ok(a.wrapping_shr(b as u32));
+    I32ShrU "i32.shr_u": u32 => u32, |a, b| Ok(a.wrapping_shr(b));
+    I32Rotl "i32.rotl": u32 => u32, |a, b| Ok(a.rotate_left(b & 31));
+    I32Rotr "i32.rotr": u32 => u32, |a, b| Ok(a.rotate_right(b & 31));
+    I32DivS "i32.div_s": i32 => i32, |a, b| if b == 0 {
         Err(Trap::IntegerDivisionByZero)
     } else {
         a.checked_div(b).ok_or(Trap::IntegerOverflow)
     };
-    I32DivU: u32 => u32, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
-    I32RemS: i32 => i32, |a, b| if b == 0 {
+    I32DivU "i32.div_u": u32 => u32, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
+    I32RemS "i32.rem_s": i32 => i32, |a, b| if b == 0 {
         Err(Trap::IntegerDivisionByZero)
     } else {
         Ok(a.wrapping_rem(b))
     };
-    I32RemU: u32 => u32, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
+    I32RemU "i32.rem_u": u32 => u32, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
 
-    I64Add: u64 => u64, |a, b| Ok(a.wrapping_add(b));
-    I64Sub: u64 => u64, |a, b| Ok(a.wrapping_sub(b));
-    I64Mul: u64 => u64, |a, b| Ok(a.wrapping_mul(b));
-    I64And: u64 => u64, |a, b| Ok(a & b);
-    I64Or: u64 => u64, |a, b| Ok(a | b);
-    I64Xor: u64 => u64, |a, b| Ok(a ^ b);
-    I64Shl: u64 => u64, |a, b| Ok(a.wrapping_shl(b as u32));
-    I64ShrS: i64 => i64, |a, b| Ok(a.wrapping_shr(b as u32));
-    I64ShrU: u64 => u64, |a, b| Ok(a.wrapping_shr(b as u32));
-    I64Rotl: u64 => u64, |a, b| Ok(a.rotate_left(b as u32 & 63));
-    I64Rotr: u64 => u64, |a, b| Ok(a.rotate_right(b as u32 & 63));
-    I64DivS: i64 => i64, |a, b| if b == 0 {
+    I64Add "i64.add": u64 => u64, |a, b| Ok(a.wrapping_add(b));
+    I64Sub "i64.sub": u64 => u64, |a, b| Ok(a.wrapping_sub(b));
+    I64Mul "i64.mul": u64 => u64, |a, b| Ok(a.wrapping_mul(b));
+    I64And "i64.and": u64 => u64, |a, b| Ok(a & b);
+    I64Or "i64.or": u64 => u64, |a, b| Ok(a | b);
+    I64Xor "i64.xor": u64 => u64, |a, b| Ok(a ^ b);
+    I64Shl "i64.shl": u64 => u64, |a, b| Ok(a.wrapping_shl(b as u32));
+    I64ShrS "i64.shr_s": i64 => i64, |a, b| Ok(a.wrapping_shr(b as u32));
+    I64ShrU "i64.shr_u": u64 => u64, |a, b| Ok(a.wrapping_shr(b as u32));
+    I64Rotl "i64.rotl": u64 => u64, |a, b| Ok(a.rotate_left(b as u32 & 63));
+    I64Rotr "i64.rotr": u64 => u64, |a, b| Ok(a.rotate_right(b as u32 & 63));
+    I64DivS "i64.div_s": i64 => i64, |a, b| if b == 0 {
         Err(Trap::IntegerDivisionByZero)
     } else {
         a.checked_div(b).ok_or(Trap::IntegerOverflow)
     };
-    I64DivU: u64 => u64, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
-    I64RemS: i64 => i64, |a, b| if b == 0 {
+    I64DivU "i64.div_u": u64 => u64, |a, b| a.checked_div(b).ok_or(Trap::IntegerDivisionByZero);
+    I64RemS "i64.rem_s": i64 => i64, |a, b| if b == 0 {
         Err(Trap::IntegerDivisionByZero)
     } else {
         Ok(a.wrapping_rem(b))
     };
-    I64RemU: u64 => u64, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
+    I64RemU "i64.rem_u": u64 => u64, |a, b| a.checked_rem(b).ok_or(Trap::IntegerDivisionByZero);
 
-    F32Add: f32 => f32, |a, b| Ok(a + b);
-    F32Sub: f32 => f32, |a, b| Ok(a - b);
-    F32Mul: f32 => f32, |a, b| Ok(a * b);
-    F32Div: f32 => f32, |a, b| Ok(a / b);
-    F32Min: f32 => f32, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
+    F32Add "f32.add": f32 => f32, |a, b| Ok(a + b);
+    F32Sub "f32.sub": f32 => f32, |a, b| Ok(a - b);
+    F32Mul "f32.mul": f32 => f32, |a, b| Ok(a * b);
+    F32Div "f32.div": f32 => f32, |a, b| Ok(a / b);
+    F32Min "f32.min": f32 => f32, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
         f32::from_bits(a.to_bits() | b.to_bits())
     } else {
         a + b
     });
-    F32Max: f32 => f32, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
+    F32Max "f32.max": f32 => f32, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
         f32::from_bits(a.to_bits() & b.to_bits())
     } else {
         a + b
     });
-    F32Copysign: f32 => f32, |a, b| Ok(a.copysign(b));
+    F32Copysign "f32.copysign": f32 => f32, |a, b| Ok(a.copysign(b));
 
-    F64Add: f64 => f64, |a, b| Ok(a + b);
-    F64Sub: f64 => f64, |a, b| Ok(a - b);
-    F64Mul: f64 => f64, |a, b| Ok(a * b);
-    F64Div: f64 => f64, |a, b| Ok(a / b);
-    F64Min: f64 => f64, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
+    F64Add "f64.add": f64 => f64, |a, b| Ok(a + b);
+    F64Sub "f64.sub": f64 => f64, |a, b| Ok(a - b);
+    F64Mul "f64.mul": f64 => f64, |a, b| Ok(a * b);
+    F64Div "f64.div": f64 => f64, |a, b| Ok(a / b);
+    F64Min "f64.min": f64 => f64, |a, b| Ok(if a < b { a } else if b < a { b } else if a == b {
         f64::from_bits(a.to_bits() | b.to_bits())
     } else {
         a + b
     });
-    F64Max: f64 => f64, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
+    F64Max "f64.max": f64 => f64, |a, b| Ok(if a > b { a } else if b > a { b } else if a == b {
         f64::from_bits(a.to_bits() & b.to_bits())
     } else {
         a + b
     });
-    F64Copysign: f64 => f64, |a, b| Ok(a.copysign(b));
+    F64Copysign "f64.copysign": f64 => f64, |a, b| Ok(a.copysign(b));
 
-    I32Eq: u32 => u32, |a, b| Ok((a == b).into());
-    I32Ne: u32 => u32, |a, b| Ok((a != b).into());
-    I32LtS: i32 => u32, |a, b| Ok((a < b).into());
-    I32LtU: u32 => u32, |a, b| Ok((a < b).into());
-    I32GtS: i32 => u32, |a, b| Ok((a > b).into());
-    I32GtU: u32 => u32, |a, b| Ok((a > b).into());
-    I32LeS: i32 => u32, |a, b| Ok((a <= b).into());
-    I32LeU: u32 => u32, |a, b| Ok((a <= b).into());
-    I32GeS: i32 => u32, |a, b| Ok((a >= b).into());
-    I32GeU: u32 => u32, |a, b| Ok((a >= b).into());
-    I64Eq: u64 => u32, |a, b| Ok((a == b).into());
-    I64Ne: u64 => u32, |a, b| Ok((a != b).into());
-    I64LtS: i64 => u32, |a, b| Ok((a < b).into());
-    I64LtU: u64 => u32, |a, b| Ok((a < b).into());
-    I64GtS: i64 => u32, |a, b| Ok((a > b).into());
-    I64GtU: u64 => u32, |a, b| Ok((a > b).into());
-    I64LeS: i64 => u32, |a, b| Ok((a <= b).into());
-    I64LeU: u64 => u32, |a, b| Ok((a <= b).into());
-    I64GeS: i64 => u32, |a, b| Ok((a >= b).into());
-    I64GeU: u64 => u32, |a, b| Ok((a >= b).into());
-    F32Eq: f32 => u32, |a, b| Ok((a == b).into());
-    F32Ne: f32 => u32, |a, b| Ok((a != b).into());
-    F32Lt: f32 => u32, |a, b| Ok((a < b).into());
-    F32Gt: f32 => u32, |a, b| Ok((a > b).into());
-    F32Le: f32 => u32, |a, b| Ok((a <= b).into());
-    F32Ge: f32 => u32, |a, b| Ok((a >= b).into());
-    F64Eq: f64 => u32, |a, b| Ok((a == b).into());
-    F64Ne: f64 => u32, |a, b| Ok((a != b).into());
-    F64Lt: f64 => u32, |a, b| Ok((a < b).into());
-    F64Gt: f64 => u32, |a, b| Ok((a > b).into());
-    F64Le: f64 => u32, |a, b| Ok((a <= b).into());
-    F64Ge: f64 => u32, |a, b| Ok((a >= b).into());
+    I32Eq "i32.eq": u32 => u32, |a, b| Ok((a == b).into());
+    I32Ne "i32.ne": u32 => u32, |a, b| Ok((a != b).into());
+    I32LtS "i32.lt_s": i32 => u32, |a, b| Ok((a < b).into());
+    I32LtU "i32.lt_u": u32 => u32, |a, b| Ok((a < b).into());
+    I32GtS "i32.gt_s": i32 => u32, |a, b| Ok((a > b).into());
+    I32GtU "i32.gt_u": u32 => u32, |a, b| Ok((a > b).into());
+    I32LeS "i32.le_s": i32 => u32, |a, b| Ok((a <= b).into());
+    I32LeU "i32.le_u": u32 => u32, |a, b| Ok((a <= b).into());
+    I32GeS "i32.ge_s": i32 => u32, |a, b| Ok((a >= b).into());
+    I32GeU "i32.ge_u": u32 => u32, |a, b| Ok((a >= b).into());
+    I64Eq "i64.eq": u64 => u32, |a, b| Ok((a == b).into());
+    I64Ne "i64.ne": u64 => u32, |a, b| Ok((a != b).into());
+    I64LtS "i64.lt_s": i64 => u32, |a, b| Ok((a < b).into());
+    I64LtU "i64.lt_u": u64 => u32, |a, b| Ok((a < b).into());
+    I64GtS "i64.gt_s": i64 => u32, |a, b| Ok((a > b).into());
+    I64GtU "i64.gt_u": u64 => u32, |a, b| Ok((a > b).into());
+    I64LeS "i64.le_s": i64 => u32, |a, b| Ok((a <= b).into());
+    I64LeU "i64.le_u": u64 => u32, |a, b| Ok((a <= b).into());
+    I64GeS "i64.ge_s": i64 => u32, |a, b| Ok((a >= b).into());
+    I64GeU "i64.ge_u": u64 => u32, |a, b| Ok((a >= b).into());
+    F32Eq "f32.eq": f32 => u32, |a, b| Ok((a == b).into());
+    F32Ne "f32.ne": f32 => u32, |a, b| Ok((a != b).into());
+    F32Lt "f32.lt": f32 => u32, |a, b| Ok((a < b).into());
+    F32Gt "f32.gt": f32 => u32, |a, b| Ok((a > b).into());
+    F32Le "f32.le": f32 => u32, |a, b| Ok((a <= b).into());
+    F32Ge "f32.ge": f32 => u32, |a, b| Ok((a >= b).into());
+    F64Eq "f64.eq": f64 => u32, |a, b| Ok((a == b).into());
+    F64Ne "f64.ne": f64 => u32, |a, b| Ok((a != b).into());
+    F64Lt "f64.lt": f64 => u32, |a, b| Ok((a < b).into());
+    F64Gt "f64.gt": f64 => u32, |a, b| Ok((a > b).into());
+    F64Le "f64.le": f64 => u32, |a, b| Ok((a <= b).into());
+    F64Ge "f64.ge": f64 => u32, |a, b| Ok((a >= b).into());
 }
 
 /// Rounding to integral values, inline: without SSE 4.1 the compiler makes calls of the standard library's,
@@ -376,67 +350,67 @@ macro_rules! truncate {
     };
 }
 
-unary! {
-    I32Clz: u32 => u32, |a| Ok(a.leading_zeros());
-    I32Ctz: u32 => u32, |a| Ok(a.trailing_zeros());
-    I32Popcnt: u32 => u32, |a| Ok(a.count_ones());
-    I32Extend8S: u32 => i32, |a| Ok((a as i8).into());
-    I32Extend16S: u32 => i32, |a| Ok((a as i16).into());
-    I64Clz: u64 => u64, |a| Ok(a.leading_zeros().into());
-    I64Ctz: u64 => u64, |a| Ok(a.trailing_zeros().into());
-    I64Popcnt: u64 => u64, |a| Ok(a.count_ones().into());
-    I64Extend8S: u64 => i64, |a| Ok((a as i8).into());
-    I64Extend16S: u64 => i64, |a| Ok((a as i16).into());
-    I64Extend32S: u64 => i64, |a| Ok((a as i32).into());
-    I32WrapI64: u64 => u32, |a| Ok(a as u32);
-    I64ExtendI32S: i32 => i64, |a| Ok(a.into());
-    I64ExtendI32U: u32 => u64, |a| Ok(a.into());
+unary! { $
+    I32Clz "i32.clz": u32 => u32, |a| Ok(a.leading_zeros());
+    I32Ctz "i32.ctz": u32 => u32, |a| Ok(a.trailing_zeros());
+    I32Popcnt "i32.popcnt": u32 => u32, |a| Ok(a.count_ones());
+    I32Extend8S "i32.extend8_s": u32 => i32, |a| Ok((a as i8).into());
+    I32Extend16S "i32.extend16_s": u32 => i32, |a| Ok((a as i16).into());
+    I64Clz "i64.clz": u64 => u64, |a| Ok(a.leading_zeros().into());
+    I64Ctz "i64.ctz": u64 => u64, |a| Ok(a.trailing_zeros().into());
+    I64Popcnt "i64.popcnt": u64 => u64, |a| Ok(a.count_ones().into());
+    I64Extend8S "i64.extend8_s": u64 => i64, |a| Ok((a as i8).into());
+    I64Extend16S "i64.extend16_s": u64 => i64, |a| Ok((a as i16).into());
+    I64Extend32S "i64.extend32_s": u64 => i64, |a| Ok((a as i32).into());
+    I32WrapI64 "i32.wrap_i64": u64 => u32, |a| Ok(a as u32);
+    I64ExtendI32S "i64.extend_i32_s": i32 => i64, |a| Ok(a.into());
+    I64ExtendI32U "i64.extend_i32_u": u32 => u64, |a| Ok(a.into());
 
-    F32Abs: f32 => f32, |a| Ok(a.abs());
-    F32Neg: f32 => f32, |a| Ok(-a);
-    F32Ceil: f32 => f32, |a| Ok(f32_round::ceil(a));
-    F32Floor: f32 => f32, |a| Ok(f32_round::floor(a));
-    F32Trunc: f32 => f32, |a| Ok(f32_round::trunc(a));
-    F32Nearest: f32 => f32, |a| Ok(f32_round::nearest(a));
-    F32Sqrt: f32 => f32, |a| Ok(a.sqrt());
-    F64Abs: f64 => f64, |a| Ok(a.abs());
-    F64Neg: f64 => f64, |a| Ok(-a);
-    F64Ceil: f64 => f64, |a| Ok(f64_round::ceil(a));
-    F64Floor: f64 => f64, |a| Ok(f64_round::floor(a));
-    F64Trunc: f64 => f64, |a| Ok(f64_round::trunc(a));
-    F64Nearest: f64 => f64, |a| Ok(f64_round::nearest(a));
-    F64Sqrt: f64 => f64, |a| Ok(a.sqrt());
+    F32Abs "f32.abs": f32 => f32, |a| Ok(a.abs());
+    F32Neg "f32.neg": f32 => f32, |a| Ok(-a);
+    F32Ceil "f32.ceil": f32 => f32, |a| Ok(f32_round::ceil(a));
+    F32Floor "f32.floor": f32 => f32, |a| Ok(f32_round::floor(a));
+    F32Trunc "f32.trunc": f32 => f32, |a| Ok(f32_round::trunc(a));
+    F32Nearest "f32.nearest": f32 => f32, |a| Ok(f32_round::nearest(a));
+    F32Sqrt "f32.sqrt": f32 => f32, |a| Ok(a.sqrt());
+    F64Abs "f64.abs": f64 => f64, |a| Ok(a.abs());
+    F64Neg "f64.neg": f64 => f64, |a| Ok(-a);
+    F64Ceil "f64.ceil": f64 => f64, |a| Ok(f64_round::ceil(a));
+    F64Floor "f64.floor": f64 => f64, |a| Ok(f64_round::floor(a));
+    F64Trunc "f64.trunc": f64 => f64, |a| Ok(f64_round::trunc(a));
+    F64Nearest "f64.nearest": f64 => f64, |a| Ok(f64_round::nearest(a));
+    F64Sqrt "f64.sqrt": f64 => f64, |a| Ok(a.sqrt());
 
-    I32TruncF32S: f32 => i32, |a| truncate!(a, i32, >= -2147483648.0, 2147483648.0);
-    I32TruncF32U: f32 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
-    I32TruncF64S: f64 => i32, |a| truncate!(a, i32, > -2147483649.0, 2147483648.0);
-    I32TruncF64U: f64 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
-    I64TruncF32S: f32 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
-    I64TruncF32U: f32 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
-    I64TruncF64S: f64 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
-    I64TruncF64U: f64 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
-    I32TruncSatF32S: f32 => i32, |a| Ok(a as i32);
-    I32TruncSatF32U: f32 => u32, |a| Ok(a as u32);
-    I32TruncSatF64S: f64 => i32, |a| Ok(a as i32);
-    I32TruncSatF64U: f64 => u32, |a| Ok(a as u32);
-    I64TruncSatF32S: f32 => i64, |a| Ok(a as i64);
-    I64TruncSatF32U: f32 => u64, |a| Ok(a as u64);
-    I64TruncSatF64S: f64 => i64, |a| Ok(a as i64);
-    I64TruncSatF64U: f64 => u64, |a| Ok(a as u64);
-    F32ConvertI32S: i32 => f32, |a| Ok(a as f32);
-    F32ConvertI32U: u32 => f32, |a| Ok(a as f32);
-    F32ConvertI64S: i64 => f32, |a| Ok(a as f32);
-    F32ConvertI64U: u64 => f32, |a| Ok(a as f32);
-    F64ConvertI32S: i32 => f64, |a| Ok(a.into());
-    F64ConvertI32U: u32 => f64, |a| Ok(a.into());
-    F64ConvertI64S: i64 => f64, |a| Ok(a as f64);
-    F64ConvertI64U: u64 => f64, |a| Ok(a as f64);
-    F32DemoteF64: f64 => f32, |a| Ok(a as f32);
-    F64PromoteF32: f32 => f64, |a| Ok(a.into());
-    I32ReinterpretF32: f32 => u32, |a| Ok(a.to_bits());
-    I64ReinterpretF64: f64 => u64, |a| Ok(a.to_bits());
-    F32ReinterpretI32: u32 => f32, |a| Ok(f32::from_bits(a));
-    F64ReinterpretI64: u64 => f64, |a| Ok(f64::from_bits(a));
+    I32TruncF32S "i32.trunc_f32_s": f32 => i32, |a| truncate!(a, i32, >= -2147483648.0, 2147483648.0);
+    I32TruncF32U "i32.trunc_f32_u": f32 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
+    I32TruncF64S "i32.trunc_f64_s": f64 => i32, |a| truncate!(a, i32, > -2147483649.0, 2147483648.0);
+    I32TruncF64U "i32.trunc_f64_u": f64 => u32, |a| truncate!(a, u32, > -1.0, 4294967296.0);
+    I64TruncF32S "i64.trunc_f32_s": f32 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
+    I64TruncF32U "i64.trunc_f32_u": f32 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
+    I64TruncF64S "i64.trunc_f64_s": f64 => i64, |a| truncate!(a, i64, >= -9223372036854775808.0, 9223372036854775808.0);
+    I64TruncF64U "i64.trunc_f64_u": f64 => u64, |a| truncate!(a, u64, > -1.0, 18446744073709551616.0);
+    I32TruncSatF32S "i32.trunc_sat_f32_s": f32 => i32, |a| Ok(a as i32);
+    I32TruncSatF32U "i32.trunc_sat_f32_u": f32 => u32, |a| Ok(a as u32);
+    I32TruncSatF64S "i32.trunc_sat_f64_s": f64 => i32, |a| Ok(a as i32);
+    I32TruncSatF64U "i32.trunc_sat_f64_u": f64 => u32, |a| Ok(a as u32);
+    I64TruncSatF32S "i64.trunc_sat_f32_s": f32 => i64, |a| Ok(a as i64);
+    I64TruncSatF32U "i64.trunc_sat_f32_u": f32 => u64, |a| Ok(a as u64);
+    I64TruncSatF64S "i64.trunc_sat_f64_s": f64 => i64, |a| Ok(a as i64);
+    I64TruncSatF64U "i64.trunc_sat_f64_u": f64 => u64, |a| Ok(a as u64);
+    F32ConvertI32S "f32.convert_i32_s": i32 => f32, |a| Ok(a as f32);
+    F32ConvertI32U "f32.convert_i32_u": u32 => f32, |a| Ok(a as f32);
+    F32ConvertI64S "f32.convert_i64_s": i64 => f32, |a| Ok(a as f32);
+    F32ConvertI64U "f32.convert_i64_u": u64 => f32, |a| Ok(a as f32);
+    F64ConvertI32S "f64.convert_i32_s": i32 => f64, |a| Ok(a.into());
+    F64ConvertI32U "f64.convert_i32_u": u32 => f64, |a| Ok(a.into());
+    F64ConvertI64S "f64.convert_i64_s": i64 => f64, |a| Ok(a as f64);
+    F64ConvertI64U "f64.convert_i64_u": u64 => f64, |a| Ok(a as f64);
+    F32DemoteF64 "f32.demote_f64": f64 => f32, |a| Ok(a as f32);
+    F64PromoteF32 "f64.promote_f32": f32 => f64, |a| Ok(a.into());
+    I32ReinterpretF32 "i32.reinterpret_f32": f32 => u32, |a| Ok(a.to_bits());
+    I64ReinterpretF64 "i64.reinterpret_f64": f64 => u64, |a| Ok(a.to_bits());
+    F32ReinterpretI32 "f32.reinterpret_i32": u32 => f32, |a| Ok(f32::from_bits(a));
+    F64ReinterpretI64 "f64.reinterpret_i64": u64 => f64, |a| Ok(f64::from_bits(a));
 }
 
 impl BinaryKind {

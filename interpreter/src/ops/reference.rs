@@ -7,7 +7,8 @@
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{ExecContext, GlobalSlot, VmContext, builtins};
 
-use crate::machine::{At, Dispatch, HEAD, Machine, Op};
+use crate::field::Field::{self, Count, Dest, Global, RefDest, RefSlot, Slot, Table};
+use crate::machine::{At, Dispatch, Machine, Op};
 
 impl At {
     /// The execution context.
@@ -19,13 +20,14 @@ impl At {
         unsafe { VmContext::exec(self.ctx) }
     }
 
-    /// The reference slot whose number is at a byte offset in the instruction.
+    /// The reference slot that field `I` of the instruction, an `O`, names.
     ///
     /// # Safety
-    /// The instruction has one there.
-    unsafe fn ref_slot(self, at: usize) -> *mut u32 {
+    /// The instruction has the fields of an `O`.
+    unsafe fn ref_slot<O: Op, const I: usize>(self) -> *mut u32 {
+        const { assert!(O::FIELDS[I].is_ref_slot()) }
         // SAFETY: reference slots of an instruction lie inside its frame.
-        unsafe { (*self.exec()).ref_frame.add(self.operand::<u16>(at).into()) }
+        unsafe { (*self.exec()).ref_frame.add(self.field::<O, u16, I>().into()) }
     }
 }
 
@@ -36,19 +38,20 @@ unsafe fn put(slot: *mut u32, reference: u64) {
 }
 
 macro_rules! reference {
-    ($($(#[$doc:meta])* $name:ident: $operands:expr, |$m:ident| $body:expr;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident $text:literal: $fields:tt, |$m:ident| $body:expr;)*) => { $(
         $(#[$doc])*
         pub(crate) struct $name;
 
         impl Op for $name {
-            const SIZE: usize = HEAD + $operands;
+            const NAME: &'static [&'static str] = &[$text];
+            const FIELDS: &'static [Field] = &$fields;
 
             #[inline(always)]
             unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
                 #[inline(never)]
                 unsafe fn work(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
                     let $m = At { ip, sp, ctx };
-                    // SAFETY: the instruction has the operands that its size says.
+                    // SAFETY: the instruction has the fields of this one.
                     unsafe { $m.finish(try_work($m)) }
                 }
                 #[inline(always)]
@@ -60,7 +63,7 @@ macro_rules! reference {
                 // SAFETY: as for any instruction.
                 unsafe {
                     match work(m.ip, m.sp, m.ctx) {
-                        Status::Ok => m.next::<D>(Self::SIZE),
+                        Status::Ok => m.next::<D, Self>(),
                         status => D::exit(status),
                     }
                 }
@@ -71,70 +74,83 @@ macro_rules! reference {
 
 reference! {
     /// Begins a function with references: slots of parameters, slots in all. The others start as null.
-    RefFrame: 4, |m| {
+    RefFrame "ref.frame": [Count, Count], |m| {
         let exec = m.exec();
-        let (params, all) = (usize::from(m.operand::<u16>(HEAD)), usize::from(m.operand::<u16>(HEAD + 2)));
+        let params = usize::from(m.field::<RefFrame, u16, 0>());
+        let all = usize::from(m.field::<RefFrame, u16, 1>());
         if (*exec).ref_frame.add(all) as usize > (*exec).ref_limit {
             return Err(Trap::StackOverflow.into());
         }
         (*exec).ref_frame.add(params).write_bytes(0, all - params);
     };
     /// Moves the frame's start up before a call: distance.
-    RefEnter: 2, |m| {
+    RefEnter "ref.enter": [Count], |m| {
         let exec = m.exec();
-        (*exec).ref_frame = (*exec).ref_frame.add(m.operand::<u16>(HEAD).into());
+        (*exec).ref_frame = (*exec).ref_frame.add(m.field::<RefEnter, u16, 0>().into());
     };
     /// Moves it down again after the call: distance.
-    RefLeave: 2, |m| {
+    RefLeave "ref.leave": [Count], |m| {
         let exec = m.exec();
-        (*exec).ref_frame = (*exec).ref_frame.sub(m.operand::<u16>(HEAD).into());
+        (*exec).ref_frame = (*exec).ref_frame.sub(m.field::<RefLeave, u16, 0>().into());
     };
     /// Copies a reference: destination, source.
-    RefCopy: 4, |m| put(m.ref_slot(HEAD), (*m.ref_slot(HEAD + 2)).into());
+    RefCopy "ref.copy": [RefDest, RefSlot], |m|
+        put(m.ref_slot::<RefCopy, 0>(), (*m.ref_slot::<RefCopy, 1>()).into());
     /// Copies references upwards in order: destination, source, count.
-    RefMove: 6, |m| {
-        let count = m.operand::<u16>(HEAD + 4);
-        std::ptr::copy(m.ref_slot(HEAD + 2), m.ref_slot(HEAD), count.into());
+    RefMove "ref.move": [RefDest, RefSlot, Count], |m| {
+        let count = m.field::<RefMove, u16, 2>();
+        std::ptr::copy(m.ref_slot::<RefMove, 1>(), m.ref_slot::<RefMove, 0>(), count.into());
     };
     /// `ref.null` of a collected type: destination.
-    RefNull: 2, |m| put(m.ref_slot(HEAD), 0);
+    RefNull "ref.null": [RefDest], |m| put(m.ref_slot::<RefNull, 0>(), 0);
     /// `ref.is_null`: destination, reference.
-    RefIsNull: 4, |m| *m.slot(HEAD) = u64::from(*m.ref_slot(HEAD + 2) == 0);
+    RefIsNull "ref.is_null": [Dest, RefSlot], |m|
+        *m.slot::<RefIsNull, 0>() = u64::from(*m.ref_slot::<RefIsNull, 1>() == 0);
     /// `select`: destination, first, second, condition in a slot.
-    RefSelect: 8, |m| {
-        let at = if *m.slot(HEAD + 6) as u32 != 0 { HEAD + 2 } else { HEAD + 4 };
-        put(m.ref_slot(HEAD), (*m.ref_slot(at)).into());
+    RefSelect "ref.select": [RefDest, RefSlot, RefSlot, Slot], |m| {
+        let chosen = if *m.slot::<RefSelect, 3>() as u32 != 0 {
+            m.ref_slot::<RefSelect, 1>()
+        } else {
+            m.ref_slot::<RefSelect, 2>()
+        };
+        put(m.ref_slot::<RefSelect, 0>(), (*chosen).into());
     };
     /// `global.get`: destination, global.
-    RefGlobalGet: 6, |m| {
-        put(m.ref_slot(HEAD), GlobalSlot::low(VmContext::global(m.ctx, m.operand(HEAD + 2))));
+    RefGlobalGet "ref.global.get": [RefDest, Global], |m| {
+        let global = VmContext::global(m.ctx, m.field::<RefGlobalGet, u32, 1>());
+        put(m.ref_slot::<RefGlobalGet, 0>(), GlobalSlot::low(global));
     };
     /// `global.set`: reference, global.
-    RefGlobalSet: 6, |m| {
-        let global = VmContext::global(m.ctx, m.operand(HEAD + 2));
-        GlobalSlot::set_reference(global, m.exec(), (*m.ref_slot(HEAD)).into());
+    RefGlobalSet "ref.global.set": [RefSlot, Global], |m| {
+        let global = VmContext::global(m.ctx, m.field::<RefGlobalSet, u32, 1>());
+        let reference = (*m.ref_slot::<RefGlobalSet, 0>()).into();
+        GlobalSlot::set_reference(global, m.exec(), reference);
     };
     /// `table.get`: destination, index in a slot, table.
-    RefTableGet: 8, |m| {
-        let reference = builtins::table_get(m.ctx, m.operand(HEAD + 4), *m.slot(HEAD + 2) as u32)?;
-        put(m.ref_slot(HEAD), reference);
+    RefTableGet "ref.table.get": [RefDest, Slot, Table], |m| {
+        let table = m.field::<RefTableGet, u32, 2>();
+        let reference = builtins::table_get(m.ctx, table, *m.slot::<RefTableGet, 1>() as u32)?;
+        put(m.ref_slot::<RefTableGet, 0>(), reference);
     };
     /// `table.set`: index in a slot, reference, table.
-    RefTableSet: 8, |m| {
-        let reference = (*m.ref_slot(HEAD + 2)).into();
-        builtins::table_set(m.ctx, m.operand(HEAD + 4), *m.slot(HEAD) as u32, reference)?;
+    RefTableSet "ref.table.set": [Slot, RefSlot, Table], |m| {
+        let table = m.field::<RefTableSet, u32, 2>();
+        let reference = (*m.ref_slot::<RefTableSet, 1>()).into();
+        builtins::table_set(m.ctx, table, *m.slot::<RefTableSet, 0>() as u32, reference)?;
     };
     /// `table.grow`: destination, reference, number of elements in a slot, table.
-    RefTableGrow: 10, |m| {
-        let reference = (*m.ref_slot(HEAD + 2)).into();
-        let delta = *m.slot(HEAD + 4) as u32;
-        let old = builtins::table_grow(m.ctx, m.operand(HEAD + 6), reference, delta)?;
-        *m.slot(HEAD) = old.unwrap_or(u32::MAX).into();
+    RefTableGrow "ref.table.grow": [Dest, RefSlot, Slot, Table], |m| {
+        let table = m.field::<RefTableGrow, u32, 3>();
+        let reference = (*m.ref_slot::<RefTableGrow, 1>()).into();
+        let delta = *m.slot::<RefTableGrow, 2>() as u32;
+        let old = builtins::table_grow(m.ctx, table, reference, delta)?;
+        *m.slot::<RefTableGrow, 0>() = old.unwrap_or(u32::MAX).into();
     };
     /// `table.fill`: start in a slot, reference, number of elements in a slot, table.
-    RefTableFill: 10, |m| {
-        let reference = (*m.ref_slot(HEAD + 2)).into();
-        let (start, len) = (*m.slot(HEAD) as u32, *m.slot(HEAD + 4) as u32);
-        builtins::table_fill(m.ctx, m.operand(HEAD + 6), start, reference, len)?;
+    RefTableFill "ref.table.fill": [Slot, RefSlot, Slot, Table], |m| {
+        let table = m.field::<RefTableFill, u32, 3>();
+        let reference = (*m.ref_slot::<RefTableFill, 1>()).into();
+        let (start, len) = (*m.slot::<RefTableFill, 0>() as u32, *m.slot::<RefTableFill, 2>() as u32);
+        builtins::table_fill(m.ctx, table, start, reference, len)?;
     };
 }

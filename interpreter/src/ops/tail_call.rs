@@ -11,20 +11,22 @@ use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
 };
 use crate::bind::resolve;
+use crate::field::Field;
 use crate::frames::{caller_of, stop};
-use crate::machine::{At, Dispatch, HEAD, Machine, Op};
-use crate::table;
+use crate::machine::{At, Dispatch, Machine, Op, offset_in};
+use crate::returns::{self, STAND_IN_SLOTS};
 
 /// `return_call` of a function of the module itself: its number among the defined ones, first argument
 /// slot, number of argument slots, link slot.
 pub(crate) struct TailCall;
 
 impl Op for TailCall {
-    const SIZE: usize = HEAD + 4 + 2 + 2 + 2;
+    const NAME: &'static [&'static str] = &["return_call"];
+    const FIELDS: &'static [Field] = &[Field::Defined, Field::Slot, Field::Count, Field::Slot];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
             let entry = own_entry(&m);
             if entry.is_null() {
@@ -35,8 +37,8 @@ impl Op for TailCall {
                 m.acc64 = f64::from_bits(frame.end() as u64);
                 return D::cold::<FrameSlow>(m);
             }
-            let address = *m.slot(HEAD + 8) as *const u8;
-            move_arguments(m.sp, m.slot(HEAD + 4), m.operand(HEAD + 6));
+            let address = *m.slot::<Self, 3>() as *const u8;
+            move_arguments(m.sp, m.slot::<Self, 1>(), m.field::<Self, u16, 2>());
             frame.fill(address);
             m.ip = entry;
             D::go(m)
@@ -54,34 +56,39 @@ unsafe fn move_arguments(to: *mut u64, from: *const u64, count: u16) {
     }
 }
 
-/// `return_call` of an imported function: context offset of its reference, first argument slot, number of
-/// argument slots, link slot, number of result slots.
+/// The fields that tail calls of functions of any kind end with: first argument slot, number of argument
+/// slots, link slot, number of result slots.
+const COMMON: [Field; 4] = [Field::Slot, Field::Count, Field::Slot, Field::Count];
+
+/// `return_call` of an imported function: context offset of its reference, then [`COMMON`].
 pub(crate) struct TailCallImport;
 
 impl Op for TailCallImport {
-    const SIZE: usize = HEAD + 4 + 2 + 2 + 2 + 2;
+    const NAME: &'static [&'static str] = &["return_call.import"];
+    const FIELDS: &'static [Field] = &[Field::Context, COMMON[0], COMMON[1], COMMON[2], COMMON[3]];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
-            let callee = VmContext::at::<FuncRef>(m.ctx, m.operand(HEAD));
-            let status = tail_call_any(m.ip, m.sp, m.ctx, callee, m.ip.add(HEAD + 4));
+            let callee = VmContext::at::<FuncRef>(m.ctx, m.field::<Self, u32, 0>());
+            let status = tail_call_any(m.ip, m.sp, m.ctx, callee, m.ip.add(offset_in::<Self, 1>()));
             resume::<D>(m, status)
         }
     }
 }
 
-/// `return_call_indirect`: index in a slot, context offset of the table, type, then as for
-/// [`TailCallImport`].
+/// `return_call_indirect`: index in a slot, context offset of the table, type, then [`COMMON`].
 pub(crate) struct TailCallIndirect;
 
 impl Op for TailCallIndirect {
-    const SIZE: usize = HEAD + 2 + 4 + 4 + 2 + 2 + 2 + 2;
+    const NAME: &'static [&'static str] = &["return_call_indirect"];
+    const FIELDS: &'static [Field] =
+        &[Field::Slot, Field::Context, Field::Type, COMMON[0], COMMON[1], COMMON[2], COMMON[3]];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
-        // SAFETY: the instruction has these operands.
+        // SAFETY: the instruction has these fields.
         unsafe {
             let status = tail_call_indirect(m.ip, m.sp, m.ctx);
             resume::<D>(m, status)
@@ -93,30 +100,30 @@ impl Op for TailCallIndirect {
 unsafe fn tail_call_indirect(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
     // SAFETY: as for `TailCallIndirect`.
     unsafe {
-        let operands = ip.add(HEAD);
-        let index = *sp.add(operands.cast::<u16>().read_unaligned().into()) as u32;
-        let table = operands.add(2).cast::<u32>().read_unaligned();
-        let ty = operands.add(6).cast::<u32>().read_unaligned();
+        let m = At { ip, sp, ctx };
+        let index = *m.slot::<TailCallIndirect, 0>() as u32;
+        let table = m.field::<TailCallIndirect, u32, 1>();
+        let ty = m.field::<TailCallIndirect, u32, 2>();
         match find_callee(ctx, table, ty, index) {
-            Ok(callee) => tail_call_any(ip, sp, ctx, callee, operands.add(10)),
-            Err(trap) => At { ip, sp, ctx }.finish(Err(trap.into())),
+            Ok(callee) => tail_call_any(ip, sp, ctx, callee, ip.add(offset_in::<TailCallIndirect, 3>())),
+            Err(trap) => m.finish(Err(trap.into())),
         }
     }
 }
 
-/// Calls a function of any kind in place of the running frame. `operands` are the four that all tail calls
-/// have in common.
+/// Calls a function of any kind in place of the running frame. `common` are the instruction's last
+/// fields.
 #[inline(never)]
 unsafe fn tail_call_any(
     ip: *const u8,
     sp: *mut u64,
     ctx: *mut VmContext,
     callee: *const FuncRef,
-    operands: *const u8,
+    common: *const u8,
 ) -> Status {
-    // SAFETY: `callee` is alive and of the type that the call expects; the instruction has the operands.
+    // SAFETY: `callee` is alive and of the type that the call expects; `common` points at [`COMMON`].
     unsafe {
-        let [from, count, link, results] = operands.cast::<[u16; 4]>().read_unaligned();
+        let [from, count, link, results] = common.cast::<[u16; COMMON.len()]>().read_unaligned();
         let address = *sp.add(link.into()) as *const u8;
         let arguments = sp.add(from.into());
         if !(*callee).host.is_null() {
@@ -161,7 +168,7 @@ unsafe fn try_tail_call(
         let other = (*callee).vmctx != at.ctx;
         // A frame that stands in for the caller keeps its context and return address: once for any number
         // of tail calls between instances. A caller outside of the segment has no use for it.
-        let stand_in = other && address != table::after_tail() && !table::is_exit(address);
+        let stand_in = other && address != returns::after_tail() && !returns::is_exit(address);
         let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
         let frame = NewFrame::new(entry, sp);
         if frame.end() > (*exec).value_limit() {
@@ -172,7 +179,7 @@ unsafe fn try_tail_call(
             *at.sp = address as u64;
             *at.sp.add(1) = at.ctx as u64;
             *at.sp.add(2) = results.into();
-            frame.resume_in((*callee).vmctx, table::after_tail());
+            frame.resume_in((*callee).vmctx, returns::after_tail());
         } else {
             frame.resume_in((*callee).vmctx, address);
         }
@@ -180,15 +187,13 @@ unsafe fn try_tail_call(
     }
 }
 
-/// Slots of a frame that stands in for a caller: return address, context, number of result slots.
-pub(crate) const STAND_IN_SLOTS: usize = 3;
-
 /// Returns from a stand-in frame to the caller that it stands for: what the last of a chain of tail calls
 /// between instances returns to.
 pub(crate) struct AfterTail;
 
 impl Op for AfterTail {
-    const SIZE: usize = HEAD;
+    const NAME: &'static [&'static str] = &["after_tail"];
+    const FIELDS: &'static [Field] = &[];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {

@@ -1,9 +1,11 @@
 //! Calls: arguments in their homes are where the callee's frame starts.
 
+use wasmrun_runtime::frame::Heights;
 use wasmrun_runtime::types::{FuncType, SignatureSlots};
 
 use super::stack::{Operand, Place, Ty};
 use super::{Translator, control::fits_i32};
+use crate::field::Field;
 use crate::table;
 
 /// Where a call's arguments start.
@@ -21,7 +23,8 @@ impl Translator<'_> {
         for _ in 0..count {
             self.stack.pop();
         }
-        Arguments { value: self.stack.value_height() as u16, reference: self.stack.ref_height() as u16 }
+        let Heights { values, references } = self.stack.heights();
+        Arguments { value: values as u16, reference: references as u16 }
     }
 
     /// Pushes the results of a call, which are where its arguments were.
@@ -42,19 +45,19 @@ impl Translator<'_> {
     fn around(&mut self, at: &Arguments, call: impl FnOnce(&mut Self)) {
         if at.reference > 0 {
             self.out.op(table::REF_ENTER);
-            self.out.u16(at.reference);
+            self.out.count(at.reference.into());
         }
         call(self);
         if at.reference > 0 {
             self.out.op(table::REF_LEAVE);
-            self.out.u16(at.reference);
+            self.out.count(at.reference.into());
         }
     }
 
     fn restore(&mut self, at: &Arguments) {
         self.out.op(table::RESTORE);
-        self.out.u16(self.link + 1);
-        self.out.u16(at.value);
+        self.out.slot(self.layout.saved_context() as u16);
+        self.out.field(Field::Frame, at.value.into());
     }
 
     pub(super) fn call(&mut self, function: u32) {
@@ -63,13 +66,13 @@ impl Translator<'_> {
         self.around(&at, |this| match function.checked_sub(this.module.imported_function_count()) {
             Some(defined) => {
                 this.out.op(table::CALL);
-                this.out.u32(defined);
-                this.out.u16(at.value);
+                this.out.field(Field::Defined, defined.into());
+                this.out.field(Field::Frame, at.value.into());
             }
             None => {
                 this.out.op(table::CALL_IMPORT);
-                this.out.u32(this.module.layout().imported_function(function));
-                this.out.u16(at.value);
+                this.out.field(Field::Context, this.module.layout().imported_function(function).into());
+                this.out.field(Field::Frame, at.value.into());
                 this.restore(&at);
             }
         });
@@ -89,16 +92,16 @@ impl Translator<'_> {
                 }
                 Index::Slot(slot) => {
                     this.out.op(table::CALL_INDIRECT_SLOT);
-                    this.out.u16(slot);
+                    this.out.slot(slot);
                 }
                 Index::Imm(value) => {
                     this.out.op(table::CALL_INDIRECT_IMM);
-                    this.out.u32(value);
+                    this.out.field(Field::I32, value.into());
                 }
             }
-            this.out.u32(table_offset);
-            this.out.u32(ty_index);
-            this.out.u16(at.value);
+            this.out.field(Field::Context, table_offset.into());
+            this.out.field(Field::Type, ty_index.into());
+            this.out.field(Field::Frame, at.value.into());
             this.restore(&at);
         });
         self.results(&ty, &at);
@@ -117,9 +120,9 @@ impl Translator<'_> {
     fn tail_references(&mut self, at: &Arguments, slots: SignatureSlots) {
         if slots.ref_params > 0 && at.reference > 0 {
             self.out.op(table::REF_MOVE);
-            self.out.u16(0);
-            self.out.u16(at.reference);
-            self.out.u16(slots.ref_params as u16);
+            self.out.field(Field::RefDest, 0);
+            self.out.ref_slot(at.reference);
+            self.out.count(slots.ref_params);
         }
     }
 
@@ -131,24 +134,24 @@ impl Translator<'_> {
         match function.checked_sub(self.module.imported_function_count()) {
             Some(defined) => {
                 self.out.op(table::TAIL_CALL);
-                self.out.u32(defined);
+                self.out.field(Field::Defined, defined.into());
             }
             None => {
                 self.out.op(table::TAIL_CALL_IMPORT);
-                self.out.u32(self.module.layout().imported_function(function));
+                self.out.field(Field::Context, self.module.layout().imported_function(function).into());
             }
         }
         self.tail_operands(&at, slots);
         if function < self.module.imported_function_count() {
-            self.out.u16(slots.results as u16);
+            self.out.count(slots.results);
         }
         self.unreachable();
     }
 
     fn tail_operands(&mut self, at: &Arguments, slots: SignatureSlots) {
-        self.out.u16(at.value);
-        self.out.u16(slots.params as u16);
-        self.out.u16(self.link);
+        self.out.slot(at.value);
+        self.out.count(slots.params);
+        self.out.slot(self.link);
     }
 
     pub(super) fn return_call_indirect(&mut self, ty_index: u32, table_index: u32) {
@@ -159,11 +162,11 @@ impl Translator<'_> {
         let at = self.arguments(&ty);
         self.tail_references(&at, slots);
         self.out.op(table::TAIL_CALL_INDIRECT);
-        self.out.u16(index);
-        self.out.u32(self.module.layout().table(table_index));
-        self.out.u32(ty_index);
+        self.out.slot(index);
+        self.out.field(Field::Context, self.module.layout().table(table_index).into());
+        self.out.field(Field::Type, ty_index.into());
         self.tail_operands(&at, slots);
-        self.out.u16(slots.results as u16);
+        self.out.count(slots.results);
         self.unreachable();
     }
 }

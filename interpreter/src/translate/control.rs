@@ -1,13 +1,14 @@
 //! Structured control: blocks, branches, and the labels that they lead to.
 
 use wasmparser::{BlockType, BrTable};
+use wasmrun_runtime::frame::{Heights, slots};
 use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::val_type;
 
 use super::Translator;
 use super::emit::Fixup;
-use super::stack::{Operand, Place, Ty};
-use crate::ops::branch::is_float_compare;
+use super::stack::{Operand, Place, Settled, Ty};
+use crate::field::Field;
 use crate::table;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +56,16 @@ pub(super) struct Control {
     signature: Signature,
     /// Operands below the block's parameters.
     height: usize,
-    /// First value and reference slot of its operands.
-    values: u32,
-    references: u32,
+    /// Where its first operand goes.
+    base: Heights,
     /// Where a loop starts.
     start: usize,
     /// Branches to its end.
     exits: Vec<Fixup>,
     /// The branch of an `if` to its `else`.
     otherwise: Option<Fixup>,
+    /// Constants below it that were settled within: other ways to its end, or its other arm, do not pass there.
+    settled: Vec<Settled>,
 }
 
 impl Control {
@@ -73,12 +75,17 @@ impl Control {
             kind: Kind::Function,
             signature: Signature::Type(FuncType::new([], ty.results().iter().copied())),
             height: 0,
-            values: 0,
-            references: 0,
+            base: Heights::default(),
             start: 0,
             exits: Vec::new(),
             otherwise: None,
+            settled: Vec::new(),
         }
+    }
+
+    /// Notes which constants have been settled within the block, as far as they are below it.
+    pub(super) fn remember(&mut self, settled: Vec<Settled>) {
+        self.settled.extend(settled.into_iter().take_while(|constant| constant.index < self.height));
     }
 }
 
@@ -93,21 +100,20 @@ impl Translator<'_> {
 
     fn open(&mut self, kind: Kind, signature: Signature, params: usize) {
         let height = self.stack.len() - params;
-        let (mut values, mut references) = (self.stack.value_height(), self.stack.ref_height());
+        let mut base = self.stack.heights();
         for index in height..self.stack.len() {
-            let ty = self.stack.get(index).ty;
-            *(if ty.is_collected() { &mut references } else { &mut values }) -= ty.slots();
+            base.pop(self.stack.get(index).ty.val_type());
         }
         let start = self.out.here();
         self.control.push(Control {
             kind,
             signature,
             height,
-            values,
-            references,
+            base,
             start,
             exits: Vec::new(),
             otherwise: None,
+            settled: Vec::new(),
         });
     }
 
@@ -123,9 +129,7 @@ impl Translator<'_> {
     pub(super) fn loop_(&mut self, ty: BlockType) {
         let signature = self.signature(ty);
         let params = signature.params().len();
-        self.settle_top(params);
-        self.settle_locals();
-        self.out.label();
+        self.loop_header();
         self.open(Kind::Loop, signature, params);
         self.new_segment();
     }
@@ -162,11 +166,13 @@ impl Translator<'_> {
         let otherwise = control.otherwise.take();
         let height = control.height;
         let params = control.signature.params();
+        let settled = std::mem::take(&mut control.settled);
         if let Some(fixup) = otherwise {
             self.out.bind(fixup);
         }
         self.out.label();
         self.truncate(height);
+        self.stack.take_back(&settled);
         for ty in params {
             self.push_temp(ty);
         }
@@ -201,6 +207,7 @@ impl Translator<'_> {
             self.out.label();
         }
         self.truncate(control.height);
+        self.stack.take_back(&control.settled);
         for ty in control.signature.results() {
             self.push_temp(ty);
         }
@@ -245,25 +252,13 @@ impl Translator<'_> {
         let control = &self.control[self.control.len() - 1 - depth as usize];
         let types = self.branch_types(depth);
         let first = self.stack.len() - types.len();
-        self.moves_to(first, types.len(), control.values, control.references)
+        self.moves_to(first, types.len(), control.base)
     }
 
-    fn moves_to(
-        &self,
-        first: usize,
-        count: usize,
-        mut value: u32,
-        mut reference: u32,
-    ) -> Vec<(u16, Operand)> {
-        (first..first + count)
-            .map(|index| {
-                let operand = self.stack.get(index);
-                let next = if operand.ty.is_collected() { &mut reference } else { &mut value };
-                let to = *next as u16;
-                *next += operand.ty.slots();
-                (to, operand)
-            })
-            .collect()
+    fn moves_to(&self, first: usize, count: usize, base: Heights) -> Vec<(u16, Operand)> {
+        let operands = (first..first + count).map(|index| self.stack.get(index));
+        let to = slots(base, operands.clone().map(|operand| operand.ty.val_type()));
+        to.map(|slot| slot.number() as u16).zip(operands).collect()
     }
 
     /// Moves the results of the innermost block to their homes, without popping them.
@@ -271,7 +266,7 @@ impl Translator<'_> {
         let control = self.control.last().expect("an open block");
         let count = control.signature.results().len();
         let first = self.stack.len() - count;
-        let moves = self.moves_to(first, count, control.values, control.references);
+        let moves = self.moves_to(first, count, control.base);
         self.perform(&moves);
     }
 
@@ -354,7 +349,7 @@ impl Translator<'_> {
                 };
                 let slot = if acc { None } else { Some(self.in_slot(condition)) };
                 let at = self.out.op(table::br_if(acc, when, back.is_some()));
-                slot.into_iter().for_each(|slot| self.out.u16(slot));
+                slot.into_iter().for_each(|slot| self.out.slot(slot));
                 at
             }
         };
@@ -374,21 +369,21 @@ impl Translator<'_> {
             return None;
         }
         let (opcode, operands) = self.out.last_for(condition.home)?;
-        let (kind, sources) = table::as_binary(opcode)?;
+        let (kind, modes) = table::as_binary(opcode)?;
         let row = kind.comparison()?;
-        let fused = if is_float_compare(row) {
+        let fused = if table::is_float_compare(row) {
             if back {
                 return None;
             }
-            table::compare(row, sources, !when)
+            table::compare(row, modes, !when)
         } else {
             let kind = if when { kind } else { kind.negated()? };
-            table::compare(kind.comparison()?, sources, back)
+            table::compare(kind.comparison()?, modes, back)
         };
         let operands = operands.to_vec();
         self.out.retract_last();
         let at = self.out.op(fused);
-        self.out.bytes(&operands);
+        self.out.fields_of(opcode, &operands);
         Some(at)
     }
 
@@ -398,11 +393,11 @@ impl Translator<'_> {
         let slot = if acc { None } else { Some(self.in_slot(index)) };
         self.out.commit();
         let at = self.out.op(if acc { table::BR_TABLE_ACC } else { table::BR_TABLE_SLOT });
-        slot.into_iter().for_each(|slot| self.out.u16(slot));
-        self.out.u32(targets.len());
+        slot.into_iter().for_each(|slot| self.out.slot(slot));
+        self.out.field(Field::Targets, targets.len().into());
         let depths = targets.targets().map(|t| t.expect("validated targets")).chain([targets.default()]);
         // Entries that need code on the way share it.
-        let mut entries: Vec<(u32, Fixup)> = depths.map(|depth| (depth, self.out.forward(at))).collect();
+        let mut entries: Vec<(u32, Fixup)> = depths.map(|depth| (depth, self.out.target(at))).collect();
         entries.sort_by_key(|(depth, _)| *depth);
         for entries in entries.chunk_by(|(a, _), (b, _)| a == b) {
             let depth = entries[0].0;
@@ -459,7 +454,7 @@ impl Translator<'_> {
             self.move_to(to, operand);
         }
         self.out.op(table::RET);
-        self.out.u16(self.link);
+        self.out.slot(self.link);
     }
 
     fn return_one(&mut self, value: Operand) {
@@ -481,14 +476,14 @@ impl Translator<'_> {
                 match immediate {
                     Some(opcode) => {
                         self.out.op(opcode);
-                        self.out.u16(self.link);
+                        self.out.slot(self.link);
                         self.immediate(value.ty, bits);
                     }
                     None => {
                         let slot = self.in_slot(value);
                         self.out.op(slot_op);
-                        self.out.u16(self.link);
-                        self.out.u16(slot);
+                        self.out.slot(self.link);
+                        self.out.slot(slot);
                     }
                 }
             }
@@ -496,9 +491,9 @@ impl Translator<'_> {
                 let slot = self.in_slot(value);
                 let acc = self.out.in_acc(class, slot);
                 self.out.op(if acc { acc_op } else { slot_op });
-                self.out.u16(self.link);
+                self.out.slot(self.link);
                 if !acc {
-                    self.out.u16(slot);
+                    self.out.slot(slot);
                 }
             }
         }
@@ -506,10 +501,13 @@ impl Translator<'_> {
 
     /// Appends an immediate of a type.
     pub(super) fn immediate(&mut self, ty: Ty, bits: u64) {
-        match ty {
-            Ty::F64 => self.out.u64(bits),
-            _ => self.out.u32(bits as u32),
-        }
+        let field = match ty {
+            Ty::I32 => Field::I32,
+            Ty::F32 => Field::F32,
+            Ty::F64 => Field::F64,
+            _ => Field::I64,
+        };
+        self.out.field(field, bits);
     }
 }
 

@@ -1,7 +1,11 @@
 //! The code buffer: instructions, labels, and what the accumulators hold at the end of the code so far.
+//!
+//! Every operand is written as a [`Field`]. Builds with assertions compare each with the fields that the table
+//! has for the instruction.
 
 use crate::code::Header;
-use crate::operand::Class;
+use crate::field::{Field, HEAD};
+use crate::mode::Class;
 use crate::table;
 
 /// What an accumulator holds: the value of a slot.
@@ -40,6 +44,9 @@ pub(super) struct Emitter {
     held: [Option<Held>; 3],
     last: Option<Last>,
     map: Option<SourceMap>,
+    /// The instruction that was begun last, and how many of its fields there are yet.
+    #[cfg(any(test, debug_assertions))]
+    begun: Option<(u16, usize)>,
     /// Offset in the module of the WebAssembly instruction that is being translated.
     pub(super) source: u32,
 }
@@ -51,22 +58,25 @@ impl Emitter {
             held: [None; 3],
             last: None,
             map: with_map.then(Vec::new),
+            #[cfg(any(test, debug_assertions))]
+            begun: None,
             source: 0,
         }
     }
 
     /// The finished code and its source map.
     pub(super) fn finish(mut self, header: Header) -> (Vec<u8>, Option<SourceMap>) {
+        #[cfg(any(test, debug_assertions))]
+        self.check_complete();
         self.code[..4].copy_from_slice(&header.frame_bytes.to_ne_bytes());
         self.code[4..6].copy_from_slice(&header.link.to_ne_bytes());
         self.code[6..8].copy_from_slice(&header.zeroes.to_ne_bytes());
         (self.code, self.map)
     }
 
-    /// Fills in the size of the reference frame, which the first instruction makes.
-    pub(super) fn patch_ref_frame(&mut self, slots: u16) {
-        let at = Header::SIZE + 4;
-        self.code[at..at + 2].copy_from_slice(&slots.to_ne_bytes());
+    /// Writes another count over the one at `at`.
+    pub(super) fn patch_count(&mut self, at: usize, count: u16) {
+        self.code[at..at + 2].copy_from_slice(&count.to_ne_bytes());
     }
 
     /// Where the next instruction will be.
@@ -76,31 +86,44 @@ impl Emitter {
 
     /// Begins an instruction that writes no slot.
     pub(super) fn op(&mut self, opcode: u16) -> usize {
-        #[cfg(debug_assertions)]
-        self.check_last();
+        #[cfg(any(test, debug_assertions))]
+        {
+            self.check_complete();
+            self.begun = Some((opcode, 0));
+        }
         let at = self.here();
         if let Some(map) = &mut self.map {
             map.push((at as u32, self.source));
         }
         self.last = Some(Last { at, dest: None, before: self.held });
-        self.u16(opcode);
+        self.code.extend_from_slice(&opcode.to_ne_bytes());
         at
     }
 
-    /// The operands that were written are those that the handler reads, as far as their length tells.
-    #[cfg(debug_assertions)]
-    fn check_last(&self) {
-        if let Some(last) = self.last {
-            let opcode = self.opcode(last.at);
-            assert_eq!(self.here() - last.at, table::size(opcode), "length of instruction {opcode}");
+    /// Whether the instruction that was begun last has all of its fields.
+    #[cfg(any(test, debug_assertions))]
+    fn check_complete(&self) {
+        if let Some((opcode, count)) = self.begun {
+            let missing = &table::fields(opcode)[count..];
+            assert!(missing.iter().all(|f| f.width() == 0), "{} lacks {missing:?}", table::name(opcode));
         }
+    }
+
+    /// The next field of the instruction is a `field`.
+    #[cfg(any(test, debug_assertions))]
+    fn check_next(&mut self, field: Field) {
+        let (opcode, count) = self.begun.expect("an instruction");
+        let fields = table::fields(opcode);
+        let skipped = fields[count..].iter().take_while(|f| f.width() == 0).count();
+        assert_eq!(fields.get(count + skipped), Some(&field), "in {}", table::name(opcode));
+        self.begun = Some((opcode, count + skipped + 1));
     }
 
     /// Begins an instruction that writes `dest` and leaves the same in the accumulator of `class`, if one
     /// is given.
     pub(super) fn op_to(&mut self, opcode: u16, dest: u16, class: Option<Class>) -> usize {
         let at = self.op(opcode);
-        self.u16(dest);
+        self.field(Field::Dest, dest.into());
         self.wrote(dest);
         if let Some(class) = class {
             let producer = table::to_acc_delta(opcode).is_some().then_some(at);
@@ -112,16 +135,31 @@ impl Emitter {
         at
     }
 
-    pub(super) fn u16(&mut self, value: u16) {
-        self.code.extend_from_slice(&value.to_ne_bytes());
+    /// Appends a field of the instruction; of `value` what it has room for.
+    #[inline(always)]
+    pub(super) fn field(&mut self, field: Field, value: u64) {
+        #[cfg(any(test, debug_assertions))]
+        self.check_next(field);
+        match field.width() {
+            2 => self.code.extend_from_slice(&(value as u16).to_ne_bytes()),
+            4 => self.code.extend_from_slice(&(value as u32).to_ne_bytes()),
+            _ => self.code.extend_from_slice(&value.to_ne_bytes()),
+        }
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
-        self.code.extend_from_slice(&value.to_ne_bytes());
+    /// Appends a value slot that is read.
+    pub(super) fn slot(&mut self, slot: u16) {
+        self.field(Field::Slot, slot.into());
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
-        self.code.extend_from_slice(&value.to_ne_bytes());
+    /// Appends a reference slot that is read.
+    pub(super) fn ref_slot(&mut self, slot: u16) {
+        self.field(Field::RefSlot, slot.into());
+    }
+
+    /// Appends a number of slots.
+    pub(super) fn count(&mut self, count: u32) {
+        self.field(Field::Count, count.into());
     }
 
     /// Adds to a `u32` in the code.
@@ -205,7 +243,7 @@ impl Emitter {
     /// Makes the last instruction write another slot.
     pub(super) fn retarget_last(&mut self, from: u16, to: u16) {
         let Some(last) = &mut self.last else { return };
-        let at = last.at + 2;
+        let at = last.at + HEAD;
         last.dest = Some(to);
         self.code[at..at + 2].copy_from_slice(&to.to_ne_bytes());
         let class = self.held.iter().position(|h| h.is_some_and(|h| h.slot == from));
@@ -220,7 +258,7 @@ impl Emitter {
     /// destination.
     pub(super) fn last_for(&self, slot: u16) -> Option<(u16, &[u8])> {
         let last = self.last.filter(|l| l.dest == Some(slot))?;
-        Some((self.opcode(last.at), &self.code[last.at + 4..]))
+        Some((self.opcode(last.at), &self.code[last.at + HEAD + Field::Dest.width()..]))
     }
 
     /// Takes the last instruction back.
@@ -232,12 +270,20 @@ impl Emitter {
         }
         self.held = last.before;
         self.commit();
+        #[cfg(any(test, debug_assertions))]
+        {
+            self.begun = None;
+        }
     }
 
     /// Changes the opcode of the last instruction.
     pub(super) fn replace_last(&mut self, opcode: u16) {
         if let Some(last) = self.last {
-            self.code[last.at..last.at + 2].copy_from_slice(&opcode.to_ne_bytes());
+            self.code[last.at..last.at + HEAD].copy_from_slice(&opcode.to_ne_bytes());
+            #[cfg(any(test, debug_assertions))]
+            {
+                self.begun = self.begun.map(|(_, count)| (opcode, count));
+            }
         }
     }
 
@@ -247,31 +293,46 @@ impl Emitter {
             && self.opcode(last.at) == table::COPY
         {
             self.replace_last(table::COPY2);
-            self.u16(to);
-            self.u16(from);
+            self.field(Field::Dest, to.into());
+            self.slot(from);
             self.wrote(to);
             self.last = None;
             return;
         }
         self.op_to(table::COPY, to, None);
-        self.u16(from);
+        self.slot(from);
     }
 
-    /// Appends raw operands.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    /// Appends fields as another instruction had them: those behind the destination of an `opcode`.
+    pub(super) fn fields_of(&mut self, opcode: u16, bytes: &[u8]) {
+        #[cfg(any(test, debug_assertions))]
+        {
+            let fields = &table::fields(opcode)[1..];
+            assert_eq!(fields.iter().map(|f| f.width()).sum::<usize>(), bytes.len());
+            fields.iter().filter(|f| f.width() > 0).for_each(|field| self.check_next(*field));
+        }
+        #[cfg(not(any(test, debug_assertions)))]
+        let _ = opcode;
         self.code.extend_from_slice(bytes);
     }
 
     /// Appends a displacement from instruction `from` that will be filled in.
     pub(super) fn forward(&mut self, from: usize) -> Fixup {
         let at = self.here();
-        self.u32(0);
+        self.field(Field::Displacement, 0);
+        Fixup { at, from }
+    }
+
+    /// Appends one behind the `br_table` at `from`.
+    pub(super) fn target(&mut self, from: usize) -> Fixup {
+        let at = self.here();
+        self.code.extend_from_slice(&[0; Field::Displacement.width()]);
         Fixup { at, from }
     }
 
     /// Appends the displacement from instruction `from` to `target`.
     pub(super) fn displacement(&mut self, from: usize, target: usize) {
-        self.u32((target as i64 - from as i64) as i32 as u32);
+        self.field(Field::Displacement, (target as i64 - from as i64) as u64);
     }
 
     /// Fills a displacement in: it leads here.

@@ -8,8 +8,6 @@
 //! The result depends on the body alone: when a trap asks for an offset in the module, the function is
 //! translated again with a source map, so that no map has to be kept.
 
-#![deny(unsafe_code)]
-
 mod calls;
 mod control;
 mod emit;
@@ -17,13 +15,14 @@ mod operators;
 mod stack;
 
 use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmrun_runtime::frame::{FrameLayout, Heights, LINK_SLOTS};
 use wasmrun_runtime::fuel;
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::{Pending, Trap};
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::val_type;
 
-use crate::code::{Code, Header, LINK_SLOTS};
+use crate::code::{Code, Header, LoopHeader};
+use crate::field::Field;
 use crate::table;
 use control::Control;
 use emit::Emitter;
@@ -41,7 +40,7 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     if let (Some(to), Some(from)) = (map, result.map) {
         *to = from;
     }
-    Ok(Code::new(result.bytes, function))
+    Ok(Code::new(result.bytes, function, result.loops))
 }
 
 /// The code that stands for that of a function which has compiled code.
@@ -49,11 +48,11 @@ pub(crate) fn way_into_compiled(module: &Module, function: u32) -> Code {
     let link = module.function_type(function).slots().shared() as u16;
     let mut out = Emitter::new(false);
     out.op(table::ENTER_COMPILED);
-    out.u32(function);
-    out.u16(link);
-    let slots = u32::from(link) + u32::from(LINK_SLOTS);
+    out.field(Field::Function, function.into());
+    out.slot(link);
+    let slots = u32::from(link) + LINK_SLOTS;
     let (bytes, _) = out.finish(Header { frame_bytes: slots * 8, link, zeroes: 0 });
-    Code::new(bytes, function)
+    Code::new(bytes, function, Vec::new())
 }
 
 /// Where each instruction of a function's code comes from.
@@ -79,6 +78,7 @@ const CODE_FACTOR: usize = 64;
 
 struct Translated {
     bytes: Vec<u8>,
+    loops: Vec<LoopHeader>,
     map: Option<SourceMap>,
     needs_ref_frame: bool,
 }
@@ -90,6 +90,8 @@ struct Translator<'m> {
     out: Emitter,
     stack: Stack,
     control: Vec<Control>,
+    loops: Vec<LoopHeader>,
+    layout: FrameLayout,
     /// Slot of the return address.
     link: u16,
     /// Where the cost of the current segment is, when fuel is charged.
@@ -99,23 +101,28 @@ struct Translator<'m> {
     /// Blocks that were opened in code that cannot be reached.
     skipped: usize,
     ref_frame: bool,
+    /// Where the size of the reference frame is.
+    ref_slots: usize,
 }
 
 impl<'m> Translator<'m> {
     fn new(module: &'m Module, function: u32, with_map: bool, ref_frame: bool) -> Translator<'m> {
-        let ty = module.function_type(function).clone();
+        let layout = FrameLayout::of(module, function).expect("imported functions have no code");
         Translator {
             module,
             function,
-            link: ty.slots().shared() as u16,
-            ty,
+            link: layout.link() as u16,
+            ty: module.function_type(function).clone(),
             out: Emitter::new(with_map),
-            stack: Stack::default(),
+            stack: Stack::new(&layout),
             control: Vec::new(),
+            loops: Vec::new(),
+            layout,
             segment: None,
             reachable: true,
             skipped: 0,
             ref_frame,
+            ref_slots: 0,
         }
     }
 
@@ -128,9 +135,9 @@ impl<'m> Translator<'m> {
             self.module.features().to_validator(),
         );
         // The body has been validated: reading it again cannot fail.
-        let zeroes = self.declare_locals(&FunctionBody::new(reader.clone())).expect("validated locals");
         let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
         let limit = CODE_BASE + CODE_FACTOR * body.len as usize;
+        self.out.source = body.start;
         self.begin();
         while !operators.eof() {
             self.out.source = operators.original_position() as u32;
@@ -141,51 +148,26 @@ impl<'m> Translator<'m> {
                 return Err(Trap::FunctionTooLarge.into());
             }
         }
-        let (values, references) = self.stack.peaks();
+        let Heights { values, references } = self.stack.peaks();
         if values > u32::from(u16::MAX) || references > u32::from(u16::MAX) {
             return Err(Trap::FunctionTooLarge.into());
         }
         let needs_ref_frame = references > 0 && !self.ref_frame;
+        let zeroes = self.layout.zeroed() as u16;
         let header = Header { frame_bytes: values * 8, link: self.link, zeroes };
         if self.ref_frame {
-            self.out.patch_ref_frame(references as u16);
+            self.out.patch_count(self.ref_slots, references as u16);
         }
         let (bytes, map) = self.out.finish(header);
-        Ok(Translated { bytes, map, needs_ref_frame })
-    }
-
-    /// Gives each local its slot. Returns the number of value slots that start as zero.
-    fn declare_locals(&mut self, body: &FunctionBody<'_>) -> wasmparser::Result<u16> {
-        let slots = self.ty.slots();
-        // Next free slot on the value and on the reference stack.
-        let mut next = [0, 0];
-        let declare = |stack: &mut Stack, next: &mut [u32; 2], ty: Ty| {
-            let next = &mut next[usize::from(ty.is_collected())];
-            stack.add_local(ty, *next);
-            *next += ty.slots();
-        };
-        for ty in self.ty.params() {
-            declare(&mut self.stack, &mut next, Ty::of(*ty));
-        }
-        let first = slots.shared() + u32::from(LINK_SLOTS);
-        next = [first, slots.ref_shared()];
-        for local in body.get_locals_reader()? {
-            let (count, ty) = local?;
-            let ty = Ty::of(val_type(ty));
-            for _ in 0..count {
-                declare(&mut self.stack, &mut next, ty);
-            }
-        }
-        let [value, reference] = next;
-        self.stack.set_base(value, reference);
-        Ok((value - first) as u16)
+        Ok(Translated { bytes, loops: self.loops, map, needs_ref_frame })
     }
 
     fn begin(&mut self) {
         if self.ref_frame {
             self.out.op(table::REF_FRAME);
-            self.out.u16(self.ty.slots().ref_params as u16);
-            self.out.u16(0);
+            self.out.count(self.ty.slots().ref_params);
+            self.ref_slots = self.out.here();
+            self.out.count(0);
         }
         self.out.label();
         self.control.push(Control::function(&self.ty));
@@ -195,9 +177,9 @@ impl<'m> Translator<'m> {
     /// Begins a segment: fuel for all of it is charged here.
     fn new_segment(&mut self) {
         if self.module.charges_fuel() {
-            let at = self.out.op(table::CHARGE);
-            self.out.u32(0);
-            self.segment = Some(at + 2);
+            self.out.op(table::CHARGE);
+            self.segment = Some(self.out.here());
+            self.out.field(Field::Fuel, 0);
         }
     }
 
@@ -250,11 +232,11 @@ impl<'m> Translator<'m> {
         match u32::try_from(bits) {
             Ok(bits) => {
                 self.out.op_to(table::CONST32, to, None);
-                self.out.u32(bits);
+                self.out.field(Field::Bits32, bits.into());
             }
             Err(_) => {
                 self.out.op_to(table::CONST64, to, None);
-                self.out.u64(bits);
+                self.out.field(Field::Bits64, bits);
             }
         }
     }
@@ -270,10 +252,7 @@ impl<'m> Translator<'m> {
             return;
         }
         if operand.ty.is_collected() {
-            self.out.op(table::REF_COPY);
-            self.out.u16(to);
-            self.out.u16(from);
-            return;
+            return self.copy_reference(to, from);
         }
         let class = operand.ty.class();
         if self.out.in_acc(class, from) {
@@ -281,6 +260,12 @@ impl<'m> Translator<'m> {
         } else {
             self.out.copy(to, from);
         }
+    }
+
+    fn copy_reference(&mut self, to: u16, from: u16) {
+        self.out.op(table::REF_COPY);
+        self.out.field(Field::RefDest, to.into());
+        self.out.ref_slot(from);
     }
 
     /// Puts the operand at a position of the stack into its home.
@@ -301,6 +286,42 @@ impl<'m> Translator<'m> {
         }
     }
 
+    /// Puts all operands into their homes: code of another tier may take the frame over here. The constants among
+    /// them that are below the innermost block are constants again behind it.
+    fn settle_all(&mut self) {
+        self.settle_locals();
+        let settled = self.stack.settle_constants();
+        for constant in &settled {
+            let operand = constant.operand(&self.stack);
+            self.move_to(operand.home, operand);
+        }
+        let block = self.control.last_mut().expect("an open block");
+        block.remember(settled);
+    }
+
+    /// Begins a loop: here, with every value in the slot that the layout of the frame gives it.
+    fn loop_header(&mut self) {
+        self.settle_all();
+        self.out.label();
+        let code = (self.out.here() - Header::SIZE) as u32;
+        self.loops.push(LoopHeader { wasm: self.out.source, code });
+        #[cfg(any(test, debug_assertions))]
+        self.check_frame_state();
+    }
+
+    /// Whether every operand is in the slot that the layout of the frame gives it.
+    #[cfg(any(test, debug_assertions))]
+    fn check_frame_state(&self) {
+        // A body can have a loop for every two bytes below a deep stack.
+        let checked = self.stack.len().min(1000);
+        let operands = (0..checked).map(|index| self.stack.get(index));
+        let slots = self.layout.operands(operands.clone().map(|operand| operand.ty.val_type()));
+        for (operand, slot) in operands.zip(slots) {
+            assert_eq!(operand.place, Place::Temp);
+            assert_eq!(u32::from(operand.home), slot.number());
+        }
+    }
+
     /// The topmost `count` operands, settled, as code that reads their homes needs them.
     fn settle_top(&mut self, count: usize) {
         for index in self.stack.len() - count..self.stack.len() {
@@ -312,9 +333,7 @@ impl<'m> Translator<'m> {
         let local = self.stack.local(index);
         if local.ty.is_collected() {
             let home = self.push_temp(local.ty);
-            self.out.op(table::REF_COPY);
-            self.out.u16(home);
-            self.out.u16(local.slot);
+            self.copy_reference(home, local.slot);
         } else {
             self.stack.push(local.ty, Place::Local(index));
         }

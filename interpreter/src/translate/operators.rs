@@ -6,26 +6,24 @@ use wasmrun_runtime::layout::GlobalPlace;
 use super::Translator;
 use super::control::fits_i32;
 use super::stack::{Operand, Place, Ty};
-use crate::operand::Class;
-use crate::ops::branch::SelectKind;
-use crate::ops::memory::{LoadKind, StoreKind};
-use crate::ops::numeric::{BinaryKind, UnaryKind};
-use crate::table::{self, Sources};
+use crate::field::Field;
+use crate::mode::Class;
+use crate::table::{self, BinaryKind, LoadKind, Mode, Modes, SelectKind, StoreKind, UnaryKind};
 
-/// A source operand as an instruction reads it.
+/// A source operand of an instruction, once its addressing mode has been chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum Input {
     Slot(u16),
     Acc,
     Imm(u64),
 }
 
-impl Source {
-    fn place(self) -> table::Place {
+impl Input {
+    fn mode(self) -> Mode {
         match self {
-            Source::Slot(_) => table::Place::Slot,
-            Source::Acc => table::Place::Acc,
-            Source::Imm(_) => table::Place::Imm,
+            Input::Slot(_) => Mode::Slot,
+            Input::Acc => Mode::Acc,
+            Input::Imm(_) => Mode::Imm,
         }
     }
 }
@@ -96,24 +94,31 @@ impl Translator<'_> {
             O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(S::Store8, memarg),
             O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(S::Store16, memarg),
 
-            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[mem], Some(I32)),
-            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[mem], Some(I32)),
-            O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[mem], None),
+            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[(Field::Memory, mem)], Some(I32)),
+            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[(Field::Memory, mem)], Some(I32)),
+            O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[(Field::Memory, mem)], None),
             O::MemoryCopy { dst_mem, src_mem } => {
-                self.bulk(table::MEMORY_COPY, 3, &[dst_mem, src_mem], None);
+                self.bulk(table::MEMORY_COPY, 3, &[(Field::Memory, dst_mem), (Field::Memory, src_mem)], None);
             }
             O::MemoryInit { data_index, mem } => {
-                self.bulk(table::MEMORY_INIT, 3, &[data_index, mem], None);
+                self.bulk(table::MEMORY_INIT, 3, &[(Field::Data, data_index), (Field::Memory, mem)], None);
             }
-            O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[data_index], None),
-            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[table], Some(I32)),
+            O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[(Field::Data, data_index)], None),
+            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[(Field::Table, table)], Some(I32)),
             O::TableCopy { dst_table, src_table } => {
-                self.bulk(table::TABLE_COPY, 3, &[dst_table, src_table], None);
+                self.bulk(
+                    table::TABLE_COPY,
+                    3,
+                    &[(Field::Table, dst_table), (Field::Table, src_table)],
+                    None,
+                );
             }
             O::TableInit { elem_index, table } => {
-                self.bulk(table::TABLE_INIT, 3, &[elem_index, table], None);
+                self.bulk(table::TABLE_INIT, 3, &[(Field::Element, elem_index), (Field::Table, table)], None);
             }
-            O::ElemDrop { elem_index } => self.bulk(table::ELEM_DROP, 0, &[elem_index], None),
+            O::ElemDrop { elem_index } => {
+                self.bulk(table::ELEM_DROP, 0, &[(Field::Element, elem_index)], None)
+            }
             O::TableGet { table } => self.table_get(table),
             O::TableSet { table } => self.table_set(table),
             O::TableGrow { table } => self.table_grow(table),
@@ -122,13 +127,13 @@ impl Translator<'_> {
                 if hty == wasmparser::HeapType::EXTERN {
                     let home = self.push_temp(Ty::Collected);
                     self.out.op(table::REF_NULL);
-                    self.out.u16(home);
+                    self.out.field(Field::RefDest, home.into());
                 } else {
                     self.push_const(Ty::Func, 0);
                 }
             }
             O::RefFunc { function_index } => {
-                self.bulk(table::REF_FUNC, 0, &[function_index], Some(Ty::Func));
+                self.bulk(table::REF_FUNC, 0, &[(Field::Function, function_index)], Some(Ty::Func));
             }
             O::RefIsNull => self.ref_is_null(),
 
@@ -280,37 +285,38 @@ impl Translator<'_> {
 
     /// Where an instruction finds an operand that it alone reads. A constant that does not fit an immediate
     /// is put into its home.
-    fn source(&mut self, operand: Operand) -> Source {
+    fn input(&mut self, operand: Operand) -> Input {
         let class = operand.ty.class();
         match operand.place {
-            Place::Temp if self.out.consume_acc(class, operand.home) => Source::Acc,
-            Place::Temp => Source::Slot(operand.home),
+            Place::Temp if self.out.consume_acc(class, operand.home) => Input::Acc,
+            Place::Temp => Input::Slot(operand.home),
             Place::Local(index) => {
                 let slot = self.stack.local(index).slot;
-                if self.out.in_acc(class, slot) { Source::Acc } else { Source::Slot(slot) }
+                if self.out.in_acc(class, slot) { Input::Acc } else { Input::Slot(slot) }
             }
             Place::Const(bits) => match operand.ty {
-                Ty::I64 | Ty::Func if !fits_i32(bits) => Source::Slot(self.in_slot(operand)),
-                _ => Source::Imm(bits),
+                Ty::I64 | Ty::Func if !fits_i32(bits) => Input::Slot(self.in_slot(operand)),
+                _ => Input::Imm(bits),
             },
         }
     }
 
     /// The same without the accumulator.
-    fn slot_or_imm(&mut self, operand: Operand) -> Source {
+    fn slot_or_imm(&mut self, operand: Operand) -> Input {
         match operand.place {
             Place::Const(bits) if !matches!(operand.ty, Ty::I64 | Ty::Func) || fits_i32(bits) => {
-                Source::Imm(bits)
+                Input::Imm(bits)
             }
-            _ => Source::Slot(self.in_slot(operand)),
+            _ => Input::Slot(self.in_slot(operand)),
         }
     }
 
-    fn operand(&mut self, source: Source, ty: Ty) {
-        match source {
-            Source::Slot(slot) => self.out.u16(slot),
-            Source::Acc => {}
-            Source::Imm(bits) => self.immediate(ty, bits),
+    /// Appends a source of type `ty` to the instruction.
+    fn input_field(&mut self, input: Input, ty: Ty) {
+        match input {
+            Input::Slot(slot) => self.out.slot(slot),
+            Input::Acc => {}
+            Input::Imm(bits) => self.immediate(ty, bits),
         }
     }
 
@@ -324,27 +330,27 @@ impl Translator<'_> {
         if kind == BinaryKind::I32Add && (self.element(a, b) || self.element(b, a)) {
             return;
         }
-        let mut x = self.source(a);
-        let mut y = self.source(b);
+        let mut x = self.input(a);
+        let mut y = self.input(b);
         // One accumulator serves one operand, and one of two constants needs a slot.
         match (x, y) {
-            (Source::Acc, Source::Acc) => y = Source::Slot(self.in_slot(b)),
-            (Source::Imm(_), Source::Imm(_)) => x = Source::Slot(self.in_slot(a)),
+            (Input::Acc, Input::Acc) => y = Input::Slot(self.in_slot(b)),
+            (Input::Imm(_), Input::Imm(_)) => x = Input::Slot(self.in_slot(a)),
             _ => {}
         }
-        let sources = match (x, y) {
-            (Source::Slot(_), Source::Slot(_)) => Sources::SlotSlot,
-            (Source::Slot(_), Source::Acc) => Sources::SlotAcc,
-            (Source::Slot(_), Source::Imm(_)) => Sources::SlotImm,
-            (Source::Acc, Source::Imm(_)) => Sources::AccImm,
-            (Source::Acc, _) => Sources::AccSlot,
-            (Source::Imm(_), Source::Acc) => Sources::ImmAcc,
-            (Source::Imm(_), _) => Sources::ImmSlot,
+        let modes = match (x, y) {
+            (Input::Slot(_), Input::Slot(_)) => Modes::SlotSlot,
+            (Input::Slot(_), Input::Acc) => Modes::SlotAcc,
+            (Input::Slot(_), Input::Imm(_)) => Modes::SlotImm,
+            (Input::Acc, Input::Imm(_)) => Modes::AccImm,
+            (Input::Acc, _) => Modes::AccSlot,
+            (Input::Imm(_), Input::Acc) => Modes::ImmAcc,
+            (Input::Imm(_), _) => Modes::ImmSlot,
         };
         let dest = self.push_temp(result);
-        self.out.op_to(table::binary(kind, sources), dest, Some(result.class()));
-        self.operand(x, a.ty);
-        self.operand(y, b.ty);
+        self.out.op_to(table::binary(kind, modes), dest, Some(result.class()));
+        self.input_field(x, a.ty);
+        self.input_field(y, b.ty);
     }
 
     /// Emits an addition as the address of an array's element, if `index` has just been shifted by a
@@ -355,25 +361,25 @@ impl Translator<'_> {
         }
         let Some((opcode, operands)) = self.out.last_for(index.home) else { return false };
         let index_in_acc = match table::as_binary(opcode) {
-            Some((BinaryKind::I32Shl, sources)) if sources == Sources::SlotImm as u16 => false,
-            Some((BinaryKind::I32Shl, sources)) if sources == Sources::AccImm as u16 => true,
+            Some((BinaryKind::I32Shl, modes)) if modes == Modes::SlotImm as u16 => false,
+            Some((BinaryKind::I32Shl, modes)) if modes == Modes::AccImm as u16 => true,
             _ => return false,
         };
         let operands = operands.to_vec();
         self.out.retract_last();
-        let mut x = self.source(base);
-        if index_in_acc && x == Source::Acc {
-            x = Source::Slot(self.in_slot(base));
+        let mut x = self.input(base);
+        if index_in_acc && x == Input::Acc {
+            x = Input::Slot(self.in_slot(base));
         }
-        let sources = match (x, index_in_acc) {
-            (Source::Acc, _) => Sources::AccSlot,
-            (_, true) => Sources::SlotAcc,
-            (_, false) => Sources::SlotSlot,
+        let modes = match (x, index_in_acc) {
+            (Input::Acc, _) => Modes::AccSlot,
+            (_, true) => Modes::SlotAcc,
+            (_, false) => Modes::SlotSlot,
         };
         let dest = self.push_temp(Ty::I32);
-        self.out.op_to(table::element(sources as u16), dest, Some(Class::Int));
-        self.operand(x, Ty::I32);
-        self.out.bytes(&operands);
+        self.out.op_to(table::element(modes as u16), dest, Some(Class::Int));
+        self.input_field(x, Ty::I32);
+        self.out.fields_of(opcode, &operands);
         true
     }
 
@@ -383,11 +389,11 @@ impl Translator<'_> {
         if ty == Ty::I32
             && a.place == Place::Temp
             && let Some((opcode, _)) = self.out.last_for(a.home)
-            && let Some((compared, sources)) = table::as_binary(opcode)
+            && let Some((compared, modes)) = table::as_binary(opcode)
             && compared.comparison().is_some()
             && let Some(negated) = compared.negated()
         {
-            self.out.replace_last(table::binary(negated, Sources::SlotSlot) + sources);
+            self.out.replace_last(table::binary(negated, Modes::SlotSlot) + modes);
             self.push_temp(Ty::I32);
             return;
         }
@@ -404,13 +410,13 @@ impl Translator<'_> {
 
     fn unary(&mut self, kind: UnaryKind, result: Ty) {
         let a = self.stack.pop();
-        let x = match self.source(a) {
-            Source::Imm(_) => Source::Slot(self.in_slot(a)),
+        let x = match self.input(a) {
+            Input::Imm(_) => Input::Slot(self.in_slot(a)),
             other => other,
         };
         let dest = self.push_temp(result);
-        self.out.op_to(table::unary(kind, x == Source::Acc), dest, Some(result.class()));
-        self.operand(x, a.ty);
+        self.out.op_to(table::unary(kind, x == Input::Acc), dest, Some(result.class()));
+        self.input_field(x, a.ty);
     }
 
     /// `i64.extend_i32_u` makes no code: a slot with an `i32` is zero-extended.
@@ -427,10 +433,10 @@ impl Translator<'_> {
             let condition = self.in_slot(condition);
             let dest = self.push_temp(a.ty);
             self.out.op(table::REF_SELECT);
-            self.out.u16(dest);
-            self.out.u16(a.home);
-            self.out.u16(b.home);
-            self.out.u16(condition);
+            self.out.field(Field::RefDest, dest.into());
+            self.out.ref_slot(a.home);
+            self.out.ref_slot(b.home);
+            self.out.slot(condition);
             return;
         }
         let kind = match a.ty {
@@ -441,17 +447,17 @@ impl Translator<'_> {
         };
         let x = self.slot_or_imm(a);
         let y = self.slot_or_imm(b);
-        let c = match self.source(condition) {
-            Source::Imm(_) => Source::Slot(self.in_slot(condition)),
+        let c = match self.input(condition) {
+            Input::Imm(_) => Input::Slot(self.in_slot(condition)),
             other => other,
         };
-        let imm = |source| matches!(source, Source::Imm(_));
-        let opcode = table::select(kind, imm(x), imm(y), c == Source::Acc);
+        let imm = |input| matches!(input, Input::Imm(_));
+        let opcode = table::select(kind, imm(x), imm(y), c == Input::Acc);
         let dest = self.push_temp(a.ty);
         self.out.op_to(opcode, dest, Some(a.ty.class()));
-        self.operand(x, a.ty);
-        self.operand(y, b.ty);
-        self.operand(c, Ty::I32);
+        self.input_field(x, a.ty);
+        self.input_field(y, b.ty);
+        self.input_field(c, Ty::I32);
     }
 
     fn global_get(&mut self, index: u32) {
@@ -459,8 +465,8 @@ impl Translator<'_> {
         if ty.is_collected() {
             let dest = self.push_temp(ty);
             self.out.op(table::REF_GLOBAL_GET);
-            self.out.u16(dest);
-            self.out.u32(index);
+            self.out.field(Field::RefDest, dest.into());
+            self.out.field(Field::Global, index.into());
             return;
         }
         let (opcode, offset) = match self.module.layout().global(index) {
@@ -474,42 +480,43 @@ impl Translator<'_> {
         if class != Class::Int {
             self.out.clobber(Class::Int);
         }
-        self.out.u32(offset);
+        self.out.field(Field::Context, offset.into());
     }
 
     fn global_set(&mut self, index: u32) {
         let value = self.stack.pop();
         if value.ty.is_collected() {
             self.out.op(table::REF_GLOBAL_SET);
-            self.out.u16(value.home);
-            self.out.u32(index);
+            self.out.ref_slot(value.home);
+            self.out.field(Field::Global, index.into());
             return;
         }
         let place = self.module.layout().global(index);
-        let source = match (place, value.ty) {
+        let input = match (place, value.ty) {
             // Immediates of this instruction are sign-extended; those of an `i32` must not be.
-            (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.source(value),
-            (GlobalPlace::Own(_), Ty::I32) => match self.source(value) {
-                Source::Imm(bits) if bits > i32::MAX as u64 => Source::Slot(self.in_slot(value)),
+            (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.input(value),
+            (GlobalPlace::Own(_), Ty::I32) => match self.input(value) {
+                Input::Imm(bits) if bits > i32::MAX as u64 => Input::Slot(self.in_slot(value)),
                 other => other,
             },
-            _ => Source::Slot(self.in_slot(value)),
+            _ => Input::Slot(self.in_slot(value)),
         };
-        let (opcode, offset) = match (place, source) {
-            (GlobalPlace::Own(offset), Source::Slot(_)) => (table::GLOBAL_SET, offset),
-            (GlobalPlace::Own(offset), Source::Acc) => (table::GLOBAL_SET_ACC, offset),
-            (GlobalPlace::Own(offset), Source::Imm(_)) => (table::GLOBAL_SET_IMM, offset),
+        let (opcode, offset) = match (place, input) {
+            (GlobalPlace::Own(offset), Input::Slot(_)) => (table::GLOBAL_SET, offset),
+            (GlobalPlace::Own(offset), Input::Acc) => (table::GLOBAL_SET_ACC, offset),
+            (GlobalPlace::Own(offset), Input::Imm(_)) => (table::GLOBAL_SET_IMM, offset),
             (GlobalPlace::Imported(offset), _) => (table::GLOBAL_SET_FAR, offset),
         };
         self.out.op(opcode);
-        self.operand(source, Ty::I32);
-        self.out.u32(offset);
+        // Immediates of this instruction are whole slots, whatever the type.
+        self.input_field(input, Ty::I64);
+        self.out.field(Field::Context, offset.into());
     }
 
     /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
-    fn last_byte(memarg: MemArg, bytes: u32, address: Source) -> Option<u32> {
+    fn last_byte(memarg: MemArg, bytes: u32, address: Input) -> Option<u32> {
         let constant = match address {
-            Source::Imm(bits) => bits,
+            Input::Imm(bits) => bits,
             _ => 0,
         };
         u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
@@ -519,49 +526,49 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slot));
+            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slot));
             let dest = self.push_temp(ty);
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
-            self.out.u16(slot);
-            self.out.u32(last);
-            self.out.u32(self.module.layout().memory(memory));
+            self.out.slot(slot);
+            self.out.field(Field::Offset, last.into());
+            self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        if let Some((opcode, operands)) = self.computed_address(kind, address)
-            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Source::Acc)
+        if let Some((opcode, from, operands)) = self.computed_address(kind, address)
+            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Input::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
             self.out.op_to(opcode, dest, Some(ty.class()));
-            self.out.bytes(&operands);
-            self.out.u32(last);
+            self.out.fields_of(from, &operands);
+            self.out.field(Field::Offset, last.into());
             return;
         }
-        let source = self.source(address);
-        let last = Self::last_byte(memarg, kind.bytes(), source);
+        let input = self.input(address);
+        let last = Self::last_byte(memarg, kind.bytes(), input);
         let dest = self.push_temp(ty);
         let Some(last) = last else { return self.out_of_bounds() };
-        self.out.op_to(table::load(kind, source.place()), dest, Some(ty.class()));
-        if !matches!(source, Source::Imm(_)) {
-            self.operand(source, Ty::I32);
+        self.out.op_to(table::load(kind, input.mode()), dest, Some(ty.class()));
+        if !matches!(input, Input::Imm(_)) {
+            self.input_field(input, Ty::I32);
         }
-        self.out.u32(last);
+        self.out.field(Field::Offset, last.into());
     }
 
-    /// The load that computes its address itself, with the operands of the instruction before, if that
+    /// The load that computes its address itself, with the instruction before and its operands, if that
     /// computes the address and nothing else reads it.
-    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, Vec<u8>)> {
+    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, u16, Vec<u8>)> {
         if address.place != Place::Temp {
             return None;
         }
-        let (opcode, operands) = self.out.last_for(address.home)?;
-        let opcode = match (table::as_element(opcode), table::as_binary(opcode)) {
-            (Some(sources), _) => table::load_element(kind, sources),
-            (_, Some((BinaryKind::I32Add, sources))) => table::load_sum(kind, sources)?,
+        let (from, operands) = self.out.last_for(address.home)?;
+        let opcode = match (table::as_element(from), table::as_binary(from)) {
+            (Some(modes), _) => table::load_element(kind, modes),
+            (_, Some((BinaryKind::I32Add, modes))) => table::load_sum(kind, modes)?,
             _ => return None,
         };
-        Some((opcode, operands.to_vec()))
+        Some((opcode, from, operands.to_vec()))
     }
 
     fn store(&mut self, kind: StoreKind, memarg: MemArg) {
@@ -569,27 +576,29 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slots = (self.in_slot(address), self.in_slot(value));
-            let last = Self::last_byte(memarg, kind.bytes(), Source::Slot(slots.0));
+            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slots.0));
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op(table::store_to(kind));
-            self.out.u16(slots.0);
-            self.out.u16(slots.1);
-            self.out.u32(last);
-            self.out.u32(self.module.layout().memory(memory));
+            self.out.slot(slots.0);
+            self.out.slot(slots.1);
+            self.out.field(Field::Offset, last.into());
+            self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        let y = self.source(value);
-        let mut x = self.source(address);
-        if x == Source::Acc && y == Source::Acc && value.ty.class() == Class::Int {
-            x = Source::Slot(self.in_slot(address));
+        let y = self.input(value);
+        let mut x = self.input(address);
+        if x == Input::Acc && y == Input::Acc && value.ty.class() == Class::Int {
+            x = Input::Slot(self.in_slot(address));
         }
         let Some(last) = Self::last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
-        self.out.op(table::store(kind, x.place(), y.place()));
-        if !matches!(x, Source::Imm(_)) {
-            self.operand(x, Ty::I32);
+        self.out.op(table::store(kind, x.mode(), y.mode()));
+        if !matches!(x, Input::Imm(_)) {
+            self.input_field(x, Ty::I32);
         }
-        self.operand(y, value.ty);
-        self.out.u32(last);
+        // Narrow stores serve both integer types, and read the lower half of a slot.
+        let ty = if value.ty == Ty::I64 && kind != StoreKind::Store64 { Ty::I32 } else { value.ty };
+        self.input_field(y, ty);
+        self.out.field(Field::Offset, last.into());
     }
 
     /// An access that no address can make valid.
@@ -598,7 +607,7 @@ impl Translator<'_> {
     }
 
     /// An instruction on whole memories or tables: `operands` slots, then indices.
-    fn bulk(&mut self, opcode: u16, operands: usize, indices: &[u32], result: Option<Ty>) {
+    fn bulk(&mut self, opcode: u16, operands: usize, indices: &[(Field, u32)], result: Option<Ty>) {
         let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
         popped.reverse();
         let slots: Vec<u16> = popped.into_iter().map(|operand| self.in_slot(operand)).collect();
@@ -611,8 +620,8 @@ impl Translator<'_> {
                 self.out.op(opcode);
             }
         }
-        slots.into_iter().for_each(|slot| self.out.u16(slot));
-        indices.iter().for_each(|index| self.out.u32(*index));
+        slots.into_iter().for_each(|slot| self.out.slot(slot));
+        indices.iter().for_each(|(field, index)| self.out.field(*field, (*index).into()));
     }
 
     fn holds_collected(&self, table: u32) -> bool {
@@ -621,57 +630,57 @@ impl Translator<'_> {
 
     fn table_get(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_GET, 1, &[table], Some(Ty::Func));
+            return self.bulk(table::TABLE_GET, 1, &[(Field::Table, table)], Some(Ty::Func));
         }
         let index = self.stack.pop();
         let index = self.in_slot(index);
         let dest = self.push_temp(Ty::Collected);
         self.out.op(table::REF_TABLE_GET);
-        self.out.u16(dest);
-        self.out.u16(index);
-        self.out.u32(table);
+        self.out.field(Field::RefDest, dest.into());
+        self.out.slot(index);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_set(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_SET, 2, &[table], None);
+            return self.bulk(table::TABLE_SET, 2, &[(Field::Table, table)], None);
         }
         let value = self.stack.pop();
         let index = self.stack.pop();
         let index = self.in_slot(index);
         self.out.op(table::REF_TABLE_SET);
-        self.out.u16(index);
-        self.out.u16(value.home);
-        self.out.u32(table);
+        self.out.slot(index);
+        self.out.ref_slot(value.home);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_grow(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_GROW, 2, &[table], Some(Ty::I32));
+            return self.bulk(table::TABLE_GROW, 2, &[(Field::Table, table)], Some(Ty::I32));
         }
         let delta = self.stack.pop();
         let value = self.stack.pop();
         let delta = self.in_slot(delta);
         let dest = self.push_temp(Ty::I32);
         self.out.op_to(table::REF_TABLE_GROW, dest, None);
-        self.out.u16(value.home);
-        self.out.u16(delta);
-        self.out.u32(table);
+        self.out.ref_slot(value.home);
+        self.out.slot(delta);
+        self.out.field(Field::Table, table.into());
     }
 
     fn table_fill(&mut self, table: u32) {
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_FILL, 3, &[table], None);
+            return self.bulk(table::TABLE_FILL, 3, &[(Field::Table, table)], None);
         }
         let len = self.stack.pop();
         let value = self.stack.pop();
         let start = self.stack.pop();
         let (start, len) = (self.in_slot(start), self.in_slot(len));
         self.out.op(table::REF_TABLE_FILL);
-        self.out.u16(start);
-        self.out.u16(value.home);
-        self.out.u16(len);
-        self.out.u32(table);
+        self.out.slot(start);
+        self.out.ref_slot(value.home);
+        self.out.slot(len);
+        self.out.field(Field::Table, table.into());
     }
 
     fn ref_is_null(&mut self) {
@@ -679,7 +688,7 @@ impl Translator<'_> {
         if a.ty.is_collected() {
             let dest = self.push_temp(Ty::I32);
             self.out.op_to(table::REF_IS_NULL, dest, None);
-            self.out.u16(a.home);
+            self.out.ref_slot(a.home);
             return;
         }
         self.stack.push(Ty::I64, a.place);

@@ -1,12 +1,13 @@
 //! The operand stack during translation: where each operand is, without having been moved there.
 //!
-//! Every position of the operand stack has a *home*, the temporary slot by its height. An operand is a
-//! `Temp` when its value is in its home; locals and constants stay where they are until something needs
-//! them in a slot of their own. As homes depend on heights alone, code that joins agrees on them.
+//! Every operand has a *home*, the slot that the frame's layout has for it. An operand is a `Temp` when its
+//! value is in its home; locals and constants stay where they are until something needs them in a slot of their
+//! own. As homes depend on the types of the operands alone, code that joins agrees on them.
 
+use wasmrun_runtime::frame::{FrameLayout, FrameSlot, Heights};
 use wasmrun_runtime::types::{HeapType, ValType};
 
-use crate::operand::Class;
+use crate::mode::Class;
 
 /// A type, as far as slots are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +47,16 @@ impl Ty {
         self == Ty::Collected
     }
 
-    /// Slots of its stack that a value takes. Everything that counts slots asks here: a vector will take two.
-    pub(super) fn slots(self) -> u32 {
-        1
+    /// A type of WebAssembly that takes the same slots.
+    pub(super) fn val_type(self) -> ValType {
+        match self {
+            Ty::I32 => ValType::I32,
+            Ty::I64 => ValType::I64,
+            Ty::F32 => ValType::F32,
+            Ty::F64 => ValType::F64,
+            Ty::Func => ValType::FUNCREF,
+            Ty::Collected => ValType::EXTERNREF,
+        }
     }
 }
 
@@ -81,46 +89,65 @@ pub(super) struct Local {
     pending: u32,
 }
 
-#[derive(Debug, Default)]
+/// A constant that has been put into its home, and may have to become a constant again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settled {
+    /// The operand's position.
+    pub(super) index: usize,
+    bits: u64,
+}
+
+#[derive(Debug)]
 pub(super) struct Stack {
     operands: Vec<Operand>,
     locals: Vec<Local>,
     /// Operands that are locals.
     pending: u32,
-    /// First free value and reference slot.
-    heights: [u32; 2],
+    /// Positions of the operands that are constants, in order.
+    constants: Vec<usize>,
+    heights: Heights,
     /// Highest that they have been.
-    peaks: [u32; 2],
+    peaks: Heights,
+}
+
+impl Settled {
+    /// The constant as an operand.
+    pub(super) fn operand(self, stack: &Stack) -> Operand {
+        Operand { place: Place::Const(self.bits), ..stack.get(self.index) }
+    }
 }
 
 impl Stack {
-    pub(super) fn add_local(&mut self, ty: Ty, slot: u32) {
-        self.locals.push(Local { ty, slot: slot as u16, pending: 0 });
+    /// The empty stack of a frame.
+    pub(super) fn new(layout: &FrameLayout) -> Stack {
+        // Bodies that could need more slots than an instruction can name were refused at load.
+        let local = |(ty, slot): &(ValType, FrameSlot)| Local {
+            ty: Ty::of(*ty),
+            slot: slot.number() as u16,
+            pending: 0,
+        };
+        Stack {
+            operands: Vec::new(),
+            locals: layout.locals().iter().map(local).collect(),
+            pending: 0,
+            constants: Vec::new(),
+            heights: layout.first_operand(),
+            peaks: layout.first_operand(),
+        }
     }
 
     pub(super) fn local(&self, index: u32) -> Local {
         self.locals[index as usize]
     }
 
-    /// Sets where temporaries start.
-    pub(super) fn set_base(&mut self, values: u32, references: u32) {
-        self.heights = [values, references];
-        self.peaks = self.heights;
-    }
-
-    /// First free value slot.
-    pub(super) fn value_height(&self) -> u32 {
-        self.heights[0]
-    }
-
-    /// First free reference slot.
-    pub(super) fn ref_height(&self) -> u32 {
-        self.heights[1]
+    /// The first free slots.
+    pub(super) fn heights(&self) -> Heights {
+        self.heights
     }
 
     /// Slots of the frame.
-    pub(super) fn peaks(&self) -> (u32, u32) {
-        (self.peaks[0], self.peaks[1])
+    pub(super) fn peaks(&self) -> Heights {
+        self.peaks
     }
 
     pub(super) fn len(&self) -> usize {
@@ -128,32 +155,36 @@ impl Stack {
     }
 
     pub(super) fn push(&mut self, ty: Ty, place: Place) -> u16 {
-        let stack = usize::from(ty.is_collected());
-        let home = self.heights[stack];
-        self.heights[stack] += ty.slots();
-        self.peaks[stack] = self.peaks[stack].max(self.heights[stack]);
-        if let Place::Local(index) = place {
-            self.locals[index as usize].pending += 1;
-            self.pending += 1;
+        let home = self.heights.push(ty.val_type()).number() as u16;
+        self.peaks = self.peaks.max(self.heights);
+        match place {
+            Place::Temp => {}
+            Place::Local(index) => {
+                self.locals[index as usize].pending += 1;
+                self.pending += 1;
+            }
+            Place::Const(_) => self.constants.push(self.operands.len()),
         }
-        // Bodies that could need more slots were refused at load.
-        let home = home as u16;
         self.operands.push(Operand { ty, place, home });
         home
     }
 
     pub(super) fn pop(&mut self) -> Operand {
         let operand = self.operands.pop().expect("validated code has its operands");
-        self.heights[usize::from(operand.ty.is_collected())] -= operand.ty.slots();
-        self.forget(operand);
+        self.heights.pop(operand.ty.val_type());
+        match operand.place {
+            Place::Temp => {}
+            Place::Local(index) => self.forget_local(index),
+            Place::Const(_) => {
+                self.constants.pop();
+            }
+        }
         operand
     }
 
-    fn forget(&mut self, operand: Operand) {
-        if let Place::Local(index) = operand.place {
-            self.locals[index as usize].pending -= 1;
-            self.pending -= 1;
-        }
+    fn forget_local(&mut self, index: u32) {
+        self.locals[index as usize].pending -= 1;
+        self.pending -= 1;
     }
 
     /// The operand at position `index` from the bottom.
@@ -163,8 +194,35 @@ impl Stack {
 
     /// The operand at position `index` is in its home from now on.
     pub(super) fn settle(&mut self, index: usize) {
-        self.forget(self.operands[index]);
+        match self.operands[index].place {
+            Place::Temp => {}
+            Place::Local(local) => self.forget_local(local),
+            Place::Const(_) => {
+                if let Ok(at) = self.constants.binary_search(&index) {
+                    self.constants.remove(at);
+                }
+            }
+        }
         self.operands[index].place = Place::Temp;
+    }
+
+    /// All constants are in their homes from now on. Returns which there were, in order.
+    pub(super) fn settle_constants(&mut self) -> Vec<Settled> {
+        let constants = std::mem::take(&mut self.constants);
+        let settle = |index: usize| match std::mem::replace(&mut self.operands[index].place, Place::Temp) {
+            Place::Const(bits) => Settled { index, bits },
+            other => unreachable!("{other:?} is not a constant"),
+        };
+        constants.into_iter().map(settle).collect()
+    }
+
+    /// These operands, in order, are constants again: code that comes here did not pass where they were settled.
+    pub(super) fn take_back(&mut self, settled: &[Settled]) {
+        for Settled { index, bits } in settled {
+            debug_assert!(self.constants.last().is_none_or(|last| last < index));
+            self.operands[*index].place = Place::Const(*bits);
+            self.constants.push(*index);
+        }
     }
 
     /// The highest operand below position `below` that is the local `index`, or any local.

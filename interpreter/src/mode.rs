@@ -1,15 +1,16 @@
-//! Kinds of operands, and the values that they hold.
+//! Addressing modes of instructions, and the values that operands hold.
 //!
-//! An instruction is compiled for each useful combination of kinds: [`Slot`] is a slot of the frame,
-//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction. What an operand
-//! costs in bytes is its `WIDTH`.
+//! An instruction is compiled for each useful combination of modes: [`Slot`] is a slot of the frame,
+//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction. Each mode says which
+//! [`Field`] of the instruction it is.
 
-use crate::machine::Machine;
+use crate::field::Field;
+use crate::machine::{Machine, Op};
 
 /// A value of a class that has an accumulator.
 pub(crate) trait Value: Copy {
-    /// Bytes of an immediate.
-    const IMM: usize;
+    /// What an immediate is in an instruction.
+    const IMM: Field;
 
     /// From the representation of a slot.
     fn from_bits(bits: u64) -> Self;
@@ -24,17 +25,17 @@ pub(crate) trait Value: Copy {
     /// Writes the accumulator.
     fn to_acc(self, m: &mut Machine);
 
-    /// Reads an immediate.
+    /// Reads field `I` of the instruction, an `O`, as an immediate.
     ///
     /// # Safety
-    /// The instruction has one at byte offset `at`.
-    unsafe fn immediate(m: &Machine, at: usize) -> Self;
+    /// The instruction has the fields of an `O`.
+    unsafe fn immediate<O: Op, const I: usize>(m: &Machine) -> Self;
 }
 
 macro_rules! int_value {
-    ($($ty:ty, $bits:ty, $imm:ty);*) => { $(
+    ($($ty:ty, $bits:ty, $imm:ty, $field:expr);*) => { $(
         impl Value for $ty {
-            const IMM: usize = 4;
+            const IMM: Field = $field;
 
             #[inline(always)]
             fn from_bits(bits: u64) -> Self {
@@ -57,15 +58,17 @@ macro_rules! int_value {
             }
 
             #[inline(always)]
-            unsafe fn immediate(m: &Machine, at: usize) -> Self {
+            unsafe fn immediate<O: Op, const I: usize>(m: &Machine) -> Self {
                 // SAFETY: the caller's promise. 64-bit immediates are sign-extended 32-bit ones.
-                unsafe { m.operand::<i32>(at) as $imm as $ty }
+                unsafe { m.field::<O, i32, I>() as $imm as $ty }
             }
         }
     )* };
 }
 
-int_value! { i32, u32, i32; u32, u32, i32; i64, u64, i64; u64, u64, i64 }
+int_value! {
+    i32, u32, i32, Field::I32; u32, u32, i32, Field::I32; i64, u64, i64, Field::I64; u64, u64, i64, Field::I64
+}
 
 /// Number of an accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub(crate) enum Class {
 }
 
 impl Value for f32 {
-    const IMM: usize = 4;
+    const IMM: Field = Field::F32;
 
     #[inline(always)]
     fn from_bits(bits: u64) -> Self {
@@ -102,14 +105,14 @@ impl Value for f32 {
     }
 
     #[inline(always)]
-    unsafe fn immediate(m: &Machine, at: usize) -> Self {
+    unsafe fn immediate<O: Op, const I: usize>(m: &Machine) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { m.operand(at) }
+        unsafe { m.field::<O, Self, I>() }
     }
 }
 
 impl Value for f64 {
-    const IMM: usize = 8;
+    const IMM: Field = Field::F64;
 
     #[inline(always)]
     fn from_bits(bits: u64) -> Self {
@@ -132,38 +135,35 @@ impl Value for f64 {
     }
 
     #[inline(always)]
-    unsafe fn immediate(m: &Machine, at: usize) -> Self {
+    unsafe fn immediate<O: Op, const I: usize>(m: &Machine) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { m.operand(at) }
+        unsafe { m.field::<O, Self, I>() }
     }
 }
 
 /// Where a source operand of type `T` comes from.
 pub(crate) trait Source<T> {
-    /// Bytes in the instruction.
-    const WIDTH: usize;
+    /// What it is in an instruction.
+    const FIELD: Field;
 
-    /// Reads it.
+    /// Reads it from field `I` of the instruction, an `O`.
     ///
     /// # Safety
-    /// The instruction has an operand of this kind at byte offset `at`.
-    unsafe fn get(m: &Machine, at: usize) -> T;
+    /// The instruction has the fields of an `O`.
+    unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T;
 }
 
-/// Where a result goes. Two bytes in every instruction, so that a destination can be changed in place.
+/// Where a result goes.
 pub(crate) trait Dest {
-    /// Writes it; the accumulator in any case.
+    /// What it is in an instruction.
+    const FIELD: Field;
+
+    /// Writes what field `I` of the instruction, an `O`, names; the accumulator in any case.
     ///
     /// # Safety
-    /// The instruction has an operand of this kind at byte offset `at`.
-    unsafe fn put<T: Value>(m: &mut Machine, at: usize, value: T);
+    /// The instruction has the fields of an `O`.
+    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T);
 }
-
-/// Bytes of a constant shift: as wide as any immediate of 32 bits, so that it can be taken over from one.
-pub(crate) const SHIFT: usize = 4;
-
-/// Bytes of a destination.
-pub(crate) const DEST: usize = 2;
 
 /// A slot of the frame.
 pub(crate) struct Slot;
@@ -175,46 +175,54 @@ pub(crate) struct Acc;
 pub(crate) struct Imm;
 
 impl<T: Value> Source<T> for Slot {
-    const WIDTH: usize = 2;
+    const FIELD: Field = Field::Slot;
 
     #[inline(always)]
-    unsafe fn get(m: &Machine, at: usize) -> T {
+    unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T {
+        const { assert!(matches!(O::FIELDS[I], Field::Slot)) }
         // SAFETY: the caller's promise.
-        T::from_bits(unsafe { *m.slot(at) })
+        T::from_bits(unsafe { *m.slot::<O, I>() })
     }
 }
 
 impl<T: Value> Source<T> for Acc {
-    const WIDTH: usize = 0;
+    const FIELD: Field = Field::Acc;
 
     #[inline(always)]
-    unsafe fn get(m: &Machine, _: usize) -> T {
+    unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T {
+        const { assert!(matches!(O::FIELDS[I], Field::Acc)) }
         T::from_acc(m)
     }
 }
 
 impl<T: Value> Source<T> for Imm {
-    const WIDTH: usize = T::IMM;
+    const FIELD: Field = T::IMM;
 
     #[inline(always)]
-    unsafe fn get(m: &Machine, at: usize) -> T {
+    unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T {
         // SAFETY: the caller's promise.
-        unsafe { T::immediate(m, at) }
+        unsafe { T::immediate::<O, I>(m) }
     }
 }
 
 impl Dest for Slot {
+    const FIELD: Field = Field::Dest;
+
     #[inline(always)]
-    unsafe fn put<T: Value>(m: &mut Machine, at: usize, value: T) {
+    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T) {
+        const { assert!(matches!(O::FIELDS[I], Field::Dest)) }
         // SAFETY: the caller's promise.
-        unsafe { *m.slot(at) = value.to_bits() };
+        unsafe { *m.slot::<O, I>() = value.to_bits() };
         value.to_acc(m);
     }
 }
 
 impl Dest for Acc {
+    const FIELD: Field = Field::SparedDest;
+
     #[inline(always)]
-    unsafe fn put<T: Value>(m: &mut Machine, _: usize, value: T) {
+    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T) {
+        const { assert!(matches!(O::FIELDS[I], Field::SparedDest)) }
         value.to_acc(m);
     }
 }

@@ -1,0 +1,195 @@
+//! Bytecode as text: for people who want to see what the translator made of a function, and for its tests.
+//!
+//! A function is translated anew, with the map of where its instructions stem from. How an instruction reads
+//! follows from its name and its fields in the table alone: a new one needs nothing here.
+
+use std::fmt;
+
+use wasmrun_runtime::module::Module;
+
+use crate::code::{Code, Header};
+use crate::field::{Field, HEAD, offset};
+use crate::table;
+use crate::translate::{self, SourceMap};
+
+/// Why there is no bytecode of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoBytecode {
+    /// The module does not define a function of this index.
+    NotDefined,
+    /// Its bytecode would be larger than the engine allows.
+    TooLarge,
+}
+
+impl fmt::Display for NoBytecode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoBytecode::NotDefined => "the module does not define a function of this index",
+            NoBytecode::TooLarge => "the function is larger than the engine can run",
+        })
+    }
+}
+
+impl std::error::Error for NoBytecode {}
+
+/// The bytecode of a function, to be shown: one line for each instruction, with its offset in the code, the
+/// offset in the module of what it was made of, its name and its operands.
+///
+/// A destination stands before `<-`. `s` are slots of the value stack and `r` of the reference stack, `acc` is
+/// the accumulator of the operand's class, and `@` an offset in the code.
+#[derive(Debug)]
+pub struct Disassembly {
+    code: Code,
+    map: SourceMap,
+    /// Functions that the module imports.
+    imported: u32,
+}
+
+/// Translates a function that `module` defines, to show its bytecode.
+pub fn disassemble(module: &Module, function: u32) -> Result<Disassembly, NoBytecode> {
+    let imported = module.imported_function_count();
+    if function < imported || function >= module.function_count() {
+        return Err(NoBytecode::NotDefined);
+    }
+    let mut map = SourceMap::new();
+    // A function that has been validated can only be too large.
+    let code = translate::function(module, function, Some(&mut map)).map_err(|_| NoBytecode::TooLarge)?;
+    Ok(Disassembly { code, map, imported })
+}
+
+impl Disassembly {
+    /// Bytes of the code, with what callers read before its first instruction.
+    pub fn size(&self) -> usize {
+        self.code.bytes().len()
+    }
+
+    /// Number of instructions.
+    pub fn instructions(&self) -> usize {
+        self.map.len()
+    }
+}
+
+impl fmt::Display for Disassembly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = self.code.header();
+        writeln!(
+            f,
+            "frame of {} slots, return address in s{}, {} set to zero",
+            header.frame_bytes / 8,
+            header.link,
+            header.zeroes
+        )?;
+        let code = &self.code.bytes()[Header::SIZE..];
+        let mut loops = self.code.loops().iter().peekable();
+        for (start, source) in &self.map {
+            let at = *start as usize - Header::SIZE;
+            while let Some(header) = loops.next_if(|header| header.code as usize == at) {
+                writeln!(f, "loop at {:#06x}", header.wasm)?;
+            }
+            let opcode = read(code, at, HEAD) as u16;
+            write!(f, "{at:5} {source:#06x} {}", table::name(opcode))?;
+            self.operands(f, code, at, table::fields(opcode))?;
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Disassembly {
+    fn operands(&self, f: &mut fmt::Formatter<'_>, code: &[u8], at: usize, fields: &[Field]) -> fmt::Result {
+        let mut separator = " ";
+        for (i, field) in fields.iter().enumerate() {
+            let value = read(code, at + offset(fields, i), field.width());
+            f.write_str(separator)?;
+            self.operand(f, at, *field, value)?;
+            let written = matches!(field, Field::Dest | Field::SparedDest | Field::RefDest);
+            separator = if written && i + 1 < fields.len() { " <- " } else { ", " };
+            if *field == Field::Targets {
+                let targets = at + offset(fields, fields.len());
+                for target in 0..=value as usize {
+                    let width = Field::Displacement.width();
+                    let displacement = read(code, targets + target * width, width);
+                    f.write_str(" ")?;
+                    self.operand(f, at, Field::Displacement, displacement)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An operand of the instruction at `at`.
+    fn operand(&self, f: &mut fmt::Formatter<'_>, at: usize, field: Field, value: u64) -> fmt::Result {
+        match field {
+            Field::Dest | Field::Slot => write!(f, "s{value}"),
+            Field::SparedDest | Field::Acc => f.write_str("acc"),
+            Field::RefDest | Field::RefSlot => write!(f, "r{value}"),
+            Field::I32 | Field::I64 => write!(f, "{}", value as i32),
+            Field::F32 if !f32::from_bits(value as u32).is_nan() => {
+                write!(f, "{:?}", f32::from_bits(value as u32))
+            }
+            Field::F64 if !f64::from_bits(value).is_nan() => write!(f, "{:?}", f64::from_bits(value)),
+            // NaNs differ in their bits.
+            Field::F32 | Field::F64 => write!(f, "{value:#x}"),
+            Field::Bits32 | Field::Bits64 => write!(f, "{value:#x}"),
+            Field::Displacement => write!(f, "@{}", at as i64 + i64::from(value as i32)),
+            Field::Targets => write!(f, "{value} targets and default:"),
+            Field::Offset => write!(f, "last byte +{value}"),
+            Field::Context => write!(f, "context+{value}"),
+            Field::Function => write!(f, "function {value}"),
+            Field::Defined => write!(f, "function {}", u64::from(self.imported) + value),
+            Field::Type => write!(f, "type {value}"),
+            Field::Memory => write!(f, "memory {value}"),
+            Field::Table => write!(f, "table {value}"),
+            Field::Global => write!(f, "global {value}"),
+            Field::Data => write!(f, "data {value}"),
+            Field::Element => write!(f, "element {value}"),
+            Field::Frame => write!(f, "frame at s{value}"),
+            Field::Count => write!(f, "{value} slots"),
+            Field::Fuel => write!(f, "{value}"),
+        }
+    }
+}
+
+/// The number of `width` bytes at `at`, in the order that the machine has.
+fn read(code: &[u8], at: usize, width: usize) -> u64 {
+    let bytes = &code[at..at + width];
+    let digit = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+    if cfg!(target_endian = "little") {
+        bytes.iter().rev().fold(0, digit)
+    } else {
+        bytes.iter().fold(0, digit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use wasmrun_runtime::features::Features;
+    use wasmrun_runtime::types::TypeRegistry;
+
+    use super::*;
+
+    /// The tests of the golden files use a build without the emitter's checks.
+    #[test]
+    fn the_emitter_writes_the_fields_that_the_table_has() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
+        let mut functions = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "wat") {
+                continue;
+            }
+            let bytes = wat::parse_file(&path).unwrap();
+            let module =
+                wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+            for function in module.imported_function_count()..module.function_count() {
+                let bytecode = disassemble(&module, function).unwrap();
+                // A line for the frame, one for each instruction, and perhaps some for loops.
+                assert!(bytecode.to_string().lines().count() > bytecode.instructions());
+                functions += 1;
+            }
+        }
+        assert!(functions > 15, "{functions}");
+    }
+}
