@@ -14,12 +14,23 @@ use crate::types::ValType;
 struct World {
     store: Store,
     registry: TypeRegistry,
+    /// Globals that belong to no instance.
+    globals: Vec<*mut GlobalSlot>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for global in self.globals.drain(..) {
+            // SAFETY: boxed in `global`; no code runs any more.
+            drop(unsafe { Box::from_raw(global) });
+        }
+    }
 }
 
 impl World {
     fn new() -> World {
         let store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
-        World { store, registry: TypeRegistry::default() }
+        World { store, registry: TypeRegistry::default(), globals: Vec::new() }
     }
 
     fn module(&self, text: &str) -> Arc<Module> {
@@ -46,13 +57,14 @@ impl World {
     /// An instance of a module that imports a global.
     fn with_global(&mut self, module: &Arc<Module>, global: *mut GlobalSlot) -> InstanceKey {
         let imports = Imports { globals: vec![NonNull::new(global).unwrap()], ..Imports::default() };
-        // SAFETY: the tests' globals live for ever and are of the types that their modules ask for.
+        // SAFETY: the tests' globals live as long as the store and are of the types that their modules ask for.
         unsafe { self.store.instantiate(module.clone(), &imports) }.unwrap()
     }
 
     /// A global that belongs to no instance.
     fn global(&mut self, ty: ValType, value: u64) -> *mut GlobalSlot {
-        let global: *mut GlobalSlot = Box::leak(Box::default());
+        let global = Box::into_raw(Box::default());
+        self.globals.push(global);
         self.assign(global, ty, value);
         global
     }
