@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use wasmparser::{BinaryReader, Operator, OperatorsReader};
+use wasmparser::{BinaryReader, Operator, OperatorsReader, SectionLimited};
 
 use crate::value::RawValue;
 
@@ -22,6 +22,37 @@ pub enum ConstExpr {
     RefFunc(u32),
     /// Anything else: a range of the module's bytes.
     Code(Range<usize>),
+}
+
+/// Constant expressions one behind the other, which stay bytes of the module: there can be millions.
+#[derive(Clone, Debug)]
+pub struct ConstExprs {
+    count: u32,
+    range: Range<usize>,
+}
+
+impl ConstExprs {
+    /// Notes where validated expressions are.
+    pub(crate) fn new(expressions: &SectionLimited<'_, wasmparser::ConstExpr<'_>>) -> ConstExprs {
+        let range = expressions.original_position() as usize..expressions.range().end as usize;
+        ConstExprs { count: expressions.count(), range }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The expressions, in order. `bytes` are those of the module.
+    pub fn iter<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = ConstExpr> + use<'b> {
+        let mut reader = BinaryReader::new(&bytes[self.range.clone()], self.range.start as u64);
+        (0..self.count).map_while(move |_| reader.read().ok().map(|expr| ConstExpr::new(&expr)))
+    }
 }
 
 /// What a constant expression can ask for.

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::const_expr::ConstExpr;
+use crate::const_expr::{ConstExpr, ConstExprs};
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType};
 
 /// The declarations of a module, in the order of each index space: what is imported comes first.
@@ -101,10 +101,10 @@ pub enum SegmentMode {
 /// The elements of an element segment.
 #[derive(Clone, Debug)]
 pub enum ElementItems {
-    /// Function indices.
+    /// References to these functions, be they written as indices or as expressions.
     Functions(Box<[u32]>),
-    /// Expressions of reference type.
-    Expressions(Box<[ConstExpr]>),
+    /// Other expressions of reference type.
+    Expressions(ConstExprs),
 }
 
 impl ElementItems {

@@ -149,7 +149,7 @@ fn escaping_functions(declared: &Declarations, bytes: &[u8]) -> (Box<[u32]>, u32
         match &segment.items {
             ElementItems::Functions(functions) => functions.iter().copied().for_each(&mut escape),
             ElementItems::Expressions(items) => {
-                items.iter().for_each(|item| item.for_each_function(bytes, &mut escape));
+                items.iter(bytes).for_each(|item| item.for_each_function(bytes, &mut escape));
             }
         }
     }

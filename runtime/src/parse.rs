@@ -5,12 +5,12 @@
 //! more with every proposal switched on, so that the error can say which proposal would admit it.
 
 use wasmparser::{
-    CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate, KnownCustom, Parser,
-    Payload, TypeRef, ValidPayload, Validator, ValidatorResources,
+    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
+    KnownCustom, Parser, Payload, SectionLimited, TypeRef, ValidPayload, Validator, ValidatorResources,
 };
 
 use crate::bodies;
-use crate::const_expr::ConstExpr;
+use crate::const_expr::{ConstExpr, ConstExprs};
 use crate::declarations::{
     Body, DataSegment, Declarations, ElementItems, ElementSegment, Export, ExternIndex, GlobalDef, Import,
     Section, SegmentMode, TableDef,
@@ -308,12 +308,28 @@ fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, R
             (RefType::FUNCREF, ElementItems::Functions(indices.into()))
         }
         wasmparser::ElementItems::Expressions(ty, expressions) => {
-            let items: Result<Vec<_>, _> =
-                expressions.into_iter().map(|e| e.map(|e| ConstExpr::new(&e))).collect();
-            (ref_type(ty), ElementItems::Expressions(items?.into()))
+            let items = match functions(expressions.clone())? {
+                Some(functions) => ElementItems::Functions(functions),
+                None => ElementItems::Expressions(ConstExprs::new(&expressions)),
+            };
+            (ref_type(ty), items)
         }
     };
     Ok(ElementSegment { mode, ty, items })
+}
+
+/// The functions that expressions refer to, if that is all they do: such a segment need not be evaluated.
+fn functions(
+    expressions: SectionLimited<'_, wasmparser::ConstExpr<'_>>,
+) -> Result<Option<Box<[u32]>>, BinaryReaderError> {
+    let mut functions = Vec::new();
+    for expr in expressions {
+        match ConstExpr::new(&expr?) {
+            ConstExpr::RefFunc(function) => functions.push(function),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(functions.into()))
 }
 
 /// A type in the validator's terms, in the engine's.

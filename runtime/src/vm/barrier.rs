@@ -47,6 +47,14 @@ pub unsafe fn write_ref<O: Owner>(
     place: *mut RefWord,
     value: u64,
 ) {
+    #[cfg(test)]
+    STORES.set(STORES.get() + 1);
     // SAFETY: the caller's promise.
     unsafe { (*place).0 = value };
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many stores of this thread a barrier would have seen.
+    pub(super) static STORES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -4,18 +4,18 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::constants::evaluate;
 use super::context::{ContextBox, VmContext};
+use super::elements::{self, Elements};
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
 use super::global::GlobalSlot;
 use super::memory::{GrowError, Memory, MemoryStrategy};
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table};
-use crate::const_expr::{ConstContext, ConstExpr};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::{HeapType, MemoryType, ValType};
-use crate::value::RawValue;
 
 /// What a module's imports are bound to, in the order of each kind. Types have been checked.
 #[derive(Debug, Default)]
@@ -45,13 +45,24 @@ pub enum InstantiateError {
     },
     /// The system, or a limit of the engine, has no room for a table.
     #[error(
-        "table {index} of {elements} elements cannot be made: the system has no more memory, or the tables of the \
-         instance pass the engine's limit of {MAX_ELEMENTS} together"
+        "table {index} of {elements} elements cannot be made: the system has no more memory, or the tables and element \
+         segments of the instance pass the engine's limit of {MAX_ELEMENTS} together"
     )]
     Table {
         /// Index of the table.
         index: u32,
         /// Its initial length.
+        elements: u64,
+    },
+    /// The system, or a limit of the engine, has no room for the values of an element segment.
+    #[error(
+        "element segment {index} of {elements} expressions cannot be evaluated: the limit of the engine is \
+         {MAX_ELEMENTS} elements for all tables and element segments of an instance"
+    )]
+    Elements {
+        /// Index of the segment.
+        index: u32,
+        /// Its length.
         elements: u64,
     },
     /// The resource limiter of the store refused.
@@ -83,7 +94,7 @@ pub struct Instance {
     #[allow(clippy::vec_box)]
     pub(super) tables: Vec<Box<Table>>,
     dropped_data: Vec<bool>,
-    dropped_elements: Vec<bool>,
+    elements: Elements,
     /// Where the store keeps it.
     pub(super) index: u32,
     /// Its context points at it: see [`ExecContext`].
@@ -118,14 +129,15 @@ impl Instance {
                 context.write(layout.imported_func_ref(i as u32), *function);
             }
         }
+        let budget = ElementBudget::default();
         // SAFETY: as above.
-        let tables = unsafe { make_tables(&module, exec) }?;
+        let tables = unsafe { make_tables(&module, exec, &budget) }?;
         let mut instance = Box::new(Instance {
             context,
             memories,
             tables,
             dropped_data: vec![false; module.declared.data.len()],
-            dropped_elements: vec![false; module.declared.elements.len()],
+            elements: Elements::none(budget),
             index: 0,
             module,
             plan,
@@ -136,6 +148,8 @@ impl Instance {
         unsafe { (*this).context.set_owner(this.cast(), &raw const (*this).module) };
         instance.bind(imports);
         instance.init_globals();
+        // SAFETY: the context is the instance's, whose globals have been initialised.
+        unsafe { instance.elements.evaluate(instance.context.as_ptr()) }?;
         let applied = instance.init_tables().and_then(|()| instance.init_memories());
         Ok((instance, applied))
     }
@@ -190,10 +204,11 @@ impl Instance {
         let module = self.module.clone();
         let first = module.declared.imported_globals.len() as u32;
         for (i, global) in module.declared.globals.iter().enumerate() {
-            let value = global.init.evaluate(&module.bytes, &mut Values(self.context()));
             let context = self.context();
-            // SAFETY: the context is alive, the global is one of its module, and the initialiser is of its type.
+            // SAFETY: the context is alive, the global is one of its module, and the initialiser is of its type. It
+            // reads globals before this one.
             unsafe {
+                let value = evaluate(context, &global.init);
                 let slot = VmContext::global(context, first + i as u32);
                 GlobalSlot::set(slot, VmContext::exec(context), global.ty.content, value);
             }
@@ -202,14 +217,14 @@ impl Instance {
 
     fn init_tables(&mut self) -> Result<(), Trap> {
         let module = self.module.clone();
+        let context = self.context();
         // SAFETY: the context is alive.
-        let exec = unsafe { VmContext::exec(self.context()) };
+        let exec = unsafe { VmContext::exec(context) };
         for (table, def) in self.tables.iter_mut().zip(&module.declared.tables) {
             if let Some(init) = &def.init {
-                let value = init.evaluate(&module.bytes, &mut Values(self.context.as_ptr()));
                 let len = table.len();
                 // SAFETY: the module has been validated: the initialiser is of the table's type.
-                unsafe { table.fill(exec, 0, value.low(), len) }?;
+                unsafe { table.fill(exec, 0, evaluate(context, init).low(), len) }?;
             }
         }
         let lazy = lazy_elements(&module);
@@ -221,18 +236,22 @@ impl Instance {
                 }
             }
         }
-        for (i, segment) in module.declared.elements.iter().enumerate() {
-            match &segment.mode {
-                SegmentMode::Active { target, offset } => {
-                    if lazy.is_none() {
-                        let start = self.evaluate(offset).low() as u32;
-                        let len = segment.items.len() as u32;
-                        self.table_init(i as u32, *target, start, 0, len)?;
-                    }
-                    self.drop_elements(i as u32);
+        if lazy.is_some() {
+            return Ok(());
+        }
+        for segment in &module.declared.elements {
+            if let SegmentMode::Active { target, offset } = &segment.mode {
+                // SAFETY: the context is alive; the module has been validated: the segment is of the table's type.
+                unsafe {
+                    let start = evaluate(context, offset).low() as u32;
+                    elements::apply(
+                        context,
+                        &module.bytes,
+                        segment,
+                        VmContext::table(context, *target),
+                        start,
+                    )?;
                 }
-                SegmentMode::Declared => self.drop_elements(i as u32),
-                SegmentMode::Passive => {}
             }
         }
         Ok(())
@@ -250,8 +269,11 @@ impl Instance {
         for (i, segment) in module.declared.data.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 if !loaded {
-                    let start = self.evaluate(offset).low() as u32;
-                    self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
+                    // SAFETY: the context is alive, and the indices are of its module.
+                    unsafe {
+                        let start = evaluate(self.context(), offset).low() as u32;
+                        self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
+                    }
                 }
                 self.drop_data(i as u32);
             }
@@ -259,12 +281,11 @@ impl Instance {
         Ok(())
     }
 
-    fn evaluate(&mut self, expr: &ConstExpr) -> RawValue {
-        expr.evaluate(&self.module.bytes, &mut Values(self.context.as_ptr()))
-    }
-
     /// `memory.init`: copies from a data segment into a memory.
-    pub fn memory_init(
+    ///
+    /// # Safety
+    /// The indices are of the module. The memory is alive, and nothing borrows it.
+    pub(super) unsafe fn memory_init(
         &mut self,
         segment: u32,
         memory: u32,
@@ -276,7 +297,7 @@ impl Instance {
             true => &[][..],
             false => &self.module.bytes[self.module.declared.data[segment as usize].data.clone()],
         };
-        // SAFETY: the context is alive, and guest memory is not borrowed while guest code runs.
+        // SAFETY: the caller's promise.
         let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
         let from = slice_range(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
         let to = slice_range(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
@@ -285,37 +306,34 @@ impl Instance {
     }
 
     /// `data.drop`.
-    pub fn drop_data(&mut self, segment: u32) {
+    pub(super) fn drop_data(&mut self, segment: u32) {
         self.dropped_data[segment as usize] = true;
     }
 
     /// `table.init`: copies from an element segment into a table.
-    pub fn table_init(&mut self, segment: u32, table: u32, to: u32, from: u32, len: u32) -> Result<(), Trap> {
-        let module = self.module.clone();
-        let items = &module.declared.elements[segment as usize].items;
-        let available = if self.dropped_elements[segment as usize] { 0 } else { items.len() };
+    ///
+    /// # Safety
+    /// The indices are of the module, and the segment is of the table's type. The table is alive, and nothing
+    /// borrows it.
+    pub(super) unsafe fn table_init(
+        &mut self,
+        segment: u32,
+        table: u32,
+        to: u32,
+        from: u32,
+        len: u32,
+    ) -> Result<(), Trap> {
         let context = self.context.as_ptr();
-        // SAFETY: the context is alive; one table is borrowed at a time.
-        let table = unsafe { &mut *VmContext::table(context, table) };
-        let from = slice_range(from, len, available).ok_or(Trap::TableOutOfBounds)?;
-        slice_range(to, len, table.len() as usize).ok_or(Trap::TableOutOfBounds)?;
-        for (i, item) in from.enumerate() {
-            let value = match items {
-                ElementItems::Functions(functions) => Values(context).func_ref(functions[item]),
-                ElementItems::Expressions(items) => items[item].evaluate(&module.bytes, &mut Values(context)),
-            };
-            // SAFETY: the module has been validated: the segment is of the table's type.
-            unsafe { table.set(VmContext::exec(context), to + i as u32, value.low()) }?;
-        }
-        Ok(())
+        // SAFETY: the caller's promise.
+        unsafe { self.elements.copy(context, segment, VmContext::table(context, table), to, from, len) }
     }
 
     /// `elem.drop`.
-    pub fn drop_elements(&mut self, segment: u32) {
-        self.dropped_elements[segment as usize] = true;
+    pub(super) fn drop_elements(&mut self, segment: u32) {
+        self.elements.drop(segment);
     }
 
-    /// Calls `visit` with each function that the instance's tables, globals and imports refer to.
+    /// Calls `visit` with each function that the instance's tables, element segments, globals and imports refer to.
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         let context = self.context.as_ptr();
         let layout = self.module.layout();
@@ -326,6 +344,7 @@ impl Instance {
         for table in &self.tables {
             table.for_each_function(visit);
         }
+        self.elements.for_each_function(visit);
         let first = self.module.declared.imported_globals.len() as u32;
         for (i, global) in self.module.declared.globals.iter().enumerate() {
             if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
@@ -347,21 +366,6 @@ impl VmContext {
     pub unsafe fn instance(this: *mut VmContext) -> *mut Instance {
         // SAFETY: the caller's promise; contexts are made and owned by instances alone.
         unsafe { VmContext::owner(this) }.cast()
-    }
-}
-
-/// Resolves names in constant expressions by a context.
-struct Values(*mut VmContext);
-
-impl ConstContext for Values {
-    fn global(&mut self, index: u32) -> RawValue {
-        // SAFETY: made only for live contexts, with indices of their modules.
-        unsafe { (*VmContext::global(self.0, index)).value() }
-    }
-
-    fn func_ref(&mut self, index: u32) -> RawValue {
-        // SAFETY: as above; a function that an expression or segment names has a slot.
-        (unsafe { VmContext::func_ref(self.0, index).as_ptr() } as u64).into()
     }
 }
 
@@ -401,10 +405,13 @@ unsafe fn make_memories(
 /// # Safety
 /// `exec` must be alive and unborrowed.
 #[allow(clippy::vec_box)]
-unsafe fn make_tables(module: &Module, exec: *mut ExecContext) -> Result<Vec<Box<Table>>, InstantiateError> {
+unsafe fn make_tables(
+    module: &Module,
+    exec: *mut ExecContext,
+    budget: &ElementBudget,
+) -> Result<Vec<Box<Table>>, InstantiateError> {
     let first = module.declared.imported_tables.len() as u32;
     let mut tables = Vec::with_capacity(module.declared.tables.len());
-    let budget = ElementBudget::default();
     for (i, def) in module.declared.tables.iter().enumerate() {
         let (index, limits) = (first + i as u32, def.ty.limits);
         // SAFETY: the caller's promise.
@@ -447,6 +454,12 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
         image[start..end].copy_from_slice(functions);
     }
     Some(images.into_iter().map(|image| image.map(Arc::new)).collect())
+}
+
+impl From<elements::TooMany> for InstantiateError {
+    fn from(segment: elements::TooMany) -> InstantiateError {
+        InstantiateError::Elements { index: segment.index, elements: segment.elements }
+    }
 }
 
 impl From<InstantiateError> for Pending {

@@ -5,7 +5,9 @@
 
 mod barrier;
 pub mod builtins;
+mod constants;
 mod context;
+mod elements;
 mod exec;
 mod func_ref;
 mod global;

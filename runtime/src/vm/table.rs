@@ -18,12 +18,12 @@ use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 use crate::trap::Trap;
 use crate::types::{HeapType, TableType};
 
-/// The tables of an instance have no more elements than this together: they must not be a way around limits
-/// on memory.
+/// The tables and evaluated element segments of an instance have no more elements than this together: they must
+/// not be a way around limits on memory.
 pub(super) const MAX_ELEMENTS: u64 = 10_000_000;
 
-/// How many elements the tables of one instance may still get. Those of a table come back when all of the
-/// instance goes.
+/// How many elements the tables and segments of one instance may still get. Those of a table come back when all
+/// of the instance goes, those of a segment when it is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct ElementBudget(Arc<AtomicU64>);
 
@@ -39,9 +39,15 @@ impl ElementBudget {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn take(&self, elements: u64) -> Option<()> {
+    /// Takes so many out of the budget, if they are there.
+    pub(super) fn take(&self, elements: u64) -> Option<()> {
         self.0.store(self.left().checked_sub(elements)?, Ordering::Relaxed);
         Some(())
+    }
+
+    /// Puts back what was taken.
+    pub(super) fn give_back(&self, elements: u64) {
+        self.0.store(self.left() + elements, Ordering::Relaxed);
     }
 }
 

@@ -1,0 +1,199 @@
+//! Element segments of an instance.
+//!
+//! Segments that are lists of functions stay with the module, and their references are made when they are
+//! copied: nobody can tell. Expressions are evaluated once for each instance, before anything of it is visible:
+//! those of an active segment straight into its table, those of a passive one into words here, until `elem.drop`.
+//! These words count among the elements that the instance may have. They are roots, as tables and globals are:
+//! a collector visits the three of each instance.
+
+use super::barrier::{Owner, RefWord, write_ref};
+use super::constants::evaluate;
+use super::context::VmContext;
+use super::func_ref::FuncRef;
+use super::table::{ElementBudget, Table};
+use crate::module::{ElementItems, ElementSegment, SegmentMode};
+use crate::trap::Trap;
+use crate::types::RefType;
+
+/// The element segments of an instance, by their index.
+#[derive(Debug)]
+pub(super) struct Elements {
+    segments: Box<[Segment]>,
+    budget: ElementBudget,
+}
+
+#[derive(Debug)]
+enum Segment {
+    /// No elements: the segment has been dropped, is active, or only declares functions.
+    Empty,
+    /// As many functions as the module says.
+    Functions,
+    /// References of this type, evaluated; null is 0.
+    References(RefType, Box<[RefWord]>),
+}
+
+/// A segment has more elements than the instance may still get, or the system has memory for.
+pub(super) struct TooMany {
+    pub(super) index: u32,
+    pub(super) elements: u64,
+}
+
+impl Owner for Elements {}
+
+impl Elements {
+    /// No segments yet. What they will hold is taken from `budget`.
+    pub(super) fn none(budget: ElementBudget) -> Elements {
+        Elements { segments: Box::default(), budget }
+    }
+
+    /// Makes what an instance keeps of its segments: the values of the passive ones.
+    ///
+    /// # Safety
+    /// `ctx` is the context of the instance, which is new and whose globals have their values.
+    pub(super) unsafe fn evaluate(&mut self, ctx: *mut VmContext) -> Result<(), TooMany> {
+        // SAFETY: the caller's promise.
+        let module = unsafe { VmContext::module(ctx) };
+        let declared = &module.declared.elements;
+        self.segments = declared.iter().map(|_| Segment::Empty).collect();
+        for (i, segment) in declared.iter().enumerate() {
+            if let SegmentMode::Passive = segment.mode {
+                // SAFETY: the caller's promise.
+                let made = unsafe { self.make(ctx, module.bytes(), segment) };
+                let too_many = || TooMany { index: i as u32, elements: segment.items.len() as u64 };
+                self.segments[i] = made.ok_or_else(too_many)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// As for [`Elements::evaluate`].
+    unsafe fn make(&self, ctx: *mut VmContext, bytes: &[u8], segment: &ElementSegment) -> Option<Segment> {
+        let expressions = match &segment.items {
+            ElementItems::Functions(_) => return Some(Segment::Functions),
+            ElementItems::Expressions(expressions) => expressions,
+        };
+        let mut words = Vec::new();
+        self.budget.take(expressions.len() as u64)?;
+        words.try_reserve_exact(expressions.len()).ok()?;
+        for expr in expressions.iter(bytes) {
+            let mut word = RefWord::NEW;
+            // SAFETY: the caller's promise; the word is ours.
+            unsafe {
+                let value = evaluate(ctx, &expr).low();
+                if segment.ty.heap.is_collected() {
+                    write_ref(VmContext::exec(ctx), self, &mut word, value);
+                } else {
+                    word.set_function(value as *const FuncRef);
+                }
+            }
+            words.push(word);
+        }
+        Some(Segment::References(segment.ty, words.into()))
+    }
+
+    /// `table.init`: copies from a segment into a table.
+    ///
+    /// # Safety
+    /// `ctx` is the context of the instance, `index` is that of a segment whose elements are of the type of `table`,
+    /// which is alive and borrowed by nobody.
+    pub(super) unsafe fn copy(
+        &self,
+        ctx: *mut VmContext,
+        index: u32,
+        table: *mut Table,
+        to: u32,
+        from: u32,
+        len: u32,
+    ) -> Result<(), Trap> {
+        let range = from as usize..from as usize + len as usize;
+        // SAFETY: the caller's promise; the functions are named by a segment.
+        unsafe {
+            let items = &VmContext::module(ctx).declared.elements[index as usize].items;
+            let words: &[RefWord] = match (&self.segments[index as usize], items) {
+                (Segment::Functions, ElementItems::Functions(functions)) => {
+                    let functions = functions.get(range).ok_or(Trap::TableOutOfBounds)?;
+                    return store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)));
+                }
+                (Segment::References(_, words), _) => words,
+                _ => &[],
+            };
+            let words = words.get(range).ok_or(Trap::TableOutOfBounds)?;
+            store(ctx, table, to, len, words.iter().map(RefWord::get))
+        }
+    }
+
+    /// `elem.drop`.
+    pub(super) fn drop(&mut self, index: u32) {
+        if let Segment::References(_, words) =
+            std::mem::replace(&mut self.segments[index as usize], Segment::Empty)
+        {
+            self.budget.give_back(words.len() as u64);
+        }
+    }
+
+    /// Calls `visit` with each function that the segments refer to.
+    pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
+        for segment in &self.segments {
+            if let Segment::References(ty, words) = segment
+                && !ty.heap.is_collected()
+            {
+                let words = words.iter().map(RefWord::get);
+                words.filter(|w| *w != 0).for_each(|w| visit(w as *const FuncRef));
+            }
+        }
+    }
+}
+
+/// Copies an active segment into its table.
+///
+/// # Safety
+/// `ctx` is the context of a new instance; the elements of `segment`, which is one of its module, are of the type
+/// of `table`, which is alive and borrowed by nobody.
+pub(super) unsafe fn apply(
+    ctx: *mut VmContext,
+    bytes: &[u8],
+    segment: &ElementSegment,
+    table: *mut Table,
+    to: u32,
+) -> Result<(), Trap> {
+    let len = segment.items.len() as u32;
+    // SAFETY: the caller's promise; the functions are named by a segment.
+    unsafe {
+        match &segment.items {
+            ElementItems::Functions(functions) => {
+                store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)))
+            }
+            ElementItems::Expressions(expressions) => {
+                store(ctx, table, to, len, expressions.iter(bytes).map(|expr| evaluate(ctx, &expr).low()))
+            }
+        }
+    }
+}
+
+/// Sets `len` elements of a table from `to` on, if they are all inside it.
+///
+/// # Safety
+/// As for [`apply`]; the values are of the table's type.
+unsafe fn store(
+    ctx: *mut VmContext,
+    table: *mut Table,
+    to: u32,
+    len: u32,
+    values: impl Iterator<Item = u64>,
+) -> Result<(), Trap> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if u64::from(to) + u64::from(len) > u64::from((*table).len()) {
+            return Err(Trap::TableOutOfBounds);
+        }
+        (to..).zip(values).try_for_each(|(i, value)| (*table).set(VmContext::exec(ctx), i, value))
+    }
+}
+
+/// # Safety
+/// `ctx` is alive, and a segment of its module names `function`.
+unsafe fn func_ref(ctx: *mut VmContext, function: u32) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { VmContext::func_ref(ctx, function) }.as_ptr() as u64
+}
