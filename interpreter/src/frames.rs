@@ -49,7 +49,7 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
 pub(crate) unsafe fn stop(exec: *mut ExecContext, site: Site, pending: Pending) -> Status {
     // SAFETY: the caller's promise; code runs in an entry.
     unsafe {
-        (*(*exec).segment).set_exit(site);
+        (*exec).set_exit(site);
         (*exec).take_down_frames(None);
         (*exec).set_pending(pending);
     }

@@ -373,7 +373,7 @@ pub(crate) unsafe fn call_host(
         let slots = host.slots();
         (*exec).value_top = values.add(slots.shared() as usize);
         (*exec).ref_top = references.add(slots.ref_shared() as usize);
-        (*(*exec).segment).set_exit(site);
+        (*exec).set_exit(site);
         let call = HostCall { exec, caller, values, references };
         let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
         (*exec).value_top = value_top;

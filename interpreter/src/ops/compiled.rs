@@ -48,7 +48,7 @@ unsafe fn enter_compiled(at: At) -> Status {
         }
         // To a walk the compiled frame stands for this one.
         let site = caller_of(address, at.sp, at.ctx).unwrap_or(Site::NOWHERE);
-        (*(*exec).segment).set_exit(site);
+        (*exec).set_exit(site);
         let status = call(exec, at, function);
         if status == Status::Ok {
             let sp = at.sp.sub(distance(address).into());

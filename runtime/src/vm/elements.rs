@@ -18,12 +18,12 @@ use crate::types::RefType;
 /// The element segments of an instance, by their index.
 #[derive(Debug)]
 pub(super) struct Elements {
-    segments: Box<[Segment]>,
+    segments: Box<[Values]>,
     budget: ElementBudget,
 }
 
 #[derive(Debug)]
-enum Segment {
+enum Values {
     /// No elements: the segment has been dropped, is active, or only declares functions.
     Empty,
     /// As many functions as the module says.
@@ -54,7 +54,7 @@ impl Elements {
         // SAFETY: the caller's promise.
         let module = unsafe { VmContext::module(ctx) };
         let declared = &module.declared.elements;
-        self.segments = declared.iter().map(|_| Segment::Empty).collect();
+        self.segments = declared.iter().map(|_| Values::Empty).collect();
         for (i, segment) in declared.iter().enumerate() {
             if let SegmentMode::Passive = segment.mode {
                 // SAFETY: the caller's promise.
@@ -68,9 +68,9 @@ impl Elements {
 
     /// # Safety
     /// As for [`Elements::evaluate`].
-    unsafe fn make(&self, ctx: *mut VmContext, bytes: &[u8], segment: &ElementSegment) -> Option<Segment> {
+    unsafe fn make(&self, ctx: *mut VmContext, bytes: &[u8], segment: &ElementSegment) -> Option<Values> {
         let expressions = match &segment.items {
-            ElementItems::Functions(_) => return Some(Segment::Functions),
+            ElementItems::Functions(_) => return Some(Values::Functions),
             ElementItems::Expressions(expressions) => expressions,
         };
         let mut words = Vec::new();
@@ -89,7 +89,7 @@ impl Elements {
             }
             words.push(word);
         }
-        Some(Segment::References(segment.ty, words.into()))
+        Some(Values::References(segment.ty, words.into()))
     }
 
     /// `table.init`: copies from a segment into a table.
@@ -111,11 +111,11 @@ impl Elements {
         unsafe {
             let items = &VmContext::module(ctx).declared.elements[index as usize].items;
             let words: &[RefWord] = match (&self.segments[index as usize], items) {
-                (Segment::Functions, ElementItems::Functions(functions)) => {
+                (Values::Functions, ElementItems::Functions(functions)) => {
                     let functions = functions.get(range).ok_or(Trap::TableOutOfBounds)?;
                     return store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)));
                 }
-                (Segment::References(_, words), _) => words,
+                (Values::References(_, words), _) => words,
                 _ => &[],
             };
             let words = words.get(range).ok_or(Trap::TableOutOfBounds)?;
@@ -125,8 +125,8 @@ impl Elements {
 
     /// `elem.drop`.
     pub(super) fn drop(&mut self, index: u32) {
-        if let Segment::References(_, words) =
-            std::mem::replace(&mut self.segments[index as usize], Segment::Empty)
+        if let Values::References(_, words) =
+            std::mem::replace(&mut self.segments[index as usize], Values::Empty)
         {
             self.budget.give_back(words.len() as u64);
         }
@@ -135,7 +135,7 @@ impl Elements {
     /// Calls `visit` with each function that the segments refer to.
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         for segment in &self.segments {
-            if let Segment::References(ty, words) = segment
+            if let Values::References(ty, words) = segment
                 && !ty.heap.is_collected()
             {
                 let words = words.iter().map(RefWord::get);

@@ -204,7 +204,7 @@ pub struct ExecContext {
     /// Lowest address that native frames may reach.
     native_floor: usize,
     /// The innermost entry into guest code.
-    pub segment: *mut Segment,
+    pub(super) segment: *mut Segment,
     /// Most frames that are taken down when code stops.
     pub backtrace_limit: usize,
     /// The frames that were there when code stopped.
@@ -255,7 +255,8 @@ impl ExecContext {
             hooks: None,
             _pinned: PhantomPinned,
         });
-        context.target.attach(Some(NonNull::from(&context.poll)));
+        // SAFETY: the words are in the box; `drop` withdraws them.
+        unsafe { context.target.attach(Some(NonNull::from(&context.poll))) };
         Some(context)
     }
 
@@ -386,7 +387,8 @@ impl ExecContext {
 
 impl Drop for ExecContext {
     fn drop(&mut self) {
-        self.target.attach(None);
+        // SAFETY: none are named.
+        unsafe { self.target.attach(None) };
     }
 }
 

@@ -92,7 +92,11 @@ impl InterruptTarget {
         self.requests.fetch_and(!reasons, Ordering::SeqCst);
     }
 
-    pub(super) fn attach(&self, words: Option<NonNull<PollWords>>) {
+    /// Names the words that requests are written to, or that there are none any more.
+    ///
+    /// # Safety
+    /// They stay where they are until others, or none, are named.
+    pub(super) unsafe fn attach(&self, words: Option<NonNull<PollWords>>) {
         *self.words.lock().unwrap_or_else(PoisonError::into_inner) = words.map(WordsPtr);
     }
 }

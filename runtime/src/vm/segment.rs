@@ -92,13 +92,6 @@ impl Segment {
         Segment { previous: ptr::null_mut(), tier, caller_of, entry_fp: 0, exit: Site::NOWHERE }
     }
 
-    /// Says where the segment's code calls out. Compiled code need not: it leaves that in the execution
-    /// context.
-    #[inline(always)]
-    pub fn set_exit(&mut self, exit: Site) {
-        self.exit = exit;
-    }
-
     /// Takes down what the innermost segment's code has left in the execution context, which the next entry
     /// into compiled code overwrites.
     #[inline(always)]
@@ -110,6 +103,21 @@ impl Segment {
                 frame: ptr::with_exposed_provenance_mut(exec.native.exit_fp),
                 vmctx: ptr::null_mut(),
             };
+        }
+    }
+}
+
+impl ExecContext {
+    /// Says where the code of the innermost segment calls out. Compiled code need not: it leaves that in this
+    /// context.
+    ///
+    /// # Safety
+    /// The frame is one of that segment, and stays on its stack until the code goes on.
+    #[inline(always)]
+    pub unsafe fn set_exit(&mut self, exit: Site) {
+        // SAFETY: segments that are linked are alive.
+        if let Some(segment) = unsafe { self.segment.as_mut() } {
+            segment.exit = exit;
         }
     }
 }
@@ -240,7 +248,7 @@ mod tests {
         unsafe {
             let mut outer = Segment::interpreter(one_below);
             let _outer = Entered::new(exec, &raw mut outer);
-            (*(*exec).segment).set_exit(site(2));
+            (*exec).set_exit(site(2));
             let mut compiled = Segment::compiled();
             let _compiled = Entered::new(exec, &raw mut compiled);
             (*exec).native.entry_fp = STUB;
@@ -252,7 +260,7 @@ mod tests {
                 let _inner = Entered::new(exec, &raw mut inner);
                 // What the compiled code has left is overwritten from here on.
                 (*exec).native.exit_pc = 0;
-                (*(*exec).segment).set_exit(site(1));
+                (*exec).set_exit(site(1));
                 let frames = (*exec).waiting_frames(10);
                 assert_eq!(numbers(&frames), [1, 0x43, 0x41, 2, 1]);
                 let tiers = frames.iter().map(|frame| frame.tier == Tier::Compiled).collect::<Vec<_>>();
@@ -272,7 +280,7 @@ mod tests {
         unsafe {
             let mut outer = Segment::interpreter(one_below);
             let _outer = Entered::new(exec, &raw mut outer);
-            (*(*exec).segment).set_exit(site(1));
+            (*exec).set_exit(site(1));
             {
                 let mut inner = Segment::compiled();
                 let _inner = Entered::new(exec, &raw mut inner);
