@@ -191,6 +191,7 @@ fn a_header_is_found_by_either_offset() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes Miri minutes")]
 fn a_deep_stack_that_is_settled_again_and_again_ends_at_the_limit_on_code() {
     let constants = "(i64.const 1)".repeat(20_000);
     let blocks = "(block $b (br_if $b (i32.const 1)) (loop))".repeat(20_000);

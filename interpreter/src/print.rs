@@ -172,6 +172,7 @@ mod tests {
 
     /// The tests of the golden files use a build without the emitter's checks.
     #[test]
+    #[cfg_attr(miri, ignore = "reads files")]
     fn the_emitter_writes_the_fields_that_the_table_has() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
         let mut functions = 0;

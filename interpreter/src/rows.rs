@@ -312,6 +312,9 @@ pub(crate) const STORES: [[Entry; STORE_ROW]; StoreKind::COUNT] = store_rows!(st
 /// Combinations of a `global.get`.
 pub(crate) const GLOBAL_GET_ROW: usize = 2;
 
+/// Where those start that write the accumulator alone.
+pub(crate) const GLOBAL_GET_SPARED: usize = 1;
+
 /// `global.get`, by what it writes: a slot or the accumulator alone. The second row is of globals behind a
 /// pointer.
 pub(crate) const GLOBAL_GETS: [[Entry; GLOBAL_GET_ROW]; 2] = [

@@ -250,21 +250,40 @@ pub(crate) fn as_binary(opcode: u16) -> Option<(BinaryKind, u16)> {
 /// How much is added to the opcode of an instruction that writes a slot to get the one that writes the
 /// accumulator alone; `None` where there is no such instruction.
 pub(crate) fn to_acc_delta(opcode: u16) -> Option<u16> {
-    // In rows of a family, and from column `start` on, `count` columns are followed by the same spared the write.
-    let within = |family: u16, len: u16, row_len: usize, start: usize, count: usize| {
-        let at = opcode.checked_sub(family).filter(|at| *at < len)?;
-        let column = usize::from(at) % row_len;
-        (start..start + count).contains(&column).then_some(count as u16)
-    };
-    within(BINARY, len(&BINARIES), BINARY_ROW, 0, BINARY_SPARED)
-        .or_else(|| within(UNARY, len(&UNARIES), UNARY_ROW, 0, UNARY_SPARED))
-        .or_else(|| within(SELECT, len(&SELECTS), SELECT_ROW, 0, SELECT_SPARED))
-        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, 0, LOAD_SPARED))
-        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, LOAD_SUMS, LOAD_SUM_SPARED))
-        .or_else(|| within(LOAD, len(&LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED))
-        .or_else(|| within(ELEMENT, len(&ELEMENTS), ELEMENT_ROW, 0, ELEMENT_SPARED))
-        .or_else(|| within(GLOBAL_GET_ROWS, len(&GLOBAL_GETS), GLOBAL_GET_ROW, 0, GLOBAL_GET_ROW / 2))
+    let delta = ACC_DELTAS[usize::from(opcode)];
+    (delta != 0).then_some(delta.into())
 }
+
+static ACC_DELTAS: [u8; COUNT] = {
+    /// In each row of a family, `count` columns from `start` on are followed by the same spared the write.
+    const fn spare(
+        deltas: &mut [u8; COUNT],
+        family: u16,
+        len: u16,
+        row_len: usize,
+        start: usize,
+        count: usize,
+    ) {
+        let mut at = 0;
+        while at < len as usize {
+            let column = at % row_len;
+            if column >= start && column < start + count {
+                deltas[family as usize + at] = count as u8;
+            }
+            at += 1;
+        }
+    }
+    let mut all = [0; COUNT];
+    spare(&mut all, BINARY, len(&BINARIES), BINARY_ROW, 0, BINARY_SPARED);
+    spare(&mut all, UNARY, len(&UNARIES), UNARY_ROW, 0, UNARY_SPARED);
+    spare(&mut all, SELECT, len(&SELECTS), SELECT_ROW, 0, SELECT_SPARED);
+    spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, 0, LOAD_SPARED);
+    spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, LOAD_SUMS, LOAD_SUM_SPARED);
+    spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED);
+    spare(&mut all, ELEMENT, len(&ELEMENTS), ELEMENT_ROW, 0, ELEMENT_SPARED);
+    spare(&mut all, GLOBAL_GET_ROWS, len(&GLOBAL_GETS), GLOBAL_GET_ROW, 0, GLOBAL_GET_SPARED);
+    all
+};
 
 /// A unary instruction that writes a slot.
 pub(crate) fn unary(kind: UnaryKind, acc: bool) -> u16 {

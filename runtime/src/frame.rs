@@ -31,6 +31,7 @@ pub enum FrameSlot {
 
 impl FrameSlot {
     /// Its number on its stack.
+    #[inline]
     pub fn number(self) -> u32 {
         match self {
             FrameSlot::Value(slot) | FrameSlot::Reference(slot) => slot,
@@ -49,6 +50,7 @@ pub struct Heights {
 
 impl Heights {
     /// Puts a value of type `ty` on its stack. Returns where it is.
+    #[inline]
     pub fn push(&mut self, ty: ValType) -> FrameSlot {
         if ty.is_collected() {
             self.references += 1;
@@ -61,6 +63,7 @@ impl Heights {
     }
 
     /// Takes the topmost value, which is of type `ty`.
+    #[inline]
     pub fn pop(&mut self, ty: ValType) {
         if ty.is_collected() {
             self.references -= 1;
@@ -70,6 +73,7 @@ impl Heights {
     }
 
     /// The higher of the two for each stack.
+    #[inline]
     pub fn max(self, other: Heights) -> Heights {
         Heights { values: self.values.max(other.values), references: self.references.max(other.references) }
     }

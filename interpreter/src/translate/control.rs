@@ -7,7 +7,7 @@ use wasmrun_runtime::val_type;
 
 use super::Translator;
 use super::emit::Fixup;
-use super::stack::{Operand, Place, Settled, Ty};
+use super::stack::{Operand, Place, Ty};
 use crate::field::Field;
 use crate::table;
 
@@ -64,8 +64,8 @@ pub(super) struct Control {
     exits: Vec<Fixup>,
     /// The branch of an `if` to its `else`.
     otherwise: Option<Fixup>,
-    /// Constants below it that were settled within: other ways to its end, or its other arm, do not pass there.
-    settled: Vec<Settled>,
+    /// Where those of the translator's settled constants start that were settled within it, or its running arm.
+    settled: usize,
 }
 
 impl Control {
@@ -79,13 +79,13 @@ impl Control {
             start: 0,
             exits: Vec::new(),
             otherwise: None,
-            settled: Vec::new(),
+            settled: 0,
         }
     }
 
-    /// Notes which constants have been settled within the block, as far as they are below it.
-    pub(super) fn remember(&mut self, settled: Vec<Settled>) {
-        self.settled.extend(settled.into_iter().take_while(|constant| constant.index < self.height));
+    /// Operands below the block's parameters.
+    pub(super) fn height(&self) -> usize {
+        self.height
     }
 }
 
@@ -113,7 +113,7 @@ impl Translator<'_> {
             start,
             exits: Vec::new(),
             otherwise: None,
-            settled: Vec::new(),
+            settled: self.settled.len(),
         });
     }
 
@@ -166,13 +166,13 @@ impl Translator<'_> {
         let otherwise = control.otherwise.take();
         let height = control.height;
         let params = control.signature.params();
-        let settled = std::mem::take(&mut control.settled);
+        let settled = control.settled;
         if let Some(fixup) = otherwise {
             self.out.bind(fixup);
         }
         self.out.label();
         self.truncate(height);
-        self.stack.take_back(&settled);
+        self.take_back(settled);
         for ty in params {
             self.push_temp(ty);
         }
@@ -207,7 +207,7 @@ impl Translator<'_> {
             self.out.label();
         }
         self.truncate(control.height);
-        self.stack.take_back(&control.settled);
+        self.take_back(control.settled);
         for ty in control.signature.results() {
             self.push_temp(ty);
         }

@@ -27,7 +27,7 @@ use crate::table;
 use control::Control;
 use emit::Emitter;
 pub(crate) use emit::SourceMap;
-use stack::{Operand, Place, Stack, Ty};
+use stack::{Operand, Place, Settled, Stack, Ty};
 
 /// Translates a function that `module` defines; with `map`, notes where instructions come from.
 pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMap>) -> Result<Code, Pending> {
@@ -91,6 +91,8 @@ struct Translator<'m> {
     stack: Stack,
     control: Vec<Control>,
     loops: Vec<LoopHeader>,
+    /// Constants that were settled within open blocks and are below the innermost of their time, outer ones first.
+    settled: Vec<Settled>,
     layout: FrameLayout,
     /// Slot of the return address.
     link: u16,
@@ -117,6 +119,7 @@ impl<'m> Translator<'m> {
             stack: Stack::new(&layout),
             control: Vec::new(),
             loops: Vec::new(),
+            settled: Vec::new(),
             layout,
             segment: None,
             reachable: true,
@@ -291,12 +294,24 @@ impl<'m> Translator<'m> {
     fn settle_all(&mut self) {
         self.settle_locals();
         let settled = self.stack.settle_constants();
+        if settled.is_empty() {
+            return;
+        }
         for constant in &settled {
             let operand = constant.operand(&self.stack);
             self.move_to(operand.home, operand);
         }
-        let block = self.control.last_mut().expect("an open block");
-        block.remember(settled);
+        let height = self.control.last().expect("an open block").height();
+        self.settled.extend(settled.into_iter().take_while(|constant| constant.index < height));
+    }
+
+    /// Leaves a block or one of its arms: what was settled within is constants again, as code that comes here by
+    /// another way did not pass there.
+    fn take_back(&mut self, from: usize) {
+        if self.settled.len() > from {
+            self.stack.take_back(&self.settled[from..]);
+            self.settled.truncate(from);
+        }
     }
 
     /// Begins a loop: here, with every value in the slot that the layout of the frame gives it.

@@ -48,6 +48,7 @@ impl Ty {
     }
 
     /// A type of WebAssembly that takes the same slots.
+    #[inline]
     pub(super) fn val_type(self) -> ValType {
         match self {
             Ty::I32 => ValType::I32,
@@ -154,6 +155,8 @@ impl Stack {
         self.operands.len()
     }
 
+    // Most callers know the type or the place.
+    #[inline(always)]
     pub(super) fn push(&mut self, ty: Ty, place: Place) -> u16 {
         let home = self.heights.push(ty.val_type()).number() as u16;
         self.peaks = self.peaks.max(self.heights);
