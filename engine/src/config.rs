@@ -30,6 +30,7 @@ pub struct Config {
     max_backtrace_frames: usize,
     execution: Strategy,
     opt_level: OptLevel,
+    compile_only: fn(u32) -> bool,
 }
 
 /// Smallest value stack: room for the arguments of any function that the host calls.
@@ -49,6 +50,7 @@ impl Config {
             max_backtrace_frames: 20,
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
+            compile_only: |_| true,
         }
     }
 
@@ -103,6 +105,20 @@ impl Config {
         self
     }
 
+    /// Leaves functions whose index does not satisfy a condition in the interpreter, whatever the strategy: a way
+    /// to test calls between the tiers.
+    ///
+    /// ```
+    /// use wasmrun::{Config, Strategy};
+    ///
+    /// let mut config = Config::new();
+    /// config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 0);
+    /// ```
+    pub fn compile_only(&mut self, condition: fn(u32) -> bool) -> &mut Config {
+        self.compile_only = condition;
+        self
+    }
+
     /// How linear memories are laid out in the address space.
     pub fn memory_strategy(&mut self, strategy: MemoryStrategy) -> &mut Config {
         self.memory_strategy = strategy;
@@ -146,6 +162,10 @@ impl Config {
 
     pub(crate) fn opt_level(&self) -> OptLevel {
         self.opt_level
+    }
+
+    pub(crate) fn to_be_compiled(&self) -> fn(u32) -> bool {
+        self.compile_only
     }
 
     pub(crate) fn memories(&self) -> MemoryStrategy {

@@ -72,7 +72,7 @@ impl Engine {
         config.check()?;
         let inner = EngineInner {
             config: config.clone(),
-            compiled: CompiledTier::new(config.execution(), config.opt_level()),
+            compiled: CompiledTier::new(config),
             registry: TypeRegistry::default(),
             epoch: AtomicU64::new(0),
             stores: Mutex::default(),

@@ -18,6 +18,8 @@ use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position};
 
+use crate::config::Config;
+
 /// How an engine runs guest code.
 ///
 /// ```
@@ -55,6 +57,8 @@ pub enum OptLevel {
 pub(crate) struct CompiledTier {
     space: CodeSpace,
     mode: Mode,
+    /// Whether the function with this index shall be compiled.
+    chosen: fn(u32) -> bool,
 }
 
 /// What came of compiling the functions of a module.
@@ -73,16 +77,17 @@ pub struct Uncompiled {
 }
 
 impl CompiledTier {
-    /// The tier for an engine with this strategy; an error where the system allows none.
-    pub(crate) fn new(strategy: Strategy, level: OptLevel) -> Result<Option<CompiledTier>, String> {
-        let mode = match level {
+    /// The tier for an engine with these settings; an error where the system allows none.
+    pub(crate) fn new(config: &Config) -> Result<Option<CompiledTier>, String> {
+        let chosen = config.to_be_compiled();
+        let mode = match config.opt_level() {
             OptLevel::None => Mode::Quick,
             OptLevel::Speed => Mode::Speed,
         };
-        match strategy {
+        match config.execution() {
             Strategy::Interpreter => Ok(None),
             Strategy::Jit => match CodeSpace::new(Arena::DEFAULT_BYTES) {
-                Ok(space) => Ok(Some(CompiledTier { space, mode })),
+                Ok(space) => Ok(Some(CompiledTier { space, mode, chosen })),
                 Err(error) => Err(error.to_string()),
             },
         }
@@ -126,6 +131,9 @@ impl CompiledTier {
                     return;
                 }
                 let function = function as u32;
+                if !(self.chosen)(function) {
+                    continue;
+                }
                 if let Err(error) = self.compile_function(module, function, plan) {
                     let uncompiled = Uncompiled { function, reason: error.to_string() };
                     failed.lock().unwrap_or_else(PoisonError::into_inner).push(uncompiled);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wasmrun_spec_tests::differential::{Wasmi, Wasmrun, agree, survive};
+use wasmrun_spec_tests::differential::{Compiled, Mixed, Wasmi, Wasmrun, agree, survive};
 
 /// The files of a target's corpus, in sorted order.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -30,5 +30,6 @@ fn the_corpus_of_differential_shows_no_difference() {
     for (name, bytes) in corpus("differential") {
         println!("{name}");
         agree::<Wasmrun, Wasmi>(&bytes);
+        agree::<Wasmrun<Compiled>, Wasmrun<Mixed>>(&bytes);
     }
 }

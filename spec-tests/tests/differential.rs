@@ -1,15 +1,17 @@
-//! Generated modules do on wasmrun what they do on wasmi. The seeds are fixed: a failure names its seed, and
+//! Generated modules do in every tier of wasmrun, and in mixtures of them, what they do on wasmi. The seeds are fixed: a failure names its seed, and
 //! the module that follows from it can be made again.
 
-use wasmrun_spec_tests::differential::{Progress, Wasmi, Wasmrun, compare, generate};
+use wasmrun_spec_tests::differential::{
+    Compiled, Interpreted, Mixed, Progress, Quick, Wasmi, Wasmrun, Way, compare, generate,
+};
 
 /// Compares the modules of `seeds` and checks that enough of them say something.
-fn agree(seeds: std::ops::Range<u64>) {
+fn agree<W: Way>(seeds: std::ops::Range<u64>) {
     let mut total = Progress::default();
     let (count, mut limited) = (seeds.clone().count(), 0);
     for seed in seeds {
         let Some(module) = generate::module_of_seed(seed) else { continue };
-        match compare::<Wasmrun, Wasmi>(&module, seed) {
+        match compare::<Wasmrun<W>, Wasmi>(&module, seed) {
             Ok(progress) => {
                 total.returned += progress.returned;
                 total.trapped += progress.trapped;
@@ -24,21 +26,26 @@ fn agree(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn wasmrun_and_wasmi_agree_on_generated_modules_1() {
-    agree(0..400);
+fn the_interpreter_and_wasmi_agree_on_generated_modules() {
+    agree::<Interpreted>(0..800);
 }
 
 #[test]
-fn wasmrun_and_wasmi_agree_on_generated_modules_2() {
-    agree(1_000..1_400);
+fn other_seeds_show_no_difference_either() {
+    agree::<Interpreted>(2_000..2_800);
 }
 
 #[test]
-fn wasmrun_and_wasmi_agree_on_generated_modules_3() {
-    agree(2_000..2_400);
+fn compiled_code_and_wasmi_agree_on_generated_modules() {
+    agree::<Compiled>(0..400);
 }
 
 #[test]
-fn wasmrun_and_wasmi_agree_on_generated_modules_4() {
-    agree(3_000..3_400);
+fn quickly_compiled_code_and_wasmi_agree_on_generated_modules() {
+    agree::<Quick>(1_000..1_400);
+}
+
+#[test]
+fn mixed_tiers_and_wasmi_agree_on_generated_modules() {
+    agree::<Mixed>(3_000..3_600);
 }

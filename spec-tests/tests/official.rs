@@ -34,19 +34,21 @@ const DRAFTS: &[(&str, &str, &str)] = &[
 ];
 
 /// The ways to run guest code, each of which has to do the same.
-const MODES: [(&str, Strategy, OptLevel); 3] = [
-    ("interp", Strategy::Interpreter, OptLevel::Speed),
-    ("jit", Strategy::Jit, OptLevel::Speed),
-    ("quick", Strategy::Jit, OptLevel::None),
+const MODES: [(&str, fn(&mut Config) -> &mut Config); 4] = [
+    ("interp", |config| config.strategy(Strategy::Interpreter)),
+    ("jit", |config| config.strategy(Strategy::Jit)),
+    ("quick", |config| config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None)),
+    // Calls go from one tier to the other all the time.
+    ("mixed", |config| config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1)),
 ];
 
 /// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
 fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
     let mut files: Vec<_> = files.collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
-    for (mode, strategy, level) in MODES {
+    for (mode, choose) in MODES {
         let mut config = config.clone();
-        config.strategy(strategy).cranelift_opt_level(level);
+        choose(&mut config);
         check_mode(group, mode, &files, config);
     }
 }

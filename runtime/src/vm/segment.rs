@@ -97,11 +97,16 @@ impl Segment {
     #[inline(always)]
     fn settle(&mut self, exec: &ExecContext) {
         if self.tier == Tier::Compiled {
-            self.entry_fp = exec.native.entry_fp;
-            self.exit = Site {
-                code: ptr::with_exposed_provenance(exec.native.exit_pc.wrapping_sub(1)),
-                frame: ptr::with_exposed_provenance_mut(exec.native.exit_fp),
-                vmctx: ptr::null_mut(),
+            let native = &exec.native;
+            self.entry_fp = native.entry_fp;
+            // A function that was entered and is none of compiled code has left no frame.
+            self.exit = match native.exit_fp == native.entry_fp {
+                true => Site::NOWHERE,
+                false => Site {
+                    code: ptr::with_exposed_provenance(native.exit_pc.wrapping_sub(1)),
+                    frame: ptr::with_exposed_provenance_mut(native.exit_fp),
+                    vmctx: ptr::null_mut(),
+                },
             };
         }
     }
@@ -268,6 +273,19 @@ mod tests {
                 assert_eq!(numbers(&(*exec).waiting_frames(2)), [1, 0x43]);
             }
             assert_eq!((*exec).segment, &raw mut compiled);
+        }
+    }
+
+    #[test]
+    fn a_stub_that_was_entered_and_calls_out_at_once_is_no_frame() {
+        let mut exec = ExecContext::new(StackSizes::default()).unwrap();
+        let exec = &raw mut *exec;
+        // SAFETY: as above.
+        unsafe {
+            let mut compiled = Segment::compiled();
+            let _compiled = Entered::new(exec, &raw mut compiled);
+            ((*exec).native.entry_fp, (*exec).native.exit_fp) = (STUB, STUB);
+            assert_eq!(numbers(&(*exec).waiting_frames(10)), []);
         }
     }
 

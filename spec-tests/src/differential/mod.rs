@@ -15,7 +15,7 @@ use std::fmt;
 
 pub use self::survive::survive;
 pub use self::wasmi::Wasmi;
-pub use self::wasmrun::Wasmrun;
+pub use self::wasmrun::{Compiled, Interpreted, Mixed, Quick, Wasmrun, Way};
 pub use host::{host_results, initial_value, mixed};
 
 /// The types that both sides of a comparison know.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::wasmrun::{Engine, Error, Module};
 
-use super::wasmrun::{Wasmrun, items};
+use super::wasmrun::{Interpreted, Wasmrun, items};
 use super::{Item, Subject, Value, generate};
 
 /// Memory and table bytes that the guest may have, each.
@@ -28,7 +28,7 @@ pub fn survive(bytes: &[u8]) -> bool {
         print(error);
         return false;
     }
-    let mut instance = match Wasmrun::with_limits(bytes, MEMORY, TIMEOUT) {
+    let mut instance = match Wasmrun::<Interpreted>::with_limits(bytes, MEMORY, TIMEOUT) {
         Ok(instance) => instance,
         Err(error) => {
             print(error);

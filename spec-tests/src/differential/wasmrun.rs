@@ -1,18 +1,80 @@
 //! wasmrun as a subject, and what a module exports.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AsContext, AsContextMut, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance,
-    Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap, Val, ValType,
+    AsContext, AsContextMut, Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType,
+    Instance, Memory, Module, OptLevel, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Strategy,
+    Table, Trap, Val, ValType,
 };
 
 use super::{Item, Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
 
+/// A way to run guest code.
+pub trait Way {
+    /// Its name in messages.
+    const NAME: &'static str;
+
+    /// Settings that ask for it.
+    fn config() -> Config;
+}
+
+/// By the interpreter alone.
+pub struct Interpreted;
+
+/// Compiled to fast code.
+pub struct Compiled;
+
+/// Compiled in little time.
+pub struct Quick;
+
+/// Every second function compiled, so that calls go from one tier to the other all the time.
+pub struct Mixed;
+
+impl Way for Interpreted {
+    const NAME: &'static str = "wasmrun's interpreter";
+
+    fn config() -> Config {
+        Config::new()
+    }
+}
+
+impl Way for Compiled {
+    const NAME: &'static str = "wasmrun's compiled code";
+
+    fn config() -> Config {
+        let mut config = Config::new();
+        config.strategy(Strategy::Jit);
+        config
+    }
+}
+
+impl Way for Quick {
+    const NAME: &'static str = "wasmrun's quickly compiled code";
+
+    fn config() -> Config {
+        let mut config = Compiled::config();
+        config.cranelift_opt_level(OptLevel::None);
+        config
+    }
+}
+
+impl Way for Mixed {
+    const NAME: &'static str = "wasmrun's mixed tiers";
+
+    fn config() -> Config {
+        let mut config = Compiled::config();
+        config.compile_only(|function| function % 2 == 1);
+        config
+    }
+}
+
 /// An instance on wasmrun.
-pub struct Wasmrun {
+pub struct Wasmrun<W = Interpreted> {
     store: Store<StoreLimits>,
     instance: Instance,
+    way: PhantomData<W>,
 }
 
 /// The exports of a module that [`Wasmrun`] takes, in order.
@@ -110,10 +172,10 @@ fn provide(store: &mut Store<StoreLimits>, ty: &ExternType) -> Result<Extern, Er
     })
 }
 
-impl Wasmrun {
+impl<W: Way> Wasmrun<W> {
     /// An instance of a module, with little memory and time for each call.
-    pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun, Error> {
-        let engine = Engine::default();
+    pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun<W>, Error> {
+        let engine = Engine::new(&W::config())?;
         let module = Module::from_binary(&engine, wasm)?;
         let limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(memory / 8).build();
         let mut store = Store::new(&engine, limits);
@@ -122,14 +184,14 @@ impl Wasmrun {
         let imports: Result<Vec<Extern>, Error> =
             module.imports().map(|import| provide(&mut store, &import.ty())).collect();
         let instance = Instance::new(&mut store, &module, &imports?)?;
-        Ok(Wasmrun { store, instance })
+        Ok(Wasmrun { store, instance, way: PhantomData })
     }
 }
 
-impl Subject for Wasmrun {
-    const NAME: &'static str = "wasmrun";
+impl<W: Way> Subject for Wasmrun<W> {
+    const NAME: &'static str = W::NAME;
 
-    fn new(wasm: &[u8]) -> Result<Wasmrun, Stop> {
+    fn new(wasm: &[u8]) -> Result<Wasmrun<W>, Stop> {
         Wasmrun::with_limits(wasm, 64 << 20, Duration::from_secs(60)).map_err(|error| stop(&error))
     }
 
