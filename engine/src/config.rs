@@ -80,6 +80,9 @@ impl Config {
     /// Bytes of stack that guest code has for its locals and operands. A guest that needs more traps with
     /// [`Trap::StackOverflow`](crate::Trap). Each [`Store`](crate::Store) reserves this much address space;
     /// memory is taken as it is touched.
+    ///
+    /// Compiled code uses the stack of the host's thread, as much of it as is said here and no more than the
+    /// thread has; a part is left to functions of the host.
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_wasm_stack = bytes;
         self
@@ -181,7 +184,7 @@ impl Config {
         StackSizes {
             values: self.max_wasm_stack,
             references: self.max_wasm_stack / 8,
-            ..StackSizes::default()
+            native: self.max_wasm_stack,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::context::VmContext;
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
+use super::native_stack;
 use super::segment::{FoundFrame, Segment, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Status, Trap};
@@ -373,7 +374,7 @@ impl ExecContext {
     /// A request that has lowered the limit stays.
     pub(super) fn entered(&mut self, address: usize) {
         self.stopped = None;
-        self.native_floor = address.saturating_sub(self.stack.sizes().native);
+        self.native_floor = address.saturating_sub(self.stack.sizes().native).max(native_stack::floor());
         let floor = self.native_floor;
         let keep = |limit| (limit != usize::MAX).then_some(floor);
         let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);

@@ -16,6 +16,7 @@ mod instance;
 mod interrupt;
 mod lookup;
 mod memory;
+mod native_stack;
 mod segment;
 mod stack;
 mod store;

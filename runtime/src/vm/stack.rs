@@ -23,7 +23,7 @@ pub struct StackSizes {
 
 impl Default for StackSizes {
     fn default() -> StackSizes {
-        StackSizes { values: 8 << 20, references: 1 << 20, native: 512 << 10 }
+        StackSizes { values: 8 << 20, references: 1 << 20, native: 8 << 20 }
     }
 }
 

@@ -1,0 +1,73 @@
+//! How far down the native stack of a thread guest code may go.
+//!
+//! A thread that uses its stack up ends the process, and the size of a stack is the host's to choose: so each
+//! entry from the host asks here. The answer is the same for as long as a thread lives and is asked of the
+//! system once.
+
+use std::cell::Cell;
+
+/// Left to functions of the host that guest code calls at the end of its own part, to slow paths, and to the largest
+/// frame of compiled code, which notices that it does not fit when it is there; of a small stack, a quarter.
+const RESERVED: usize = 256 << 10;
+
+thread_local! {
+    /// 0 when it is not known yet.
+    static FLOOR: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The lowest address that frames of guest code may reach on this thread; 1 where the system does not say.
+#[inline]
+pub(super) fn floor() -> usize {
+    match FLOOR.get() {
+        0 => find(),
+        floor => floor,
+    }
+}
+
+#[cold]
+fn find() -> usize {
+    let floor = bounds().map_or(1, |(low, size)| low + RESERVED.min(size / 4));
+    FLOOR.set(floor);
+    floor
+}
+
+/// The lowest address of this thread's stack, and its size.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn bounds() -> Option<(usize, usize)> {
+    let mut attributes = std::mem::MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let (mut low, mut size) = (std::ptr::null_mut(), 0);
+    // SAFETY: the attributes are initialised by the first call, if it succeeds, and then destroyed.
+    unsafe {
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return None;
+        }
+        let found = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut low, &raw mut size);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        (found == 0).then_some((low as usize, size))
+    }
+}
+
+#[cfg(any(not(target_os = "linux"), miri))]
+fn bounds() -> Option<(usize, usize)> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_lies_inside_of_the_stack_and_leaves_room_below() {
+        for size in [128 << 10, 2 << 20, 16 << 20] {
+            let thread = std::thread::Builder::new().stack_size(size).spawn(move || {
+                let here = 0u8;
+                let here = &raw const here as usize;
+                let reserved = RESERVED.min(size / 4);
+                let left = here.checked_sub(floor()).expect("the floor is below");
+                assert!(left < size - reserved && left > size / 2, "{left} of {size}");
+                assert_eq!(floor(), floor());
+            });
+            thread.unwrap().join().unwrap();
+        }
+    }
+}
