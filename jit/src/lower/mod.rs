@@ -219,6 +219,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         match *operator {
             O::Nop => {}
             O::Unreachable => {
+                // Branches to a block that does nothing but trap become conditional traps, at the place of the
+                // branch. This costs no code and keeps the trap where it is written.
+                self.builder.ins().sequence_point();
                 self.trap(Trap::UnreachableCodeReached);
                 self.unreachable();
             }
