@@ -15,6 +15,9 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
     let refuse = |error: Error| Failure::usage("these options cannot be honoured").because_of(error.chain());
     let mut config = Config::new();
     config.consume_fuel(options.fuel.is_some());
+    if options.optimise == Some(false) {
+        config.cranelift_opt_level(OptLevel::None);
+    }
     match options.mode {
         Mode::Interp => config.strategy(Strategy::Interpreter),
         Mode::Jit => config.strategy(Strategy::Jit),

@@ -11,7 +11,9 @@ use crate::tiers::{OptLevel, Strategy};
 /// The settings of an [`Engine`](crate::Engine).
 ///
 /// Every setting has an effect; one that cannot be honoured is an error of
-/// [`Engine::new`](crate::Engine::new).
+/// [`Engine::new`](crate::Engine::new). The one exception is a [strategy](Config::strategy) that compiles, on a system
+/// that allows no compiled code: the guest is interpreted then, and
+/// [`Engine::no_compiled_code`](crate::Engine::no_compiled_code) says why.
 ///
 /// ```
 /// use wasmrun::{Config, Engine};

@@ -13,8 +13,9 @@ use crate::types::ExternType;
 
 /// A validated module, ready to be instantiated any number of times.
 ///
-/// Making one validates all of it and translates nothing: functions are translated when they are first
-/// called. Cheap to clone, and shared between threads.
+/// Making one validates all of it. With [`Strategy::Interpreter`](crate::Strategy) nothing is translated:
+/// functions are when they are first called; with [`Strategy::Jit`](crate::Strategy) all of them are compiled.
+/// Cheap to clone, and shared between threads.
 ///
 /// ```
 /// use wasmrun::{Engine, Module};
@@ -71,8 +72,7 @@ impl Module {
     /// # Errors
     /// As for [`Module::new`].
     pub fn from_owned_binary(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
-        let features = engine.config().features();
-        let mut inner = wasmrun_runtime::parse(bytes, features, engine.registry())?;
+        let mut inner = parse(engine, bytes)?;
         inner.charge_fuel(engine.config().fuel());
         let Some(compiled) = engine.compiled() else {
             return Ok(Module::from_runtime(engine, Arc::new(inner)));
@@ -95,7 +95,7 @@ impl Module {
     /// assert!(Module::validate(&Engine::default(), b"elf").is_err());
     /// ```
     pub fn validate(engine: &Engine, bytes: &[u8]) -> Result<()> {
-        Module::from_binary(engine, bytes).map(drop)
+        parse(engine, bytes.to_vec()).map(drop)
     }
 
     pub(crate) fn from_runtime(engine: &Engine, inner: Arc<runtime::Module>) -> Module {
@@ -146,6 +146,10 @@ impl Module {
     pub fn runtime(&self) -> &Arc<runtime::Module> {
         &self.inner
     }
+}
+
+fn parse(engine: &Engine, bytes: Vec<u8>) -> Result<runtime::Module> {
+    Ok(wasmrun_runtime::parse(bytes, engine.config().features(), engine.registry())?)
 }
 
 impl fmt::Debug for Module {

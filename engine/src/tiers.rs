@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -134,8 +135,8 @@ impl CompiledTier {
                 if !(self.chosen)(function) {
                     continue;
                 }
-                if let Err(error) = self.compile_function(module, function, plan) {
-                    let uncompiled = Uncompiled { function, reason: error.to_string() };
+                if let Err(reason) = guarded(|| self.compile_function(module, function, plan)) {
+                    let uncompiled = Uncompiled { function, reason };
                     failed.lock().unwrap_or_else(PoisonError::into_inner).push(uncompiled);
                 }
             }
@@ -175,6 +176,15 @@ impl CompiledTier {
     pub(crate) unsafe fn position(&self, pc: usize) -> Option<Position> {
         // SAFETY: the caller's promise.
         unsafe { self.space.position(pc) }
+    }
+}
+
+/// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
+/// then that function runs in tier 0, and nothing else happens.
+fn guarded(compile: impl FnOnce() -> Result<(), InstallError>) -> Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(compile)) {
+        Ok(compiled) => compiled.map_err(|error| error.to_string()),
+        Err(_) => Err("the compiler panicked: please report this module".to_owned()),
     }
 }
 
@@ -219,4 +229,15 @@ unsafe extern "C" fn run_interpreter(
 ) -> Status {
     // SAFETY: compiled code calls a function of its store, with its arguments in place.
     unsafe { interpreter::run_for_compiled(exec, vmctx, function) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiler_that_panics_leaves_the_function_to_the_interpreter() {
+        assert_eq!(guarded(|| Ok(())), Ok(()));
+        assert!(guarded(|| panic!("a test")).unwrap_err().contains("panicked"));
+    }
 }

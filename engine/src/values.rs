@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fmt;
 
+use wasmrun_runtime::vm::MAX_EXTERNS;
+
 use crate::entry::Slots;
 use crate::error::{Error, Result};
 use crate::func::{Func, WasmTy};
@@ -366,12 +368,13 @@ impl ExternRef {
     /// Gives a value to the store.
     ///
     /// # Errors
-    /// The store has more than four billion of them.
+    /// The store has 16 million of them, which stay until it is dropped.
     pub fn new<V: Any + Send + Sync>(mut store: impl AsContextMut, value: V) -> Result<ExternRef> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
         let id = opaque.vm.insert_extern(Box::new(value));
-        let id = id.ok_or_else(|| Error::msg("the store has no number left for a value of the host"))?;
+        let id =
+            id.ok_or_else(|| Error::msg(format!("a store keeps at most {MAX_EXTERNS} values of the host")))?;
         Ok(ExternRef { store: opaque.id, id })
     }
 

@@ -9,12 +9,13 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{Entered, ExecContext, FuncRef, Position, Segment, Site, VmContext};
 
 use crate::bind::{resolve, resolve_own};
+use crate::caller::caller_of;
 use crate::code::Code;
 use crate::dispatch::run;
-use crate::field::HEAD;
 use crate::machine::Machine;
 use crate::ops::call::{call_host, enter_outermost};
 use crate::returns;
+use crate::stop::stop;
 use crate::translate::{self, SourceMap};
 
 /// Calls a function, of WebAssembly or of the host, from the host.
@@ -40,20 +41,6 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
         };
         started.unwrap_or_else(|pending| stop(exec, Site::NOWHERE, pending))
     }
-}
-
-/// Stops the code of the innermost segment, which is at `site`.
-///
-/// # Safety
-/// `exec` is alive; the frames are on the stacks.
-pub(crate) unsafe fn stop(exec: *mut ExecContext, site: Site, pending: Pending) -> Status {
-    // SAFETY: the caller's promise; code runs in an entry.
-    unsafe {
-        (*exec).set_exit(site);
-        (*exec).take_down_frames(None);
-        (*exec).set_pending(pending);
-    }
-    Status::Trap
 }
 
 unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) -> Result<Status, Pending> {
@@ -174,32 +161,5 @@ unsafe fn caller_in(_: &Segment, site: Site) -> Option<Site> {
         let code = blob.as_any().downcast_ref::<Code>()?;
         let address = *site.frame.add(code.header().link.into()) as *const u8;
         caller_of(address, site.frame, site.vmctx)
-    }
-}
-
-/// The frame that the frame at `sp`, of context `ctx`, returns to by `address`; `None` when its segment was
-/// entered there.
-///
-/// # Safety
-/// `address` is the return address of the frame at `sp`.
-pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Option<Site> {
-    // SAFETY: the caller's promise; two bytes before a return address is the distance between the frames.
-    unsafe {
-        if returns::is_exit(address) {
-            return None;
-        }
-        let distance = address.sub(2).cast::<u16>().read_unaligned();
-        let frame = sp.sub(distance.into());
-        if address == returns::after_tail() {
-            return caller_of(*frame as *const u8, frame, *frame.add(1) as *mut VmContext);
-        }
-        // Only callees of another instance return to the instruction that takes the context back.
-        let opcode = address.cast::<u16>().read_unaligned();
-        let vmctx = if opcode == returns::RESTORE {
-            *frame.add(address.add(HEAD).cast::<u16>().read_unaligned().into()) as *mut VmContext
-        } else {
-            ctx
-        };
-        Some(Site { code: address.sub(1), frame, vmctx })
     }
 }

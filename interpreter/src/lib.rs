@@ -6,6 +6,8 @@
 #[allow(unsafe_code)]
 mod bind;
 #[allow(unsafe_code)]
+mod caller;
+#[allow(unsafe_code)]
 mod code;
 #[allow(unsafe_code)]
 mod dispatch;
@@ -28,6 +30,8 @@ mod ops;
 mod print;
 mod returns;
 mod rows;
+#[allow(unsafe_code)]
+mod stop;
 mod table;
 mod translate;
 

@@ -14,7 +14,7 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{ExecContext, Site, VmContext};
 
 use crate::field::{Field, offset};
-use crate::frames::stop;
+use crate::stop::stop;
 
 /// The registers of the machine.
 #[derive(Clone, Copy)]

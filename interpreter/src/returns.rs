@@ -23,8 +23,9 @@ pub(crate) fn exit() -> *const u8 {
 
 /// What the outermost frame of a segment returns to that compiled code has entered.
 pub(crate) fn exit_to_compiled() -> *const u8 {
-    static CODE: [u16; 2] = [0, EXIT];
-    CODE.as_ptr().wrapping_add(1).cast()
+    // The word before the distance is nobody's: it keeps this from being merged with the other exit.
+    static CODE: [u16; 3] = [u16::MAX, 0, EXIT];
+    CODE.as_ptr().wrapping_add(2).cast()
 }
 
 /// Whether nothing of its segment is below the frame that returns to `address`.

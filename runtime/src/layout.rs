@@ -1,7 +1,7 @@
 //! Where things are in an instance's context ([`VmContext`]): the single source of
 //! its offsets for every tier.
 //!
-//! Offsets are constants of a declared. The context is one allocation:
+//! Offsets are constants of a module. The context is one allocation:
 //!
 //! ```text
 //! head | imported functions     | memories | tables | imported globals | globals | funcrefs

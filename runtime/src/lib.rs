@@ -1,8 +1,8 @@
 //! What running WebAssembly code touches: the module model, memories, tables, globals, instances, stacks
-//! and traps. The tiers (`interpreter`, later the JIT) and the embedding crate stand on it.
+//! and traps. The tiers (`interpreter` and `jit`) and the embedding crate stand on it.
 //!
 //! The safe half describes modules; the half under [`vm`] is memory that code of every tier reads and
-//! writes, and holds nearly all of the crate's `unsafe`.
+//! writes, and holds nearly all of the crate's `unsafe`; the rest is in `cells`, where code is published.
 
 mod bodies;
 mod cells;

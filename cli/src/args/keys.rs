@@ -101,7 +101,7 @@ mod tests {
     fn page() -> String {
         let mut text = String::from(
             "# Options of `wasmrun run` and `wasmrun explain`\n\n\
-             This page is made from the table in `cli/src/args/table.rs`: run `BLESS=1 cargo test -p wasmrun-cli page`.\n\n\
+             This page is made from the table in `cli/src/args/table.rs`: run `WASMRUN_BLESS=1 cargo test -p wasmrun-cli page`.\n\n\
              | long form | key | what it does |\n|---|---|---|\n",
         );
         for row in ROWS {
@@ -188,9 +188,9 @@ mod tests {
     #[test]
     fn the_page_of_options_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/options.md");
-        if std::env::var_os("BLESS").is_some() {
+        if std::env::var_os("WASMRUN_BLESS").is_some() {
             std::fs::write(path, page()).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path).unwrap(), page(), "run it once with BLESS=1");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), page(), "run it once with WASMRUN_BLESS=1");
     }
 }

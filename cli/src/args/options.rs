@@ -42,11 +42,13 @@ pub struct Options {
     pub preloads: Vec<Preload>,
     /// How guest code is run.
     pub mode: Mode,
+    /// Whether compiled code is made to be fast.
+    pub optimise: Option<bool>,
     /// How long the guest may run.
     pub timeout: Option<Duration>,
     /// How much work it may do.
     pub fuel: Option<u64>,
-    /// Bytes that each of its memories may have.
+    /// Bytes that all its memories together may have.
     pub max_memory: Option<usize>,
     /// Elements that each of its tables may have.
     pub max_table_elements: Option<usize>,

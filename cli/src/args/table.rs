@@ -24,6 +24,7 @@ pub struct Group {
 /// All letters.
 pub const GROUPS: &[Group] = &[
     Group { letter: "W", title: "WebAssembly: limits and proposals" },
+    Group { letter: "O", title: "Optimisation of compiled code" },
     Group { letter: "D", title: "Debugging" },
     Group { letter: "S", title: "WASI" },
 ];
@@ -109,6 +110,16 @@ pub const ROWS: &[Row] = &[
         help: "Run the guest's code by the interpreter, `interp`, or compile all of it at load, `jit`, or in half the \
                time to slower code, `quick`",
         set: |o, v| named(v, Mode::ALL).map(|mode| o.mode = mode),
+    },
+    Row {
+        long: None,
+        key: Some(("O", "opt-level")),
+        takes: Takes::Value("0|1|2|s"),
+        help: "With `--mode jit`, compile at load to fast code, or with 0 in half the time to slower code",
+        set: |o, v| {
+            const LEVELS: &[(&str, bool)] = &[("0", false), ("1", true), ("2", true), ("s", true)];
+            named(v, LEVELS).map(|optimise| o.optimise = Some(optimise))
+        },
     },
     Row {
         long: Some("timeout"),

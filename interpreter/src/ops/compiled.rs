@@ -8,8 +8,8 @@ use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, Resume, Site, VmContext};
 
 use super::call::{distance, resume};
+use crate::caller::caller_of;
 use crate::field::Field;
-use crate::frames::caller_of;
 use crate::machine::{At, Dispatch, Machine, Op};
 use crate::returns;
 

@@ -11,10 +11,11 @@ use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
 };
 use crate::bind::resolve;
+use crate::caller::caller_of;
 use crate::field::Field;
-use crate::frames::{caller_of, stop};
 use crate::machine::{At, Dispatch, Machine, Op, offset_in};
 use crate::returns::{self, STAND_IN_SLOTS};
+use crate::stop::stop;
 
 /// `return_call` of a function of the module itself: its number among the defined ones, first argument
 /// slot, number of argument slots, link slot.

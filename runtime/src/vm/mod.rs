@@ -35,5 +35,5 @@ pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackSizes};
-pub use store::{InstanceKey, Store, Totals};
+pub use store::{InstanceKey, MAX_EXTERNS, Store, Totals};
 pub use table::{Table, TableDescriptor};

@@ -310,7 +310,8 @@ mod tests {
             (*exec).take_down_frames(None);
             assert_eq!(numbers(&(*exec).take_stopped()), [7, 1]);
             (*exec).backtrace_limit = 2;
-            let known = (1..4).map(|number| FoundFrame { tier: Tier::Compiled, site: site(number) }).collect();
+            let known =
+                (1..4).map(|number| FoundFrame { tier: Tier::Compiled, site: site(number) }).collect();
             (*exec).take_down_frames(Some(known));
             assert_eq!(numbers(&(*exec).take_stopped()), [1, 2]);
             assert!((*exec).take_stopped().is_empty());

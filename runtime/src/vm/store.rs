@@ -56,6 +56,10 @@ pub struct Totals {
     pub tables: usize,
 }
 
+/// Values of the host that a store keeps for `externref`s. Nothing is collected yet, and a guest decides how often it
+/// calls a function that makes one.
+pub const MAX_EXTERNS: usize = 16 << 20;
+
 /// The runtime half of a store.
 pub struct Store {
     exec: Box<ExecContext>,
@@ -306,8 +310,12 @@ impl Store {
         NonNull::from(&*self.host_funcs[index].func_ref)
     }
 
-    /// Keeps a host value and returns the reference to it: never 0, which is null.
+    /// Keeps a host value and returns the reference to it: never 0, which is null. `None` when there are
+    /// [`MAX_EXTERNS`] of them, or no memory for one more.
     pub fn insert_extern(&mut self, value: Box<dyn Any + Send + Sync>) -> Option<u32> {
+        if self.externs.len() >= MAX_EXTERNS || self.externs.try_reserve(1).is_err() {
+            return None;
+        }
         let id = u32::try_from(self.externs.len() + 1).ok()?;
         self.externs.push(value);
         Some(id)
