@@ -180,6 +180,11 @@ impl Module {
         self.declared.global_count()
     }
 
+    /// Number of imported globals, which have the lowest indices.
+    pub fn imported_global_count(&self) -> u32 {
+        self.declared.imported_globals.len() as u32
+    }
+
     /// The type of a global.
     pub fn global_type(&self, global: u32) -> GlobalType {
         let global = global as usize;
