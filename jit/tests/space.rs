@@ -60,10 +60,8 @@ fn a_call_for_whose_stub_there_is_no_place_says_so() {
         let call = (*exec).native.entries.call;
         let interpreter = (*exec).native.entries.interpreter;
         // As the host calls, and as a stub does: the id is that of function 0.
-        let through: [&dyn Fn() -> u64; 2] = [
-            &|| call(exec, vmctx, 0) as u64,
-            &|| interpreter(vmctx, 1, (*exec).value_top, ptr::null()),
-        ];
+        let through: [&dyn Fn() -> u64; 2] =
+            [&|| call(exec, vmctx, 0) as u64, &|| interpreter(vmctx, 1, (*exec).value_top, ptr::null())];
         for call in through {
             assert_eq!(call(), Status::Trap as u64);
             let Some(Pending::Host(error)) = (*exec).take_pending() else { panic!("no error") };
