@@ -96,7 +96,8 @@ impl CompiledTier {
 
     /// Prepares a module for compiled code.
     pub(crate) fn prepare(&self, module: &mut Module) {
-        module.bind_lazily(unbound());
+        // SAFETY: this is the code that binds functions when they are called; it is part of the program.
+        unsafe { module.bind_lazily(unbound()) };
     }
 
     /// Prepares the execution context of a store.
@@ -211,7 +212,7 @@ pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> S
     // SAFETY: the caller's promise.
     unsafe {
         let callee = func.as_ref();
-        if (*exec).native.call.is_some() && callee.host.is_null() {
+        if (*exec).native.has_code() && callee.host.is_null() {
             let code = (*callee.cell).native();
             if code != unbound() {
                 return call_compiled(exec, callee.vmctx, callee.func_index);

@@ -1,13 +1,13 @@
 //! Slow paths that compiled code calls by number.
 //!
 //! Code finds the table in its execution context and calls its entries with the convention of the system.
-//! All take the context of the running instance and then 64-bit words, of which they read as much as the
-//! value has; all but [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is pending
-//! on the execution context, and the code calls `Raise`. None of them panics or unwinds.
+//! All take the context of the running instance and then 64-bit words. A value that is shorter is zero-extended,
+//! and an address or a length that is longer than the runtime takes is out of bounds: it is never cut. All but
+//! [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is
+//! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
 
 #![allow(unsafe_code)]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -219,15 +219,9 @@ unsafe fn try_call_host(
             references::separate(host.ty().params(), slots, ref_slots);
         }
         ((*exec).native.exit_fp, (*exec).native.exit_pc) = exit;
-        (*exec).ref_top = ref_end;
         let call = HostCall { exec, caller, values: slots, references: ref_slots };
-        let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
-        (*exec).ref_top = ref_slots;
-        match result {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Pending::Host(error)),
-            Err(panic) => return Err(Pending::Panic(panic)),
-        }
+        // The slots are in the frame of the stub: the value stack is free from where it was.
+        host.call_caught(call, (*exec).value_top)?;
         if has_references {
             references::join(host.ty().results(), slots, ref_slots);
         }
@@ -236,35 +230,73 @@ unsafe fn try_call_host(
     }
 }
 
-/// Defines builtins whose work the runtime does: arguments are cut to what the runtime takes.
+/// Defines builtins whose work the runtime does. Behind each argument stands the function that makes what the
+/// runtime takes of its word.
 macro_rules! forward {
-    ($($name:ident($($arg:ident: $ty:ty),*) = $result:expr;)*) => {
+    ($($name:ident($($arg:ident: $take:ident),*) = $function:expr;)*) => {
         $(unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
-            $(let $arg = $arg as $ty;)*
-            // SAFETY: called by running code of the context, with indices of its module.
-            let result = unsafe { $result(vmctx, $($arg),*) };
+            let forward = || -> Result<u64, Pending> {
+                $(let $arg = $take($arg)?;)*
+                // SAFETY: called by running code of the context, with indices of its module.
+                Outcome::word(unsafe { $function(vmctx, $($arg),*) })
+            };
+            let result = forward();
             // SAFETY: the context is alive.
-            unsafe { finish(vmctx, Outcome::word(result)) }
+            unsafe { finish(vmctx, result) }
         })*
     };
 }
 
 forward! {
-    memory_grow(memory: u32, delta: u32) = builtins::memory_grow;
-    memory_fill(memory: u32, to: u32, value: u8, len: u32) = builtins::memory_fill;
-    memory_copy(to_memory: u32, from_memory: u32, to: u32, from: u32, len: u32) = builtins::memory_copy;
-    memory_init(segment: u32, memory: u32, to: u32, from: u32, len: u32) = builtins::memory_init;
-    data_drop(segment: u32) = builtins::data_drop;
-    table_get(table: u32, index: u32) = builtins::table_get;
-    table_set(table: u32, index: u32, value: u64) = builtins::table_set;
-    table_grow(table: u32, value: u64, delta: u32) = builtins::table_grow;
-    table_size(table: u32) = builtins::table_size;
-    table_fill(table: u32, start: u32, value: u64, len: u32) = builtins::table_fill;
-    table_copy(to_table: u32, from_table: u32, to: u32, from: u32, len: u32) = builtins::table_copy;
-    table_init(segment: u32, table: u32, to: u32, from: u32, len: u32) = builtins::table_init;
-    elem_drop(segment: u32) = builtins::elem_drop;
-    ref_func(function: u32) = VmContext::func_ref;
-    table_callee(table: u32, index: u32, type_id: u32) = find_callee;
+    memory_grow(memory: index, by: delta) = builtins::memory_grow;
+    memory_fill(memory: index, to: address, value: byte, len: address) = builtins::memory_fill;
+    memory_copy(to_memory: index, from_memory: index, to: address, from: address, len: address)
+        = builtins::memory_copy;
+    memory_init(segment: index, memory: index, to: address, from: address, len: address)
+        = builtins::memory_init;
+    data_drop(segment: index) = builtins::data_drop;
+    table_get(table: index, at: element) = builtins::table_get;
+    table_set(table: index, at: element, value: whole) = builtins::table_set;
+    table_grow(table: index, value: whole, by: delta) = builtins::table_grow;
+    table_size(table: index) = builtins::table_size;
+    table_fill(table: index, start: element, value: whole, len: element) = builtins::table_fill;
+    table_copy(to_table: index, from_table: index, to: element, from: element, len: element)
+        = builtins::table_copy;
+    table_init(segment: index, table: index, to: element, from: element, len: element)
+        = builtins::table_init;
+    elem_drop(segment: index) = builtins::elem_drop;
+    ref_func(function: index) = VmContext::func_ref;
+    table_callee(table: index, at: element, type_id: index) = find_callee;
+}
+
+/// An index of the module, or the id of a type: nothing that the guest computes, and of 32 bits.
+fn index(word: u64) -> Result<u32, Trap> {
+    Ok(word as u32)
+}
+
+/// An address in a memory, or a number of bytes: beyond 32 bits it is outside of every memory.
+fn address(word: u64) -> Result<u32, Trap> {
+    u32::try_from(word).map_err(|_| Trap::MemoryOutOfBounds)
+}
+
+/// A place in a table, or a number of elements: beyond 32 bits it is outside of every table.
+fn element(word: u64) -> Result<u32, Trap> {
+    u32::try_from(word).map_err(|_| Trap::TableOutOfBounds)
+}
+
+/// By how much something shall grow. What does not fit is as impossible as the most that does.
+fn delta(word: u64) -> Result<u32, Trap> {
+    Ok(u32::try_from(word).unwrap_or(u32::MAX))
+}
+
+/// An `i32` of which the instruction means the lowest byte.
+fn byte(word: u64) -> Result<u8, Trap> {
+    Ok(word as u8)
+}
+
+/// A value of a slot.
+fn whole(word: u64) -> Result<u64, Trap> {
+    Ok(word)
 }
 
 unsafe fn find_callee(

@@ -9,9 +9,10 @@
 use std::ptr;
 
 use wasmrun_runtime::module::{CodeCell, Module};
-use wasmrun_runtime::trap::{Status, Trap};
-use wasmrun_runtime::types::TypeId;
-use wasmrun_runtime::vm::{Entered, ExecContext, FoundFrame, Segment, Site, Tier, VmContext};
+use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::vm::{
+    Entered, ExecContext, FoundFrame, NativeEntries, Segment, Site, Tier, TierEntry, VmContext,
+};
 
 use crate::abi::{Callee, direct_callee_id};
 use crate::code::CodeSpace;
@@ -20,22 +21,17 @@ use crate::references;
 use crate::stubs::{StubError, enter, lazy_bind, set_resolver};
 use crate::trap::current_exec;
 
-/// Runs a function of tier 0 that compiled code has called, by its index in the module of the context. Arguments,
-/// results and status are as in [`NativeWords::call`](wasmrun_runtime::vm::NativeWords); besides it may return
-/// [`Status::TailCall`], with context, id and slots of the callee in the tail target.
-pub type RunInterpreter = unsafe extern "C" fn(*mut ExecContext, *mut VmContext, u32) -> Status;
-
-/// Tells the execution context of a store where the code of its engine is, and how it runs what has none.
+/// Tells the execution context of a store where the code of its engine is, and how it runs what has none: by `run`,
+/// as [`NativeEntries::run_interpreter`].
 ///
 /// # Safety
 /// `space` stays where it is and outlives every use of `exec`.
-pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: RunInterpreter) {
+pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: TierEntry) {
     set_resolver(resolve);
     exec.native.code = ptr::from_ref(space).cast();
     exec.native.unbound = unbound();
-    exec.native.call = Some(call_compiled);
-    exec.native.interpreter = Some(call_interpreted);
-    exec.native.run_interpreter = Some(run);
+    exec.native.entries =
+        NativeEntries { interpreter: call_interpreted, run_interpreter: run, call: call_compiled };
 }
 
 /// The compiled code of functions that have none: it finds out what to call when it is called.
@@ -55,7 +51,7 @@ unsafe fn cell<'a>(vmctx: *mut VmContext, module: &Module, function: u32) -> &'a
     unsafe { &*VmContext::cells(vmctx).add((function - module.imported_function_count()) as usize) }
 }
 
-/// See [`CompiledEntry`](wasmrun_runtime::vm::CompiledEntry).
+/// See [`NativeEntries::call`].
 ///
 /// # Safety
 /// `exec` is that of the store of `vmctx`, borrowed by nothing else; [`attach`] was called. The arguments match the type of
@@ -72,9 +68,9 @@ pub unsafe extern "C" fn call_compiled(
         let _entered = Entered::new(exec, &raw mut segment);
         let entrance = match entrance(exec, module, function, &raw const segment) {
             Ok(entrance) => entrance,
-            Err(trap) => {
+            Err(pending) => {
                 (*exec).take_down_frames(Some(Vec::new()));
-                (*exec).set_pending(trap.into());
+                (*exec).set_pending(pending);
                 return Status::Trap;
             }
         };
@@ -110,17 +106,15 @@ unsafe fn entrance<'a>(
     module: &Module,
     function: u32,
     segment: *const Segment,
-) -> Result<&'a Entrance, Trap> {
+) -> Result<&'a Entrance, Pending> {
     // SAFETY: as for `call_compiled`.
     unsafe {
         if !(*exec).native_stack_left(segment) {
-            return Err(Trap::StackOverflow);
+            return Err(Trap::StackOverflow.into());
         }
-        let id = module.function_type_id(function);
-        let entrance = space(exec).entrance(id, module.function_type(function));
-        let entrance = entrance.map_err(|_| Trap::FunctionTooLarge)?;
+        let entrance = space(exec).entrance(module, function)?;
         if (*exec).value_top.wrapping_add(entrance.slots) as usize > (*exec).stack().values_end() {
-            return Err(Trap::StackOverflow);
+            return Err(Trap::StackOverflow.into());
         }
         Ok(entrance)
     }
@@ -139,22 +133,23 @@ unsafe extern "C" fn call_interpreted(
         let module = VmContext::module(vmctx);
         let function = called(callee_id);
         let ty = module.function_type(function);
-        let spread = space(exec).entrance(module.function_type_id(function), ty).map(|it| it.spread);
-        let Ok(spread) = spread else { return fail(exec, Trap::FunctionTooLarge) };
+        let spread = match space(exec).entrance(module, function) {
+            Ok(entrance) => entrance.spread,
+            Err(error) => return fail(exec, error.into()),
+        };
         let references = (*exec).ref_top;
         if references.wrapping_add(spread.ref_shared() as usize) as usize > (*exec).ref_limit {
-            return fail(exec, Trap::StackOverflow);
+            return fail(exec, Trap::StackOverflow.into());
         }
         if spread.ref_params != 0 {
             references::separate(ty.params(), slots, references);
         }
-        let run = (*exec).native.run_interpreter.expect("named by `attach`");
-        let mut status = run(exec, vmctx, function);
+        let mut status = ((*exec).native.entries.run_interpreter)(exec, vmctx, function);
         match status {
             Status::Ok if spread.ref_results != 0 => references::join(ty.results(), slots, references),
             Status::TailCall => {
-                if let Err(trap) = prepare_tail_call(exec, references) {
-                    (*exec).set_pending(trap.into());
+                if let Err(pending) = prepare_tail_call(exec, references) {
+                    (*exec).set_pending(pending);
                     status = Status::Trap;
                 }
             }
@@ -164,9 +159,9 @@ unsafe extern "C" fn call_interpreted(
     }
 }
 
-unsafe fn fail(exec: *mut ExecContext, trap: Trap) -> u64 {
+unsafe fn fail(exec: *mut ExecContext, pending: Pending) -> u64 {
     // SAFETY: the context is alive.
-    unsafe { (*exec).set_pending(trap.into()) };
+    unsafe { (*exec).set_pending(pending) };
     Status::Trap as u64
 }
 
@@ -180,7 +175,7 @@ unsafe fn called(callee_id: u64) -> u32 {
 }
 
 /// Completes the target that tier 0 has left: its code, and its arguments as words.
-unsafe fn prepare_tail_call(exec: *mut ExecContext, references: *const u32) -> Result<(), Trap> {
+unsafe fn prepare_tail_call(exec: *mut ExecContext, references: *const u32) -> Result<(), Pending> {
     // SAFETY: tier 0 has left context, id and slots of a function that has compiled code.
     unsafe {
         let target = &raw mut (*exec).native.tail_call;
@@ -188,10 +183,10 @@ unsafe fn prepare_tail_call(exec: *mut ExecContext, references: *const u32) -> R
         let module = VmContext::module(vmctx);
         let function = called((*target).callee_id);
         let ty = module.function_type(function);
-        let found = tail_stubs(space(exec), module.function_type_id(function), module, function);
-        let (bounce, entrance) = found.map_err(|_| Trap::FunctionTooLarge)?;
+        let bounce = space(exec).stubs().bounce(ty)?;
+        let entrance = space(exec).entrance(module, function)?;
         if (*target).slots.wrapping_add(entrance.slots) as usize > (*exec).stack().values_end() {
-            return Err(Trap::StackOverflow);
+            return Err(Trap::StackOverflow.into());
         }
         if entrance.spread.ref_params != 0 {
             references::join(ty.params(), (*target).slots.cast_mut(), references);
@@ -202,16 +197,6 @@ unsafe fn prepare_tail_call(exec: *mut ExecContext, references: *const u32) -> R
     }
 }
 
-fn tail_stubs<'a>(
-    space: &'a CodeSpace,
-    id: TypeId,
-    module: &Module,
-    function: u32,
-) -> Result<(*const u8, &'a Entrance), StubError> {
-    let ty = module.function_type(function);
-    Ok((space.stubs().bounce(ty)?, space.entrance(id, ty)?))
-}
-
 /// What [`lazy_bind`] asks: the code of a function of the host is a stub that calls it, that of a function of
 /// WebAssembly without compiled code a stub that runs it in tier 0. Compiled code that is published later takes the
 /// stub's place.
@@ -220,8 +205,8 @@ unsafe extern "C" fn resolve(vmctx: *mut VmContext, callee_id: u64, _: *const us
     // SAFETY: compiled code of the current context calls, with the context and id of its callee.
     unsafe {
         let bound = bind(space(exec), vmctx, callee_id);
-        bound.unwrap_or_else(|_| {
-            (*exec).set_pending(Trap::FunctionTooLarge.into());
+        bound.unwrap_or_else(|error| {
+            (*exec).set_pending(error.into());
             ptr::null()
         })
     }

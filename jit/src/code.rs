@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::{FuncType, TypeId};
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
@@ -42,6 +41,9 @@ pub enum InstallError {
     /// Its code cannot be installed.
     #[error(transparent)]
     Arena(#[from] ArenaError),
+    /// Its code must start at a multiple of more bytes than code memory gives.
+    #[error("the code needs an alignment of {0} bytes, and code memory has {max}", max = Arena::ALIGNMENT)]
+    Alignment(u32),
 }
 
 /// The code of an engine.
@@ -93,9 +95,9 @@ impl CodeSpace {
         &self.stubs
     }
 
-    /// How functions of a type are entered.
-    pub(crate) fn entrance(&self, id: TypeId, ty: &FuncType) -> Result<&Entrance, StubError> {
-        self.entrances.get(&self.stubs, id, ty)
+    /// How a function is entered.
+    pub(crate) fn entrance(&self, module: &Module, function: u32) -> Result<&Entrance, StubError> {
+        self.entrances.get(&self.stubs, module, function)
     }
 
     /// Compiles a function that `module` defines and installs its code. Where the code may be published is said
@@ -107,7 +109,20 @@ impl CodeSpace {
         mode: Mode,
         memory: MemoryPlan,
     ) -> Result<InstalledFunction, InstallError> {
-        let mut compiled = compile::compile(&self.isa, module, function, mode, memory)?;
+        let compiled = compile::compile(&self.isa, module, function, mode, memory)?;
+        self.install(module, compiled)
+    }
+
+    /// Installs the code of a function of `module`.
+    pub fn install(
+        &self,
+        module: &Arc<Module>,
+        mut compiled: CompiledFunction,
+    ) -> Result<InstalledFunction, InstallError> {
+        if compiled.alignment as usize > Arena::ALIGNMENT {
+            return Err(InstallError::Alignment(compiled.alignment));
+        }
+        let function = compiled.function;
         let code = std::mem::take(&mut compiled.code);
         let description = Description { module: Arc::downgrade(module), function: compiled };
         let blob = self.arena.install(&code, Arc::new(description))?;

@@ -1,9 +1,13 @@
 //! How each function type is entered: found by the type's engine-wide id, without a lock or a search, as the host
 //! and tier 0 do so at every call.
+//!
+//! Entrances are shared by address and freed with the engine's code alone: that is what needs `unsafe`.
+#![allow(unsafe_code)]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use wasmrun_runtime::module::Module;
 use wasmrun_runtime::types::{FuncType, SignatureSlots, TypeId};
 
 use crate::stubs::{AbiClass, EnterStub, StubError, Stubs};
@@ -30,19 +34,20 @@ pub(crate) struct Entrances {
 }
 
 impl Entrances {
-    /// The entrance of the functions of type `ty`, whose id is `id`.
+    /// The entrance of a function, which it shares with all others of its type.
     #[inline]
-    pub(crate) fn get(&self, stubs: &Stubs, id: TypeId, ty: &FuncType) -> Result<&Entrance, StubError> {
+    pub(crate) fn get(&self, stubs: &Stubs, module: &Module, function: u32) -> Result<&Entrance, StubError> {
+        let id = module.function_type_id(function);
         let (shelf, place) = position(id);
         let known = self.shelves[shelf].get().map(|shelf| shelf[place].load(Ordering::Acquire));
         match known {
             // SAFETY: entrances stay until this is dropped.
-            #[allow(unsafe_code)]
             Some(entrance) if !entrance.is_null() => Ok(unsafe { &*entrance }),
-            _ => self.make(stubs, id, ty),
+            _ => self.make(stubs, id, module.function_type(function)),
         }
     }
 
+    /// Makes the entrance of the type `ty`, whose id is `id`.
     #[cold]
     fn make(&self, stubs: &Stubs, id: TypeId, ty: &FuncType) -> Result<&Entrance, StubError> {
         let (shelf, place) = position(id);
@@ -53,7 +58,6 @@ impl Entrances {
         let empty = std::ptr::null_mut();
         let kept = shelf[place].compare_exchange(empty, new, Ordering::AcqRel, Ordering::Acquire);
         // SAFETY: `new` is a box that nobody else knows unless it was put there; what is there stays.
-        #[allow(unsafe_code)]
         unsafe {
             match kept {
                 Ok(_) => Ok(&*new),
@@ -72,7 +76,6 @@ impl Drop for Entrances {
             let entrance = place.load(Ordering::Acquire);
             if !entrance.is_null() {
                 // SAFETY: a box of `make`, which nobody borrows any more.
-                #[allow(unsafe_code)]
                 drop(unsafe { Box::from_raw(entrance) });
             }
         }

@@ -148,3 +148,17 @@ fn many_results_go_through_the_pointer() {
     assert!(text.contains("return_call_indirect sig"), "{text}");
     assert!(!text.contains("stack_addr"), "{text}");
 }
+
+#[test]
+fn each_own_global_is_in_a_region_of_its_own() {
+    let source = "(module (import \"\" \"\" (global i32)) (global (mut i32) (i32.const 0)) (global (mut i32) (i32.const 0))
+      (func (result i32) (global.set 1 (i32.const 1)) (global.set 2 (i32.const 2)) (global.get 1)))";
+    let text = golden("globals", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    for global in ["\"global 0\"", "\"global 1\""] {
+        assert_eq!(count(&text, global), 1, "{text}");
+    }
+    assert_eq!(count(&text, "store notrap aligned"), 2, "{text}");
+    // The store to the other global is no reason to read this one again.
+    let body = &text[text.find("block0").unwrap()..];
+    assert_eq!(count(body, "load.i32"), 0, "{text}");
+}

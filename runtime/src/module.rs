@@ -180,6 +180,11 @@ impl Module {
         self.declared.global_count()
     }
 
+    /// Number of imported globals, which have the lowest indices.
+    pub fn imported_global_count(&self) -> u32 {
+        self.declared.imported_globals.len() as u32
+    }
+
     /// The type of a global.
     pub fn global_type(&self, global: u32) -> GlobalType {
         let global = global as usize;
@@ -254,7 +259,12 @@ impl Module {
 
     /// Lets the cells of compiled code start with the entry of code that binds functions when they are called. To
     /// be decided before there are instances.
-    pub fn bind_lazily(&mut self, unbound: *const u8) {
+    ///
+    /// # Safety
+    /// `unbound` is the entry of code that can be called as any function, in place of each that the module defines,
+    /// and that stays for as long as the module.
+    #[allow(unsafe_code)]
+    pub unsafe fn bind_lazily(&mut self, unbound: *const u8) {
         self.cells.start_with(unbound);
     }
 

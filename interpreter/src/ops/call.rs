@@ -9,7 +9,6 @@
 //! instance return: it takes the context back from the frame's saved slot.
 
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmrun_runtime::frame::LINK_SLOTS;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
@@ -366,23 +365,11 @@ pub(crate) unsafe fn call_host(
     host: &HostFunc,
     values: *mut u64,
 ) -> Result<(), Pending> {
-    // SAFETY: the caller's promise. The function may re-enter; the slots above its own are free.
+    // SAFETY: the caller's promise. The slots above the function's own are free.
     unsafe {
-        let (value_top, ref_top) = ((*exec).value_top, (*exec).ref_top);
-        let references = (*exec).ref_frame;
-        let slots = host.slots();
-        (*exec).value_top = values.add(slots.shared() as usize);
-        (*exec).ref_top = references.add(slots.ref_shared() as usize);
         (*exec).set_exit(site);
-        let call = HostCall { exec, caller, values, references };
-        let result = catch_unwind(AssertUnwindSafe(|| host.call(call)));
-        (*exec).value_top = value_top;
-        (*exec).ref_top = ref_top;
-        match result {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Pending::Host(error)),
-            Err(panic) => Err(Pending::Panic(panic)),
-        }
+        let call = HostCall { exec, caller, values, references: (*exec).ref_frame };
+        host.call_caught(call, values.add(host.slots().shared() as usize))
     }
 }
 

@@ -65,8 +65,7 @@ unsafe fn call(exec: *mut ExecContext, at: At, function: u32) -> Status {
         let (value_top, ref_top) = ((*exec).value_top, (*exec).ref_top);
         (*exec).value_top = at.sp;
         (*exec).ref_top = (*exec).ref_frame;
-        let entry = (*exec).native.call.expect("a store that runs compiled code has an entry to it");
-        let status = entry(exec, at.ctx, function);
+        let status = ((*exec).native.entries.call)(exec, at.ctx, function);
         (*exec).value_top = value_top;
         (*exec).ref_top = ref_top;
         status

@@ -178,6 +178,9 @@ impl Arena {
     /// What an arena reserves unless told.
     pub const DEFAULT_BYTES: usize = 1 << 30;
 
+    /// What the addresses of installed code are multiples of.
+    pub const ALIGNMENT: usize = free_list::ALIGN;
+
     /// Reserves `bytes`, rounded up, in the best way that the system allows.
     pub fn new(bytes: usize) -> Result<Arena, ArenaError> {
         let (bytes, dual) = match Arena::with_mapping(bytes, MappingKind::Dual) {
@@ -226,7 +229,7 @@ impl Arena {
         self.shared.lock().mapping.kind()
     }
 
-    /// Copies `code`, which must be position-independent, to a multiple of 16 bytes, for as long as the blob
+    /// Copies `code`, which must be position-independent, to a multiple of [`Arena::ALIGNMENT`], for as long as the blob
     /// lives. `meta` is what [`lookup`](Arena::lookup) gives for its addresses.
     pub fn install(&self, code: &[u8], meta: Arc<dyn Any + Send + Sync>) -> Result<Blob, ArenaError> {
         self.place(code, Placement::Anywhere, meta)

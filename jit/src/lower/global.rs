@@ -13,7 +13,8 @@ impl Lower<'_, '_, '_> {
     fn global(&mut self, global: u32) -> (Value, i32, MemFlagsData) {
         let (base, offset, flags) = match self.module.layout().global(global) {
             GlobalPlace::Own(offset) => {
-                let flags = self.flags.own_global(self.builder.func, offset);
+                let position = global - self.module.imported_global_count();
+                let flags = self.flags.own_global(self.builder.func, position);
                 (self.vmctx, offset as i32, flags)
             }
             GlobalPlace::Imported(offset) => {

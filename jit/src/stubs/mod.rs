@@ -25,6 +25,7 @@ use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, Signature, Type
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::{CodegenError, Context};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use wasmrun_runtime::trap::Pending;
 use wasmrun_runtime::vm::VmContext;
 
 use crate::abi;
@@ -48,6 +49,13 @@ pub enum StubError {
     /// There is no code memory for it.
     #[error("a stub has no place: {0}")]
     Install(#[from] ArenaError),
+}
+
+/// The guest cannot go on, and it is not its fault: the host learns the reason.
+impl From<StubError> for Pending {
+    fn from(error: StubError) -> Pending {
+        Pending::Host(Box::new(error))
+    }
 }
 
 /// Finds the code of a function: what [`lazy_bind`] asks. The arguments are the callee's context and id, and

@@ -20,7 +20,7 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, NativeWords, TailTarget, VmContext};
+use wasmrun_runtime::vm::{ExecContext, NativeEntries, NativeWords, TailTarget, VmContext};
 
 use super::outward::{Params, call, raise, return_slots};
 use super::{AbiClass, StubError, compile, load_slots, store_slots};
@@ -63,7 +63,8 @@ pub fn compile_to_interp(isa: &dyn TargetIsa, class: &AbiClass) -> Result<Vec<u8
         signature.params.extend([AbiParam::new(I64)].repeat(4));
         signature.returns.push(AbiParam::new(I64));
         let signature = builder.import_signature(signature);
-        let run = builder.ins().load(I64, flags, exec, native(offset_of!(NativeWords, interpreter)));
+        let entry = offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter);
+        let run = builder.ins().load(I64, flags, exec, native(entry));
         let run = builder.ins().call_indirect(signature, run, &[params.vmctx, params.id, slots, frame]);
         let status = builder.inst_results(run)[0];
         builder.ins().brif(status, other, &[], ok, &[]);

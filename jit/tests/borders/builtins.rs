@@ -46,7 +46,7 @@ impl Builtins {
 
     fn call(&self, builtin: Builtin, args: &[u64]) -> Result<u64, Trap> {
         assert_eq!(builtin.signature().params.len(), 1 + args.len());
-        // What a value does not use of its word is not looked at by those that take 32 bits.
+        // What is not an argument is not looked at.
         let mut slots = [0x7777_7777_7777_7777; 6];
         slots[0] = builtin.offset() as u64;
         slots[1..=args.len()].copy_from_slice(args);
@@ -66,17 +66,18 @@ impl Builtins {
     }
 }
 
-const GARBAGE: u64 = 0xabcd_0123 << 32;
+/// The same number in the lower half of a word, and another in all of it.
+const LONG: u64 = 0xabcd_0123 << 32;
 
 #[test]
 fn memories_grow_and_change() {
     let b = Builtins::new(r#"(module (memory 1 3) (data "wasmrun"))"#);
-    assert_eq!(b.call(Builtin::MemoryGrow, &[0, 1 | GARBAGE]), Ok(1));
+    assert_eq!(b.call(Builtin::MemoryGrow, &[0, 1]), Ok(1));
     assert_eq!(b.call(Builtin::MemoryGrow, &[0, 2]), Ok(u64::MAX));
     assert_eq!(b.memory().len(), 2 << 16);
-    assert_eq!(b.call(Builtin::MemoryInit, &[0, 0, 10 | GARBAGE, 4, 3]), Ok(0));
-    assert_eq!(b.call(Builtin::MemoryCopy, &[0, 0, 11, 10 | GARBAGE, 3]), Ok(0));
-    assert_eq!(b.call(Builtin::MemoryFill, &[0, 14, 0x5a7a | GARBAGE, 2 | GARBAGE]), Ok(0));
+    assert_eq!(b.call(Builtin::MemoryInit, &[0, 0, 10, 4, 3]), Ok(0));
+    assert_eq!(b.call(Builtin::MemoryCopy, &[0, 0, 11, 10, 3]), Ok(0));
+    assert_eq!(b.call(Builtin::MemoryFill, &[0, 14, 0x5a7a, 2]), Ok(0));
     assert_eq!(&b.memory()[8..18], b"\0\0rrunzz\0\0");
     for (builtin, args) in [
         (Builtin::MemoryInit, &[0, 0, 0, 5, 3][..]),
@@ -96,12 +97,12 @@ fn tables_grow_and_change() {
             (elem declare func $b) (elem func $a $b))",
     );
     assert_eq!(b.call(Builtin::TableSize, &[0]), Ok(2));
-    assert_eq!(b.call(Builtin::TableGrow, &[0, 77, 2 | GARBAGE]), Ok(2));
+    assert_eq!(b.call(Builtin::TableGrow, &[0, 77, 2]), Ok(2));
     assert_eq!(b.call(Builtin::TableGrow, &[0, 77, 2]), Ok(u64::MAX));
     assert_eq!(b.call(Builtin::TableSet, &[0, 0, 5]), Ok(0));
     assert_eq!(b.call(Builtin::TableCopy, &[0, 0, 1, 0, 1]), Ok(0));
     assert_eq!(b.call(Builtin::TableFill, &[0, 3, 9, 1]), Ok(0));
-    let elements: Vec<_> = (0..4).map(|i| b.call(Builtin::TableGet, &[0, i | GARBAGE])).collect();
+    let elements: Vec<_> = (0..4).map(|i| b.call(Builtin::TableGet, &[0, i])).collect();
     assert_eq!(elements, [Ok(5), Ok(5), Ok(77), Ok(9)]);
     assert_eq!(b.call(Builtin::TableInit, &[1, 1, 0, 0, 2]), Ok(0));
     let func = b.call(Builtin::RefFunc, &[1]).unwrap();
@@ -117,6 +118,39 @@ fn tables_grow_and_change() {
     }
     assert_eq!(b.call(Builtin::ElemDrop, &[1]), Ok(0));
     assert_eq!(b.call(Builtin::TableInit, &[1, 1, 0, 0, 1]), Err(Trap::TableOutOfBounds));
+}
+
+#[test]
+fn words_that_do_not_fit_are_out_of_bounds_and_not_cut() {
+    use Builtin as B;
+    let b = Builtins::new(
+        r#"(module (memory 1 3) (data "wasmrun") (table 4 5 externref) (table 2 funcref) (func) (elem func 0))"#,
+    );
+    // All of them would do nothing but succeed without the upper half.
+    for (builtin, args, places) in [
+        (B::MemoryFill, &[0, 0, 0, 0][..], &[1, 3][..]),
+        (B::MemoryCopy, &[0, 0, 0, 0, 0], &[2, 3, 4]),
+        (B::MemoryInit, &[0, 0, 0, 0, 0], &[2, 3, 4]),
+        (B::TableGet, &[0, 0], &[1]),
+        (B::TableSet, &[0, 0, 0], &[1]),
+        (B::TableFill, &[0, 0, 0, 0], &[1, 3]),
+        (B::TableCopy, &[0, 0, 0, 0, 0], &[2, 3, 4]),
+        (B::TableInit, &[0, 1, 0, 0, 0], &[2, 3, 4]),
+        (B::TableCallee, &[1, 0, 0], &[1]),
+    ] {
+        let trap = match builtin {
+            B::MemoryFill | B::MemoryCopy | B::MemoryInit => Trap::MemoryOutOfBounds,
+            _ => Trap::TableOutOfBounds,
+        };
+        for place in places {
+            let mut args = args.to_vec();
+            args[*place] |= LONG;
+            assert_eq!(b.call(builtin, &args), Err(trap), "{builtin:?} {place}");
+        }
+    }
+    assert_eq!(b.call(B::MemoryGrow, &[0, 1 | LONG]), Ok(u64::MAX));
+    assert_eq!(b.call(B::TableGrow, &[0, 0, 1 | LONG]), Ok(u64::MAX));
+    assert_eq!((b.memory().len(), b.call(B::TableSize, &[0])), (1 << 16, Ok(4)));
 }
 
 #[test]

@@ -131,9 +131,9 @@ fn faults_of_others_end_the_process_if_nobody_handles_them() {
 }
 
 #[test]
-fn a_stack_that_is_smaller_than_the_store_was_told_ends_the_process() {
-    // By the handler of Rust, which says so.
-    assert_eq!(end_of("rust overflow").signal(), Some(libc::SIGABRT));
+fn a_stack_that_is_smaller_than_the_store_was_told_is_not_overrun() {
+    // In a process of its own, which the handler of Rust would end.
+    assert!(end_of("rust overflow").success());
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub fn overflow() {
     on_small_stack(|| {
         let guest = Guest::with_stacks("(module)", StackSizes { native: 64 << 20, ..StackSizes::default() });
         let entry = Entry::new(&ty(&[I64, I64], &[I64]));
-        let _ = guest.call(&entry, code, &mut [1 << 20, code.entry() as u64]);
+        let mut slots = [1 << 20, code.entry() as u64];
+        assert_eq!(guest.traps(&entry, code, &mut slots), Trap::StackOverflow);
     });
 }

@@ -313,7 +313,7 @@ impl Guest {
     /// Makes `function` the one that tier 0 runs for an id.
     pub fn interpreted(&self, id: u64, function: impl Fn(InterpCall) -> Status + 'static) {
         // SAFETY: the context is alive.
-        unsafe { (*self.exec).native.interpreter = Some(interpret) };
+        unsafe { (*self.exec).native.entries.interpreter = interpret };
         INTERPRETED.with_borrow_mut(|functions| functions.insert(id, Rc::new(function)));
     }
 

@@ -1,10 +1,11 @@
 //! Functions of the host.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::VmContext;
 use super::exec::ExecContext;
-use crate::trap::HostError;
+use crate::trap::{HostError, Pending};
 use crate::types::{FuncType, SignatureSlots};
 
 /// A call of a host function: where its arguments are and its results go.
@@ -52,17 +53,77 @@ impl HostFunc {
         self.slots
     }
 
-    /// Calls it. It may panic, as host functions may.
+    /// Calls it for guest code of any tier, or for the host. Entries that it makes have the value slots from
+    /// `value_top` on, and the reference slots behind its own. Nothing unwinds out of this.
     ///
     /// # Safety
-    /// The pointers of `call` are those of a running call with arguments of this function's type.
-    pub unsafe fn call(&self, call: HostCall) -> Result<(), HostError> {
-        (self.entry)(call)
+    /// The pointers of `call` are those of a running call with arguments of this function's type; the slots from
+    /// `value_top` on are free, and so are those behind the function's reference slots.
+    pub unsafe fn call_caught(&self, call: HostCall, value_top: *mut u64) -> Result<(), Pending> {
+        let exec = call.exec;
+        // SAFETY: the context is alive. No reference to it is held while the function runs, which may re-enter.
+        unsafe {
+            let tops = ((*exec).value_top, (*exec).ref_top);
+            (*exec).value_top = value_top;
+            (*exec).ref_top = call.references.wrapping_add(self.slots.ref_shared() as usize);
+            let result = catch_unwind(AssertUnwindSafe(|| (self.entry)(call)));
+            ((*exec).value_top, (*exec).ref_top) = tops;
+            match result {
+                Ok(result) => result.map_err(Pending::Host),
+                Err(panic) => Err(Pending::Panic(panic)),
+            }
+        }
     }
 }
 
 impl fmt::Debug for HostFunc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostFunc").field("ty", &self.ty).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::resume_unwind;
+    use std::ptr;
+
+    use super::*;
+    use crate::types::ValType;
+    use crate::vm::StackSizes;
+
+    #[test]
+    fn tops_are_beyond_the_slots_during_a_call_and_as_before_however_it_ends() {
+        let mut exec = ExecContext::new(StackSizes::default()).unwrap();
+        let before = (exec.value_top, exec.ref_top);
+        let ty = FuncType::new([ValType::EXTERNREF, ValType::I64, ValType::EXTERNREF], [ValType::I64]);
+        let func = HostFunc::new(ty, |call| {
+            // SAFETY: the context and the slots are there.
+            unsafe {
+                assert_eq!((*call.exec).value_top, call.values.add(5));
+                assert_eq!((*call.exec).ref_top, call.references.add(2));
+                match *call.values {
+                    0 => Ok(()),
+                    1 => Err("an error".into()),
+                    _ => resume_unwind(Box::new("a panic")),
+                }
+            }
+        });
+        let exec = &raw mut *exec;
+        let (values, references) = before;
+        let call = |how| {
+            let call = HostCall { exec, caller: ptr::null_mut(), values, references };
+            // SAFETY: the context is alive, and all its slots are free.
+            unsafe {
+                *values = how;
+                let result = func.call_caught(call, values.add(5));
+                assert_eq!(((*exec).value_top, (*exec).ref_top), before);
+                result
+            }
+        };
+        assert!(call(0).is_ok());
+        assert!(matches!(call(1), Err(Pending::Host(error)) if error.to_string() == "an error"));
+        assert!(
+            matches!(call(2), Err(Pending::Panic(payload)) if payload.downcast_ref() == Some(&"a panic"))
+        );
     }
 }

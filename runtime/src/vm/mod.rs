@@ -16,6 +16,7 @@ mod instance;
 mod interrupt;
 mod lookup;
 mod memory;
+mod native;
 mod native_stack;
 mod segment;
 mod stack;
@@ -24,15 +25,16 @@ mod table;
 
 pub use barrier::{RefWord, write_ref};
 pub use context::VmContext;
-pub use exec::{
-    CompiledEntry, ExecContext, InterpreterEntry, NativeTrace, NativeWords, Resume, StoreHooks, TailTarget,
-};
+pub use exec::{ExecContext, Resume, StoreHooks};
 pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 pub use global::GlobalSlot;
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
+pub use native::{
+    InterpreterEntry, NativeEntries, NativeTrace, NativeWords, NoCompiledCode, TailTarget, TierEntry,
+};
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackSizes};
 pub use store::{InstanceKey, MAX_EXTERNS, Store, Totals};

@@ -1,0 +1,73 @@
+//! What becomes of functions for whose code, or for whose stubs, there is no place. In a process of its own: who
+//! makes a code space names the handler of traps.
+
+#![allow(unsafe_code)]
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::ptr;
+use std::sync::Arc;
+
+use wasmrun_jit::arena::{Arena, ArenaError};
+use wasmrun_jit::calls::{attach, unbound};
+use wasmrun_jit::code::{CodeSpace, InstallError};
+use wasmrun_jit::compile::{CompiledFunction, MemoryPlan, Mode, compile};
+use wasmrun_jit::stubs::StubError;
+use wasmrun_runtime::features::Features;
+use wasmrun_runtime::module::Module;
+use wasmrun_runtime::trap::{Pending, Status};
+use wasmrun_runtime::types::TypeRegistry;
+use wasmrun_runtime::vm::{ExecContext, Imports, MemoryStrategy, StackSizes, Store, VmContext};
+
+fn module(registry: &TypeRegistry) -> Module {
+    let bytes = wat::parse_str("(module (func))").unwrap();
+    wasmrun_runtime::parse(bytes, Features::default(), registry).unwrap()
+}
+
+#[test]
+fn code_that_needs_more_alignment_than_there_is_is_refused() {
+    const MOST: u32 = Arena::ALIGNMENT as u32;
+    let module = Arc::new(module(&TypeRegistry::default()));
+    let space = CodeSpace::new(1 << 20).unwrap();
+    let compiled = compile(space.isa(), &module, 0, Mode::Speed, MemoryPlan::Guarded).unwrap();
+    let most = CompiledFunction { alignment: MOST, ..compiled };
+    let installed = space.install(&module, most.clone()).unwrap();
+    assert!(installed.entry().addr().is_multiple_of(Arena::ALIGNMENT));
+    let more = CompiledFunction { alignment: 2 * MOST, ..most };
+    let error = space.install(&module, more).unwrap_err();
+    assert!(matches!(error, InstallError::Alignment(alignment) if alignment == 2 * MOST), "{error}");
+}
+
+unsafe extern "C" fn no_interpreter(_: *mut ExecContext, _: *mut VmContext, _: u32) -> Status {
+    panic!("no function of tier 0 is called")
+}
+
+#[test]
+fn a_call_for_whose_stub_there_is_no_place_says_so() {
+    let registry = TypeRegistry::default();
+    let mut module = module(&registry);
+    // SAFETY: this is the code that binds functions.
+    unsafe { module.bind_lazily(unbound()) };
+    let space = CodeSpace::new(1 << 16).unwrap();
+    let code = vec![0xc3; space.arena().usage().capacity];
+    let _all = space.arena().install(&code, Arc::new(())).unwrap();
+    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
+    let exec: *mut ExecContext = store.exec_mut();
+    // SAFETY: the space outlives the calls. The function has neither arguments nor results.
+    unsafe {
+        attach(&mut *exec, &space, no_interpreter);
+        let key = store.instantiate(Arc::new(module), &Imports::default()).unwrap();
+        let vmctx = store.instance(key).unwrap().context();
+        let call = (*exec).native.entries.call;
+        let interpreter = (*exec).native.entries.interpreter;
+        // As the host calls, and as a stub does: the id is that of function 0.
+        let through: [&dyn Fn() -> u64; 2] =
+            [&|| call(exec, vmctx, 0) as u64, &|| interpreter(vmctx, 1, (*exec).value_top, ptr::null())];
+        for call in through {
+            assert_eq!(call(), Status::Trap as u64);
+            let Some(Pending::Host(error)) = (*exec).take_pending() else { panic!("no error") };
+            let reason = error.downcast_ref::<StubError>();
+            assert!(matches!(reason, Some(StubError::Install(ArenaError::Exhausted { .. }))), "{error}");
+            assert!(error.to_string().contains("code memory is full"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What compiled code and its stubs keep in the execution context of a store.
+//!
+//! The stubs and the handlers of traps read and write these words by offset; nothing here calls anything. The
+//! functions among them are set together, by the tier that compiles, and are never null.
+
+use std::{fmt, ptr};
+
+use super::context::VmContext;
+use super::exec::ExecContext;
+use crate::trap::{Pending, Status};
+
+/// What compiled code and its stubs keep in the execution context.
+#[derive(Debug)]
+#[repr(C)]
+pub struct NativeWords {
+    /// The slow paths that compiled code calls, by number. The table belongs to the compiling tier.
+    pub builtins: *const *const u8,
+    /// Stack pointer of the innermost `enter` stub, at whose handler traps land; 0 when there is none.
+    pub entry_sp: usize,
+    /// Its frame pointer.
+    pub entry_fp: usize,
+    /// Its handler.
+    pub entry_handler: usize,
+    /// Frame pointer of the compiled frame that called out of compiled code last.
+    pub exit_fp: usize,
+    /// Where that call returns to.
+    pub exit_pc: usize,
+    /// How calls pass from tier to tier.
+    pub entries: NativeEntries,
+    /// Whom compiled code has to call for the interpreter that returned
+    /// [`Status::TailCall`].
+    pub tail_call: TailTarget,
+    /// The frames that the last trap of compiled code left.
+    pub trace: NativeTrace,
+    /// What the compiling tier knows of its code; null in stores that run no compiled code.
+    pub code: *const (),
+    /// The compiled code of functions of the host until it is known what they need.
+    pub unbound: *const u8,
+}
+
+/// The functions through which calls pass from tier to tier. A store that runs no compiled code has functions there
+/// that report as much.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct NativeEntries {
+    /// Runs functions of tier 0 that compiled code calls: what its stubs call.
+    pub interpreter: InterpreterEntry,
+    /// Runs a function of tier 0, for [`NativeEntries::interpreter`]. It may return [`Status::TailCall`] as well,
+    /// with context, id and slots of the callee in [`NativeWords::tail_call`].
+    pub run_interpreter: TierEntry,
+    /// Calls a function that has compiled code, for the host and for tier 0.
+    pub call: TierEntry,
+}
+
+/// Calls, in one tier, a function of the instance with this context and with this index in its module. The arguments
+/// are in the slots of tier 0 from [`ExecContext::value_top`] and [`ExecContext::ref_top`] on, and so are the results.
+///
+/// It must not unwind. With a status other than [`Status::Ok`] the reason is pending, and frames have been taken
+/// down.
+pub type TierEntry =
+    unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status;
+
+/// Runs a function of tier 0 for compiled code.
+///
+/// `callee_id` says which one of the module of `vmctx`, as it does for every callee. The arguments are in
+/// `slots`, which lie on the value stack from [`ExecContext::value_top`] on, one behind the other;
+/// collected references are among them, in the low half of a slot each. The results go to the same slots in
+/// the same way. `frame` is the frame of the stub that calls: its two words are the frame pointer of the compiled
+/// caller and the address that the call returns to, which are in [`NativeWords::exit_fp`] and `exit_pc` too.
+///
+/// Returns the number of a [`Status`](crate::trap::Status). It must not unwind.
+pub type InterpreterEntry =
+    unsafe extern "C" fn(vmctx: *mut VmContext, callee_id: u64, slots: *mut u64, frame: *const usize) -> u64;
+
+/// A function that is to be called in place of one of tier 0 which ended in a tail call.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct TailTarget {
+    /// Its code.
+    pub code: *const u8,
+    /// The context that it is called with.
+    pub vmctx: *mut VmContext,
+    /// The id that it is called with.
+    pub callee_id: u64,
+    /// The stub that loads arguments of its type from slots.
+    pub bounce: *const u8,
+    /// The arguments, as they lie behind each other for [`InterpreterEntry`].
+    pub slots: *const u64,
+}
+
+/// The innermost frames of the compiled code that a trap left, of the entry at which it landed and none around it.
+///
+/// Written down when the trap happens, as nothing of them is left when the entry returns. Who entered has to
+/// [take](NativeTrace::take) them then: the next trap, that of the code around this entry perhaps, leaves others.
+#[derive(Debug)]
+#[repr(C)]
+pub struct NativeTrace {
+    /// Whether there was a trap.
+    pub present: bool,
+    /// Whether these are all frames.
+    pub complete: bool,
+    /// Number of frames.
+    pub len: usize,
+    /// One for each frame: an address behind the first byte of the instruction that it was at, and no more than
+    /// behind its last.
+    pub addresses: [usize; NativeTrace::MAX],
+}
+
+impl NativeTrace {
+    /// The largest number of frames.
+    pub const MAX: usize = 64;
+
+    const NONE: NativeTrace =
+        NativeTrace { present: false, complete: false, len: 0, addresses: [0; NativeTrace::MAX] };
+
+    /// The addresses, innermost first, unless no trap has left any. They are given once.
+    pub fn take(&mut self) -> Option<&[usize]> {
+        if std::mem::take(&mut self.present) { self.addresses.get(..self.len) } else { None }
+    }
+}
+
+impl NativeWords {
+    pub(super) const NONE: NativeWords = NativeWords {
+        builtins: ptr::null(),
+        entry_sp: 0,
+        entry_fp: 0,
+        entry_handler: 0,
+        exit_fp: 0,
+        exit_pc: 0,
+        entries: NativeEntries::NONE,
+        tail_call: TailTarget {
+            code: ptr::null(),
+            vmctx: ptr::null_mut(),
+            callee_id: 0,
+            bounce: ptr::null(),
+            slots: ptr::null(),
+        },
+        trace: NativeTrace::NONE,
+        code: ptr::null(),
+        unbound: ptr::null(),
+    };
+
+    /// Whether the store runs compiled code.
+    #[inline]
+    pub fn has_code(&self) -> bool {
+        !self.code.is_null()
+    }
+}
+
+impl NativeEntries {
+    const NONE: NativeEntries =
+        NativeEntries { interpreter: no_interpreter, run_interpreter: no_tier, call: no_tier };
+}
+
+/// A call in a tier that the store has not been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoCompiledCode;
+
+impl fmt::Display for NoCompiledCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this store has not been prepared for compiled code")
+    }
+}
+
+impl std::error::Error for NoCompiledCode {}
+
+unsafe extern "C" fn no_tier(exec: *mut ExecContext, _: *mut VmContext, _: u32) -> Status {
+    // SAFETY: entries are called with the running context, whose frames are on the stacks.
+    unsafe {
+        (*exec).take_down_frames(None);
+        (*exec).set_pending(Pending::Host(Box::new(NoCompiledCode)));
+    }
+    Status::Trap
+}
+
+unsafe extern "C" fn no_interpreter(vmctx: *mut VmContext, _: u64, _: *mut u64, _: *const usize) -> u64 {
+    // SAFETY: the stub passes the context that it was called with.
+    unsafe { (*VmContext::exec(vmctx)).set_pending(Pending::Host(Box::new(NoCompiledCode))) };
+    Status::Trap as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+    use crate::vm::StackSizes;
+
+    #[test]
+    fn offsets_known_to_generated_code_do_not_move() {
+        let words = [
+            offset_of!(NativeWords, builtins),
+            offset_of!(NativeWords, entry_sp),
+            offset_of!(NativeWords, entry_fp),
+            offset_of!(NativeWords, entry_handler),
+            offset_of!(NativeWords, exit_fp),
+            offset_of!(NativeWords, exit_pc),
+            offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
+            offset_of!(NativeWords, tail_call),
+        ];
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 72]);
+    }
+
+    #[test]
+    fn a_store_without_compiled_code_says_so_when_it_is_called() {
+        let mut exec = ExecContext::new(StackSizes::default()).unwrap();
+        assert!(!exec.native.has_code());
+        let exec = &raw mut *exec;
+        // SAFETY: the context is alive; the functions look at nothing else.
+        unsafe {
+            let NativeEntries { run_interpreter, call, .. } = (*exec).native.entries;
+            for entry in [run_interpreter, call] {
+                assert_eq!(entry(exec, ptr::null_mut(), 0), Status::Trap);
+                let Some(Pending::Host(error)) = (*exec).take_pending() else { panic!("no error") };
+                assert_eq!(error.downcast_ref(), Some(&NoCompiledCode));
+            }
+        }
+    }
+}
