@@ -202,6 +202,7 @@ pub(super) unsafe fn walk(
             match innermost {
                 Some(known) => {
                     frames = known;
+                    frames.truncate(limit);
                     segment = top.previous;
                 }
                 None => top.settle(exec),
