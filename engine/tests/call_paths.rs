@@ -1,13 +1,25 @@
 //! Calls of every kind, a million times each: a dispatch that is a call and not a jump, or a frame that is
 //! not given back, would use up a stack.
 
-use wasmrun::{Engine, Instance, Linker, Module, Result, Store};
+mod common;
+
+use wasmrun::{Instance, Linker, Module, Result, Store};
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    host_functions_can_be_called_for_ever
+    functions_of_another_instance_can_be_called_for_ever
+    tables_can_be_called_through_for_ever
+    host_functions_can_be_tail_called_for_ever
+    instances_can_tail_call_each_other_for_ever
+}
 
 const TIMES: i32 = 1_000_000;
 
 /// A guest `b` that imports from a guest `a` and from the host, and counts down through each.
-fn run(body: &str) -> Result<i32> {
-    let engine = Engine::default();
+fn run(mode: Mode, body: &str) -> Result<i32> {
+    let engine = mode.engine();
     let mut linker: Linker<()> = Linker::new(&engine);
     linker.func_wrap("host", "down", |n: i32| n - 1)?;
     linker.func_wrap("host", "down2", |n: i32, _: i64, _: i64, _: i64| n - 1)?;
@@ -50,43 +62,38 @@ fn run(body: &str) -> Result<i32> {
     b.get_typed_func::<i32, i32>(&mut store, "f")?.call(&mut store, TIMES)
 }
 
-fn counts_down(call: &str) {
+fn counts_down(mode: Mode, call: &str) {
     let body = format!(
         "(loop $l (local.set 0 ({call})) (local.set 1 (i32.add (local.get 1) (i32.const 1)))
            (br_if $l (local.get 0))) (local.get 1)"
     );
-    assert_eq!(run(&body).unwrap(), TIMES, "{call}");
+    assert_eq!(run(mode, &body).unwrap(), TIMES, "{call}");
 }
 
-#[test]
-fn host_functions_can_be_called_for_ever() {
-    counts_down("call $host (local.get 0)");
+fn host_functions_can_be_called_for_ever(mode: Mode) {
+    counts_down(mode, "call $host (local.get 0)");
 }
 
-#[test]
-fn functions_of_another_instance_can_be_called_for_ever() {
-    counts_down("call $down (local.get 0)");
+fn functions_of_another_instance_can_be_called_for_ever(mode: Mode) {
+    counts_down(mode, "call $down (local.get 0)");
 }
 
-#[test]
-fn tables_can_be_called_through_for_ever() {
+fn tables_can_be_called_through_for_ever(mode: Mode) {
     // Of another instance, of the host, and of this instance in another's table.
-    counts_down("call_indirect (type $down) (local.get 0) (i32.const 0)");
-    counts_down("call_indirect (type $down) (local.get 0) (i32.const 2)");
-    counts_down("call_indirect (type $down) (local.get 0) (i32.const 3)");
+    counts_down(mode, "call_indirect (type $down) (local.get 0) (i32.const 0)");
+    counts_down(mode, "call_indirect (type $down) (local.get 0) (i32.const 2)");
+    counts_down(mode, "call_indirect (type $down) (local.get 0) (i32.const 3)");
 }
 
-#[test]
-fn host_functions_can_be_tail_called_for_ever() {
-    counts_down("call $tail (local.get 0)");
-    counts_down("call $tail2 (local.get 0)");
+fn host_functions_can_be_tail_called_for_ever(mode: Mode) {
+    counts_down(mode, "call $tail (local.get 0)");
+    counts_down(mode, "call $tail2 (local.get 0)");
 }
 
-#[test]
-fn instances_can_tail_call_each_other_for_ever() {
-    assert_eq!(run("(call $bounce (local.get 0) (i64.const 0))").unwrap(), 7);
-    assert_eq!(run("(call $back (local.get 0) (i64.const 0))").unwrap(), 8);
+fn instances_can_tail_call_each_other_for_ever(mode: Mode) {
+    assert_eq!(run(mode, "(call $bounce (local.get 0) (i64.const 0))").unwrap(), 7);
+    assert_eq!(run(mode, "(call $back (local.get 0) (i64.const 0))").unwrap(), 8);
     // The context is right again behind the call: the call that follows goes through its imports.
     let body = "(drop (call $back (local.get 0) (i64.const 0))) (call $host (call $down (local.get 0)))";
-    assert_eq!(run(body).unwrap(), TIMES - 2);
+    assert_eq!(run(mode, body).unwrap(), TIMES - 2);
 }

@@ -5,7 +5,16 @@ use gimli::write::{
     Address, AttributeValue, DwarfUnit, EndianVec, LineProgram, LineString, Range, RangeList, Sections,
 };
 use gimli::{Encoding, Format, LineEncoding, LittleEndian};
+mod common;
+
 use wasmrun::{Error, Instance, Module, Result, Store, WasmBacktrace};
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    frames_have_lines_and_inlined_functions
+    broken_debug_information_is_none
+}
 
 /// One function that traps after two `nop`s; its code section holds 8 bytes, the body from offset 2 on.
 const CODE: [u8; 10] = [10, 8, 1, 6, 0, 0x01, 0x01, 0x00, 0x00, 0x0b];
@@ -84,16 +93,15 @@ fn debug_sections() -> Vec<(String, Vec<u8>)> {
     written
 }
 
-fn trap(bytes: &[u8]) -> Result<Error> {
-    let mut store = Store::<()>::default();
+fn trap(mode: Mode, bytes: &[u8]) -> Result<Error> {
+    let mut store = Store::new(&mode.engine(), ());
     let module = Module::new(store.engine(), bytes)?;
     let instance = Instance::new(&mut store, &module, &[])?;
     Ok(instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ()).unwrap_err())
 }
 
-#[test]
-fn frames_have_lines_and_inlined_functions() -> Result<()> {
-    let error = trap(&module(&debug_sections()))?;
+fn frames_have_lines_and_inlined_functions(mode: Mode) -> Result<()> {
+    let error = trap(mode, &module(&debug_sections()))?;
     let backtrace = error.downcast_ref::<WasmBacktrace>().unwrap();
     let symbols: Vec<_> = backtrace.frames()[0]
         .symbols()
@@ -107,8 +115,7 @@ fn frames_have_lines_and_inlined_functions() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn broken_debug_information_is_none() -> Result<()> {
+fn broken_debug_information_is_none(mode: Mode) -> Result<()> {
     let good = debug_sections();
     let mut seed = 1u32;
     for round in 0..500 {
@@ -122,12 +129,12 @@ fn broken_debug_information_is_none() -> Result<()> {
             }
         }
         // It is printed without a panic, whatever it says.
-        let error = trap(&module(&sections))?;
+        let error = trap(mode, &module(&sections))?;
         assert!(format!("{error:?}").starts_with("wasm `unreachable` instruction executed"));
     }
     let cut: Vec<_> = good.iter().map(|(n, c)| (n.clone(), c[..c.len() / 2].to_vec())).collect();
-    assert!(trap(&module(&cut))?.is::<WasmBacktrace>());
-    let none = trap(&module(&[]))?;
+    assert!(trap(mode, &module(&cut))?.is::<WasmBacktrace>());
+    let none = trap(mode, &module(&[]))?;
     assert!(none.downcast_ref::<WasmBacktrace>().unwrap().frames()[0].symbols().is_empty());
     Ok(())
 }

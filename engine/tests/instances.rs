@@ -1,11 +1,28 @@
 //! Dropped instances give their memory back, and handles that are stale or of another store are noticed.
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmrun::{
     Caller, Engine, ExternRef, Func, Instance, Linker, Memory, MemoryType, Module, Ref, RefType, Result,
     Store, Table, TableType, Trap, Val,
 };
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    ten_thousand_instances_one_after_the_other_take_the_space_of_one
+    ten_thousand_instances_at_once_are_all_given_back
+    what_others_still_reach_stays
+    functions_in_tables_outlive_the_instances_that_passed_them_on
+    a_function_that_an_importer_put_into_a_table_does_not_need_the_importer
+    an_instance_that_drops_itself_while_running_goes_on_to_the_end
+    a_function_of_an_instance_that_dropped_itself_is_a_result_that_leads_nowhere
+    handles_of_dropped_instances_are_noticed
+    a_second_instance_starts_with_the_same_contents
+    an_instance_that_is_dropped_under_frames_of_others_goes_on_to_the_end
+}
 
 /// The message that `action` panics with.
 fn panic_of<R>(action: impl FnOnce() -> R) -> String {
@@ -19,9 +36,8 @@ fn panic_of<R>(action: impl FnOnce() -> R) -> String {
 const DROPPED: &str = "the instance that this handle belongs to has been dropped";
 const FOREIGN: &str = "this handle belongs to another store";
 
-#[test]
-fn ten_thousand_instances_one_after_the_other_take_the_space_of_one() -> Result<()> {
-    let engine = Engine::default();
+fn ten_thousand_instances_one_after_the_other_take_the_space_of_one(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(memory (export "memory") 1) (table 10 funcref)
@@ -47,9 +63,8 @@ fn ten_thousand_instances_one_after_the_other_take_the_space_of_one() -> Result<
     Ok(())
 }
 
-#[test]
-fn ten_thousand_instances_at_once_are_all_given_back() -> Result<()> {
-    let engine = Engine::default();
+fn ten_thousand_instances_at_once_are_all_given_back(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module =
         Module::new(&engine, r#"(global (export "g") (mut i32) (i32.const 3)) (func (export "f"))"#)?;
     let mut store = Store::new(&engine, ());
@@ -63,9 +78,8 @@ fn ten_thousand_instances_at_once_are_all_given_back() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_others_still_reach_stays() -> Result<()> {
-    let engine = Engine::default();
+fn what_others_still_reach_stays(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let provider = Module::new(
         &engine,
@@ -92,9 +106,8 @@ fn what_others_still_reach_stays() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn functions_in_tables_outlive_the_instances_that_passed_them_on() -> Result<()> {
-    let engine = Engine::default();
+fn functions_in_tables_outlive_the_instances_that_passed_them_on(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 2, None), Ref::Func(None))?;
     let maker = Module::new(&engine, r#"(func (export "f") (result i32) (i32.const 11))"#)?;
@@ -137,9 +150,8 @@ fn functions_in_tables_outlive_the_instances_that_passed_them_on() -> Result<()>
     Ok(())
 }
 
-#[test]
-fn a_function_that_an_importer_put_into_a_table_does_not_need_the_importer() -> Result<()> {
-    let engine = Engine::default();
+fn a_function_that_an_importer_put_into_a_table_does_not_need_the_importer(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 1, None), Ref::Func(None))?;
     let importer = Module::new(
@@ -164,9 +176,8 @@ fn a_function_that_an_importer_put_into_a_table_does_not_need_the_importer() -> 
     Ok(())
 }
 
-#[test]
-fn an_instance_that_drops_itself_while_running_goes_on_to_the_end() -> Result<()> {
-    let engine = Engine::default();
+fn an_instance_that_drops_itself_while_running_goes_on_to_the_end(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<Option<Instance>>::new(&engine);
     linker.func_wrap("host", "drop me", |mut caller: Caller<'_, Option<Instance>>| {
         let me = caller.data().unwrap();
@@ -191,9 +202,8 @@ fn an_instance_that_drops_itself_while_running_goes_on_to_the_end() -> Result<()
     Ok(())
 }
 
-#[test]
-fn a_function_of_an_instance_that_dropped_itself_is_a_result_that_leads_nowhere() -> Result<()> {
-    let engine = Engine::default();
+fn a_function_of_an_instance_that_dropped_itself_is_a_result_that_leads_nowhere(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<Option<Instance>>::new(&engine);
     linker.func_wrap("host", "drop me", |mut caller: Caller<'_, Option<Instance>>| {
         use wasmrun::AsContextMut;
@@ -226,9 +236,8 @@ fn a_function_of_an_instance_that_dropped_itself_is_a_result_that_leads_nowhere(
     Ok(())
 }
 
-#[test]
-fn handles_of_dropped_instances_are_noticed() -> Result<()> {
-    let engine = Engine::default();
+fn handles_of_dropped_instances_are_noticed(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") (mut i32) (i32.const 0))
@@ -283,9 +292,8 @@ fn handles_of_other_stores_are_noticed() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_second_instance_starts_with_the_same_contents() -> Result<()> {
-    let engine = Engine::default();
+fn a_second_instance_starts_with_the_same_contents(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(memory (export "m") 1) (data (i32.const 100) "abc") (data (i32.const 102) "xyz")"#,
@@ -296,6 +304,45 @@ fn a_second_instance_starts_with_the_same_contents() -> Result<()> {
         let memory = instance.get_memory(&mut store, "m").unwrap();
         assert_eq!(&memory.data(&store)[99..106], b"\0abxyz\0");
         memory.data_mut(&mut store).fill(7);
+    }
+    Ok(())
+}
+
+fn an_instance_that_is_dropped_under_frames_of_others_goes_on_to_the_end(mode: Mode) -> Result<()> {
+    use wasmrun::AsContextMut;
+    let engine = mode.engine();
+    let mut linker = Linker::<Vec<Instance>>::new(&engine);
+    linker.func_wrap("host", "drop all", |mut caller: Caller<'_, Vec<Instance>>| {
+        for instance in std::mem::take(caller.data_mut()) {
+            assert!(caller.as_context_mut().drop_instance(instance));
+        }
+    })?;
+    let inner = Module::new(
+        &engine,
+        r#"(import "host" "drop all" (func $drop)) (memory 1) (global $g (mut i32) (i32.const 3))
+           (table 1 funcref) (elem (i32.const 0) $deep)
+           (func $deep (result i32) (call $drop) (i32.store (i32.const 8) (i32.const 30)) (global.get $g))
+           (func $middle (result i32)
+             (i32.add (call_indirect (result i32) (i32.const 0)) (i32.load (i32.const 8))))
+           (func (export "inner") (result i32) (i32.add (call $middle) (global.get $g)))"#,
+    )?;
+    let outer = Module::new(
+        &engine,
+        r#"(import "inner" "inner" (func $inner (result i32))) (memory 1) (data (i32.const 0) "\c8")
+           (func $one (result i32) (i32.add (call $inner) (i32.load (i32.const 0))))
+           (func (export "run") (result i32) (i32.add (call $one) (i32.load (i32.const 0))))"#,
+    )?;
+    let mut store = Store::new(&engine, Vec::new());
+    for _ in 0..3 {
+        let mut linker = linker.clone();
+        let inner = linker.instantiate(&mut store, &inner)?;
+        linker.instance(&mut store, "inner", inner)?;
+        let outer = linker.instantiate(&mut store, &outer)?;
+        let run = outer.get_typed_func::<(), i32>(&mut store, "run")?;
+        store.data_mut().extend([inner, outer]);
+        assert_eq!(run.call(&mut store, ())?, 3 + 30 + 3 + 200 + 200);
+        assert_eq!(run.call(&mut store, ()).unwrap_err().to_string(), DROPPED);
+        assert_eq!((store.instance_count(), store.memory_bytes()), (0, 0));
     }
     Ok(())
 }

@@ -1,14 +1,41 @@
 //! Guests can be stopped from outside: by interrupts, epochs and deadlines. No test measures time: guests
 //! that are stopped spin for ever otherwise, and hosts wait for progress, not for a while.
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmrun::{
-    Caller, Engine, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module,
-    ResourceLimiter, Result, Store, Trap, TypedFunc, UpdateDeadline, Val, WasmBacktrace,
+    Caller, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module, ResourceLimiter,
+    Result, Store, Trap, TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    an_interrupt_stops_running_loops_and_recursion_and_nothing_later
+    an_interrupt_of_an_idle_store_stops_the_next_call_unless_it_is_cleared
+    an_engine_interrupts_all_its_stores
+    interrupts_wake_host_functions_that_wait
+    an_epoch_stops_guests_whose_deadline_it_reaches
+    an_epoch_callback_decides_how_to_go_on
+    an_epoch_callback_cannot_enter_or_change_the_guest
+    calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone
+    an_epoch_callback_sees_no_frames_of_calls_that_are_over
+    a_timeout_stops_each_call_anew
+    a_deadline_in_the_past_stops_calls_before_they_begin
+    a_deadline_covers_host_functions_and_wakes_them
+    a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back
+    a_deadline_that_stopped_a_nested_call_stops_those_around_it_too
+    an_interrupt_does_not_hide_a_deadline
+    a_deadline_of_one_call_never_stops_a_later_one
+    the_timer_thread_ends_with_the_engine
+    a_waker_that_panics_stops_neither_this_deadline_nor_the_next
+    a_deadline_stops_every_way_to_run_for_ever
+    an_interrupt_at_any_time_stops_every_way_to_run_for_ever
+}
 
 const SPIN: &str = r#"
     (import "host" "tick" (func $tick))
@@ -30,8 +57,12 @@ struct Guest<T: 'static> {
     nothing: TypedFunc<(), ()>,
 }
 
-fn guest<T>(data: T, tick: impl Fn(Caller<'_, T>) -> Result<()> + Send + Sync + 'static) -> Result<Guest<T>> {
-    let engine = Engine::default();
+fn guest<T>(
+    mode: Mode,
+    data: T,
+    tick: impl Fn(Caller<'_, T>) -> Result<()> + Send + Sync + 'static,
+) -> Result<Guest<T>> {
+    let engine = mode.engine();
     let mut linker = Linker::new(&engine);
     linker.func_wrap("host", "tick", tick)?;
     let module = Module::new(&engine, SPIN)?;
@@ -64,11 +95,10 @@ impl ResourceLimiter for InterruptsGrowth {
     }
 }
 
-#[test]
-fn an_interrupt_stops_running_loops_and_recursion_and_nothing_later() -> Result<()> {
+fn an_interrupt_stops_running_loops_and_recursion_and_nothing_later(mode: Mode) -> Result<()> {
     // The interrupt comes when the guest is running already: what it does next has to notice. Loops and
     // recursion end by themselves, so that one which does not notice is a failure and no endless test.
-    let engine = Engine::default();
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"
@@ -101,9 +131,8 @@ fn an_interrupt_stops_running_loops_and_recursion_and_nothing_later() -> Result<
     Ok(())
 }
 
-#[test]
-fn an_interrupt_of_an_idle_store_stops_the_next_call_unless_it_is_cleared() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
+fn an_interrupt_of_an_idle_store_stops_the_next_call_unless_it_is_cleared(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     let handle = guest.store.interrupt_handle();
     handle.interrupt();
     assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Interrupt));
@@ -113,17 +142,15 @@ fn an_interrupt_of_an_idle_store_stops_the_next_call_unless_it_is_cleared() -> R
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn an_engine_interrupts_all_its_stores() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
+fn an_engine_interrupts_all_its_stores(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     guest.store.engine().interrupt_all();
     assert_eq!(trap(guest.spin.call(&mut guest.store, ())), Some(Trap::Interrupt));
     Ok(())
 }
 
-#[test]
-fn interrupts_wake_host_functions_that_wait() -> Result<()> {
-    let mut guest = guest((), |mut caller| {
+fn interrupts_wake_host_functions_that_wait(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |mut caller| {
         let waiting = std::thread::current();
         let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(move || waiting.unpark());
         let handle = caller.interrupt_handle();
@@ -143,9 +170,8 @@ fn interrupts_wake_host_functions_that_wait() -> Result<()> {
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn an_epoch_stops_guests_whose_deadline_it_reaches() -> Result<()> {
-    let mut guest = guest((), |caller| {
+fn an_epoch_stops_guests_whose_deadline_it_reaches(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |caller| {
         caller.engine().increment_epoch();
         Ok(())
     })?;
@@ -164,9 +190,8 @@ fn an_epoch_stops_guests_whose_deadline_it_reaches() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_epoch_callback_decides_how_to_go_on() -> Result<()> {
-    let mut guest = guest((0u32, 0u32), |mut caller| {
+fn an_epoch_callback_decides_how_to_go_on(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (0u32, 0u32), |mut caller| {
         caller.data_mut().0 += 1;
         caller.engine().increment_epoch();
         Ok(())
@@ -189,9 +214,8 @@ fn an_epoch_callback_decides_how_to_go_on() -> Result<()> {
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn an_epoch_callback_cannot_enter_or_change_the_guest() -> Result<()> {
-    let mut guest = guest(None::<(TypedFunc<(), ()>, Memory)>, |caller| {
+fn an_epoch_callback_cannot_enter_or_change_the_guest(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, None::<(TypedFunc<(), ()>, Memory)>, |caller| {
         caller.engine().increment_epoch();
         Ok(())
     })?;
@@ -210,9 +234,8 @@ fn an_epoch_callback_cannot_enter_or_change_the_guest() -> Result<()> {
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone() -> Result<()> {
-    let engine = Engine::default();
+fn calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<Option<Func>>::new(&engine);
     linker.func_wrap("host", "tick", |caller: Caller<'_, Option<Func>>| caller.engine().increment_epoch())?;
     let module = Module::new(
@@ -244,9 +267,8 @@ fn calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone()
     Ok(())
 }
 
-#[test]
-fn an_epoch_callback_sees_no_frames_of_calls_that_are_over() -> Result<()> {
-    let engine = Engine::default();
+fn an_epoch_callback_sees_no_frames_of_calls_that_are_over(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<Vec<usize>>::new(&engine);
     linker.func_wrap("host", "tick", |mut caller: Caller<'_, Vec<usize>>| {
         let frames = WasmBacktrace::capture(&caller).frames().len();
@@ -277,9 +299,8 @@ fn an_epoch_callback_sees_no_frames_of_calls_that_are_over() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_timeout_stops_each_call_anew() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
+fn a_timeout_stops_each_call_anew(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     guest.store.set_timeout(Duration::from_millis(5));
     for func in [guest.spin, guest.tick, guest.recurse, guest.spin] {
         assert_eq!(trap(func.call(&mut guest.store, ())), Some(Trap::Deadline));
@@ -288,20 +309,18 @@ fn a_timeout_stops_each_call_anew() -> Result<()> {
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn a_deadline_in_the_past_stops_calls_before_they_begin() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
+fn a_deadline_in_the_past_stops_calls_before_they_begin(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     guest.store.set_deadline(Some(Instant::now()));
     assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Deadline));
     guest.store.set_deadline(None);
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn a_deadline_covers_host_functions_and_wakes_them() -> Result<()> {
+fn a_deadline_covers_host_functions_and_wakes_them(mode: Mode) -> Result<()> {
     let woken = Arc::new(AtomicUsize::new(0));
     let count = woken.clone();
-    let mut guest = guest((), move |mut caller| {
+    let mut guest = guest(mode, (), move |mut caller| {
         let (waiting, count) = (std::thread::current(), count.clone());
         let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
@@ -319,11 +338,10 @@ fn a_deadline_covers_host_functions_and_wakes_them() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back() -> Result<()> {
+fn a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back(mode: Mode) -> Result<()> {
     let calls = Arc::new(AtomicU32::new(0));
     let count = calls.clone();
-    let mut guest = guest((), move |mut caller| {
+    let mut guest = guest(mode, (), move |mut caller| {
         count.fetch_add(1, Ordering::SeqCst);
         while caller.check_interrupts().is_ok() {
             std::thread::yield_now();
@@ -336,11 +354,10 @@ fn a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back() 
     Ok(())
 }
 
-#[test]
-fn a_deadline_that_stopped_a_nested_call_stops_those_around_it_too() -> Result<()> {
+fn a_deadline_that_stopped_a_nested_call_stops_those_around_it_too(mode: Mode) -> Result<()> {
     // The host function ignores what happened to the call that it made. If the guest is not stopped then, it
     // calls it once more.
-    let mut guest = guest(None::<TypedFunc<(), ()>>, |mut caller| {
+    let mut guest = guest(mode, None::<TypedFunc<(), ()>>, |mut caller| {
         let spin = caller.data_mut().take().ok_or_else(|| Error::msg("the deadline was forgotten"))?;
         assert_eq!(trap(spin.call(&mut caller, ())), Some(Trap::Deadline));
         Ok(())
@@ -352,9 +369,8 @@ fn a_deadline_that_stopped_a_nested_call_stops_those_around_it_too() -> Result<(
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn an_interrupt_does_not_hide_a_deadline() -> Result<()> {
-    let mut guest = guest(None::<TypedFunc<(), ()>>, |mut caller| {
+fn an_interrupt_does_not_hide_a_deadline(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, None::<TypedFunc<(), ()>>, |mut caller| {
         let nothing = caller.data_mut().take().ok_or_else(|| Error::msg("the deadline was forgotten"))?;
         while caller.check_interrupts().is_ok() {
             std::thread::yield_now();
@@ -371,10 +387,9 @@ fn an_interrupt_does_not_hide_a_deadline() -> Result<()> {
     guest.nothing.call(&mut guest.store, ())
 }
 
-#[test]
-fn a_deadline_of_one_call_never_stops_a_later_one() -> Result<()> {
+fn a_deadline_of_one_call_never_stops_a_later_one(mode: Mode) -> Result<()> {
     // The host function comes back when the deadline has been noticed, and nothing is left to stop.
-    let mut guest = guest((), |_| Ok(()))?;
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     let wait = Func::wrap(&mut guest.store, |mut caller: Caller<'_, ()>| {
         while caller.check_interrupts().is_ok() {
             std::thread::yield_now();
@@ -389,12 +404,11 @@ fn a_deadline_of_one_call_never_stops_a_later_one() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn the_timer_thread_ends_with_the_engine() -> Result<()> {
+fn the_timer_thread_ends_with_the_engine(mode: Mode) -> Result<()> {
     let count = || std::fs::read_dir("/proc/self/task").unwrap().count();
     let mut most = 0;
     for _ in 0..200 {
-        let mut guest = guest((), |_| Ok(()))?;
+        let mut guest = guest(mode, (), |_| Ok(()))?;
         guest.store.set_timeout(Duration::from_secs(3600));
         guest.nothing.call(&mut guest.store, ())?;
         most = most.max(count());
@@ -404,15 +418,82 @@ fn the_timer_thread_ends_with_the_engine() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_waker_that_panics_stops_neither_this_deadline_nor_the_next() -> Result<()> {
-    let mut guest = guest((), |_| Ok(()))?;
+fn a_waker_that_panics_stops_neither_this_deadline_nor_the_next(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, (), |_| Ok(()))?;
     let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(|| panic!("a waker of the host"));
     guest.store.interrupt_handle().add_waker(Arc::downgrade(&waker));
     guest.store.set_timeout(Duration::from_millis(1));
     for _ in 0..3 {
         let error = guest.spin.call(&mut guest.store, ()).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Trap::Deadline));
+    }
+    Ok(())
+}
+
+/// Ways to run for ever, among them those that go from one function to another all the time.
+const FOR_EVER: &str = r#"
+    (import "host" "begin" (func $begin))
+    (type $v (func))
+    (table 2 funcref) (elem (i32.const 0) $indirect $other_indirect)
+    (func (export "loop") (call $begin) (loop (br 0)))
+    (func (export "other loop") (call $begin) (loop (br_if 0 (i32.const 1))))
+    (func (export "tail") (call $begin) (return_call $even (i64.const 1)))
+    (func $even (param i64) (return_call $odd (local.get 0) (i32.const 1) (i32.const 2)))
+    (func $odd (param i64 i32 i32) (return_call $even (local.get 0)))
+    (func (export "tail to itself") (call $begin) (return_call $self))
+    (func $self (return_call $self))
+    (func (export "other tail to itself") (call $begin) (call $other_self))
+    (func $nothing)
+    (func $other_self (return_call $other_self))
+    (func (export "indirect") (call $begin) (return_call $indirect))
+    (func $indirect (return_call_indirect (type $v) (i32.const 1)))
+    (func $other_indirect (return_call_indirect (type $v) (i32.const 0)))
+    (func $tree (param i32)
+      (if (local.get 0) (then
+        (call $other_tree (i32.sub (local.get 0) (i32.const 1)))
+        (call $other_tree (i32.sub (local.get 0) (i32.const 1))))))
+    (func $other_tree (param i32)
+      (if (local.get 0) (then
+        (call $tree (i32.sub (local.get 0) (i32.const 1)))
+        (call $tree (i32.sub (local.get 0) (i32.const 1))))))
+    (func (export "recursion") (call $begin) (call $tree (i32.const 100)))
+"#;
+
+const WAYS: [&str; 7] =
+    ["loop", "other loop", "tail", "tail to itself", "other tail to itself", "indirect", "recursion"];
+
+fn a_deadline_stops_every_way_to_run_for_ever(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("host", "begin", || ())?;
+    let module = Module::new(&engine, FOR_EVER)?;
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &module)?;
+    store.set_timeout(Duration::from_millis(2));
+    for way in WAYS {
+        let func = instance.get_typed_func(&mut store, way)?;
+        for _ in 0..3 {
+            assert_eq!(trap(func.call(&mut store, ())), Some(Trap::Deadline), "{way}");
+        }
+    }
+    Ok(())
+}
+
+fn an_interrupt_at_any_time_stops_every_way_to_run_for_ever(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("host", "begin", |caller: Caller<'_, ()>| {
+        let handle = caller.interrupt_handle();
+        std::thread::spawn(move || handle.interrupt());
+    })?;
+    let module = Module::new(&engine, FOR_EVER)?;
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &module)?;
+    for way in WAYS {
+        let func = instance.get_typed_func(&mut store, way)?;
+        for _ in 0..10 {
+            assert_eq!(trap(func.call(&mut store, ())), Some(Trap::Interrupt), "{way}");
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Limits on memory, tables, counts, fuel, stack and features are kept.
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmrun::{
@@ -7,21 +9,37 @@ use wasmrun::{
     Store, StoreLimits, StoreLimitsBuilder, Table, TableType, Trap,
 };
 
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    growth_beyond_the_limits_fails_in_the_guest
+    growth_beyond_the_limits_stops_the_guest_if_asked
+    initial_sizes_and_counts_are_limited
+    a_dropped_instance_no_longer_counts
+    a_limiter_is_asked_with_bytes_and_can_fail_and_panic
+    a_limiter_is_told_when_what_it_allowed_fails
+    growth_that_fails_below_the_limits_stops_the_guest_if_asked
+    fuel_is_used_in_proportion_and_ends_guests
+    as_much_fuel_as_can_be_written_down_is_kept
+    a_smaller_stack_holds_fewer_calls
+    a_smaller_stack_holds_fewer_calls_between_functions
+    ten_thousand_calls_fit_the_default
+}
+
 const GROWING: &str = r#"
     (memory (export "memory") 1 100) (table (export "table") 1 1000 funcref)
     (func (export "memory.grow") (param i32) (result i32) (memory.grow (local.get 0)))
     (func (export "table.grow") (param i32) (result i32) (table.grow (ref.null func) (local.get 0)))
 "#;
 
-fn limited(limits: StoreLimits) -> Store<StoreLimits> {
-    let mut store = Store::new(&Engine::default(), limits);
+fn limited(mode: Mode, limits: StoreLimits) -> Store<StoreLimits> {
+    let mut store = Store::new(&mode.engine(), limits);
     store.limiter(|limits| limits);
     store
 }
 
-#[test]
-fn growth_beyond_the_limits_fails_in_the_guest() -> Result<()> {
-    let mut store = limited(StoreLimitsBuilder::new().memory_size(3 << 16).table_elements(10).build());
+fn growth_beyond_the_limits_fails_in_the_guest(mode: Mode) -> Result<()> {
+    let mut store = limited(mode, StoreLimitsBuilder::new().memory_size(3 << 16).table_elements(10).build());
     let module = Module::new(store.engine(), GROWING)?;
     let instance = Instance::new(&mut store, &module, &[])?;
     let memory = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
@@ -45,10 +63,9 @@ fn growth_beyond_the_limits_fails_in_the_guest() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn growth_beyond_the_limits_stops_the_guest_if_asked() -> Result<()> {
+fn growth_beyond_the_limits_stops_the_guest_if_asked(mode: Mode) -> Result<()> {
     let limits = StoreLimitsBuilder::new().memory_size(1 << 16).trap_on_grow_failure(true).build();
-    let mut store = limited(limits);
+    let mut store = limited(mode, limits);
     let module = Module::new(store.engine(), GROWING)?;
     let instance = Instance::new(&mut store, &module, &[])?;
     let memory = instance.get_typed_func::<i32, i32>(&mut store, "memory.grow")?;
@@ -58,8 +75,7 @@ fn growth_beyond_the_limits_stops_the_guest_if_asked() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn initial_sizes_and_counts_are_limited() -> Result<()> {
+fn initial_sizes_and_counts_are_limited(mode: Mode) -> Result<()> {
     let two_memories = "(memory 1) (memory 1)";
     let too_large = [
         (StoreLimitsBuilder::new().memory_size(65535), "(memory 1)"),
@@ -69,12 +85,12 @@ fn initial_sizes_and_counts_are_limited() -> Result<()> {
         (StoreLimitsBuilder::new().instances(0), "(module)"),
     ];
     for (limits, wat) in too_large {
-        let mut store = limited(limits.build());
+        let mut store = limited(mode, limits.build());
         let module = Module::new(store.engine(), wat)?;
         assert!(Instance::new(&mut store, &module, &[]).is_err(), "{wat}");
         assert_eq!(store.instance_count(), 0);
     }
-    let mut store = limited(StoreLimitsBuilder::new().memories(1).tables(1).build());
+    let mut store = limited(mode, StoreLimitsBuilder::new().memories(1).tables(1).build());
     Memory::new(&mut store, MemoryType::new(1, None))?;
     assert!(Memory::new(&mut store, MemoryType::new(1, None)).is_err());
     let ty = TableType::new(RefType::FUNCREF, 1, None);
@@ -83,9 +99,8 @@ fn initial_sizes_and_counts_are_limited() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_dropped_instance_no_longer_counts() -> Result<()> {
-    let mut store = limited(StoreLimitsBuilder::new().instances(1).memories(1).build());
+fn a_dropped_instance_no_longer_counts(mode: Mode) -> Result<()> {
+    let mut store = limited(mode, StoreLimitsBuilder::new().instances(1).memories(1).build());
     let module = Module::new(store.engine(), "(memory 1)")?;
     for _ in 0..3 {
         let instance = Instance::new(&mut store, &module, &[])?;
@@ -114,9 +129,8 @@ impl ResourceLimiter for Custom {
     }
 }
 
-#[test]
-fn a_limiter_is_asked_with_bytes_and_can_fail_and_panic() -> Result<()> {
-    let mut store = Store::new(&Engine::default(), Custom { asked: Vec::new() });
+fn a_limiter_is_asked_with_bytes_and_can_fail_and_panic(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), Custom { asked: Vec::new() });
     store.limiter(|custom| custom);
     let module = Module::new(store.engine(), GROWING)?;
     let instance = Instance::new(&mut store, &module, &[])?;
@@ -170,9 +184,8 @@ impl ResourceLimiter for Told {
     }
 }
 
-#[test]
-fn a_limiter_is_told_when_what_it_allowed_fails() -> Result<()> {
-    let mut store = Store::new(&Engine::default(), Told::default());
+fn a_limiter_is_told_when_what_it_allowed_fails(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), Told::default());
     store.limiter(|told| told);
     let module = Module::new(store.engine(), GROWING)?;
     let instance = Instance::new(&mut store, &module, &[])?;
@@ -198,9 +211,8 @@ fn a_limiter_is_told_when_what_it_allowed_fails() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn growth_that_fails_below_the_limits_stops_the_guest_if_asked() -> Result<()> {
-    let mut store = limited(StoreLimitsBuilder::new().trap_on_grow_failure(true).build());
+fn growth_that_fails_below_the_limits_stops_the_guest_if_asked(mode: Mode) -> Result<()> {
+    let mut store = limited(mode, StoreLimitsBuilder::new().trap_on_grow_failure(true).build());
     let module = Module::new(store.engine(), GROWING)?;
     let instance = Instance::new(&mut store, &module, &[])?;
     for (name, what) in [("memory.grow", "memory"), ("table.grow", "table")] {
@@ -213,8 +225,8 @@ fn growth_that_fails_below_the_limits_stops_the_guest_if_asked() -> Result<()> {
     Ok(())
 }
 
-fn with_fuel() -> Result<(Store<()>, Instance)> {
-    let engine = Engine::new(Config::new().consume_fuel(true))?;
+fn with_fuel(mode: Mode) -> Result<(Store<()>, Instance)> {
+    let engine = Engine::new(mode.config().consume_fuel(true))?;
     let mut store = Store::new(&engine, ());
     let module = Module::new(
         &engine,
@@ -226,9 +238,8 @@ fn with_fuel() -> Result<(Store<()>, Instance)> {
     Ok((store, instance))
 }
 
-#[test]
-fn fuel_is_used_in_proportion_and_ends_guests() -> Result<()> {
-    let (mut store, instance) = with_fuel()?;
+fn fuel_is_used_in_proportion_and_ends_guests(mode: Mode) -> Result<()> {
+    let (mut store, instance) = with_fuel(mode)?;
     let count = instance.get_typed_func::<i32, ()>(&mut store, "count")?;
     let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
     assert_eq!(store.get_fuel()?, 0);
@@ -253,9 +264,8 @@ fn fuel_is_used_in_proportion_and_ends_guests() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn as_much_fuel_as_can_be_written_down_is_kept() -> Result<()> {
-    let (mut store, instance) = with_fuel()?;
+fn as_much_fuel_as_can_be_written_down_is_kept(mode: Mode) -> Result<()> {
+    let (mut store, instance) = with_fuel(mode)?;
     store.set_fuel(u64::MAX)?;
     assert_eq!(store.get_fuel()?, u64::MAX);
     instance.get_typed_func::<i32, ()>(&mut store, "count")?.call(&mut store, 10)?;
@@ -271,10 +281,9 @@ fn fuel_is_an_error_where_it_is_not_configured() {
     assert!(store.get_fuel().is_err());
 }
 
-#[test]
-fn a_smaller_stack_holds_fewer_calls() -> Result<()> {
+fn a_smaller_stack_holds_fewer_calls(mode: Mode) -> Result<()> {
     let depth = |bytes: usize| -> Result<i32> {
-        let engine = Engine::new(Config::new().max_wasm_stack(bytes))?;
+        let engine = Engine::new(mode.config().max_wasm_stack(bytes))?;
         let mut store = Store::new(&engine, ());
         let module = Module::new(
             &engine,
@@ -311,4 +320,56 @@ fn bad_bytes_are_errors() {
         assert!(Module::validate(&engine, bytes).is_err(), "{bytes:?}");
     }
     assert!(Module::from_file(&engine, "/no/such/file.wasm").is_err());
+}
+
+/// How many calls of two functions that call each other in turn fill the stack.
+fn calls_in_turn(engine: &Engine) -> Result<i32> {
+    let mut store = Store::new(engine, ());
+    let module = Module::new(
+        engine,
+        r#"(global $depth (export "depth") (mut i32) (i32.const 0))
+           (func $f (export "f") (global.set $depth (i32.add (global.get $depth) (i32.const 1))) (call $g))
+           (func $g (global.set $depth (i32.add (global.get $depth) (i32.const 1))) (call $f))"#,
+    )?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let error = instance.get_typed_func::<(), ()>(&mut store, "f")?.call(&mut store, ()).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Trap::StackOverflow));
+    Ok(instance.get_global(&mut store, "depth").unwrap().get(&mut store).unwrap_i32())
+}
+
+fn a_smaller_stack_holds_fewer_calls_between_functions(mode: Mode) -> Result<()> {
+    let depth = |bytes: usize| calls_in_turn(&Engine::new(mode.config().max_wasm_stack(bytes))?);
+    let (small, large) = (depth(256 << 10)?, depth(1 << 20)?);
+    println!("{mode:?}: {small} calls in 256 KiB, {large} in 1 MiB");
+    assert!(small > 100 && large > 2 * small, "{small} {large}");
+    Ok(())
+}
+
+fn ten_thousand_calls_fit_the_default(mode: Mode) {
+    let test = move || -> Result<()> {
+        let engine = mode.engine();
+        println!("{mode:?}: {} calls in turn", calls_in_turn(&engine)?);
+        let mut store = Store::new(&engine, ());
+        let level = |name: &str, next: &str| {
+            format!(
+                r#"(func ${name} (export "{name}") (param i32) (result i32)
+                     (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 0))
+                       (else (i32.add (i32.const 1) (call ${next} (i32.sub (local.get 0) (i32.const 1)))))))"#
+            )
+        };
+        let module =
+            Module::new(&engine, level("f", "f") + &level("h", "h") + &level("a", "b") + &level("b", "a"))?;
+        let instance = Instance::new(&mut store, &module, &[])?;
+        for name in ["f", "h", "a", "b"] {
+            let f = instance.get_typed_func::<i32, i32>(&mut store, name)?;
+            // Calls between the tiers have a frame in each.
+            let between_tiers = matches!(mode, Mode::Mixed | Mode::MixedOtherwise) && name < "c";
+            let calls = if between_tiers { 5_000 } else { 10_000 };
+            assert_eq!(f.call(&mut store, calls)?, calls, "{name}");
+        }
+        Ok(())
+    };
+    // With the stack of a main thread.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(test);
+    thread.unwrap().join().unwrap().unwrap();
 }

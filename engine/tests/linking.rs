@@ -1,9 +1,23 @@
 //! Imports are matched by the rules of the specification, and instances share what they import.
 
+mod common;
+
 use wasmrun::{
     Caller, Engine, Extern, ExternRef, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType,
     Module, Mutability, Ref, RefType, Result, Store, Table, TableType, Trap, Val, ValType,
 };
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    memories_tables_globals_and_functions_are_shared_between_instances
+    a_grown_memory_is_seen_by_all_its_users
+    host_tables_call_and_hold_functions_of_guests
+    unknown_imports_can_be_made_to_trap
+    commands_get_a_new_instance_for_each_call_and_reactors_one
+    one_linker_serves_many_stores
+    unknown_imports_of_every_kind_become_zeroes_and_nulls
+}
 
 /// The error of instantiating a module with one import.
 fn refusal(store: &mut Store<()>, wat: &str, item: impl Into<Extern>) -> Option<String> {
@@ -102,9 +116,8 @@ fn names_are_defined_once_unless_shadowing_is_allowed() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn memories_tables_globals_and_functions_are_shared_between_instances() -> Result<()> {
-    let engine = Engine::default();
+fn memories_tables_globals_and_functions_are_shared_between_instances(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let mut linker = Linker::new(&engine);
     let provider = Module::new(
@@ -149,10 +162,9 @@ fn memories_tables_globals_and_functions_are_shared_between_instances() -> Resul
     Ok(())
 }
 
-#[test]
-fn a_grown_memory_is_seen_by_all_its_users() -> Result<()> {
+fn a_grown_memory_is_seen_by_all_its_users(mode: Mode) -> Result<()> {
     for strategy in [wasmrun::MemoryStrategy::Guarded, wasmrun::MemoryStrategy::Checked] {
-        let mut config = wasmrun::Config::new();
+        let mut config = mode.config();
         config.memory_strategy(strategy);
         let engine = Engine::new(&config)?;
         let mut store = Store::new(&engine, ());
@@ -182,9 +194,8 @@ fn a_grown_memory_is_seen_by_all_its_users() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn host_tables_call_and_hold_functions_of_guests() -> Result<()> {
-    let engine = Engine::default();
+fn host_tables_call_and_hold_functions_of_guests(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let table = Table::new(&mut store, TableType::new(RefType::FUNCREF, 3, None), Ref::Func(None))?;
     let host = Func::wrap(&mut store, |x: i32| x + 100);
@@ -217,9 +228,8 @@ fn host_tables_call_and_hold_functions_of_guests() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn unknown_imports_can_be_made_to_trap() -> Result<()> {
-    let engine = Engine::default();
+fn unknown_imports_can_be_made_to_trap(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(import "a" "b" (func $b (param i32) (result i64)))
@@ -235,9 +245,8 @@ fn unknown_imports_can_be_made_to_trap() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn commands_get_a_new_instance_for_each_call_and_reactors_one() -> Result<()> {
-    let engine = Engine::default();
+fn commands_get_a_new_instance_for_each_call_and_reactors_one(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<()>::new(&engine);
     let mut store = Store::new(&engine, ());
     let counter = |extra: &str| {
@@ -265,9 +274,8 @@ fn commands_get_a_new_instance_for_each_call_and_reactors_one() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn one_linker_serves_many_stores() -> Result<()> {
-    let engine = Engine::default();
+fn one_linker_serves_many_stores(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<i32>::new(&engine);
     linker.func_wrap("host", "id", |caller: Caller<'_, i32>| *caller.data())?;
     let module = Module::new(
@@ -346,9 +354,8 @@ fn linkers_of_another_engine_are_refused() -> Result<()> {
     func.typed::<Option<Func>, ()>(&store)?.call(&mut store, None)
 }
 
-#[test]
-fn unknown_imports_of_every_kind_become_zeroes_and_nulls() -> Result<()> {
-    let engine = Engine::default();
+fn unknown_imports_of_every_kind_become_zeroes_and_nulls(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(import "a" "f" (func $f (param i32) (result i64 externref)))

@@ -1,10 +1,21 @@
 //! Host functions can call back into guests, as deep as the stacks reach.
 
-use wasmrun::{AsContextMut, Caller, Engine, Func, Instance, Linker, Module, Result, Store, Trap, Val};
+mod common;
 
-#[test]
-fn nested_calls_do_not_disturb_the_frames_around_them() -> Result<()> {
-    let engine = Engine::default();
+use wasmrun::{AsContextMut, Caller, Func, Instance, Linker, Module, Result, Store, Trap, Val};
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    nested_calls_do_not_disturb_the_frames_around_them
+    endless_nesting_through_the_host_is_a_trap
+    host_functions_can_make_instances
+    an_error_that_the_host_handles_leaves_the_outer_call_running
+    host_functions_come_back_through_functions_of_both_tiers
+}
+
+fn nested_calls_do_not_disturb_the_frames_around_them(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<u32>::new(&engine);
     linker.func_wrap("host", "down", |mut caller: Caller<'_, u32>, n: i32, keep: i64| -> Result<i64> {
         let sum = caller.get_export("sum").unwrap().into_func().unwrap().typed::<(i32, i64), i64>(&caller)?;
@@ -33,9 +44,8 @@ fn nested_calls_do_not_disturb_the_frames_around_them() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn endless_nesting_through_the_host_is_a_trap() -> Result<()> {
-    let engine = Engine::default();
+fn endless_nesting_through_the_host_is_a_trap(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<usize>::new(&engine);
     linker.func_wrap("host", "again", |mut caller: Caller<'_, usize>| -> Result<()> {
         *caller.data_mut() += 1;
@@ -78,9 +88,8 @@ fn a_host_function_that_calls_host_functions_keeps_its_arguments() -> Result<()>
     Ok(())
 }
 
-#[test]
-fn host_functions_can_make_instances() -> Result<()> {
-    let engine = Engine::default();
+fn host_functions_can_make_instances(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<()>::new(&engine);
     let leaf = Module::new(&engine, r#"(func (export "f") (result i32) (i32.const 8)) (memory 1)"#)?;
     linker.func_wrap("host", "spawn", move |mut caller: Caller<'_, ()>| -> Result<i32> {
@@ -101,9 +110,8 @@ fn host_functions_can_make_instances() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_error_that_the_host_handles_leaves_the_outer_call_running() -> Result<()> {
-    let engine = Engine::default();
+fn an_error_that_the_host_handles_leaves_the_outer_call_running(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("host", "try", |mut caller: Caller<'_, ()>| -> i32 {
         let boom = caller.get_export("boom").unwrap().into_func().unwrap();
@@ -117,5 +125,53 @@ fn an_error_that_the_host_handles_leaves_the_outer_call_running() -> Result<()> 
     let mut store = Store::new(&engine, ());
     let instance = linker.instantiate(&mut store, &module)?;
     assert_eq!(instance.get_typed_func::<(), i32>(&mut store, "run")?.call(&mut store, ())?, 11);
+    Ok(())
+}
+
+fn host_functions_come_back_through_functions_of_both_tiers(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut linker = Linker::<()>::new(&engine);
+    linker.func_wrap("host", "down", |mut caller: Caller<'_, ()>, n: i32, x: f64| -> Result<(i64, f64)> {
+        if n == 0 {
+            return Ok((0, 0.0));
+        }
+        // In turn through the one tier and the other, with types and without.
+        let name = if n % 2 == 0 { "even" } else { "odd" };
+        let func = caller.get_export(name).unwrap().into_func().unwrap();
+        if n % 3 == 0 {
+            return func.typed::<(i32, f64), (i64, f64)>(&caller)?.call(&mut caller, (n - 1, x + 0.5));
+        }
+        let mut results = [Val::I64(0), Val::I64(0)];
+        func.call(&mut caller, &[Val::I32(n - 1), Val::from(x + 0.5)], &mut results)?;
+        Ok((results[0].unwrap_i64(), results[1].unwrap_f64()))
+    })?;
+    let level = |name: &str, next: &str| {
+        format!(
+            r#"(func ${name} (export "{name}") (type $t) (local $n i64) (local $y f64)
+                 (call ${next} (local.get 0) (local.get 1))
+                 (local.set $y) (local.set $n)
+                 (i64.add (local.get $n) (i64.extend_i32_u (local.get 0)))
+                 (f64.add (local.get $y) (local.get 1)))"#
+        )
+    };
+    let head =
+        r#"(type $t (func (param i32 f64) (result i64 f64))) (import "host" "down" (func $down (type $t)))"#;
+    let module = Module::new(&engine, format!("{head} {} {}", level("even", "odd"), level("odd", "down")))?;
+    let mut store = Store::new(&engine, ());
+    let instance = linker.instantiate(&mut store, &module)?;
+    fn expected(even: bool, n: i32, x: f64) -> (i64, f64) {
+        let (m, y) = match (even, n) {
+            (true, _) => expected(false, n, x),
+            (false, 0) => (0, 0.0),
+            (false, _) => expected(n % 2 == 0, n - 1, x + 0.5),
+        };
+        (m + i64::from(n), y + x)
+    }
+    for (name, even) in [("even", true), ("odd", false)] {
+        let func = instance.get_typed_func::<(i32, f64), (i64, f64)>(&mut store, name)?;
+        for n in [0, 1, 2, 30] {
+            assert_eq!(func.call(&mut store, (n, 0.25))?, expected(even, n, 0.25), "{name} {n}");
+        }
+    }
     Ok(())
 }

@@ -1,9 +1,17 @@
 //! What can be sent to and shared with other threads, decided when this file is compiled.
 
+mod common;
+
 use wasmrun::{
     Config, Engine, EngineWeak, Error, Extern, ExternRef, Func, Global, Instance, InstancePre,
     InterruptHandle, Linker, Memory, Module, Ref, Store, Table, TypedFunc, Val, WasmBacktrace,
 };
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    a_store_can_move_to_another_thread_between_calls
+}
 
 fn send<T: Send>() {}
 fn sync<T: Sync>() {}
@@ -21,9 +29,8 @@ fn everything_is_send_and_sync_and_a_store_if_its_data_is() {
     send::<Store<std::cell::Cell<u32>>>();
 }
 
-#[test]
-fn a_store_can_move_to_another_thread_between_calls() {
-    let engine = Engine::default();
+fn a_store_can_move_to_another_thread_between_calls(mode: Mode) {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(global $n (mut i32) (i32.const 0))

@@ -1,12 +1,31 @@
 //! Traps say what happened and where; errors and panics of host functions come out as they went in.
 
+mod common;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmrun::{Caller, Engine, Error, I32Exit, Instance, Linker, Module, Result, Store, Trap, WasmBacktrace};
 
-fn trap_of(wat_body: &str) -> Trap {
-    let mut store = Store::<()>::default();
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    each_trap_has_its_code
+    endless_recursion_is_a_trap_and_the_store_goes_on
+    backtraces_have_exact_offsets_and_names
+    backtraces_are_as_long_as_configured
+    backtraces_go_on_behind_host_functions_and_other_instances
+    host_functions_can_look_at_their_callers
+    host_errors_keep_their_type_and_get_a_backtrace
+    a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on
+    a_start_function_that_traps_is_an_error_with_a_backtrace
+    segments_that_do_not_fit_trap
+    backtraces_name_the_same_frames_whatever_trapped
+    panics_pass_through_the_frames_between_two_hosts
+}
+
+fn trap_of(mode: Mode, wat_body: &str) -> Trap {
+    let mut store = Store::new(&mode.engine(), ());
     let wat = format!(
         r#"(module (memory 1) (table 1 funcref) (type $v (func))
              (elem (i32.const 0) $takes) (func $takes (param i32))
@@ -20,26 +39,30 @@ fn trap_of(wat_body: &str) -> Trap {
     *error.downcast_ref::<Trap>().unwrap()
 }
 
-#[test]
-fn each_trap_has_its_code() {
-    assert_eq!(trap_of("unreachable"), Trap::UnreachableCodeReached);
-    assert_eq!(trap_of("(drop (i32.load (i32.const -4)))"), Trap::MemoryOutOfBounds);
-    assert_eq!(trap_of("(i32.store offset=65535 (i32.const 1) (i32.const 1))"), Trap::MemoryOutOfBounds);
-    assert_eq!(trap_of("(drop (i32.div_s (i32.const 1) (i32.const 0)))"), Trap::IntegerDivisionByZero);
-    assert_eq!(trap_of("(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))"), Trap::IntegerOverflow);
-    assert_eq!(trap_of("(drop (i32.trunc_f32_s (f32.const nan)))"), Trap::BadConversionToInteger);
-    assert_eq!(trap_of("(call_indirect (type $v) (i32.const 0))"), Trap::BadSignature);
-    assert_eq!(trap_of("(call_indirect (type $v) (i32.const 1))"), Trap::TableOutOfBounds);
-    assert_eq!(trap_of("(drop (table.get 0 (i32.const 1)))"), Trap::TableOutOfBounds);
+fn each_trap_has_its_code(mode: Mode) {
+    assert_eq!(trap_of(mode, "unreachable"), Trap::UnreachableCodeReached);
+    assert_eq!(trap_of(mode, "(drop (i32.load (i32.const -4)))"), Trap::MemoryOutOfBounds);
     assert_eq!(
-        trap_of("(table.set 0 (i32.const 0) (ref.null func)) (call_indirect (type $v) (i32.const 0))"),
+        trap_of(mode, "(i32.store offset=65535 (i32.const 1) (i32.const 1))"),
+        Trap::MemoryOutOfBounds
+    );
+    assert_eq!(trap_of(mode, "(drop (i32.div_s (i32.const 1) (i32.const 0)))"), Trap::IntegerDivisionByZero);
+    assert_eq!(
+        trap_of(mode, "(drop (i32.div_s (i32.const 0x80000000) (i32.const -1)))"),
+        Trap::IntegerOverflow
+    );
+    assert_eq!(trap_of(mode, "(drop (i32.trunc_f32_s (f32.const nan)))"), Trap::BadConversionToInteger);
+    assert_eq!(trap_of(mode, "(call_indirect (type $v) (i32.const 0))"), Trap::BadSignature);
+    assert_eq!(trap_of(mode, "(call_indirect (type $v) (i32.const 1))"), Trap::TableOutOfBounds);
+    assert_eq!(trap_of(mode, "(drop (table.get 0 (i32.const 1)))"), Trap::TableOutOfBounds);
+    assert_eq!(
+        trap_of(mode, "(table.set 0 (i32.const 0) (ref.null func)) (call_indirect (type $v) (i32.const 0))"),
         Trap::IndirectCallToNull
     );
 }
 
-#[test]
-fn endless_recursion_is_a_trap_and_the_store_goes_on() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn endless_recursion_is_a_trap_and_the_store_goes_on(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let module = Module::new(
         store.engine(),
         r#"(func $f (export "f") (param i64) (result i64) (i64.add (call $f (local.get 0)) (i64.const 1)))
@@ -81,11 +104,10 @@ fn known_offsets() -> Vec<u8> {
     module
 }
 
-#[test]
-fn backtraces_have_exact_offsets_and_names() -> Result<()> {
+fn backtraces_have_exact_offsets_and_names(mode: Mode) -> Result<()> {
     let bytes = known_offsets();
     let find = |pattern: &[u8]| bytes.windows(pattern.len()).position(|w| w == pattern).unwrap();
-    let mut store = Store::<()>::default();
+    let mut store = Store::new(&mode.engine(), ());
     let module = Module::new(store.engine(), &bytes)?;
     assert_eq!(module.name(), Some("known"));
     let instance = Instance::new(&mut store, &module, &[])?;
@@ -117,10 +139,9 @@ fn backtraces_have_exact_offsets_and_names() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn backtraces_are_as_long_as_configured() -> Result<()> {
+fn backtraces_are_as_long_as_configured(mode: Mode) -> Result<()> {
     for limit in [0, 1, 2] {
-        let mut config = wasmrun::Config::new();
+        let mut config = mode.config();
         config.max_backtrace_frames(limit);
         let mut store = Store::new(&Engine::new(&config)?, ());
         let module = Module::new(store.engine(), known_offsets())?;
@@ -134,9 +155,8 @@ fn backtraces_are_as_long_as_configured() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn backtraces_go_on_behind_host_functions_and_other_instances() -> Result<()> {
-    let engine = Engine::default();
+fn backtraces_go_on_behind_host_functions_and_other_instances(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("host", "again", |mut caller: Caller<'_, ()>| -> Result<()> {
         let boom = caller.get_export("boom").unwrap().into_func().unwrap();
@@ -164,9 +184,8 @@ fn backtraces_go_on_behind_host_functions_and_other_instances() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn host_functions_can_look_at_their_callers() -> Result<()> {
-    let engine = Engine::default();
+fn host_functions_can_look_at_their_callers(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<Vec<String>>::new(&engine);
     linker.func_wrap("host", "look", |mut caller: Caller<'_, Vec<String>>| {
         let backtrace = WasmBacktrace::capture(&caller);
@@ -196,9 +215,8 @@ impl fmt::Display for OwnError {
 
 impl std::error::Error for OwnError {}
 
-#[test]
-fn host_errors_keep_their_type_and_get_a_backtrace() -> Result<()> {
-    let engine = Engine::default();
+fn host_errors_keep_their_type_and_get_a_backtrace(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<()>::new(&engine);
     linker.func_wrap("host", "own", |x: u32| -> Result<(), OwnError> { Err(OwnError(x)) })?;
     linker.func_wrap("host", "exit", |code: i32| -> Result<()> { Err(I32Exit(code).into()) })?;
@@ -233,9 +251,8 @@ fn host_errors_keep_their_type_and_get_a_backtrace() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on() -> Result<()> {
-    let engine = Engine::default();
+fn a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut linker = Linker::<u32>::new(&engine);
     linker.func_wrap("host", "panic", |mut caller: Caller<'_, u32>, depth: u32| {
         *caller.data_mut() += 1;
@@ -266,9 +283,8 @@ fn a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on() -> Result
     Ok(())
 }
 
-#[test]
-fn a_start_function_that_traps_is_an_error_with_a_backtrace() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn a_start_function_that_traps_is_an_error_with_a_backtrace(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let module = Module::new(store.engine(), "(module (memory 1) (func $boot unreachable) (start $boot))")?;
     let error = Instance::new(&mut store, &module, &[]).unwrap_err();
     assert_eq!(error.downcast_ref(), Some(&Trap::UnreachableCodeReached));
@@ -278,14 +294,99 @@ fn a_start_function_that_traps_is_an_error_with_a_backtrace() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn segments_that_do_not_fit_trap() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn segments_that_do_not_fit_trap(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let data = Module::new(store.engine(), r#"(memory 1) (data (i32.const 65534) "abc")"#)?;
     let error = Instance::new(&mut store, &data, &[]).unwrap_err();
     assert_eq!(error.downcast_ref(), Some(&Trap::MemoryOutOfBounds));
     let elements = Module::new(store.engine(), "(table 1 funcref) (func $f) (elem (i32.const 1) $f)")?;
     let error = Instance::new(&mut store, &elements, &[]).unwrap_err();
     assert_eq!(error.downcast_ref(), Some(&Trap::TableOutOfBounds));
+    Ok(())
+}
+
+fn backtraces_name_the_same_frames_whatever_trapped(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
+    let module = Module::new(
+        store.engine(),
+        r#"(module (memory 1) (table 8 funcref) (type $v (func))
+             (elem (i32.const 0) $unreachable $load $store $divide $convert $null $fill $leaf)
+             (func $unreachable unreachable)
+             (func $load (drop (i32.load (i32.const -4))))
+             (func $store (i64.store offset=65530 (i32.const 1) (i64.const 1)))
+             (func $divide (drop (i64.rem_u (i64.const 1) (i64.const 0))))
+             (func $convert (drop (i32.trunc_f64_u (f64.const -1))))
+             (func $null (call_indirect (type $v) (i32.const 99)))
+             (func $fill (memory.fill (i32.const 0) (i32.const 0) (i32.const 65537)))
+             (func $leaf (call $deeper))
+             (func $deeper (call $deepest))
+             (func $deepest (table.set 0 (i32.const 9) (ref.null func)))
+             (func $jump (param i32) (call_indirect (type $v) (local.get 0)))
+             (func $hop (param i32) (call $jump (local.get 0)) (nop))
+             (func $tail (param i32) (return_call $hop (local.get 0)))
+             (func $start (param i32) (call $tail (local.get 0)))
+             (func $run (export "run") (param i32) (call $start (local.get 0))))"#,
+    )?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let run = instance.get_typed_func::<i32, ()>(&mut store, "run")?;
+    let traps: [(&[&str], Trap); 8] = [
+        (&["unreachable"], Trap::UnreachableCodeReached),
+        (&["load"], Trap::MemoryOutOfBounds),
+        (&["store"], Trap::MemoryOutOfBounds),
+        (&["divide"], Trap::IntegerDivisionByZero),
+        (&["convert"], Trap::IntegerOverflow),
+        (&["null"], Trap::TableOutOfBounds),
+        (&["fill"], Trap::MemoryOutOfBounds),
+        (&["deepest", "deeper", "leaf"], Trap::TableOutOfBounds),
+    ];
+    for (which, (inner, trap)) in traps.into_iter().enumerate() {
+        let error = run.call(&mut store, which as i32).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&trap));
+        let frames = error.downcast_ref::<WasmBacktrace>().unwrap().frames();
+        let names: Vec<_> = frames.iter().map(|f| f.func_name().unwrap()).collect();
+        assert_eq!(names, [inner, &["jump", "hop", "start", "run"]].concat(), "{trap}");
+        // Behind the count of locals and `local.get 0`.
+        let offsets: Vec<_> = frames[inner.len()..].iter().map(|f| f.func_offset().unwrap()).collect();
+        assert_eq!(offsets, [3, 3, 3, 3], "{trap}");
+    }
+    Ok(())
+}
+
+fn panics_pass_through_the_frames_between_two_hosts(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut linker = Linker::<Vec<u32>>::new(&engine);
+    linker.func_wrap("host", "next", |mut caller: Caller<'_, Vec<u32>>, depth: u32| -> u32 {
+        caller.data_mut().push(depth);
+        if depth == 0 {
+            std::panic::panic_any(OwnError(1));
+        }
+        // Each level enters through another function.
+        let name = if depth.is_multiple_of(2) { "a" } else { "b" };
+        let next = caller.get_export(name).unwrap().into_func().unwrap();
+        let next = next.typed::<u32, u32>(&caller).unwrap();
+        next.call(&mut caller, depth - 1).unwrap()
+    })?;
+    let module = Module::new(
+        &engine,
+        r#"(import "host" "next" (func $next (param i32) (result i32)))
+           (func $a (export "a") (param i32) (result i32) (i32.add (call $b (local.get 0)) (i32.const 1)))
+           (func $b (export "b") (param i32) (result i32) (i32.add (call $c (local.get 0)) (i32.const 1)))
+           (func $c (param i32) (result i32) (i32.mul (call $next (local.get 0)) (i32.const 2)))
+           (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))"#,
+    )?;
+    let mut store = Store::new(&engine, Vec::new());
+    let instance = linker.instantiate(&mut store, &module)?;
+    let add = instance.get_typed_func::<(i32, i32), i32>(&mut store, "add")?;
+    for name in ["a", "b"] {
+        let run = instance.get_typed_func::<u32, u32>(&mut store, name)?;
+        for depth in [0, 1, 2, 7] {
+            store.data_mut().clear();
+            let panic = catch_unwind(AssertUnwindSafe(|| run.call(&mut store, depth))).unwrap_err();
+            assert_eq!(panic.downcast_ref(), Some(&OwnError(1)));
+            assert_eq!(*store.data(), (0..=depth).rev().collect::<Vec<_>>());
+            assert_eq!(add.call(&mut store, (2, 3))?, 5);
+            assert!(WasmBacktrace::capture(&store).frames().is_empty());
+        }
+    }
     Ok(())
 }

@@ -1,15 +1,26 @@
 //! Values keep their bits on the way in and out, and functions of all shapes can be called.
 
-use wasmrun::{Engine, ExternRef, Func, FuncType, Instance, Module, Result, Store, Trap, V128, Val, ValType};
+mod common;
+
+use wasmrun::{ExternRef, Func, FuncType, Instance, Module, Result, Store, Trap, V128, Val, ValType};
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    nan_bits_survive_calls_in_both_directions
+    small_integers_leave_no_garbage_in_the_high_half
+    sixteen_parameters_arrive_in_order
+    more_results_than_parameters_have_room
+    references_mix_with_numbers
+}
 
 fn instance(store: &mut Store<()>, wat: &str) -> Result<Instance> {
     let module = Module::new(store.engine(), wat)?;
     Instance::new(store, &module, &[])
 }
 
-#[test]
-fn nan_bits_survive_calls_in_both_directions() -> Result<()> {
-    let engine = Engine::default();
+fn nan_bits_survive_calls_in_both_directions(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let mut store = Store::new(&engine, ());
     let module = Module::new(
         &engine,
@@ -35,9 +46,8 @@ fn nan_bits_survive_calls_in_both_directions() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn small_integers_leave_no_garbage_in_the_high_half() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn small_integers_leave_no_garbage_in_the_high_half(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let wat = r#"
         (func (export "wide") (param i64) (result i64) (local.get 0))
         (func (export "extend") (param i32) (result i64) (i64.extend_i32_u (local.get 0)))
@@ -50,9 +60,8 @@ fn small_integers_leave_no_garbage_in_the_high_half() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn sixteen_parameters_arrive_in_order() -> Result<()> {
-    let mut store = Store::<Vec<i64>>::default();
+fn sixteen_parameters_arrive_in_order(mode: Mode) -> Result<()> {
+    let mut store = Store::<Vec<i64>>::new(&mode.engine(), Default::default());
     #[rustfmt::skip]
     let all = Func::wrap(
         &mut store,
@@ -80,9 +89,8 @@ fn sixteen_parameters_arrive_in_order() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn more_results_than_parameters_have_room() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn more_results_than_parameters_have_room(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let three = Func::wrap(&mut store, |x: i32| (x, x as i64 * 2, x as f64 * 3.0));
     let module = Module::new(
         store.engine(),
@@ -96,9 +104,8 @@ fn more_results_than_parameters_have_room() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn references_mix_with_numbers() -> Result<()> {
-    let mut store = Store::<()>::default();
+fn references_mix_with_numbers(mode: Mode) -> Result<()> {
+    let mut store = Store::new(&mode.engine(), ());
     let pick = Func::wrap(
         &mut store,
         |first: Option<ExternRef>, which: i32, second: Option<ExternRef>, f: Option<Func>| {

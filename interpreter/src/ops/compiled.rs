@@ -24,14 +24,17 @@ impl Op for EnterCompiled {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these operands, and its function compiled code.
         unsafe {
-            let status = enter_compiled(m.at());
+            let status = enter_compiled(m.ip, m.sp, m.ctx);
             resume::<D>(m, status)
         }
     }
 }
 
+/// Takes three words and not an `At`: that would be passed in memory, and a handler with something of its own on
+/// the stack cannot end in a jump.
 #[inline(never)]
-unsafe fn enter_compiled(at: At) -> Status {
+unsafe fn enter_compiled(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    let at = At { ip, sp, ctx };
     // SAFETY: as for `EnterCompiled`.
     unsafe {
         let exec = VmContext::exec(at.ctx);
