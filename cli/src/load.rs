@@ -42,7 +42,7 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
 /// The module in `file`, validated.
 pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module> {
     let bytes = source::module_bytes(file, limit)?;
-    let made = limit.watch(file, "validating it", || Module::from_owned_binary(engine, bytes))?;
+    let made = limit.watch(file, "loading it", || Module::from_owned_binary(engine, bytes))?;
     made.map_err(|error| {
         let failure = Failure::new(format!("{} cannot be run", file_arg::display_name(file)));
         switched_off(&error).into_iter().fold(failure.because_of(error.chain()), Failure::help)

@@ -13,7 +13,7 @@ use std::thread;
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::arena::Arena;
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
-use wasmrun_jit::code::{CodeSpace, InstallError};
+use wasmrun_jit::code::CodeSpace;
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Status;
@@ -53,6 +53,12 @@ pub enum OptLevel {
     #[default]
     Speed,
 }
+
+/// Bytes of the largest body that is compiled to fast code, and of the largest that is compiled at all; larger ones are
+/// compiled quickly, and not. The compiler takes up to two kilobytes of memory for a byte of a body, and half of that
+/// for quick code; it works on one function for each core.
+const MAX_FAST_BODY: u32 = 256 << 10;
+const MAX_BODY: u32 = 1 << 20;
 
 /// The compiled code of an engine.
 pub(crate) struct CompiledTier {
@@ -155,13 +161,14 @@ impl CompiledTier {
         failed
     }
 
-    fn compile_function(
-        &self,
-        module: &Arc<Module>,
-        function: u32,
-        plan: MemoryPlan,
-    ) -> Result<(), InstallError> {
-        let installed = self.space.compile(module, function, self.mode, plan)?;
+    fn compile_function(&self, module: &Arc<Module>, function: u32, plan: MemoryPlan) -> Result<(), String> {
+        let len = module.body(function).map_or(0, |body| body.len);
+        if len > MAX_BODY {
+            return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
+        }
+        let mode = if len > MAX_FAST_BODY { Mode::Quick } else { self.mode };
+        let installed =
+            self.space.compile(module, function, mode, plan).map_err(|error| error.to_string())?;
         let way_in = interpreter::way_into_compiled(module, function);
         let entry = installed.entry();
         // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
@@ -182,11 +189,9 @@ impl CompiledTier {
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-fn guarded(compile: impl FnOnce() -> Result<(), InstallError>) -> Result<(), String> {
-    match catch_unwind(AssertUnwindSafe(compile)) {
-        Ok(compiled) => compiled.map_err(|error| error.to_string()),
-        Err(_) => Err("the compiler panicked: please report this module".to_owned()),
-    }
+fn guarded(compile: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(compile))
+        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned()))
 }
 
 /// The functions of a module that were to be compiled and were not.
@@ -240,5 +245,18 @@ mod tests {
     fn a_compiler_that_panics_leaves_the_function_to_the_interpreter() {
         assert_eq!(guarded(|| Ok(())), Ok(()));
         assert!(guarded(|| panic!("a test")).unwrap_err().contains("panicked"));
+    }
+
+    #[test]
+    fn a_body_that_the_compiler_would_take_gigabytes_for_is_interpreted() {
+        let mut config = Config::new();
+        config.strategy(Strategy::Jit);
+        let engine = crate::Engine::new(&config).unwrap();
+        let body = "(drop (i32.const 1))".repeat(MAX_BODY as usize / 3);
+        let wat = format!("(module (func) (func {body}) (func))");
+        let module = crate::Module::new(&engine, wat).unwrap();
+        let left: Vec<u32> = module.uncompiled().iter().map(|uncompiled| uncompiled.function).collect();
+        assert_eq!(left, [1]);
+        assert!(module.uncompiled()[0].reason.contains("bytes"));
     }
 }

@@ -18,6 +18,7 @@
 
 #[cfg(feature = "fuzzing")]
 pub mod differential;
+mod modes;
 mod paths;
 mod refusal;
 mod report;
@@ -26,6 +27,7 @@ mod spectest;
 mod values;
 pub mod wasi_suite;
 
+pub use modes::Mode;
 pub use paths::{run_paths, run_paths_with};
 pub use report::{FileReport, Note, Report};
 pub use script::{Options, run_script};

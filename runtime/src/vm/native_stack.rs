@@ -7,28 +7,34 @@
 use std::cell::Cell;
 
 /// Left to functions of the host that guest code calls at the end of its own part, to slow paths, and to the largest
-/// frame of compiled code, which notices that it does not fit when it is there; of a small stack, a quarter.
+/// frame of compiled code (64 KiB), which notices that it does not fit when it is there. Of a small stack it is a
+/// quarter, but no less than what the last two need.
 const RESERVED: usize = 256 << 10;
+const LEAST: usize = 96 << 10;
+
+/// What guest code may use where the system does not tell the bounds of a stack: no thread has much less.
+const UNKNOWN: usize = 512 << 10;
 
 thread_local! {
-    /// 0 when it is not known yet.
-    static FLOOR: Cell<usize> = const { Cell::new(0) };
+    /// What the system has said: not asked yet, or nothing, or the floor.
+    static FLOOR: Cell<Option<Option<usize>>> = const { Cell::new(None) };
 }
 
-/// The lowest address that frames of guest code may reach on this thread; 1 where the system does not say.
+/// The lowest address that frames of guest code may reach on this thread, which is at `here` now.
 #[inline]
-pub(super) fn floor() -> usize {
-    match FLOOR.get() {
-        0 => find(),
-        floor => floor,
-    }
+pub(super) fn floor(here: usize) -> usize {
+    FLOOR.get().unwrap_or_else(find).unwrap_or(here.saturating_sub(UNKNOWN))
 }
 
 #[cold]
-fn find() -> usize {
-    let floor = bounds().map_or(1, |(low, size)| low + RESERVED.min(size / 4));
-    FLOOR.set(floor);
+fn find() -> Option<usize> {
+    let floor = bounds().map(|(low, size)| low + reserved(size));
+    FLOOR.set(Some(floor));
     floor
+}
+
+fn reserved(size: usize) -> usize {
+    RESERVED.min(size / 4).max(LEAST)
 }
 
 /// The lowest address of this thread's stack, and its size.
@@ -58,14 +64,13 @@ mod tests {
 
     #[test]
     fn the_floor_lies_inside_of_the_stack_and_leaves_room_below() {
-        for size in [128 << 10, 2 << 20, 16 << 20] {
+        for size in [256 << 10, 2 << 20, 16 << 20] {
             let thread = std::thread::Builder::new().stack_size(size).spawn(move || {
                 let here = 0u8;
                 let here = &raw const here as usize;
-                let reserved = RESERVED.min(size / 4);
-                let left = here.checked_sub(floor()).expect("the floor is below");
-                assert!(left < size - reserved && left > size / 2, "{left} of {size}");
-                assert_eq!(floor(), floor());
+                let left = here.checked_sub(floor(here)).expect("the floor is below");
+                assert!(left < size - reserved(size) && left > size / 2, "{left} of {size}");
+                assert_eq!(floor(here), floor(0));
             });
             thread.unwrap().join().unwrap();
         }

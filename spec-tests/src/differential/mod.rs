@@ -1,10 +1,11 @@
 //! One module, two engines, one answer: results, kinds of traps, memories, globals and tables are compared
 //! after every call. The other oracle, [`survive`], asks less of more: whatever the bytes are, loading and
-//! running them ends without a panic.
+//! running them ends without a panic. [`fuel`] compares what guests pay in wasmrun's modes.
 //!
 //! Modules come from [`generate`]. An engine takes part by implementing [`Subject`]; [`Wasmrun`] and
 //! [`Wasmi`] are here, Wasmtime is in `fuzz/`, whose targets are three lines each around these functions.
 
+pub mod fuel;
 pub mod generate;
 mod host;
 mod survive;

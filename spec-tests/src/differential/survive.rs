@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::wasmrun::{Engine, Error, Module};
 
-use super::wasmrun::{Interpreted, Wasmrun, items};
+use super::wasmrun::{Compiled, Interpreted, Mixed, Wasmrun, Way, items};
 use super::{Item, Subject, Value, generate};
 
 /// Memory and table bytes that the guest may have, each.
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_millis(20);
 /// Calls that are made: a module can export one function a hundred thousand times.
 const CALLS: usize = 40;
 
-/// Loads and instantiates `bytes` and calls what they export. Returns whether they are a module that the
+/// Loads and instantiates `bytes`, interpreted, compiled and half of each, and calls what they export. Returns whether they are a module that the
 /// engine takes.
 ///
 /// # Panics
@@ -28,12 +28,16 @@ pub fn survive(bytes: &[u8]) -> bool {
         print(error);
         return false;
     }
-    let mut instance = match Wasmrun::<Interpreted>::with_limits(bytes, MEMORY, TIMEOUT) {
+    run::<Interpreted>(bytes, print);
+    run::<Compiled>(bytes, print);
+    run::<Mixed>(bytes, print);
+    true
+}
+
+fn run<W: Way>(bytes: &[u8], print: impl Fn(Error)) {
+    let mut instance = match Wasmrun::<W>::with_limits(bytes, MEMORY, TIMEOUT) {
         Ok(instance) => instance,
-        Err(error) => {
-            print(error);
-            return true;
-        }
+        Err(error) => return print(error),
     };
     let mut random = generate::Random::new(bytes.len() as u64);
     for (name, item) in items(bytes).iter().take(CALLS) {
@@ -48,5 +52,4 @@ pub fn survive(bytes: &[u8]) -> bool {
             Item::Table => drop(instance.table(name)),
         }
     }
-    true
 }

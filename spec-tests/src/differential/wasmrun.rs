@@ -4,70 +4,42 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AsContext, AsContextMut, Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType,
-    Instance, Memory, Module, OptLevel, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Strategy,
-    Table, Trap, Val, ValType,
+    AsContext, AsContextMut, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance,
+    Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap, Val, ValType,
 };
+
+use crate::Mode;
 
 use super::{Item, Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
 
-/// A way to run guest code.
+/// A [`Mode`] as a type.
 pub trait Way {
     /// Its name in messages.
     const NAME: &'static str;
 
-    /// Settings that ask for it.
-    fn config() -> Config;
+    /// What it stands for.
+    const MODE: Mode;
 }
 
-/// By the interpreter alone.
-pub struct Interpreted;
+macro_rules! ways {
+    ($($way:ident $mode:ident $name:literal: $text:literal;)*) => {
+        $(
+            #[doc = $text]
+            pub struct $way;
 
-/// Compiled to fast code.
-pub struct Compiled;
-
-/// Compiled in little time.
-pub struct Quick;
-
-/// Every second function compiled, so that calls go from one tier to the other all the time.
-pub struct Mixed;
-
-impl Way for Interpreted {
-    const NAME: &'static str = "wasmrun's interpreter";
-
-    fn config() -> Config {
-        Config::new()
-    }
+            impl Way for $way {
+                const NAME: &'static str = $name;
+                const MODE: Mode = Mode::$mode;
+            }
+        )*
+    };
 }
 
-impl Way for Compiled {
-    const NAME: &'static str = "wasmrun's compiled code";
-
-    fn config() -> Config {
-        let mut config = Config::new();
-        config.strategy(Strategy::Jit);
-        config
-    }
-}
-
-impl Way for Quick {
-    const NAME: &'static str = "wasmrun's quickly compiled code";
-
-    fn config() -> Config {
-        let mut config = Compiled::config();
-        config.cranelift_opt_level(OptLevel::None);
-        config
-    }
-}
-
-impl Way for Mixed {
-    const NAME: &'static str = "wasmrun's mixed tiers";
-
-    fn config() -> Config {
-        let mut config = Compiled::config();
-        config.compile_only(|function| function % 2 == 1);
-        config
-    }
+ways! {
+    Interpreted Interp "wasmrun's interpreter": "By the interpreter alone.";
+    Compiled Jit "wasmrun's compiled code": "Compiled to fast code.";
+    Quick Quick "wasmrun's quickly compiled code": "Compiled in little time.";
+    Mixed Mixed "wasmrun's mixed tiers": "Every second function compiled.";
 }
 
 /// An instance on wasmrun.
@@ -172,19 +144,42 @@ fn provide(store: &mut Store<StoreLimits>, ty: &ExternType) -> Result<Extern, Er
     })
 }
 
+/// A module that is run as `W` says.
+pub(super) fn load<W: Way>(wasm: &[u8], fuel: bool) -> Result<Module, Error> {
+    let mut config = W::MODE.config();
+    config.consume_fuel(fuel);
+    Module::from_binary(&Engine::new(&config)?, wasm)
+}
+
 impl<W: Way> Wasmrun<W> {
     /// An instance of a module, with little memory and time for each call.
     pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun<W>, Error> {
-        let engine = Engine::new(&W::config())?;
-        let module = Module::from_binary(&engine, wasm)?;
+        Wasmrun::of(&load::<W>(wasm, false)?, memory, timeout, None)
+    }
+
+    /// An instance of a module that has been [loaded](load), with so much fuel if it pays with fuel.
+    pub(super) fn of(
+        module: &Module,
+        memory: usize,
+        timeout: Duration,
+        fuel: Option<u64>,
+    ) -> Result<Wasmrun<W>, Error> {
         let limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(memory / 8).build();
-        let mut store = Store::new(&engine, limits);
+        let mut store = Store::new(module.engine(), limits);
         store.limiter(|limits| limits);
         store.set_timeout(timeout);
+        if let Some(fuel) = fuel {
+            store.set_fuel(fuel)?;
+        }
         let imports: Result<Vec<Extern>, Error> =
             module.imports().map(|import| provide(&mut store, &import.ty())).collect();
-        let instance = Instance::new(&mut store, &module, &imports?)?;
+        let instance = Instance::new(&mut store, module, &imports?)?;
         Ok(Wasmrun { store, instance, way: PhantomData })
+    }
+
+    /// What fuel is left.
+    pub(super) fn fuel(&self) -> u64 {
+        self.store.get_fuel().expect("the module was loaded to pay with fuel")
     }
 }
 

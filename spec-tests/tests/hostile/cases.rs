@@ -23,9 +23,18 @@ macro_rules! cases {
             $(Case { name: stringify!($name), right: &[$($right),+], module: $name }),*
         ];
 
-        /// One test for each, so that a runner can run them side by side.
-        mod each {
-            $(#[test] fn $name() { crate::run_in_child(stringify!($name)) })*
+        /// One test for each in each mode, so that a runner can run them side by side.
+        mod interp {
+            $(#[test] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Interp) })*
+        }
+
+        // A compiler with all its assertions takes minutes for these.
+        mod jit {
+            $(#[test] #[cfg_attr(debug_assertions, ignore = "run it with --release")] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Jit) })*
+        }
+
+        mod mixed {
+            $(#[test] #[cfg_attr(debug_assertions, ignore = "run it with --release")] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Mixed) })*
         }
     };
 }

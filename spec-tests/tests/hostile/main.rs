@@ -14,10 +14,15 @@ use std::time::{Duration, Instant};
 
 use wasmrun::{Engine, Instance, Module, Store, Trap, Val};
 
+use wasmrun_spec_tests::Mode;
+
 use cases::CASES;
 
 /// Names the case that a child process runs.
 const CASE: &str = "WASMRUN_HOSTILE_CASE";
+
+/// Names the mode that it runs in.
+const MODE: &str = "WASMRUN_HOSTILE_MODE";
 
 /// Begins the line with the outcome in the child's output.
 const OUTCOME: &str = "outcome: ";
@@ -36,11 +41,12 @@ const DEADLINE: Duration = Duration::from_secs(3);
 const SHORT_DEADLINE: Duration = Duration::from_millis(20);
 
 /// Runs a case in a child process and judges what comes back.
-fn run_in_child(name: &str) {
+fn run_in_child(name: &str, mode: Mode) {
     let case = CASES.iter().find(|case| case.name == name).expect("a case has this name");
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(CASE, name)
+        .env(MODE, mode.name())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -60,7 +66,7 @@ fn run_in_child(name: &str) {
     let Some(outcome) = line.filter(|_| output.status.success()) else {
         panic!("{name}: {}\n{stdout}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     };
-    println!("{name}: {outcome} ({:.1?})", started.elapsed());
+    println!("{name}, {}: {outcome} ({:.1?})", mode.name(), started.elapsed());
     let outcome = outcome.split_once(" | ").map_or(outcome, |(outcome, _)| outcome);
     assert!(
         case.right.iter().any(|right| outcome.starts_with(right)),
@@ -100,7 +106,8 @@ fn peak_kib() -> u64 {
 
 /// Loads and instantiates `bytes` and calls the export `run`, with 0, 1, 2… as arguments.
 fn run(bytes: &[u8], deadline: Duration) -> String {
-    let engine = Engine::default();
+    let mode = env::var(MODE).ok().and_then(|name| Mode::named(&name)).expect("the parent names a mode");
+    let engine = Engine::new(&mode.config()).expect("the settings are possible");
     let module = match Module::from_binary(&engine, bytes) {
         Ok(module) => module,
         Err(error) => return format!("refused: {}", one_line(&error)),

@@ -1,0 +1,98 @@
+//! Fuel is the same in every mode: what remains after each call, and where a guest that has one unit too few
+//! is stopped.
+
+use std::thread;
+
+use wasmrun_spec_tests::differential::fuel::{Accounts, accounts};
+use wasmrun_spec_tests::differential::{Compiled, Interpreted, Mixed, Quick, generate};
+
+/// Compares all modes and returns how many calls could be compared.
+fn same(what: &str, wasm: &[u8], seed: u64) -> usize {
+    let expected = accounts::<Interpreted>(wasm, seed);
+    let check = |mode: &str, got: Accounts| {
+        assert_eq!(got.len(), expected.len(), "{what}, {mode}");
+        for (got, expected) in got.iter().zip(&expected) {
+            if let (Some(got), Some(expected)) = (got, expected) {
+                assert_eq!(got, expected, "{what}, {mode}");
+            }
+        }
+        got.iter().zip(&expected).filter(|(got, expected)| got.is_some() && expected.is_some()).count()
+    };
+    let compared = [
+        check("jit", accounts::<Compiled>(wasm, seed)),
+        check("quick", accounts::<Quick>(wasm, seed)),
+        check("mixed", accounts::<Mixed>(wasm, seed)),
+    ];
+    compared.into_iter().min().unwrap()
+}
+
+/// On a thread whose stack lets recursion in compiled code go as far as in the interpreter.
+fn with_room(test: impl FnOnce() + Send + 'static) {
+    if let Err(panic) = thread::Builder::new().stack_size(16 << 20).spawn(test).unwrap().join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn generated_modules_pay_the_same_in_every_mode() {
+    with_room(|| {
+        let mut compared = 0;
+        for seed in 5_000..5_120 {
+            let Some(wasm) = generate::module_of_seed(seed) else { continue };
+            compared += same(&format!("seed {seed}"), &wasm, seed);
+        }
+        println!("{compared} calls compared");
+        assert!(compared > 1_000, "only {compared} calls could be compared");
+    });
+}
+
+/// Each function is there twice, so that in mixed tiers one of the two is compiled.
+const BY_HAND: [(&str, &str); 7] = [
+    ("loops and branches", "(local $i i32) (local.set $i (i32.const 100)) (block $out (loop $l
+        (br_if $out (i32.eqz (local.get $i)))
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (if (i32.and (local.get $i) (i32.const 1)) (then (nop) (br $l)) (else (drop (i32.const 3)) (br $l)))))"),
+    ("a branch table", "(local $i i32) (local.set $i (i32.const 50)) (loop $l
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (block $a (block $b (block $c
+            (br_table $a $b $c $c (i32.rem_u (local.get $i) (i32.const 5))))
+            (drop (i32.const 1)) (drop (i32.const 2)))
+          (drop (i32.const 1)))
+        (br_if $l (local.get $i)))"),
+    ("a trap in the middle", "(drop (i32.const 1)) (drop (i32.div_u (i32.const 1) (i32.const 0))) (drop (i32.const 2))"),
+    ("a trap of a memory in a loop", "(local $i i32) (loop $l
+        (i32.store (local.get $i) (local.get $i))
+        (local.set $i (i32.add (local.get $i) (i32.const 1021))) (br $l))"),
+    ("bulk operations and growth", "(memory.fill (i32.const 0) (i32.const 7) (i32.const 50000))
+        (memory.copy (i32.const 9) (i32.const 0) (i32.const 50000)) (drop (memory.grow (i32.const 1)))
+        (memory.fill (i32.const 0) (i32.const 7) (i32.const 131073))"),
+    ("calls", "(local $i i32) (local.set $i (i32.const 20)) (loop $l
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (drop (call $fib (i32.const 7))) (drop (call_indirect (type $t) (i32.const 5) (i32.const 0)))
+        (drop (call $other (i32.const 30))) (br_if $l (local.get $i)))"),
+    ("for ever", "(local $i i32) (loop $l
+        (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10000)))) unreachable"),
+];
+
+#[test]
+fn programs_by_hand_pay_the_same_in_every_mode() {
+    for (what, body) in BY_HAND {
+        let text = format!(
+            r#"(module (type $t (func (param i32) (result i32))) (memory (export "m") 1 2)
+                 (table 1 funcref) (elem (i32.const 0) $fib)
+                 (func $fib (type $t)
+                   (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
+                     (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
+                       (call $down (i32.sub (local.get 0) (i32.const 2)))))))
+                 (func $down (type $t) (return_call $fib (local.get 0)))
+                 (func $other (type $t)
+                   (if (i32.eqz (local.get 0)) (then (return (i32.const 4))))
+                   (return_call $again (i32.sub (local.get 0) (i32.const 1)) (i64.const 1)))
+                 (func $again (param i32 i64) (result i32) (return_call $other (local.get 0)))
+                 (func (export "one") {body}) (func (export "other") {body}))"#
+        );
+        let wasm = wast::parser::ParseBuffer::new(&text).unwrap();
+        let wasm = wast::parser::parse::<wast::Wat<'_>>(&wasm).unwrap().encode().unwrap();
+        assert_eq!(same(what, &wasm, 1), 2 + 2 * 3, "{what}");
+    }
+}
