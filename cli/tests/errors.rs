@@ -301,8 +301,11 @@ fn usage_errors_end_with_2_and_say_nothing_on_stdout() {
         ),
         (&["-W", "max-instances=4K", "a.wat"], "error: `-W max-instances=4K`: `4K` is no whole number"),
         (&["-D", "max-backtrace=x", "a.wat"], "error: `-D max-backtrace=x`: `x` is no whole number"),
-        (&["-O", "opt-level=2", "a.wat"], "error: unexpected argument '-O' found\n"),
-        (&["--mode", "interp", "a.wat"], "error: unexpected argument '--mode' found\n"),
+        (&["-O", "opt-level=9", "a.wat"], "error: `-O opt-level=9`: `9` is not known; there is `0`, `1`"),
+        (
+            &["--mode", "fast", "a.wat"],
+            "error: `--mode`: `fast` is not known; there is `interp`, `jit`, `quick`\n",
+        ),
         (&["-S", "fuel=1", "a.wat"], "error: `-S` has no key `fuel`; `-W fuel` exists\n"),
         (&["inspect"], "error: the following required arguments were not provided:\n"),
     ] {

@@ -271,3 +271,24 @@ fn ctrl_c_ends_the_process() {
     assert!(kill.success());
     assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGINT));
 }
+
+#[test]
+fn every_mode_runs_the_same_guest_in_the_same_way() {
+    let trap = r#"(module
+        (func $inner (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))
+        (func (export "f") (param i32) (result i32) (i32.add (i32.const 5) (call $inner (local.get 0)))))"#;
+    let bench = Bench::with("args.wat", ARGS).file("trap.wat", trap);
+    let interpreted = bench.run(&["--invoke", "f", "trap.wat", "0"]);
+    assert_eq!(interpreted.code, Some(134));
+    for mode in [
+        &["--mode", "interp"][..],
+        &["--mode", "jit"],
+        &["--mode", "quick"],
+        &["--mode", "jit", "-O", "opt-level=0"],
+    ] {
+        bench.run(&[mode, &["args.wat", "one"]].concat()).assert_clean(0, "args.wat\0one\0");
+        bench.run(&[mode, &["--invoke", "f", "trap.wat", "1"]].concat()).assert_clean(0, "6\n");
+        let trapped = bench.run(&[mode, &["--invoke", "f", "trap.wat", "0"]].concat());
+        assert_eq!((trapped.code, &trapped.stderr), (Some(134), &interpreted.stderr), "{mode:?}");
+    }
+}
