@@ -1,4 +1,4 @@
-//! Where things are in an instance's context ([`VmContext`]): the single source of
+//! Where things are in an instance's context ([`VmContext`](crate::vm::VmContext)): the single source of
 //! its offsets for every tier.
 //!
 //! Offsets are constants of a module. The context is one allocation:
