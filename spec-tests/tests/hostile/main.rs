@@ -34,8 +34,8 @@ const MAX_KIB: u64 = 1_536 << 10;
 /// that has nothing else to do; the factor is for builds and machines that are otherwise.
 const PATIENCE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 180 } else { 40 });
 
-/// When the guest of a case is stopped.
-const DEADLINE: Duration = Duration::from_secs(3);
+/// When the guest of a case is stopped. Its functions are translated within that time.
+const DEADLINE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 12 } else { 3 });
 
 /// When the guest of a damaged module is stopped: there are hundreds of them, and some loop for ever.
 const SHORT_DEADLINE: Duration = Duration::from_millis(20);
