@@ -3,12 +3,11 @@
 //! This is one of the modules that hold the crate's `unsafe`: it publishes compiled code where callers find it.
 #![allow(unsafe_code)]
 
-use std::num::NonZero;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::arena::Arena;
@@ -16,8 +15,9 @@ use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::CodeSpace;
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
 use crate::config::Config;
 
@@ -59,6 +59,10 @@ pub enum OptLevel {
 /// for quick code; it works on one function for each core.
 const MAX_FAST_BODY: u32 = 256 << 10;
 const MAX_BODY: u32 = 1 << 20;
+
+/// Bytes of bodies from which on they are compiled on all cores: compiling takes some 2 µs a byte, and starting a
+/// thread fifty.
+const PARALLEL_THRESHOLD: u64 = 4 << 10;
 
 /// The compiled code of an engine.
 pub(crate) struct CompiledTier {
@@ -129,39 +133,28 @@ impl CompiledTier {
 
     /// On all cores; the calling thread takes its share.
     fn compile_functions(&self, module: &Arc<Module>, plan: MemoryPlan) -> Vec<Uncompiled> {
-        let next = AtomicUsize::new(module.imported_function_count() as usize);
-        let failed = Mutex::new(Vec::new());
-        let count = module.function_count() as usize;
-        let work = || {
-            loop {
-                let function = next.fetch_add(1, Ordering::Relaxed);
-                if function >= count {
-                    return;
-                }
-                let function = function as u32;
-                if !(self.chosen)(function) {
-                    continue;
-                }
-                if let Err(reason) = guarded(|| self.compile_function(module, function, plan)) {
-                    let uncompiled = Uncompiled { function, reason };
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).push(uncompiled);
-                }
-            }
+        let functions = module.imported_function_count()..module.function_count();
+        let next = AtomicU32::new(functions.start);
+        let work = || -> Vec<Uncompiled> {
+            iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
+                .take_while(|function| *function < functions.end)
+                .filter_map(|function| {
+                    let reason = guarded(|| self.compile_function(module, function, plan)).err()?;
+                    Some(Uncompiled { function, reason })
+                })
+                .collect()
         };
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        thread::scope(|scope| {
-            // A thread that cannot be started is not missed.
-            for _ in 1..cores.min(count) {
-                let _ = thread::Builder::new().name("wasmrun-compile".into()).spawn_scoped(scope, work);
-            }
-            work();
-        });
-        let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.sort_by_key(|uncompiled: &Uncompiled| uncompiled.function);
+        let bytes: u64 =
+            functions.clone().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        let mut failed = on_all_cores(bytes >= PARALLEL_THRESHOLD, work).concat();
+        failed.sort_by_key(|uncompiled| uncompiled.function);
         failed
     }
 
     fn compile_function(&self, module: &Arc<Module>, function: u32, plan: MemoryPlan) -> Result<(), String> {
+        if !(self.chosen)(function) {
+            return Ok(());
+        }
         let len = module.body(function).map_or(0, |body| body.len);
         if len > MAX_BODY {
             return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
@@ -228,35 +221,56 @@ pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> S
 }
 
 /// Runs a function of tier 0 for compiled code.
-unsafe extern "C" fn run_interpreter(
-    exec: *mut ExecContext,
-    vmctx: *mut wasmrun_runtime::vm::VmContext,
-    function: u32,
-) -> Status {
+unsafe extern "C" fn run_interpreter(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status {
     // SAFETY: compiled code calls a function of its store, with its arguments in place.
     unsafe { interpreter::run_for_compiled(exec, vmctx, function) }
 }
 
 #[cfg(test)]
 mod tests {
+    use wasmrun_runtime::vm::Tier;
+
     use super::*;
+
+    /// The functions of a module that are left to the interpreter, and why.
+    fn left(config: &mut Config, wat: &str) -> Vec<(u32, String)> {
+        let engine = crate::Engine::new(config.strategy(Strategy::Jit)).unwrap();
+        assert_eq!(engine.no_compiled_code(), None);
+        let uncompiled = crate::Module::new(&engine, wat).unwrap().uncompiled();
+        uncompiled.into_iter().map(|uncompiled| (uncompiled.function, uncompiled.reason)).collect()
+    }
+
+    #[test]
+    fn a_strategy_runs_code_of_its_tier() {
+        for (strategy, tier) in [(Strategy::Interpreter, Tier::Interpreter), (Strategy::Jit, Tier::Compiled)]
+        {
+            let engine = crate::Engine::new(Config::new().strategy(strategy)).unwrap();
+            let calling = r#"(module (import "" "" (func)) (func $run call 0) (start $run))"#;
+            let module = crate::Module::new(&engine, calling).unwrap();
+            let mut store = crate::Store::new(&engine, ());
+            let look = crate::Func::wrap(&mut store, move |caller: crate::Caller<'_, ()>| {
+                let exec = crate::AsContext::as_context(&caller).inner().opaque.vm.exec();
+                // SAFETY: guest code waits for this function.
+                let frames = unsafe { exec.waiting_frames(1) };
+                assert_eq!(frames[0].tier, tier);
+            });
+            crate::Instance::new(&mut store, &module, &[look.into()]).unwrap();
+        }
+    }
 
     #[test]
     fn a_compiler_that_panics_leaves_the_function_to_the_interpreter() {
-        assert_eq!(guarded(|| Ok(())), Ok(()));
-        assert!(guarded(|| panic!("a test")).unwrap_err().contains("panicked"));
+        let mut config = Config::new();
+        config.compile_only(|function| if function == 1 { panic!("a test") } else { true });
+        let [(1, reason)] = &left(&mut config, "(module (func) (func) (func))")[..] else { panic!() };
+        assert!(reason.contains("panicked"), "{reason}");
     }
 
     #[test]
     fn a_body_that_the_compiler_would_take_gigabytes_for_is_interpreted() {
-        let mut config = Config::new();
-        config.strategy(Strategy::Jit);
-        let engine = crate::Engine::new(&config).unwrap();
         let body = "(drop (i32.const 1))".repeat(MAX_BODY as usize / 3);
-        let wat = format!("(module (func) (func {body}) (func))");
-        let module = crate::Module::new(&engine, wat).unwrap();
-        let left: Vec<u32> = module.uncompiled().iter().map(|uncompiled| uncompiled.function).collect();
-        assert_eq!(left, [1]);
-        assert!(module.uncompiled()[0].reason.contains("bytes"));
+        let left = left(&mut Config::new(), &format!("(module (func) (func {body}) (func))"));
+        let [(1, reason)] = &left[..] else { panic!("{left:?}") };
+        assert!(reason.contains("bytes"), "{reason}");
     }
 }

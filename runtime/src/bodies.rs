@@ -5,7 +5,6 @@
 //! the slots that tier 0 can address, and the types that its instructions name must not cost a validator or
 //! a translator minutes. The second is counted only in modules that could come near it.
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmparser::{
@@ -16,6 +15,7 @@ use wasmparser::{
 use crate::declarations::Declarations;
 use crate::error::{ParseError, Refusal};
 use crate::features::Features;
+use crate::parallel::on_all_cores;
 
 /// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
 const PARALLEL_THRESHOLD: usize = 256 << 10;
@@ -42,12 +42,6 @@ pub(crate) fn validate(
 ) -> Result<(), Refusal> {
     let total: usize = declared.bodies.iter().map(|b| b.len as usize).sum();
     let wide = declared.types.iter().any(|ty| ty.params().len() + ty.results().len() > WIDE);
-    // Asking for the number of cores reads files of the system.
-    let cores = if total < PARALLEL_THRESHOLD {
-        1
-    } else {
-        std::thread::available_parallelism().map_or(1, NonZero::get)
-    };
     let next = AtomicUsize::new(0);
     // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
     let worker = || -> Option<(usize, Refusal)> {
@@ -70,22 +64,8 @@ pub(crate) fn validate(
             }
         }
     };
-    let first = if cores == 1 {
-        worker()
-    } else {
-        std::thread::scope(|scope| {
-            // A thread that cannot be started is not missed: this one takes its share.
-            let handles: Vec<_> = (1..cores.min(16))
-                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, worker).ok())
-                .collect();
-            let own = worker();
-            let others = handles.into_iter().filter_map(|h| match h.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            own.into_iter().chain(others).min_by_key(|(index, _)| *index)
-        })
-    };
+    let found = on_all_cores(total >= PARALLEL_THRESHOLD, worker);
+    let first = found.into_iter().flatten().min_by_key(|(index, _)| *index);
     first.map_or(Ok(()), |(_, refusal)| Err(refusal))
 }
 

@@ -16,6 +16,7 @@ mod image;
 pub mod layout;
 pub mod module;
 mod names;
+pub mod parallel;
 mod parse;
 pub mod trap;
 pub mod types;

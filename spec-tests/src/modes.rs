@@ -1,7 +1,7 @@
 //! The ways to run guest code, each of which has to do the same: the one list that the official suite, the
 //! comparisons and the hostile modules go through.
 
-use wasmrun::{Config, OptLevel, Strategy};
+use wasmrun::{Config, MemoryStrategy, OptLevel, Strategy};
 
 /// A way to run guest code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +12,15 @@ pub enum Mode {
     Jit,
     /// Compiled in little time.
     Quick,
+    /// The same, with memories whose every access is compared with their length.
+    Checked,
     /// Every second function compiled, so that calls go from one tier to the other all the time.
     Mixed,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Mode; 4] = [Mode::Interp, Mode::Jit, Mode::Quick, Mode::Mixed];
+    pub const ALL: [Mode; 5] = [Mode::Interp, Mode::Jit, Mode::Quick, Mode::Checked, Mode::Mixed];
 
     /// Its name on the command line, where it has one, and in messages.
     pub const fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Mode {
             Mode::Interp => "interp",
             Mode::Jit => "jit",
             Mode::Quick => "quick",
+            Mode::Checked => "checked",
             Mode::Mixed => "mixed",
         }
     }
@@ -41,6 +44,7 @@ impl Mode {
             Mode::Interp => config.strategy(Strategy::Interpreter),
             Mode::Jit => config.strategy(Strategy::Jit),
             Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
+            Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
             Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
         }
     }

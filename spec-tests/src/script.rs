@@ -145,6 +145,17 @@ impl<'a> Script<'a> {
     }
 }
 
+/// A script is small: what the engine was told to compile of it, it compiles, and does not leave to the interpreter.
+fn all_compiled(module: Module) -> Verdict<Module> {
+    if let Some(reason) = module.engine().no_compiled_code() {
+        return failed(format!("nothing is compiled: {reason}"));
+    }
+    match module.uncompiled().first() {
+        Some(left) => failed(format!("function {} is not compiled: {}", left.function, left.reason)),
+        None => Ok(module),
+    }
+}
+
 /// Folders of the official suite whose scripts are written in a syntax that has been abandoned, and the
 /// proposals that they are about.
 const DROPPED_SYNTAX: &[(&str, &str)] = &[("legacy", "legacy-exceptions")];
@@ -264,7 +275,7 @@ impl State {
             Err(error) => return failed(format!("the module cannot be encoded: {}", error.message())),
         };
         let error = match Module::from_binary(&self.engine, &bytes) {
-            Ok(module) => return Ok(module),
+            Ok(module) => return all_compiled(module),
             Err(error) => error,
         };
         if let Some(proposal) = missing_proposal(&error) {

@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
+use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::vm::{ExecContext, GrowError, StoreHooks, reason};
+use wasmrun_runtime::vm::{ExecContext, StoreHooks, reason};
 
 use super::support::{
-    Code, Entry, F32, F64, Guest, I32, I64, InterpCall, V128, assemble, call, slots_of, to_interp, ty,
+    Answering, Code, Entry, F32, F64, Guest, I32, I64, InterpCall, V128, assemble, call, slots_of, to_interp,
+    ty,
 };
 
 /// Enters the `to_interp` stub of a function that returns its arguments in reverse order.
@@ -170,26 +171,6 @@ fn arguments_and_results_have_room_on_the_value_stack_or_the_call_traps() {
     }
 }
 
-struct Answers(Vec<Result<(), Trap>>);
-
-impl StoreHooks for Answers {
-    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
-        Ok(true)
-    }
-    fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
-        Ok(true)
-    }
-    fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn interrupted(&mut self, _: u32) -> Result<(), Pending> {
-        Ok(self.0.remove(0)?)
-    }
-}
-
 #[test]
 fn requests_of_other_threads_are_answered_before_tier_0_runs() {
     let mut guest = Guest::new("(module)");
@@ -202,7 +183,8 @@ fn requests_of_other_threads_are_answered_before_tier_0_runs() {
             Status::Ok
         }
     });
-    let mut hooks = Answers(vec![Ok(()), Err(Trap::Interrupt)]);
+    let mut answers = [Ok(()), Err(Trap::Interrupt.into())].into_iter();
+    let mut hooks = Answering(move |_| answers.next().unwrap());
     // SAFETY: the hooks are withdrawn before they go.
     unsafe { guest.store.exec_mut().replace_hooks(Some(NonNull::from(&mut hooks as &mut dyn StoreHooks))) };
     let entry = Entry::new(&unary());

@@ -24,8 +24,8 @@ use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, TypeRegistry, ValType};
 use wasmrun_runtime::vm::{
-    Entered, ExecContext, FuncRef, HostCall, HostFunc, Imports, MemoryStrategy, Segment, StackSizes, Store,
-    VmContext,
+    Entered, ExecContext, FuncRef, GrowError, HostCall, HostFunc, Imports, MemoryStrategy, Segment,
+    StackSizes, Store, StoreHooks, VmContext,
 };
 
 pub const I32: ValType = ValType::I32;
@@ -388,4 +388,25 @@ pub fn caller(after: &str) -> &'static Code {
             {after}
         }}"
     ))
+}
+
+/// Hooks of a store that let everything grow, and answer requests of other threads with a function.
+pub struct Answering<F>(pub F);
+
+impl<F: FnMut(u32) -> Result<(), Pending>> StoreHooks for Answering<F> {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+    fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
+        Ok(true)
+    }
+    fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
+        (self.0)(reasons)
+    }
 }

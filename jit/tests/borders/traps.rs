@@ -1,16 +1,16 @@
 //! Faults of compiled code, and polls that fail.
 
+use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::{Arc, Barrier};
+use std::rc::Rc;
+use std::sync::Barrier;
 
 use wasmrun_jit::builtins::Builtin;
 use wasmrun_jit::trap::code::code_of;
-use wasmrun_runtime::trap::{HostError, Pending, Trap};
-use wasmrun_runtime::vm::{
-    ExecContext, GrowError, InterruptTarget, StackSizes, StoreHooks, VmContext, reason,
-};
+use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::vm::{ExecContext, StackSizes, StoreHooks, VmContext, reason};
 
-use super::support::{Code, Entry, Guest, I32, I64, assemble, ty};
+use super::support::{Answering, Code, Entry, Guest, I32, I64, assemble, ty};
 
 /// `i32.load` from memory 0 without a check.
 pub fn load() -> &'static Code {
@@ -186,43 +186,25 @@ fn a_stack_that_is_used_up_traps_at_an_entry() {
     assert_eq!(run(500).unwrap(), 501);
 }
 
-/// Hooks that are asked again while they answer.
-struct Insistent {
-    target: Arc<InterruptTarget>,
-    answers: u32,
-}
-
-impl StoreHooks for Insistent {
-    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
-        Ok(true)
-    }
-    fn memory_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool, HostError> {
-        Ok(true)
-    }
-    fn table_grow_failed(&mut self, _: GrowError) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
-        self.answers += 1;
-        match self.answers {
-            ..3 => self.target.request(reasons),
-            3 => {}
-            _ => return Err(Trap::Interrupt.into()),
-        }
-        Ok(())
-    }
-}
-
 #[test]
 fn a_request_that_comes_while_another_is_answered_is_no_overflow() {
     let entry = Entry::new(&ty(&[I64, I64], &[I64]));
     let code = recursion();
     let mut guest = Guest::new("(module)");
     let target = guest.store.exec().target().clone();
-    let mut hooks = Insistent { target: target.clone(), answers: 0 };
+    let answers = Rc::new(Cell::new(0));
+    let mut hooks = Answering({
+        let (answers, target) = (answers.clone(), target.clone());
+        move |reasons| {
+            answers.set(answers.get() + 1);
+            match answers.get() {
+                ..3 => target.request(reasons),
+                3 => {}
+                _ => return Err(Trap::Interrupt.into()),
+            }
+            Ok(())
+        }
+    });
     // SAFETY: the hooks are withdrawn before they go.
     unsafe { guest.store.exec_mut().replace_hooks(Some(NonNull::from(&mut hooks as &mut dyn StoreHooks))) };
     target.request(reason::EPOCH);
@@ -233,7 +215,7 @@ fn a_request_that_comes_while_another_is_answered_is_no_overflow() {
     assert_eq!(guest.traps(&entry, code, &mut [10, code.entry() as u64]), Trap::Interrupt);
     // SAFETY: as above.
     unsafe { guest.store.exec_mut().replace_hooks(None) };
-    assert_eq!(hooks.answers, 4);
+    assert_eq!(answers.get(), 4);
 }
 
 #[test]
