@@ -20,6 +20,7 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
     }
     match options.mode {
         Mode::Interp => config.strategy(Strategy::Interpreter),
+        Mode::Tiered => config.strategy(Strategy::Tiered),
         Mode::Jit => config.strategy(Strategy::Jit),
         Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
     };

@@ -1,5 +1,6 @@
 //! What an engine is told once, before it exists.
 
+use wasmrun_jit::arena::Arena;
 use wasmrun_runtime::features::{Features, PROPOSALS, proposal};
 use wasmrun_runtime::vm::StackSizes;
 
@@ -33,6 +34,10 @@ pub struct Config {
     execution: Strategy,
     opt_level: OptLevel,
     compile_only: fn(u32) -> bool,
+    tier_up_threshold: Option<u32>,
+    compile_threads: Option<usize>,
+    max_code_size: usize,
+    chaos: Option<u64>,
 }
 
 /// Smallest value stack: room for the arguments of any function that the host calls.
@@ -53,6 +58,10 @@ impl Config {
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
             compile_only: |_| true,
+            tier_up_threshold: None,
+            compile_threads: None,
+            max_code_size: Arena::DEFAULT_BYTES,
+            chaos: None,
         }
     }
 
@@ -107,6 +116,35 @@ impl Config {
     /// How much time the compiler takes for its code, where there is one.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Config {
         self.opt_level = level;
+        self
+    }
+
+    /// How often a function, or as much code as it has, is executed in the interpreter before it is compiled, with
+    /// [`Strategy::Tiered`]. With 1, whatever is entered or turns is compiled.
+    pub fn tier_up_threshold(&mut self, executions: u32) -> &mut Config {
+        self.tier_up_threshold = Some(executions);
+        self
+    }
+
+    /// The most threads that compile in the background with [`Strategy::Tiered`]: as many as there are cores
+    /// besides the one that the guest runs on, if not said. With 0 the guest waits for what is compiled, which
+    /// makes each run like the one before.
+    pub fn compile_threads(&mut self, threads: usize) -> &mut Config {
+        self.compile_threads = Some(threads);
+        self
+    }
+
+    /// Lets functions and loops change their tier at random with [`Strategy::Tiered`], at every entry and every turn of a
+    /// loop, instead of when it is worth while: a way to test that nobody can tell. The same seed makes the same changes.
+    pub fn chaos(&mut self, seed: u64) -> &mut Config {
+        self.chaos = Some(seed);
+        self
+    }
+
+    /// Bytes of compiled code, of all modules together, beyond which functions stay in the interpreter. This much
+    /// address space is reserved.
+    pub fn max_code_size(&mut self, bytes: usize) -> &mut Config {
+        self.max_code_size = bytes;
         self
     }
 
@@ -171,6 +209,22 @@ impl Config {
 
     pub(crate) fn to_be_compiled(&self) -> fn(u32) -> bool {
         self.compile_only
+    }
+
+    pub(crate) fn threshold(&self) -> Option<u32> {
+        self.tier_up_threshold
+    }
+
+    pub(crate) fn compile_threads_wanted(&self) -> Option<usize> {
+        self.compile_threads
+    }
+
+    pub(crate) fn chaos_seed(&self) -> Option<u64> {
+        self.chaos
+    }
+
+    pub(crate) fn code_size(&self) -> usize {
+        self.max_code_size
     }
 
     pub(crate) fn memories(&self) -> MemoryStrategy {

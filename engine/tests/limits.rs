@@ -364,7 +364,7 @@ fn ten_thousand_calls_fit_the_default(mode: Mode) {
             let f = instance.get_typed_func::<i32, i32>(&mut store, name)?;
             // Calls between the tiers have a frame in each.
             let between_tiers = matches!(mode, Mode::Mixed | Mode::MixedOtherwise) && name < "c";
-            let calls = if between_tiers { 5_000 } else { 10_000 };
+            let calls = if between_tiers || mode == Mode::Chaos { 5_000 } else { 10_000 };
             assert_eq!(f.call(&mut store, calls)?, calls, "{name}");
         }
         Ok(())

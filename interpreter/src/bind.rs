@@ -1,19 +1,29 @@
 //! From a function to its bytecode: translated when it is first called, and published in its code cell.
 
-use wasmrun_runtime::module::{Bytecode, CodeCell, Module};
+use wasmrun_runtime::module::{Bytecode, CodeCell, MemoryPlan, Module};
 use wasmrun_runtime::trap::Pending;
 use wasmrun_runtime::vm::{FuncRef, VmContext};
 
 use crate::translate;
 
-/// Translates a function that `module` defines. Its cells have bytecode then.
+/// Translates a function that `module` defines, for instances as `plan` says. Its cell has code then.
 #[cold]
 #[inline(never)]
-pub(crate) fn bind(module: &Module, function: u32) -> Result<(), Pending> {
+fn bind(module: &Module, plan: MemoryPlan, function: u32) -> Result<(), Pending> {
     let code = translate::function(module, function, None)?;
     // SAFETY: this is the function's code.
-    unsafe { module.publish_bytecode(code.into_bytecode()) };
+    unsafe { module.publish_bytecode(plan, code.into_bytecode()) };
     Ok(())
+}
+
+/// Translates a function that the module of a context defines.
+///
+/// # Safety
+/// The context is alive, and the index is of such a function.
+pub(crate) unsafe fn bind_in(vmctx: *mut VmContext, function: u32) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    let (module, cells) = unsafe { (VmContext::module(vmctx), VmContext::cells(vmctx)) };
+    bind(module, module.cells().plan_of(cells), function)
 }
 
 /// What tier 0 runs in place of a function that has compiled code: it calls that.
@@ -50,7 +60,7 @@ unsafe fn resolve_in(
     // SAFETY: the cell is that of the function, and the context alive.
     unsafe {
         if (*cell).interpreter().is_null() {
-            bind(VmContext::module(vmctx), function)?;
+            bind_in(vmctx, function)?;
         }
         Ok((*cell).interpreter())
     }

@@ -2,6 +2,7 @@
 
 use wasmrun_runtime::vm::{Site, VmContext};
 
+use crate::code::opcode_at;
 use crate::field::HEAD;
 use crate::returns::{self, RESTORE};
 
@@ -22,8 +23,7 @@ pub(crate) unsafe fn caller_of(address: *const u8, sp: *mut u64, ctx: *mut VmCon
             return caller_of(*frame as *const u8, frame, *frame.add(1) as *mut VmContext);
         }
         // Only callees of another instance return to the instruction that takes the context back.
-        let opcode = address.cast::<u16>().read_unaligned();
-        let vmctx = if opcode == RESTORE {
+        let vmctx = if opcode_at(address) == RESTORE {
             *frame.add(address.add(HEAD).cast::<u16>().read_unaligned().into()) as *mut VmContext
         } else {
             ctx

@@ -5,14 +5,19 @@
 
 use std::any::Any;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmrun_runtime::module::{Bytecode, CodeBlob};
+
+use crate::table;
 
 /// What stands before a function's first instruction.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Header {
+    /// The function's index in its module.
+    pub(crate) function: u32,
     /// Bytes of the frame.
     pub(crate) frame_bytes: u32,
     /// The slot of the return address: behind those that parameters and results share. The slot behind it
@@ -37,6 +42,16 @@ impl Header {
     }
 }
 
+/// The opcode at `ip`. Those of loop headers change while other threads run the code: see [`Code::watch`].
+///
+/// # Safety
+/// There is an instruction.
+#[inline(always)]
+pub(crate) unsafe fn opcode_at(ip: *const u8) -> u16 {
+    // SAFETY: the caller's promise; instructions are at even addresses.
+    unsafe { (*ip.cast::<AtomicU16>()).load(Ordering::Relaxed) }
+}
+
 /// A loop, by its header: where it is in the module and in the code.
 ///
 /// There every local and every operand of the frame is in the slot that
@@ -45,6 +60,8 @@ impl Header {
 pub(crate) struct LoopHeader {
     /// Offset in the module of the `loop` operator.
     pub(crate) wasm: u32,
+    /// Offset in the module of its `end`.
+    pub(crate) end: u32,
     /// Offset from the entry of the instruction that branches to the loop lead to.
     pub(crate) code: u32,
 }
@@ -52,18 +69,48 @@ pub(crate) struct LoopHeader {
 /// The bytecode of one function.
 #[derive(Debug)]
 pub(crate) struct Code {
-    bytes: Box<[u8]>,
+    /// In units of opcodes, so that these are at even addresses and can be changed under running code.
+    units: Box<[AtomicU16]>,
     function: u32,
     /// One for each loop that can be reached, in the order of the module.
     loops: Box<[LoopHeader]>,
+    marks: Mutex<Vec<Mark>>,
 }
+
+/// A loop header where the code has been told to look before it goes on.
+#[derive(Debug)]
+struct Mark {
+    /// Offset of the instruction from the entry.
+    code: u32,
+    /// Its opcode.
+    original: u16,
+    sign: Sign,
+}
+
+/// What code finds at a loop header that it has been told to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// Somebody wants to know whether the header is come to.
+    Watched,
+    /// It has been.
+    Seen,
+    /// The loop has compiled code: what the compiling tier needs to run it.
+    Compiled(*const ()),
+}
+
+// SAFETY: the pointers in marks are only handed on.
+unsafe impl Send for Code {}
+// SAFETY: as above; opcodes are changed by atomic stores.
+unsafe impl Sync for Code {}
 
 impl Code {
     /// Wraps a header followed by instructions, with the loops in them.
-    pub(crate) fn new(bytes: Vec<u8>, function: u32, loops: Vec<LoopHeader>) -> Code {
-        debug_assert!(bytes.len() > Header::SIZE);
+    pub(crate) fn new(bytes: &[u8], function: u32, loops: Vec<LoopHeader>) -> Code {
+        debug_assert!(bytes.len() > Header::SIZE && bytes.len().is_multiple_of(2));
         debug_assert!(loops.is_sorted_by(|a, b| a.wasm < b.wasm && a.code <= b.code));
-        Code { bytes: bytes.into(), function, loops: loops.into() }
+        let unit = |pair: &[u8]| AtomicU16::new(u16::from_ne_bytes([pair[0], pair[1]]));
+        let units = bytes.chunks_exact(2).map(unit).collect();
+        Code { units, function, loops: loops.into(), marks: Mutex::default() }
     }
 
     /// The headers of its loops, in order.
@@ -71,15 +118,21 @@ impl Code {
         &self.loops
     }
 
-    /// All bytes: the header and the instructions.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// Bytes of the header and the instructions.
+    pub(crate) fn size(&self) -> usize {
+        size_of_val(&*self.units)
+    }
+
+    /// The instructions.
+    pub(crate) fn instructions(&self) -> Vec<u8> {
+        let units = self.units[Header::SIZE / 2..].iter();
+        units.flat_map(|unit| unit.load(Ordering::Relaxed).to_ne_bytes()).collect()
     }
 
     /// The first instruction.
     pub(crate) fn entry(&self) -> *const u8 {
-        // A pointer into all of the bytes: the header is read through it.
-        self.bytes.as_ptr().wrapping_add(Header::SIZE)
+        // A pointer into all of the code: the header is read through it.
+        self.units.as_ptr().cast::<u8>().wrapping_add(Header::SIZE)
     }
 
     /// The code as it is published.
@@ -89,7 +142,6 @@ impl Code {
     }
 
     /// The header of the loop whose operator is at this offset in the module.
-    #[cfg_attr(not(test), expect(dead_code, reason = "where compiled code is left for tier 0"))]
     pub(crate) fn loop_of(&self, wasm: u32) -> Option<LoopHeader> {
         let index = self.loops.binary_search_by_key(&wasm, |header| header.wasm).ok()?;
         Some(self.loops[index])
@@ -97,10 +149,79 @@ impl Code {
 
     /// The loop whose header is at this offset from the entry. Of loops with nothing between their headers,
     /// which have one state as well, it is the innermost.
-    #[cfg_attr(not(test), expect(dead_code, reason = "where tier 0 is left for compiled code"))]
     pub(crate) fn loop_at(&self, code: u32) -> Option<LoopHeader> {
         let behind = self.loops.partition_point(|header| header.code <= code);
         self.loops[..behind].last().copied().filter(|header| header.code == code)
+    }
+
+    /// The loop whose header the instruction at `ip` is.
+    pub(crate) fn loop_at_address(&self, ip: *const u8) -> Option<LoopHeader> {
+        self.loop_at((ip as usize - self.entry() as usize) as u32)
+    }
+
+    /// The loops that the operator at this offset in the module is in, the outermost first; at a loop's own operator
+    /// that as well.
+    pub(crate) fn loops_around(&self, wasm: u32) -> impl Iterator<Item = LoopHeader> {
+        self.loops.iter().copied().filter(move |header| (header.wasm..header.end).contains(&wasm))
+    }
+
+    /// Lets code that comes to this header leave a note of it.
+    pub(crate) fn watch(&self, header: LoopHeader) {
+        let mut marks = self.marks();
+        if !marks.iter().any(|mark| mark.code == header.code) {
+            self.mark(&mut marks, header, Sign::Watched);
+        }
+    }
+
+    /// Whether code has come to this header since it is watched.
+    pub(crate) fn has_been_seen(&self, header: LoopHeader) -> bool {
+        self.marks().iter().any(|mark| mark.code == header.code && mark.sign == Sign::Seen)
+    }
+
+    /// Lets code that comes to this header go on in the loop's compiled code.
+    pub(crate) fn lead_out(&self, header: LoopHeader, compiled: *const ()) {
+        self.mark(&mut self.marks(), header, Sign::Compiled(compiled));
+    }
+
+    /// Lets code at this header go on as if it had never been told to look.
+    pub(crate) fn forget(&self, header: LoopHeader) {
+        let mut marks = self.marks();
+        if let Some(at) = marks.iter().position(|mark| mark.code == header.code) {
+            let mark = marks.swap_remove(at);
+            self.unit(mark.code).store(mark.original, Ordering::Relaxed);
+        }
+    }
+
+    /// What is at the header with this offset: the sign and the instruction's own opcode.
+    pub(crate) fn look(&self, code: u32) -> Option<(Sign, u16)> {
+        let mut marks = self.marks();
+        let mark = marks.iter_mut().find(|mark| mark.code == code)?;
+        let found = mark.sign;
+        if found == Sign::Watched {
+            mark.sign = Sign::Seen;
+            self.unit(code).store(mark.original, Ordering::Relaxed);
+        }
+        Some((found, mark.original))
+    }
+
+    fn mark(&self, marks: &mut Vec<Mark>, header: LoopHeader, sign: Sign) {
+        let unit = self.unit(header.code);
+        match marks.iter_mut().find(|mark| mark.code == header.code) {
+            Some(mark) => mark.sign = sign,
+            None => {
+                let original = unit.load(Ordering::Relaxed);
+                marks.push(Mark { code: header.code, original, sign });
+            }
+        }
+        unit.store(table::LOOK, Ordering::Relaxed);
+    }
+
+    fn unit(&self, code: u32) -> &AtomicU16 {
+        &self.units[(Header::SIZE + code as usize) / 2]
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Vec<Mark>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The header.
@@ -112,7 +233,7 @@ impl Code {
 
 impl CodeBlob for Code {
     fn addresses(&self) -> Range<usize> {
-        let range = self.bytes.as_ptr_range();
+        let range = self.units.as_ptr_range();
         range.start as usize..range.end as usize
     }
 

@@ -6,6 +6,7 @@
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::VmContext;
 
+use crate::code::opcode_at;
 use crate::machine::{Continuation, Dispatch, Machine, Op};
 use crate::table;
 
@@ -24,9 +25,14 @@ impl Dispatch for Tail {
 
     #[inline(always)]
     unsafe fn go(m: Machine) -> Status {
-        // SAFETY: `ip` points at an opcode, and every opcode has a handler.
+        // SAFETY: `ip` points at an opcode.
+        unsafe { Self::go_as(m, opcode_at(m.ip)) }
+    }
+
+    #[inline(always)]
+    unsafe fn go_as(m: Machine, opcode: u16) -> Status {
+        // SAFETY: the caller's promise; every opcode has a handler.
         unsafe {
-            let opcode = m.ip.cast::<u16>().read_unaligned();
             let handler = *handlers().add(opcode.into());
             handler(m.ip, m.sp, m.ctx, m.mem, m.len, m.acc, m.acc32, m.acc64)
         }
@@ -111,6 +117,13 @@ impl Dispatch for Loop {
     }
 
     #[inline(always)]
+    unsafe fn go_as(mut m: Machine, opcode: u16) -> Result<Machine, Status> {
+        // SAFETY: the caller's promise; every opcode has a step.
+        unsafe { (*table::STEPS.0.as_ptr().add(opcode.into()))(&mut m)? };
+        Ok(m)
+    }
+
+    #[inline(always)]
     fn exit(status: Status) -> Result<Machine, Status> {
         Err(status)
     }
@@ -154,8 +167,7 @@ pub(crate) unsafe fn run_loop(mut m: Machine) -> Status {
     loop {
         // SAFETY: `ip` points at an opcode, and every opcode has a step.
         let stepped = unsafe {
-            let opcode = m.ip.cast::<u16>().read_unaligned();
-            let step = *table::STEPS.0.as_ptr().add(opcode.into());
+            let step = *table::STEPS.0.as_ptr().add(opcode_at(m.ip).into());
             step(&mut m)
         };
         if let Err(status) = stepped {

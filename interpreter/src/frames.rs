@@ -8,7 +8,6 @@ use wasmrun_runtime::module::{CodeBlob, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{Entered, ExecContext, FuncRef, Position, Segment, Site, VmContext};
 
-use crate::bind::{resolve, resolve_own};
 use crate::caller::caller_of;
 use crate::code::Code;
 use crate::dispatch::run;
@@ -37,20 +36,23 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
         let started = if (*exec).native_stack_left(&raw const segment) {
             start(exec, callee, sp)
         } else {
-            Err(Trap::StackOverflow.into())
+            Err((Site::NOWHERE, Trap::StackOverflow.into()))
         };
-        started.unwrap_or_else(|pending| stop(exec, Site::NOWHERE, pending))
+        started.unwrap_or_else(|(site, pending)| stop(exec, site, pending))
     }
 }
 
-unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) -> Result<Status, Pending> {
+/// What came of entering guest code: how it ended, or where it was stopped before its first instruction.
+type Started = Result<Status, (Site, Pending)>;
+
+unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) -> Started {
     // SAFETY: as for `invoke`.
     unsafe {
         if !(*callee).host.is_null() {
-            call_host(exec, Site::NOWHERE, ptr::null_mut(), &*(*callee).host, sp)?;
-            return Ok(Status::Ok);
+            let called = call_host(exec, Site::NOWHERE, ptr::null_mut(), &*(*callee).host, sp);
+            return called.map(|()| Status::Ok).map_err(|pending| (Site::NOWHERE, pending));
         }
-        run_function(resolve(callee)?, (*callee).vmctx, sp, returns::exit())
+        run_function((*callee).vmctx, (*callee).func_index, sp, returns::exit())
     }
 }
 
@@ -70,23 +72,21 @@ pub unsafe fn run_for_compiled(exec: *mut ExecContext, vmctx: *mut VmContext, fu
         let mut segment = Segment::interpreter(caller_in);
         let _entered = Entered::new(exec, &raw mut segment);
         let started = if (*exec).native_stack_left(&raw const segment) {
-            resolve_own(vmctx, function)
-                .and_then(|entry| run_function(entry, vmctx, (*exec).value_top, returns::exit_to_compiled()))
+            run_function(vmctx, function, (*exec).value_top, returns::exit_to_compiled())
         } else {
-            Err(Trap::StackOverflow.into())
+            Err((Site::NOWHERE, Trap::StackOverflow.into()))
         };
-        started.unwrap_or_else(|pending| stop(exec, Site::NOWHERE, pending))
+        started.unwrap_or_else(|(site, pending)| stop(exec, site, pending))
     }
 }
 
-/// Runs the function that is entered at `entry`, in the context `ctx`, with a frame at `sp` that returns to
-/// `return_to`.
+/// Runs a function that the module of `ctx` defines, with a frame at `sp` that returns to `return_to`.
 unsafe fn run_function(
-    entry: *const u8,
     ctx: *mut VmContext,
+    function: u32,
     sp: *mut u64,
     return_to: *const u8,
-) -> Result<Status, Pending> {
+) -> Started {
     // SAFETY: as for `invoke`.
     unsafe {
         let idle = Machine {
@@ -99,7 +99,7 @@ unsafe fn run_function(
             acc32: 0.0,
             acc64: 0.0,
         };
-        Ok(run(enter_outermost(idle, entry, return_to)?))
+        Ok(run(enter_outermost(idle, function, return_to)?))
     }
 }
 

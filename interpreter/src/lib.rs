@@ -21,6 +21,7 @@ mod frames;
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod jumps;
+mod loops;
 #[allow(unsafe_code)]
 mod machine;
 #[allow(unsafe_code)]
@@ -37,4 +38,5 @@ mod translate;
 
 pub use bind::way_into_compiled;
 pub use frames::{Positions, invoke, run_for_compiled};
+pub use loops::Loops;
 pub use print::{Disassembly, NoBytecode, disassemble};

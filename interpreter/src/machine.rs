@@ -10,9 +10,13 @@
 //! An instruction is a `u16` opcode and its fields, packed without padding. It lists them once, in
 //! [`Op::FIELDS`]; a handler names a field by its position, and reading one as what it is not does not compile.
 
-use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::vm::{ExecContext, Site, VmContext};
+use std::ptr;
 
+use wasmrun_runtime::module::CodeBlob;
+use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::vm::{ExecContext, Place, Site, VmContext};
+
+use crate::code::{Code, Header, LoopHeader};
 use crate::field::{Field, offset};
 use crate::stop::stop;
 
@@ -75,6 +79,12 @@ pub(crate) trait Dispatch {
     /// # Safety
     /// As for [`Op::exec`].
     unsafe fn go(m: Machine) -> Self::Out;
+
+    /// Continues with the instruction at `m.ip`, whose own opcode is `opcode`.
+    ///
+    /// # Safety
+    /// As for [`Op::exec`].
+    unsafe fn go_as(m: Machine, opcode: u16) -> Self::Out;
 
     /// Leaves the machine.
     fn exit(status: Status) -> Self::Out;
@@ -149,7 +159,8 @@ impl Machine {
         }
     }
 
-    /// Takes the branch whose displacement is field `I` of the instruction, an `O`; backwards it polls.
+    /// Takes the branch whose displacement is field `I` of the instruction, an `O`; backwards it is counted, which
+    /// stands for a poll.
     ///
     /// # Safety
     /// The instruction has the fields of an `O`.
@@ -160,8 +171,8 @@ impl Machine {
         unsafe {
             if BACK {
                 self.ip = self.ip.offset(self.field::<O, i32, I>() as isize);
-                if self.sp as usize > (*self.exec()).value_limit() {
-                    return D::cold::<PollSlow>(self);
+                if (*self.exec()).count() {
+                    return D::cold::<BackEdge>(self);
                 }
                 return D::go(self);
             }
@@ -236,29 +247,70 @@ impl At {
     }
 }
 
-/// The slow path of a poll; the running frame, or the one that is about to be made, ends at `frame_end`.
-///
-/// Slow paths are functions of their own that take and return words alone. A value of theirs that lived in
-/// the handler's memory would keep the dispatch behind it from being a jump.
-#[inline(never)]
-pub(crate) unsafe fn poll(ip: *const u8, sp: *mut u64, ctx: *mut VmContext, frame_end: usize) -> Status {
-    // SAFETY: called with a running machine's registers.
-    unsafe { At { ip, sp, ctx }.finish(ExecContext::poll_slow(VmContext::exec(ctx), frame_end)) }
-}
+/// The end of a back edge that it was time for: at the header of the loop.
+pub(crate) struct BackEdge;
 
-/// Continues after the slow path of a poll, unless that stops the guest.
-pub(crate) struct PollSlow;
-
-impl Continuation for PollSlow {
+impl Continuation for BackEdge {
     #[inline(always)]
     unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: `ctx` is alive.
         unsafe {
-            match poll(m.ip, m.sp, m.ctx, 0) {
+            match back_edge(m.ip, m.sp, m.ctx) {
                 Status::Ok => D::go(m),
                 status => D::exit(status),
             }
         }
+    }
+}
+
+/// Answers requests, and tells of the loop.
+///
+/// Slow paths are functions of their own that take and return words alone. A value of theirs that lived in
+/// the handler's memory would keep the dispatch behind it from being a jump.
+#[inline(never)]
+unsafe fn back_edge(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    let at = At { ip, sp, ctx };
+    // SAFETY: called with a running machine's registers.
+    unsafe {
+        let exec = VmContext::exec(ctx);
+        let polled = ExecContext::poll_slow(exec, 0);
+        if polled.is_ok()
+            && let Some(counted) = (*exec).native.entries.counted
+            && let Some((function, header)) = loop_at(at)
+        {
+            counted(exec, ctx, &Place { function, at: header.wasm, frame: sp });
+        }
+        at.finish(polled)
+    }
+}
+
+/// The loop whose header the instruction is, and its function.
+unsafe fn loop_at(at: At) -> Option<(u32, LoopHeader)> {
+    // SAFETY: the context is alive.
+    let blob = unsafe { VmContext::module(at.ctx) }.blob_at(at.ip as usize)?;
+    let code = blob.as_any().downcast_ref::<Code>()?;
+    Some((code.function(), code.loop_at_address(at.ip)?))
+}
+
+/// The slow path of the entry of a function: answers requests, checks that its frame, which ends at `frame_end`, fits
+/// on the stack, and tells of the entry. `entry` is the function's code and `ctx` its context.
+///
+/// # Safety
+/// `ctx` is alive.
+pub(crate) unsafe fn entry_slow(
+    ctx: *mut VmContext,
+    entry: *const u8,
+    frame_end: usize,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise; `entry` is from a code cell.
+    unsafe {
+        let exec = VmContext::exec(ctx);
+        ExecContext::poll_slow(exec, frame_end)?;
+        if let Some(counted) = (*exec).native.entries.counted {
+            let function = Header::of(entry).function;
+            counted(exec, ctx, &Place { function, at: 0, frame: ptr::null_mut() });
+        }
+        Ok(())
     }
 }
 

@@ -60,7 +60,7 @@ pub fn disassemble(module: &Module, function: u32) -> Result<Disassembly, NoByte
 impl Disassembly {
     /// Bytes of the code, with what callers read before its first instruction.
     pub fn size(&self) -> usize {
-        self.code.bytes().len()
+        self.code.size()
     }
 
     /// Number of instructions.
@@ -79,7 +79,7 @@ impl fmt::Display for Disassembly {
             header.link,
             header.zeroes
         )?;
-        let code = &self.code.bytes()[Header::SIZE..];
+        let code = &self.code.instructions()[..];
         let mut loops = self.code.loops().iter().peekable();
         for (start, source) in &self.map {
             let at = *start as usize - Header::SIZE;

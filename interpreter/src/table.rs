@@ -11,7 +11,7 @@ use crate::mode::{Acc, Imm, Slot};
 use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
-use crate::ops::compiled::EnterCompiled;
+use crate::ops::compiled::{EnterCompiled, Look};
 use crate::ops::misc::*;
 use crate::ops::reference::*;
 use crate::ops::tail_call::*;
@@ -81,6 +81,7 @@ singles! {
     RET_F64_ACC = RetValue<f64, Acc>;
     RET_F64_IMM = RetValue<f64, Imm>;
     ENTER_COMPILED = EnterCompiled;
+    LOOK = Look;
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
     TAIL_CALL_INDIRECT = TailCallIndirect;

@@ -71,6 +71,12 @@ pub fn signature(ty: &FuncType) -> Signature {
     signature_of(&value_types(ty.params()), &value_types(ty.results()))
 }
 
+/// The signature of code that takes a frame over at a loop of a function of type `ty`: the address of its slots is in
+/// the place of the callee's id.
+pub fn loop_signature(ty: &FuncType) -> Signature {
+    signature_of(&[], &value_types(ty.results()))
+}
+
 /// The signature of functions with parameters and results of these types.
 pub(crate) fn signature_of(params: &[Type], results: &[Type]) -> Signature {
     let mut signature = Signature::new(CallConv::Tail);

@@ -10,12 +10,13 @@ use std::ptr;
 
 use wasmrun_runtime::module::{CodeCell, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::types::ValType;
 use wasmrun_runtime::vm::{
     Entered, ExecContext, FoundFrame, NativeEntries, Segment, Site, Tier, TierEntry, VmContext,
 };
 
 use crate::abi::{Callee, direct_callee_id};
-use crate::code::CodeSpace;
+use crate::code::{CodeSpace, LoopCode};
 use crate::entrances::Entrance;
 use crate::references;
 use crate::stubs::{StubError, enter, lazy_bind, set_resolver};
@@ -30,8 +31,14 @@ pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: TierEntry) 
     set_resolver(resolve);
     exec.native.code = ptr::from_ref(space).cast();
     exec.native.unbound = unbound();
-    exec.native.entries =
-        NativeEntries { interpreter: call_interpreted, run_interpreter: run, call: call_compiled };
+    let entries = &mut exec.native.entries;
+    *entries = NativeEntries {
+        interpreter: call_interpreted,
+        run_interpreter: run,
+        call: call_compiled,
+        enter_loop,
+        counted: entries.counted,
+    };
 }
 
 /// The compiled code of functions that have none: it finds out what to call when it is called.
@@ -74,13 +81,49 @@ pub unsafe extern "C" fn call_compiled(
                 return Status::Trap;
             }
         };
-        let (values, references) = ((*exec).value_top, (*exec).ref_top);
+        let ty = module.function_type(function);
         if entrance.spread.ref_params != 0 {
-            references::join(module.function_type(function).params(), values, references);
+            references::join(ty.params(), (*exec).value_top, (*exec).ref_top);
         }
-        (*exec).value_top = values.add(entrance.slots);
         let code = cell(vmctx, module, function).native();
-        let id = direct_callee_id(function) as u64;
+        run(exec, entrance, ty.results(), code, vmctx, direct_callee_id(function) as u64)
+    }
+}
+
+/// See [`NativeEntries::enter_loop`](wasmrun_runtime::vm::NativeEntries::enter_loop); `code` is a [`LoopCode`].
+///
+/// # Safety
+/// As for [`call_compiled`]; the frame belongs to the loop's function and is at the header, and the results fit it.
+pub unsafe extern "C" fn enter_loop(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    code: *const (),
+    frame: *mut u64,
+) -> Status {
+    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
+    unsafe {
+        let code = &*code.cast::<LoopCode>();
+        let mut segment = Segment::compiled();
+        let _entered = Entered::new(exec, &raw mut segment);
+        let (entry, results) = (code.code().entry(), code.results().results());
+        run(exec, code.entrance(), results, entry, vmctx, frame.expose_provenance() as u64)
+    }
+}
+
+/// Runs compiled code, whose arguments are where its entrance expects them, and leaves its results where tier 0 and the
+/// host do: from [`ExecContext::value_top`] and [`ExecContext::ref_top`] on.
+unsafe fn run(
+    exec: *mut ExecContext,
+    entrance: &Entrance,
+    results: &[ValType],
+    code: *const u8,
+    vmctx: *mut VmContext,
+    id: u64,
+) -> Status {
+    // SAFETY: as for `call_compiled`.
+    unsafe {
+        let (values, references) = ((*exec).value_top, (*exec).ref_top);
+        (*exec).value_top = values.add(entrance.slots);
         let status = enter(entrance.stub, exec, code, vmctx, id, values);
         (*exec).value_top = values;
         if status != Status::Ok {
@@ -88,7 +131,7 @@ pub unsafe extern "C" fn call_compiled(
                 (*exec).native.trace.take().map(|addresses| addresses.iter().map(compiled_frame).collect());
             (*exec).take_down_frames(Some(frames.unwrap_or_default()));
         } else if entrance.spread.ref_results != 0 {
-            references::separate(module.function_type(function).results(), values, references);
+            references::separate(results, values, references);
         }
         status
     }

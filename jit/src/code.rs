@@ -10,10 +10,11 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use wasmrun_runtime::module::Module;
+use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
-use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode};
+use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode, Start};
 use crate::entrances::{Entrance, Entrances};
 use crate::stubs::{StubError, Stubs};
 use crate::trap::{self, TrapInfo, current_exec};
@@ -41,6 +42,9 @@ pub enum InstallError {
     /// Its code cannot be installed.
     #[error(transparent)]
     Arena(#[from] ArenaError),
+    /// There is no stub to enter it through.
+    #[error(transparent)]
+    Stub(#[from] StubError),
     /// Its code must start at a multiple of more bytes than code memory gives.
     #[error("the code needs an alignment of {0} bytes, and code memory has {max}", max = Arena::ALIGNMENT)]
     Alignment(u32),
@@ -68,6 +72,31 @@ struct Description {
 pub struct InstalledFunction {
     blob: Blob,
     function: u32,
+}
+
+/// The installed code of a function from the header of a loop on.
+#[derive(Debug)]
+pub struct LoopCode {
+    code: InstalledFunction,
+    /// How it is entered: without arguments.
+    entrance: Entrance,
+    /// The type of a function without parameters and with the same results.
+    results: FuncType,
+}
+
+impl LoopCode {
+    /// The code.
+    pub fn code(&self) -> &InstalledFunction {
+        &self.code
+    }
+
+    pub(crate) fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    pub(crate) fn results(&self) -> &FuncType {
+        &self.results
+    }
 }
 
 impl CodeSpace {
@@ -111,6 +140,27 @@ impl CodeSpace {
     ) -> Result<InstalledFunction, InstallError> {
         let compiled = compile::compile(&self.isa, module, function, mode, memory)?;
         self.install(module, compiled)
+    }
+
+    /// Compiles what a function that `module` defines does from the header of a loop on, and installs the code: for
+    /// [`enter_loop`](crate::calls::enter_loop).
+    pub fn compile_loop(
+        &self,
+        module: &Arc<Module>,
+        function: u32,
+        at: u32,
+        mode: Mode,
+        memory: MemoryPlan,
+    ) -> Result<LoopCode, InstallError> {
+        let compiled = compile::compile_from(&self.isa, module, function, Start::Loop(at), mode, memory)?;
+        let results = module.function_type(function).results();
+        let way = FuncType::new([], results.iter().copied());
+        let stub = self.stubs.enter(&way)?;
+        Ok(LoopCode {
+            code: self.install(module, compiled)?,
+            entrance: Entrance::new(stub, &way),
+            results: way,
+        })
     }
 
     /// Installs the code of a function of `module`.

@@ -14,6 +14,7 @@ use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
+pub use crate::lower::Start;
 use crate::lower::{self, LowerError};
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
@@ -145,8 +146,20 @@ pub fn compile(
     mode: Mode,
     memory: MemoryPlan,
 ) -> Result<CompiledFunction, CompileError> {
+    compile_from(isa, module, function, Start::Entry, mode, memory)
+}
+
+/// The same for code that starts somewhere in the function.
+pub fn compile_from(
+    isa: &Isa,
+    module: &Module,
+    function: u32,
+    start: Start,
+    mode: Mode,
+    memory: MemoryPlan,
+) -> Result<CompiledFunction, CompileError> {
     let isa: &dyn TargetIsa = &**isa.target(mode);
-    let clif = lower::function(isa, module, function, memory, &mut FunctionBuilderContext::new())?;
+    let clif = lower::function(isa, module, function, start, memory, &mut FunctionBuilderContext::new())?;
     let mut context = Context::for_function(clif);
     let compiled = context
         .compile(isa, &mut Default::default())

@@ -22,6 +22,13 @@ pub(crate) struct Entrance {
     pub(crate) spread: SignatureSlots,
 }
 
+impl Entrance {
+    /// The entrance of functions of type `ty`, which `stub` belongs to.
+    pub(crate) fn new(stub: EnterStub, ty: &FuncType) -> Entrance {
+        Entrance { stub, slots: AbiClass::of(ty).slots(), spread: ty.slots() }
+    }
+}
+
 /// Slots of a shelf: the first has this many, each further one twice as many as the one before.
 const FIRST: usize = 64;
 
@@ -53,8 +60,7 @@ impl Entrances {
         let (shelf, place) = position(id);
         let shelf =
             self.shelves[shelf].get_or_init(|| (0..FIRST << shelf).map(|_| AtomicPtr::default()).collect());
-        let slots = AbiClass::of(ty).slots();
-        let new = Box::into_raw(Box::new(Entrance { stub: stubs.enter(ty)?, slots, spread: ty.slots() }));
+        let new = Box::into_raw(Box::new(Entrance::new(stubs.enter(ty)?, ty)));
         let empty = std::ptr::null_mut();
         let kept = shelf[place].compare_exchange(empty, new, Ordering::AcqRel, Ordering::Acquire);
         // SAFETY: `new` is a box that nobody else knows unless it was put there; what is there stays.

@@ -10,6 +10,7 @@ use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use wasmrun_jit::compile::{Isa, MemoryPlan, Mode};
 use wasmrun_jit::lower;
+use wasmrun_jit::lower::Start;
 
 /// How far a function is followed.
 #[derive(Clone, Copy, PartialEq)]
@@ -24,7 +25,8 @@ fn golden(name: &str, text: &str, plan: MemoryPlan, fuel: bool, stage: Stage) ->
     let isa = &**isa.target(Mode::Speed);
     let mut module = modules::parse(text);
     module.charge_fuel(fuel);
-    let function = lower::function(isa, &module, 0, plan, &mut FunctionBuilderContext::new()).unwrap();
+    let function =
+        lower::function(isa, &module, 0, Start::Entry, plan, &mut FunctionBuilderContext::new()).unwrap();
     let mut context = Context::for_function(function);
     if stage == Stage::Optimised {
         context.optimize(isa, &mut Default::default()).unwrap();

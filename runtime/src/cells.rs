@@ -5,11 +5,15 @@
 //! instance can reach is decided by its table alone. All instances whose memories are guarded share one. Those
 //! with a memory that is not, be it their own or imported, share another, made when the first of them is:
 //! compiled code that leaves out bounds checks is published in the first table only and cannot be reached
-//! through the second. Bytecode checks always and is published in both, but where compiled code has been: there
-//! tier 0 finds the way into that.
+//! through the second. Bytecode checks always, but it knows the way into compiled code, and so each table has its
+//! own.
+//!
+//! A cell shows what callers shall find. What a function has besides is kept behind it: its own bytecode, which a
+//! frame of compiled code goes on in when it has to leave that.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -116,6 +120,8 @@ unsafe impl Sync for Cells {}
 struct Kept {
     /// By the address behind each.
     bytecode: BTreeMap<usize, Arc<dyn CodeBlob>>,
+    /// The functions' own bytecode, by plan and cell.
+    own: HashMap<(MemoryPlan, usize), Bytecode>,
     compiled: Vec<Box<dyn Any + Send + Sync>>,
 }
 
@@ -145,18 +151,27 @@ impl Cells {
         }
     }
 
-    /// Publishes bytecode of the function in cell `defined`, in all tables where there is none yet.
-    pub(crate) fn publish_bytecode(&self, defined: usize, bytecode: Bytecode) {
+    /// Which table starts at this address: the plan of an instance, by its context.
+    pub fn plan_of(&self, table: *const CodeCell) -> MemoryPlan {
+        if ptr::eq(table, self.guarded.as_ptr()) { MemoryPlan::Guarded } else { MemoryPlan::Checked }
+    }
+
+    /// The own bytecode of the function in cell `defined`, whatever callers find there.
+    pub(crate) fn own_bytecode(&self, plan: MemoryPlan, defined: usize) -> Option<Bytecode> {
+        self.lock().own.get(&(plan, defined)).cloned()
+    }
+
+    /// Keeps bytecode of the function in cell `defined` and publishes it where callers find none yet. Where two
+    /// have translated the same function, the first counts.
+    pub(crate) fn publish_bytecode(&self, plan: MemoryPlan, defined: usize, bytecode: Bytecode) {
         let mut kept = self.lock();
-        let mut wanted = false;
-        for table in [Some(&self.guarded), self.checked.get()].into_iter().flatten() {
-            if table[defined].interpreter().is_null() {
-                table[defined].interpreter.store(bytecode.entry.cast_mut(), Ordering::Release);
-                wanted = true;
-            }
-        }
-        if wanted {
+        if let Entry::Vacant(place) = kept.own.entry((plan, defined)) {
+            place.insert(bytecode.clone());
             kept.bytecode.insert(bytecode.blob.addresses().end, bytecode.blob);
+            let cell = &self.table(plan)[defined];
+            if cell.interpreter().is_null() {
+                cell.interpreter.store(bytecode.entry.cast_mut(), Ordering::Release);
+            }
         }
     }
 
@@ -167,17 +182,29 @@ impl Cells {
         plan: MemoryPlan,
         defined: usize,
         entry: *const u8,
-        way_in: Option<Bytecode>,
+        way_in: Bytecode,
         code: Box<dyn Any + Send + Sync>,
     ) {
         let cell = &self.table(plan)[defined];
         let mut kept = self.lock();
         kept.compiled.push(code);
+        kept.bytecode.insert(way_in.blob.addresses().end, way_in.blob);
         cell.native.store(entry.cast_mut(), Ordering::Release);
-        if let Some(way_in) = way_in {
-            kept.bytecode.insert(way_in.blob.addresses().end, way_in.blob);
-            cell.interpreter.store(way_in.entry.cast_mut(), Ordering::Release);
-        }
+        cell.interpreter.store(way_in.entry.cast_mut(), Ordering::Release);
+    }
+
+    /// Lets callers of the function in cell `defined` find tier 0 again. Compiled frames go on.
+    pub(crate) fn withdraw_compiled(&self, plan: MemoryPlan, defined: usize) {
+        let cell = &self.table(plan)[defined];
+        let kept = self.lock();
+        let own = kept.own.get(&(plan, defined)).map_or(ptr::null(), |bytecode| bytecode.entry);
+        cell.interpreter.store(own.cast_mut(), Ordering::Release);
+        cell.native.store(self.unbound.cast_mut(), Ordering::Release);
+    }
+
+    /// Keeps code that no cell shows.
+    pub(crate) fn keep(&self, code: Box<dyn Any + Send + Sync>) {
+        self.lock().compiled.push(code);
     }
 
     /// The bytecode that occupies `address`.
@@ -221,58 +248,62 @@ mod tests {
         Bytecode { blob: Arc::new(blob), entry }
     }
 
-    fn publish(cells: &Cells, function: u32) -> *const u8 {
+    fn publish(cells: &Cells, plan: MemoryPlan, function: u32) -> *const u8 {
         let bytecode = bytecode(function);
-        cells.publish_bytecode(function as usize, bytecode.clone());
+        cells.publish_bytecode(plan, function as usize, bytecode.clone());
         bytecode.entry
     }
 
+    const GUARDED: MemoryPlan = MemoryPlan::Guarded;
+    const CHECKED: MemoryPlan = MemoryPlan::Checked;
+
     #[test]
-    fn bytecode_is_published_where_there_is_none_yet() {
+    fn each_table_has_bytecode_of_its_own_and_keeps_the_first() {
         let cells = Cells::new(2);
-        let before = publish(&cells, 0);
-        let checked = cells.table(MemoryPlan::Checked);
-        assert!(checked[0].interpreter().is_null());
-        let again = publish(&cells, 0);
-        assert_eq!(
-            [cells.table(MemoryPlan::Guarded)[0].interpreter(), checked[0].interpreter()],
-            [before, again]
-        );
-        let both = publish(&cells, 1);
-        for table in [cells.table(MemoryPlan::Guarded), checked] {
-            assert_eq!(table[1].interpreter(), both);
-        }
-        publish(&cells, 1);
-        assert_eq!(checked[1].interpreter(), both, "the first publication counts");
-        for (entry, function) in [(before, 0), (again, 0), (both, 1)] {
+        let first = publish(&cells, GUARDED, 0);
+        publish(&cells, GUARDED, 0);
+        assert_eq!(cells.table(GUARDED)[0].interpreter(), first);
+        assert!(cells.table(CHECKED)[0].interpreter().is_null());
+        let checked = publish(&cells, CHECKED, 0);
+        assert_eq!(cells.table(GUARDED)[0].interpreter(), first);
+        assert_eq!(cells.table(CHECKED)[0].interpreter(), checked);
+        let other = publish(&cells, CHECKED, 1);
+        for (entry, function) in [(first, 0), (checked, 0), (other, 1)] {
             assert_eq!(cells.blob_at(entry as usize + 3).unwrap().function(), function);
         }
         assert!(cells.blob_at(1).is_none());
+        for plan in [GUARDED, CHECKED] {
+            assert_eq!(cells.plan_of(cells.table(plan).as_ptr()), plan);
+        }
     }
 
     #[test]
-    fn compiled_code_stays_in_the_table_that_it_was_published_in() {
-        let mut cells = Cells::new(1);
+    fn compiled_code_stays_in_the_table_that_it_was_published_in_until_it_is_withdrawn() {
+        let mut cells = Cells::new(2);
         let (unbound, code) = ([0u8; 1], [0u8; 1]);
         cells.start_with(unbound.as_ptr());
-        let own = publish(&cells, 0);
+        let own = publish(&cells, GUARDED, 0);
         let way_in = bytecode(0);
         let keep = Arc::new(());
-        let (guarded, checked) = (cells.table(MemoryPlan::Guarded), cells.table(MemoryPlan::Checked));
-        cells.publish_compiled(
-            MemoryPlan::Guarded,
-            0,
-            code.as_ptr(),
-            Some(way_in.clone()),
-            Box::new(keep.clone()),
-        );
+        let (guarded, checked) = (cells.table(GUARDED), cells.table(CHECKED));
+        for function in 0..2 {
+            cells.publish_compiled(GUARDED, function, code.as_ptr(), way_in.clone(), Box::new(keep.clone()));
+        }
         assert_eq!((guarded[0].native(), guarded[0].interpreter()), (code.as_ptr(), way_in.entry));
         assert_eq!(checked[0].native(), unbound.as_ptr());
-        let other = publish(&cells, 0);
-        assert_eq!((guarded[0].interpreter(), checked[0].interpreter()), (way_in.entry, other));
-        // Frames that run the function's own bytecode go on.
-        assert!(cells.blob_at(own as usize).is_some());
-        assert_eq!(Arc::strong_count(&keep), 2);
+        // A translation that comes late is kept, and does not hide compiled code.
+        let late = publish(&cells, GUARDED, 1);
+        assert_eq!(guarded[1].interpreter(), way_in.entry);
+        for (function, own) in [(0, own), (1, late)] {
+            assert_eq!(cells.own_bytecode(GUARDED, function).unwrap().entry, own);
+            cells.withdraw_compiled(GUARDED, function);
+            assert_eq!(
+                (guarded[function].native(), guarded[function].interpreter()),
+                (unbound.as_ptr(), own)
+            );
+        }
+        cells.keep(Box::new(keep.clone()));
+        assert_eq!(Arc::strong_count(&keep), 4, "frames that run it go on");
         drop(cells);
         assert_eq!(Arc::strong_count(&keep), 1);
     }

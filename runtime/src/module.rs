@@ -268,19 +268,25 @@ impl Module {
         self.cells.start_with(unbound);
     }
 
-    /// Publishes bytecode of a function that the module defines, for all instances that have none of it yet, and
-    /// keeps it alive.
+    /// Keeps bytecode of a function that the module defines, for instances as `plan` says, and publishes it unless
+    /// callers find other code by now.
     ///
     /// # Safety
     /// It is the function's code as tier 0 expects it.
     #[allow(unsafe_code)]
-    pub unsafe fn publish_bytecode(&self, bytecode: Bytecode) {
-        self.cells.publish_bytecode(self.defined(bytecode.blob.function()), bytecode);
+    pub unsafe fn publish_bytecode(&self, plan: MemoryPlan, bytecode: Bytecode) {
+        self.cells.publish_bytecode(plan, self.defined(bytecode.blob.function()), bytecode);
+    }
+
+    /// The bytecode that a function which the module defines has been translated to, also while callers find
+    /// compiled code instead.
+    pub fn bytecode(&self, plan: MemoryPlan, function: u32) -> Option<Bytecode> {
+        self.cells.own_bytecode(plan, self.defined(function))
     }
 
     /// Publishes compiled code of a function that the module defines, for instances as `plan` says, in place of
-    /// what was there. With it goes what tier 0 shall run instead of the function's bytecode, if it shall. What
-    /// `code` keeps alive lives as long as the module.
+    /// what was there. With it goes what tier 0 shall run instead of the function's bytecode. What `code` keeps
+    /// alive lives as long as the module.
     ///
     /// # Safety
     /// `entry` is the entry of compiled code of the function, which lives as long as `code` and assumes no
@@ -291,10 +297,20 @@ impl Module {
         plan: MemoryPlan,
         function: u32,
         entry: *const u8,
-        way_in: Option<Bytecode>,
+        way_in: Bytecode,
         code: Box<dyn Any + Send + Sync>,
     ) {
         self.cells.publish_compiled(plan, self.defined(function), entry, way_in, code);
+    }
+
+    /// Lets callers of a function run it in tier 0 again. Frames of its compiled code go on there.
+    pub fn withdraw_compiled(&self, plan: MemoryPlan, function: u32) {
+        self.cells.withdraw_compiled(plan, self.defined(function));
+    }
+
+    /// Keeps code that callers do not find, for as long as the module lives.
+    pub fn keep_code(&self, code: Box<dyn Any + Send + Sync>) {
+        self.cells.keep(code);
     }
 
     /// The number of a function among those that the module defines.

@@ -23,6 +23,20 @@ pub enum Status {
     Suspend = 4,
 }
 
+impl Status {
+    /// The status with this number.
+    pub const fn from_word(word: u32) -> Option<Status> {
+        Some(match word {
+            0 => Status::Ok,
+            1 => Status::Trap,
+            2 => Status::Exception,
+            3 => Status::TailCall,
+            4 => Status::Suspend,
+            _ => return None,
+        })
+    }
+}
+
 /// The reason of a trap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

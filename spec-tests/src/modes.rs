@@ -16,11 +16,16 @@ pub enum Mode {
     Checked,
     /// Every second function compiled, so that calls go from one tier to the other all the time.
     Mixed,
+    /// Compiled while it runs, and at once: whatever is entered, and every loop that turns.
+    Tiered,
+    /// Changing its tier at random, at every entry and every turn of a loop.
+    Chaos,
 }
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Mode; 5] = [Mode::Interp, Mode::Jit, Mode::Quick, Mode::Checked, Mode::Mixed];
+    pub const ALL: [Mode; 7] =
+        [Mode::Interp, Mode::Jit, Mode::Quick, Mode::Checked, Mode::Mixed, Mode::Tiered, Mode::Chaos];
 
     /// Its name on the command line, where it has one, and in messages.
     pub const fn name(self) -> &'static str {
@@ -30,6 +35,19 @@ impl Mode {
             Mode::Quick => "quick",
             Mode::Checked => "checked",
             Mode::Mixed => "mixed",
+            Mode::Tiered => "tiered",
+            Mode::Chaos => "chaos",
+        }
+    }
+
+    /// All of them, or those that `WASMRUN_MODES` names, separated by commas.
+    pub fn selected() -> Vec<Mode> {
+        match std::env::var("WASMRUN_MODES") {
+            Ok(names) => {
+                let named = |name| Mode::named(name).unwrap_or_else(|| panic!("there is no mode `{name}`"));
+                names.split(',').map(named).collect()
+            }
+            Err(_) => Mode::ALL.into(),
         }
     }
 
@@ -46,6 +64,8 @@ impl Mode {
             Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
             Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
             Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
+            Mode::Chaos => config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1),
+            Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use wasmrun_spec_tests::differential::{Compiled, Mixed, Wasmi, Wasmrun, agree, survive};
+use wasmrun_spec_tests::differential::{Chaos, Compiled, Mixed, Wasmi, Wasmrun, agree, survive};
 
 /// The files of a target's corpus, in sorted order.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -31,5 +31,6 @@ fn the_corpus_of_differential_shows_no_difference() {
         println!("{name}");
         agree::<Wasmrun, Wasmi>(&bytes);
         agree::<Wasmrun<Compiled>, Wasmrun<Mixed>>(&bytes);
+        agree::<Wasmrun<Compiled>, Wasmrun<Chaos>>(&bytes);
     }
 }

@@ -2,7 +2,7 @@
 //! the module that follows from it can be made again.
 
 use wasmrun_spec_tests::differential::{
-    Compiled, Interpreted, Mixed, Progress, Quick, Wasmi, Wasmrun, Way, compare, generate,
+    Chaos, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare, generate,
 };
 
 /// Compares the modules of `seeds` and checks that enough of them say something.
@@ -48,4 +48,10 @@ fn quickly_compiled_code_and_wasmi_agree_on_generated_modules() {
 #[test]
 fn mixed_tiers_and_wasmi_agree_on_generated_modules() {
     agree::<Mixed>(3_000..3_600);
+}
+
+#[test]
+fn tiers_that_change_while_code_runs_and_wasmi_agree_on_generated_modules() {
+    agree::<Tiered>(4_000..4_300);
+    agree::<Chaos>(6_000..6_600);
 }

@@ -4,7 +4,7 @@
 use std::thread;
 
 use wasmrun_spec_tests::differential::fuel::{Accounts, accounts};
-use wasmrun_spec_tests::differential::{Compiled, Interpreted, Mixed, Quick, generate};
+use wasmrun_spec_tests::differential::{Chaos, Compiled, Interpreted, Mixed, Quick, Tiered, generate};
 
 /// Compares all modes and returns how many calls could be compared.
 fn same(what: &str, wasm: &[u8], seed: u64) -> usize {
@@ -22,6 +22,8 @@ fn same(what: &str, wasm: &[u8], seed: u64) -> usize {
         check("jit", accounts::<Compiled>(wasm, seed)),
         check("quick", accounts::<Quick>(wasm, seed)),
         check("mixed", accounts::<Mixed>(wasm, seed)),
+        check("tiered", accounts::<Tiered>(wasm, seed)),
+        check("chaos", accounts::<Chaos>(wasm, seed)),
     ];
     compared.into_iter().min().unwrap()
 }

@@ -37,7 +37,7 @@ const DRAFTS: &[(&str, &str, &str)] = &[
 fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
     let mut files: Vec<_> = files.collect();
     files.sort_by(|a, b| a.name().cmp(b.name()));
-    for mode in Mode::ALL {
+    for mode in Mode::selected() {
         let mut config = config.clone();
         mode.choose(&mut config);
         check_mode(group, mode.name(), &files, config);

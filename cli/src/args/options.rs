@@ -16,11 +16,14 @@ pub enum Mode {
     Jit,
     /// Compiled at load, in half the time.
     Quick,
+    /// By the interpreter, until it is compiled while it runs.
+    Tiered,
 }
 
 impl Mode {
     /// The modes with their names.
-    pub const ALL: &[(&str, Mode)] = &[("interp", Mode::Interp), ("jit", Mode::Jit), ("quick", Mode::Quick)];
+    pub const ALL: &[(&str, Mode)] =
+        &[("tiered", Mode::Tiered), ("interp", Mode::Interp), ("jit", Mode::Jit), ("quick", Mode::Quick)];
 }
 
 /// What the command line asked for. The default is a guest that is given nothing.

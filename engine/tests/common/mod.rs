@@ -17,6 +17,10 @@ pub enum Mode {
     Mixed,
     /// The other half of the functions compiled: the calls go the other way.
     MixedOtherwise,
+    /// Compiled while it runs, and at once: whatever is entered, and every loop that turns.
+    Tiered,
+    /// Changing its tier at random, at every entry and every turn of a loop.
+    Chaos,
 }
 
 impl Mode {
@@ -29,6 +33,8 @@ impl Mode {
             Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
             Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
             Mode::MixedOtherwise => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 0),
+            Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
+            Mode::Chaos => config.strategy(Strategy::Tiered).chaos(1),
         };
         config
     }
@@ -56,6 +62,8 @@ macro_rules! in_every_mode {
         in_every_mode! { @one quick Quick: $($test)* }
         in_every_mode! { @one mixed Mixed: $($test)* }
         in_every_mode! { @one mixed_otherwise MixedOtherwise: $($test)* }
+        in_every_mode! { @one tiered Tiered: $($test)* }
+        in_every_mode! { @one chaos Chaos: $($test)* }
     };
 }
 

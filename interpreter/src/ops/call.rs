@@ -17,10 +17,10 @@ use wasmrun_runtime::vm::{
     ExecContext, FuncRef, HostCall, HostFunc, Resume, Site, Table, TableDescriptor, VmContext, builtins,
 };
 
-use crate::bind::{bind, resolve};
+use crate::bind::{bind_in, resolve, resolve_own};
 use crate::code::Header;
 use crate::field::Field;
-use crate::machine::{At, Continuation, Dispatch, Machine, Op, offset_in, poll};
+use crate::machine::{At, Continuation, Dispatch, Machine, Op, entry_slow, offset_in};
 use crate::mode::{Source, Value};
 
 /// The frame that a call makes.
@@ -39,8 +39,31 @@ impl NewFrame {
     }
 
     #[inline(always)]
-    pub(super) fn end(&self) -> usize {
+    fn end(&self) -> usize {
         self.sp as usize + self.header.frame_bytes as usize
+    }
+
+    /// Counts the entry. Whether the slow path has to be taken before it.
+    #[inline(always)]
+    pub(super) unsafe fn is_slow(&self, exec: *mut ExecContext) -> bool {
+        // SAFETY: the context is alive.
+        unsafe { self.end() > (*exec).value_limit() || (*exec).count() }
+    }
+
+    /// Leaves for [`FrameSlow`] what it has to know.
+    #[inline(always)]
+    pub(super) unsafe fn note(&self, m: &mut Machine) {
+        // SAFETY: the context is alive. Float accumulators are dead at calls.
+        unsafe {
+            (*m.exec()).resume.ip = self.entry;
+            m.acc64 = f64::from_bits(self.end() as u64);
+        }
+    }
+
+    /// Takes the slow path; `ctx` is the context of the function.
+    pub(super) unsafe fn slow(&self, ctx: *mut VmContext) -> Result<(), Pending> {
+        // SAFETY: the frame is about to be made.
+        unsafe { entry_slow(ctx, self.entry, self.end()) }
     }
 
     /// Fills the frame.
@@ -79,9 +102,8 @@ impl NewFrame {
 unsafe fn enter<D: Dispatch>(mut m: Machine, frame: NewFrame, return_to: *const u8) -> D::Out {
     // SAFETY: as for any instruction.
     unsafe {
-        if frame.end() > (*m.exec()).value_limit() {
-            // Float accumulators are dead at calls; the slow path finds the end of the frame in one.
-            m.acc64 = f64::from_bits(frame.end() as u64);
+        if frame.is_slow(m.exec()) {
+            frame.note(&mut m);
             return D::cold::<FrameSlow>(m);
         }
         frame.fill(return_to);
@@ -91,7 +113,7 @@ unsafe fn enter<D: Dispatch>(mut m: Machine, frame: NewFrame, return_to: *const 
     }
 }
 
-/// Polls, then executes the call at `ip` again. The end of its frame is in `acc64`.
+/// Takes the slow path of an entry, then executes the call at `ip` again: what it calls may have changed.
 pub(super) struct FrameSlow;
 
 impl Continuation for FrameSlow {
@@ -99,11 +121,20 @@ impl Continuation for FrameSlow {
     unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for any instruction.
         unsafe {
-            match poll(m.ip, m.sp, m.ctx, m.acc64.to_bits() as usize) {
+            match frame_slow(m.ip, m.sp, m.ctx, m.acc64.to_bits() as usize) {
                 Status::Ok => D::go(m),
                 status => D::exit(status),
             }
         }
+    }
+}
+
+#[inline(never)]
+unsafe fn frame_slow(ip: *const u8, sp: *mut u64, ctx: *mut VmContext, frame_end: usize) -> Status {
+    // SAFETY: `NewFrame::note` has left the entry.
+    unsafe {
+        let entry = (*VmContext::exec(ctx)).resume.ip;
+        At { ip, sp, ctx }.finish(entry_slow(ctx, entry, frame_end))
     }
 }
 
@@ -128,9 +159,8 @@ unsafe fn bind_callee(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Statu
     // SAFETY: both instructions start with the number of a function among the defined ones.
     unsafe {
         let at = At { ip, sp, ctx };
-        let module = VmContext::module(ctx);
-        let bound = bind(module, module.imported_function_count() + at.field::<Call, u32, 0>());
-        at.finish(bound)
+        let function = VmContext::module(ctx).imported_function_count() + at.field::<Call, u32, 0>();
+        at.finish(bind_in(ctx, function))
     }
 }
 
@@ -338,9 +368,10 @@ unsafe fn try_call_any(
             (*exec).resume = Resume { ip: after, sp: at.sp, vmctx: at.ctx, value: *base };
             return Ok(());
         }
-        let frame = NewFrame::new(resolve(callee)?, base);
-        if frame.end() > (*exec).value_limit() {
-            ExecContext::poll_slow(exec, frame.end())?;
+        let mut frame = NewFrame::new(resolve(callee)?, base);
+        if frame.is_slow(exec) {
+            frame.slow((*callee).vmctx)?;
+            frame = NewFrame::new(resolve(callee)?, base);
         }
         if (*callee).vmctx == at.ctx {
             frame.resume_in(at.ctx, after);
@@ -442,25 +473,34 @@ impl Op for Exit {
     }
 }
 
-/// Enters the outermost function of a segment, whose code starts at `entry`: the frame at `m.sp` returns to
-/// `return_to`.
+/// Enters the outermost function of a segment, the one with index `function`, which the module of the context
+/// defines: the frame at `m.sp` returns to `return_to`. A failure comes with where code has stopped.
 ///
 /// # Safety
 /// `m.ctx` is the function's context, alive; its arguments are at `m.sp`.
 pub(crate) unsafe fn enter_outermost(
     mut m: Machine,
-    entry: *const u8,
+    function: u32,
     return_to: *const u8,
-) -> Result<Machine, Pending> {
+) -> Result<Machine, (Site, Pending)> {
     // SAFETY: the caller's promise.
     unsafe {
-        let frame = NewFrame::new(entry, m.sp);
-        if frame.end() > (*m.exec()).value_limit() {
-            ExecContext::poll_slow(m.exec(), frame.end())?;
+        let entry = || resolve_own(m.ctx, function).map_err(|pending| (Site::NOWHERE, pending));
+        let mut frame = NewFrame::new(entry()?, m.sp);
+        if frame.is_slow(m.exec()) {
+            if let Err(pending) = frame.slow(m.ctx) {
+                if frame.end() > (*m.exec()).stack().values_end() {
+                    return Err((Site::NOWHERE, pending));
+                }
+                // Who is told that the guest was stopped wants to know in which function, be it the first.
+                frame.fill(return_to);
+                return Err((Site { code: frame.entry, frame: frame.sp, vmctx: m.ctx }, pending));
+            }
+            frame = NewFrame::new(entry()?, m.sp);
         }
         m.reload_memory();
         frame.fill(return_to);
-        m.ip = entry;
+        m.ip = frame.entry;
         Ok(m)
     }
 }

@@ -5,7 +5,7 @@
 //! keeps the caller's context, once for any number of tail calls between instances.
 
 use wasmrun_runtime::trap::{Pending, Status};
-use wasmrun_runtime::vm::{ExecContext, FuncRef, HostFunc, Resume, Site, VmContext, builtins};
+use wasmrun_runtime::vm::{FuncRef, HostFunc, Resume, Site, VmContext, builtins};
 
 use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
@@ -34,8 +34,8 @@ impl Op for TailCall {
                 return D::cold::<Bind>(m);
             }
             let frame = NewFrame::new(entry, m.sp);
-            if frame.end() > (*m.exec()).value_limit() {
-                m.acc64 = f64::from_bits(frame.end() as u64);
+            if frame.is_slow(m.exec()) {
+                frame.note(&mut m);
                 return D::cold::<FrameSlow>(m);
             }
             let address = *m.slot::<Self, 3>() as *const u8;
@@ -165,15 +165,15 @@ unsafe fn try_tail_call(
     // SAFETY: as for `tail_call_any`.
     unsafe {
         let exec = VmContext::exec(at.ctx);
-        let entry = resolve(callee)?;
         let other = (*callee).vmctx != at.ctx;
         // A frame that stands in for the caller keeps its context and return address: once for any number
         // of tail calls between instances. A caller outside of the segment has no use for it.
         let stand_in = other && address != returns::after_tail() && !returns::is_exit(address);
         let sp = if stand_in { at.sp.add(STAND_IN_SLOTS) } else { at.sp };
-        let frame = NewFrame::new(entry, sp);
-        if frame.end() > (*exec).value_limit() {
-            ExecContext::poll_slow(exec, frame.end())?;
+        let mut frame = NewFrame::new(resolve(callee)?, sp);
+        if frame.is_slow(exec) {
+            frame.slow((*callee).vmctx)?;
+            frame = NewFrame::new(resolve(callee)?, sp);
         }
         std::ptr::copy(arguments, sp, count.into());
         if stand_in {

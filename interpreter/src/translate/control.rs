@@ -15,7 +15,8 @@ use crate::table;
 enum Kind {
     Function,
     Block,
-    Loop,
+    /// With its number among the loops.
+    Loop(usize),
     If,
     Else,
 }
@@ -83,6 +84,10 @@ impl Control {
         }
     }
 
+    fn is_loop(&self) -> bool {
+        matches!(self.kind, Kind::Loop(_))
+    }
+
     /// Operands below the block's parameters.
     pub(super) fn height(&self) -> usize {
         self.height
@@ -130,7 +135,7 @@ impl Translator<'_> {
         let signature = self.signature(ty);
         let params = signature.params().len();
         self.loop_header();
-        self.open(Kind::Loop, signature, params);
+        self.open(Kind::Loop(self.loops.len() - 1), signature, params);
         self.new_segment();
     }
 
@@ -193,6 +198,9 @@ impl Translator<'_> {
             self.settle_results();
         }
         let control = self.control.pop().expect("an open block");
+        if let Kind::Loop(index) = control.kind {
+            self.loops[index].end = self.out.source;
+        }
         let joined = !control.exits.is_empty() || control.otherwise.is_some();
         if joined {
             self.out.commit();
@@ -242,7 +250,7 @@ impl Translator<'_> {
     fn branch_types(&self, depth: u32) -> Vec<Ty> {
         let control = &self.control[self.control.len() - 1 - depth as usize];
         match control.kind {
-            Kind::Loop => control.signature.params(),
+            Kind::Loop(_) => control.signature.params(),
             _ => control.signature.results(),
         }
     }
@@ -299,7 +307,7 @@ impl Translator<'_> {
     /// An unconditional jump to a block that is not the function itself.
     fn jump(&mut self, depth: u32) {
         let index = self.control.len() - 1 - depth as usize;
-        if self.control[index].kind == Kind::Loop {
+        if self.control[index].is_loop() {
             let start = self.control[index].start;
             let at = self.out.op(table::BR_BACK);
             self.out.displacement(at, start);
@@ -316,7 +324,7 @@ impl Translator<'_> {
         let direct = !self.is_function(depth) && moves.iter().all(|(to, operand)| in_place(*to, operand));
         if direct {
             let index = self.control.len() - 1 - depth as usize;
-            let back = (self.control[index].kind == Kind::Loop).then_some(self.control[index].start);
+            let back = self.control[index].is_loop().then_some(self.control[index].start);
             let fixup = self.branch_when(condition, true, back);
             self.control[index].exits.extend(fixup);
         } else {
@@ -405,7 +413,7 @@ impl Translator<'_> {
             let index = self.control.len() - 1 - depth as usize;
             let moves = self.branch_moves(depth);
             let direct = !self.is_function(depth)
-                && self.control[index].kind != Kind::Loop
+                && !self.control[index].is_loop()
                 && moves.iter().all(|(to, operand)| in_place(*to, operand));
             if direct {
                 self.control[index].exits.extend(entries);

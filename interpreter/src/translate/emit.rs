@@ -68,9 +68,10 @@ impl Emitter {
     pub(super) fn finish(mut self, header: Header) -> (Vec<u8>, Option<SourceMap>) {
         #[cfg(any(test, debug_assertions))]
         self.check_complete();
-        self.code[..4].copy_from_slice(&header.frame_bytes.to_ne_bytes());
-        self.code[4..6].copy_from_slice(&header.link.to_ne_bytes());
-        self.code[6..8].copy_from_slice(&header.zeroes.to_ne_bytes());
+        self.code[..4].copy_from_slice(&header.function.to_ne_bytes());
+        self.code[4..8].copy_from_slice(&header.frame_bytes.to_ne_bytes());
+        self.code[8..10].copy_from_slice(&header.link.to_ne_bytes());
+        self.code[10..12].copy_from_slice(&header.zeroes.to_ne_bytes());
         (self.code, self.map)
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     if let (Some(to), Some(from)) = (map, result.map) {
         *to = from;
     }
-    Ok(Code::new(result.bytes, function, result.loops))
+    Ok(Code::new(&result.bytes, function, result.loops))
 }
 
 /// The code that stands for that of a function which has compiled code.
@@ -51,8 +51,8 @@ pub(crate) fn way_into_compiled(module: &Module, function: u32) -> Code {
     out.field(Field::Function, function.into());
     out.slot(link);
     let slots = u32::from(link) + LINK_SLOTS;
-    let (bytes, _) = out.finish(Header { frame_bytes: slots * 8, link, zeroes: 0 });
-    Code::new(bytes, function, Vec::new())
+    let (bytes, _) = out.finish(Header { function, frame_bytes: slots * 8, link, zeroes: 0 });
+    Code::new(&bytes, function, Vec::new())
 }
 
 /// Where each instruction of a function's code comes from.
@@ -157,7 +157,7 @@ impl<'m> Translator<'m> {
         }
         let needs_ref_frame = references > 0 && !self.ref_frame;
         let zeroes = self.layout.zeroed() as u16;
-        let header = Header { frame_bytes: values * 8, link: self.link, zeroes };
+        let header = Header { function: self.function, frame_bytes: values * 8, link: self.link, zeroes };
         if self.ref_frame {
             self.out.patch_count(self.ref_slots, references as u16);
         }
@@ -319,7 +319,7 @@ impl<'m> Translator<'m> {
         self.settle_all();
         self.out.label();
         let code = (self.out.here() - Header::SIZE) as u32;
-        self.loops.push(LoopHeader { wasm: self.out.source, code });
+        self.loops.push(LoopHeader { wasm: self.out.source, end: 0, code });
         #[cfg(any(test, debug_assertions))]
         self.check_frame_state();
     }

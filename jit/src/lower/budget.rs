@@ -13,24 +13,24 @@ const VALUES_PER_BYTE: usize = 16;
 /// Words that the lists of values may take for each value. They grow by doubling.
 const WORDS_PER_VALUE: usize = 4;
 
-/// Branches times locals, which is what the construction of SSA form can take in steps.
+/// Branches times locals, which is what the construction of SSA form can take in steps; and other things of that sort.
 const STEPS: usize = 1 << 30;
 
 pub(super) struct Budget {
     values: usize,
-    branches: usize,
-    /// Branches so far.
-    branched: usize,
+    locals: usize,
+    /// Steps so far.
+    steps: usize,
 }
 
 impl Budget {
     pub(super) fn new(body_len: usize) -> Budget {
-        Budget { values: VALUES + VALUES_PER_BYTE * body_len, branches: usize::MAX, branched: 0 }
+        Budget { values: VALUES + VALUES_PER_BYTE * body_len, locals: 0, steps: 0 }
     }
 
     /// Says how many locals the function has.
     pub(super) fn set_locals(&mut self, locals: usize) {
-        self.branches = STEPS / locals.max(1);
+        self.locals = locals;
     }
 
     /// Counts values that are kept beside the code.
@@ -40,12 +40,17 @@ impl Budget {
 
     /// Counts a branch.
     pub(super) fn branch(&mut self) {
-        self.branched += 1;
+        self.steps += self.locals;
+    }
+
+    /// Counts other steps.
+    pub(super) fn steps(&mut self, steps: usize) {
+        self.steps += steps;
     }
 
     /// Whether the function is too expensive.
     pub(super) fn is_exceeded(&self, dfg: &DataFlowGraph) -> bool {
-        self.branched > self.branches
+        self.steps > STEPS
             || dfg.num_values() > self.values
             || dfg.value_lists.capacity() / WORDS_PER_VALUE > self.values
     }

@@ -108,13 +108,18 @@ impl<'m> Lower<'m, '_, '_> {
         let arguments = self.arguments(callee, results, ty);
         let call = self.builder.ins().call_indirect(signature, callee.code, &arguments);
         match results {
-            None => self.stack.extend_from_slice(self.builder.inst_results(call)),
+            None => {
+                for (index, ty) in ty.results().iter().enumerate() {
+                    let value = self.builder.inst_results(call)[index];
+                    self.push_typed(value, *ty);
+                }
+            }
             Some(results) => {
                 let mut offset = 0;
                 for ty in ty.results() {
                     let flags = self.flags.results;
                     let value = abi::load_slot(self.builder, flags, *ty, results, offset);
-                    self.stack.push(value);
+                    self.push_typed(value, *ty);
                     offset += abi::slot_bytes(*ty) as i32;
                 }
             }

@@ -100,18 +100,20 @@ impl<'m> Lower<'m, '_, '_> {
 
     pub(super) fn block(&mut self, ty: BlockType) {
         let signature = self.signature(ty);
+        self.define_operands();
         self.open(Kind::Block, signature, None);
     }
 
     pub(super) fn loop_(&mut self, ty: BlockType) {
+        self.take_over_before_loop();
+        self.define_operands();
         let signature = self.signature(ty);
         let header = self.block_with_params(signature.params());
         let count = signature.params().len();
         self.jump(header, count);
         self.builder.switch_to_block(header);
         let height = self.stack.len() - count;
-        self.stack.truncate(height);
-        self.stack.extend_from_slice(self.builder.block_params(header));
+        self.begin_with(height, header, signature.params());
         self.open(Kind::Loop, signature, Some(header));
         self.poll_header(header, count);
         self.new_segment();
@@ -119,6 +121,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     pub(super) fn if_(&mut self, ty: BlockType) {
         let condition = self.pop();
+        self.define_operands();
         let signature = self.signature(ty);
         let params = self.top(signature.params().len()).to_vec();
         self.budget.keep(params.len());
@@ -140,9 +143,11 @@ impl<'m> Lower<'m, '_, '_> {
         let Kind::If { otherwise, params } = std::mem::replace(&mut control.kind, Kind::Else) else {
             unreachable!("validated: `else` belongs to an `if`");
         };
-        self.stack.truncate(control.height);
+        let height = control.height;
+        self.stack.truncate(height);
         self.stack.extend(params);
         self.builder.switch_to_block(otherwise);
+        self.use_operands(height);
         self.reachable = true;
         self.new_segment();
     }
@@ -179,12 +184,11 @@ impl<'m> Lower<'m, '_, '_> {
                 (control.height, control.label)
             }
         };
-        self.control.pop();
+        let control = self.control.pop().expect("an open block");
         match label {
             Some(label) => {
                 self.enter_sealed(label);
-                self.stack.truncate(height);
-                self.stack.extend_from_slice(self.builder.block_params(label));
+                self.begin_with(height, label, control.signature.results());
                 self.reachable = true;
                 self.new_segment();
             }

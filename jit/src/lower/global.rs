@@ -33,7 +33,7 @@ impl Lower<'_, '_, '_> {
         let (base, offset, flags) = self.global(global);
         let ty = self.module.global_type(global).content;
         let value = abi::load_slot(self.builder, flags, ty, base, offset);
-        self.stack.push(value);
+        self.push_typed(value, ty);
     }
 
     pub(super) fn global_set(&mut self, global: u32) {

@@ -18,8 +18,9 @@ mod numeric;
 mod poll;
 mod slow_path;
 mod table;
+mod take_over;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
@@ -28,9 +29,10 @@ use cranelift_codegen::ir::{
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
-use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::{fuel, val_type};
 
 use crate::abi;
@@ -40,6 +42,7 @@ use budget::Budget;
 use control::Control;
 use flags::Flags;
 use poll::Segment;
+use take_over::TakeOver;
 
 /// Why a function has not been lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,21 @@ pub enum LowerError {
     /// It has an instruction that is not executed. Modules with such are refused at load.
     #[error("the instruction {0} is not executed")]
     NotExecuted(String),
+    /// There is no loop where the code should start, or it cannot be come to.
+    #[error("no loop is come to at {0:#x}")]
+    NoLoop(u32),
+}
+
+/// Where the code of a function starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// At its entry, with its arguments.
+    Entry,
+    /// At the header of the loop whose operator is at this offset in the module, in place of a frame of tier 0. The
+    /// address of the frame's slots stands in for the callee's id, its references start at
+    /// [`ExecContext::ref_top`](wasmrun_runtime::vm::ExecContext), and there are no arguments; the results are those
+    /// of the function.
+    Loop(u32),
 }
 
 /// Lowers a function that `module` defines. After an error `context` must not be used again.
@@ -57,11 +75,16 @@ pub fn function(
     isa: &dyn TargetIsa,
     module: &Module,
     index: u32,
+    start: Start,
     memory: MemoryPlan,
     context: &mut FunctionBuilderContext,
 ) -> Result<Function, LowerError> {
     let ty = module.function_type(index);
-    let mut function = Function::with_name_signature(UserFuncName::user(0, index), abi::signature(ty));
+    let signature = match start {
+        Start::Entry => abi::signature(ty),
+        Start::Loop(_) => abi::loop_signature(ty),
+    };
+    let mut function = Function::with_name_signature(UserFuncName::user(0, index), signature);
     let mut builder = FunctionBuilder::new(&mut function, context);
     let body = module.body(index).expect("imported functions have no body");
     let range = body.start as usize..(body.start + body.len) as usize;
@@ -72,8 +95,19 @@ pub fn function(
     );
     let body = FunctionBody::new(reader);
     let mut lower = Lower::new(module, ty, memory, &mut builder, body.range().end - body.range().start);
+    match start {
+        Start::Entry => lower.begin(),
+        Start::Loop(at) => {
+            lower.begin_at_loop(at, FrameLayout::of(module, index).expect("imported functions have no body"));
+        }
+    }
     lower.declare_locals(&body);
     lower.body(&body)?;
+    if let Start::Loop(at) = start
+        && !lower.has_taken_over()
+    {
+        return Err(LowerError::NoLoop(at));
+    }
     builder.finalize(isa.frontend_config());
     Ok(function)
 }
@@ -88,9 +122,16 @@ struct Lower<'m, 'f, 'b> {
     vmctx: Value,
     /// Where results go, if not to registers.
     results: Option<Value>,
-    locals: Vec<Variable>,
+    /// Variables, and whether they hold collected references.
+    locals: Vec<(Variable, bool)>,
     /// Operands, topmost last.
     stack: Vec<Value>,
+    /// The values that are collected references.
+    references: HashSet<Value>,
+    /// Offset in the module of the operator that is being lowered.
+    at: u32,
+    /// Where a frame of tier 0 is taken over, in code that starts so.
+    take_over: Option<TakeOver>,
     control: Vec<Control<'m>>,
     /// Whether code can come here.
     reachable: bool,
@@ -119,8 +160,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         builder.seal_block(entry);
         let params = builder.block_params(entry).to_vec();
         let results = abi::results_in_memory(ty).then(|| params[abi::RESULTS]);
-        let first = params.len() - ty.params().len();
-        let mut lower = Lower {
+        Lower {
             module,
             ty,
             memory_plan,
@@ -130,6 +170,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             results,
             locals: Vec::new(),
             stack: Vec::new(),
+            references: HashSet::new(),
+            at: 0,
+            take_over: None,
             control: vec![Control::function(ty)],
             reachable: true,
             skipped: 0,
@@ -138,24 +181,49 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             builtin_signatures: [None; Builtin::ALL.len()],
             result_slot: None,
             budget: Budget::new(body_len as usize),
-        };
-        for (ty, value) in ty.params().iter().zip(&params[first..]) {
-            lower.declare_local(abi::value_type(*ty), *value);
         }
-        lower
     }
 
-    fn declare_local(&mut self, ty: Type, value: Value) {
-        let variable = self.builder.declare_var(ty);
+    /// Begins code that is entered with arguments.
+    fn begin(&mut self) {
+        let entry = self.builder.current_block().expect("the entry");
+        let params = self.builder.block_params(entry).to_vec();
+        let first = params.len() - self.ty.params().len();
+        for (ty, value) in self.ty.params().iter().zip(&params[first..]) {
+            self.declare_local(*ty, *value);
+        }
+    }
+
+    /// Begins code that takes a frame over at a loop: with what is before the loop, and never runs.
+    fn begin_at_loop(&mut self, at: u32, layout: FrameLayout) {
+        let entry = self.builder.current_block().expect("the entry");
+        let slots = self.builder.block_params(entry)[abi::CALLEE_ID];
+        let loads = self.builder.create_block();
+        self.builder.ins().jump(loads, &[]);
+        self.take_over = Some(TakeOver::new(at, layout, loads, slots));
+        let never = self.builder.create_block();
+        self.enter_sealed(never);
+        for ty in self.ty.params() {
+            let value = self.zero(abi::value_type(*ty));
+            self.declare_local(*ty, value);
+        }
+    }
+
+    fn has_taken_over(&self) -> bool {
+        self.take_over.as_ref().is_some_and(|take_over| take_over.done)
+    }
+
+    fn declare_local(&mut self, ty: ValType, value: Value) {
+        let variable = self.builder.declare_var(abi::value_type(ty));
         self.builder.def_var(variable, value);
-        self.locals.push(variable);
+        self.locals.push((variable, ty.is_collected()));
     }
 
     fn declare_locals(&mut self, body: &FunctionBody<'_>) {
         for local in body.get_locals_reader().expect("validated body") {
             let (count, ty) = local.expect("validated locals");
-            let ty = abi::value_type(val_type(ty));
-            let zero = self.zero(ty);
+            let ty = val_type(ty);
+            let zero = self.zero(abi::value_type(ty));
             (0..count).for_each(|_| self.declare_local(ty, zero));
         }
         self.budget.set_locals(self.locals.len());
@@ -177,8 +245,10 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), LowerError> {
         let mut operators = body.get_operators_reader().expect("validated body");
         self.source(operators.original_position());
-        self.poll_entry();
-        self.new_segment();
+        if self.take_over.is_none() {
+            self.poll_entry();
+            self.new_segment();
+        }
         while !operators.eof() {
             self.source(operators.original_position());
             let operator = operators.read().expect("validated operators");
@@ -200,6 +270,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     /// What is emitted from here on belongs to the instruction at `offset` of the module.
     fn source(&mut self, offset: u64) {
         // Modules are smaller than 4 GiB.
+        self.at = offset as u32;
         self.builder.set_srcloc(SourceLoc::new(offset as u32));
     }
 
@@ -247,19 +318,20 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::Select | O::TypedSelect { .. } => {
                 let [a, b, condition] = self.pop_array();
                 let value = self.builder.ins().select(condition, a, b);
-                self.stack.push(value);
+                self.push_like(value, self.references.contains(&a));
             }
             O::LocalGet { local_index } => {
-                let value = self.builder.use_var(self.locals[local_index as usize]);
-                self.stack.push(value);
+                let (variable, is_reference) = self.locals[local_index as usize];
+                let value = self.builder.use_var(variable);
+                self.push_like(value, is_reference);
             }
             O::LocalSet { local_index } => {
                 let value = self.pop();
-                self.builder.def_var(self.locals[local_index as usize], value);
+                self.builder.def_var(self.locals[local_index as usize].0, value);
             }
             O::LocalTee { local_index } => {
                 let value = *self.stack.last().expect("validated stack");
-                self.builder.def_var(self.locals[local_index as usize], value);
+                self.builder.def_var(self.locals[local_index as usize].0, value);
             }
             O::GlobalGet { global_index } => self.global_get(global_index),
             O::GlobalSet { global_index } => self.global_set(global_index),
@@ -290,6 +362,29 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             }
         }
         Ok(())
+    }
+
+    /// Pushes a value of a type.
+    fn push_typed(&mut self, value: Value, ty: ValType) {
+        self.push_like(value, ty.is_collected());
+    }
+
+    /// Pushes a value that is a collected reference or none.
+    fn push_like(&mut self, value: Value, is_reference: bool) {
+        if is_reference {
+            self.references.insert(value);
+        }
+        self.stack.push(value);
+    }
+
+    /// Pushes the values that a block begins with, in place of what is above `height`.
+    fn begin_with(&mut self, height: usize, block: Block, types: &[ValType]) {
+        self.stack.truncate(height);
+        for (index, ty) in types.iter().enumerate() {
+            let value = self.builder.block_params(block)[index];
+            self.push_typed(value, *ty);
+        }
+        self.use_operands(height);
     }
 
     fn pop(&mut self) -> Value {

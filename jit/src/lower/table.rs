@@ -51,10 +51,12 @@ impl Lower<'_, '_, '_> {
 
     pub(super) fn table_get(&mut self, table: u32) {
         let word = self.slow_path::<1>(Builtin::TableGet, &[table]);
-        match abi::value_type(ValType::Ref(self.module.table_type(table).element)) {
-            I32 => self.push_low(word),
-            _ => self.stack.push(word),
-        }
+        let ty = ValType::Ref(self.module.table_type(table).element);
+        let value = match abi::value_type(ty) {
+            I32 => self.builder.ins().ireduce(I32, word),
+            _ => word,
+        };
+        self.push_typed(value, ty);
     }
 
     pub(super) fn table_set(&mut self, table: u32) {
@@ -85,8 +87,9 @@ impl Lower<'_, '_, '_> {
 
     pub(super) fn ref_null(&mut self, ty: HeapType) {
         let heap = if ty == HeapType::EXTERN { RuntimeHeapType::Extern } else { RuntimeHeapType::Func };
-        let null = self.zero(abi::value_type(ValType::Ref(RefType { nullable: true, heap })));
-        self.stack.push(null);
+        let ty = ValType::Ref(RefType { nullable: true, heap });
+        let null = self.zero(abi::value_type(ty));
+        self.push_typed(null, ty);
     }
 
     pub(super) fn ref_func(&mut self, function: u32) {

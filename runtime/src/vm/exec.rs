@@ -7,7 +7,7 @@ use std::marker::PhantomPinned;
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::context::VmContext;
 use super::interrupt::{InterruptTarget, PollWords};
@@ -60,6 +60,10 @@ pub struct Resume {
     pub value: u64,
 }
 
+/// Entries and back edges of tier 0 from one slow path to the next, unless somebody wants to see them more often. So many
+/// turns of the longest loop that has no loop or call in it are over soon.
+const DEFAULT_INTERVAL: i32 = 1 << 10;
+
 /// The execution context of a store.
 #[derive(Debug)]
 #[repr(C)]
@@ -91,6 +95,8 @@ pub struct ExecContext {
     pending: Option<Pending>,
     target: Arc<InterruptTarget>,
     hooks: Option<NonNull<dyn StoreHooks>>,
+    /// Entries and back edges of tier 0 from one slow path to the next.
+    interval: i32,
     /// Contexts, other threads and the code that runs point at this. Not being `Unpin` tells the compiler that
     /// a `&mut` of it is not the only way to it.
     _pinned: PhantomPinned,
@@ -114,6 +120,7 @@ impl ExecContext {
             poll: PollWords {
                 value_limit: AtomicUsize::new(stack.values_end()),
                 native_limit: AtomicUsize::new(0),
+                count: AtomicI32::new(DEFAULT_INTERVAL),
             },
             fuel: 0,
             native: NativeWords::NONE,
@@ -130,6 +137,7 @@ impl ExecContext {
             pending: None,
             target: Arc::default(),
             hooks: None,
+            interval: DEFAULT_INTERVAL,
             _pinned: PhantomPinned,
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
@@ -184,6 +192,26 @@ impl ExecContext {
         self.poll.value_limit.load(Ordering::Relaxed)
     }
 
+    /// Counts an entry or a back edge of tier 0. Whether it is time for the slow path.
+    #[inline(always)]
+    pub fn count(&self) -> bool {
+        // Only this thread counts; a request of another one that is overwritten here is answered a little later.
+        let left = self.poll.count.load(Ordering::Relaxed).wrapping_sub(1);
+        self.poll.count.store(left, Ordering::Relaxed);
+        left < 0
+    }
+
+    /// Lets tier 0 take the slow path after so many entries and back edges, at least one.
+    pub fn set_interval(&mut self, interval: u32) {
+        self.interval = i32::try_from(interval).unwrap_or(i32::MAX).clamp(1, DEFAULT_INTERVAL);
+        self.poll.count.store(self.interval, Ordering::Relaxed);
+    }
+
+    /// See [`ExecContext::set_interval`].
+    pub fn interval(&self) -> u32 {
+        self.interval as u32
+    }
+
     /// Remembers what made code stop. The first reason counts.
     pub fn set_pending(&mut self, pending: Pending) {
         self.pending.get_or_insert(pending);
@@ -236,6 +264,8 @@ impl ExecContext {
             let end = (*this).stack.values_end();
             (*this).poll.value_limit.store(end, Ordering::SeqCst);
             (*this).poll.native_limit.store((*this).native_floor, Ordering::SeqCst);
+            // One more for the entry that is repeated after this.
+            (*this).poll.count.store((*this).interval, Ordering::SeqCst);
             let reasons = (*this).target.take();
             if reasons != 0
                 && let Some(mut hooks) = (*this).hooks
@@ -276,8 +306,8 @@ mod tests {
 
     #[test]
     fn offsets_known_to_generated_code_do_not_move() {
-        assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 16));
-        assert_eq!(ExecContext::NATIVE, 24);
+        assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 24));
+        assert_eq!(ExecContext::NATIVE, 32);
     }
 
     fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, Weak};
 
 /// Bits of a request.
@@ -28,6 +28,10 @@ pub(super) struct PollWords {
     pub(super) value_limit: AtomicUsize,
     /// Compiled code keeps its stack pointer above this address; `usize::MAX` requests the slow path.
     pub(super) native_limit: AtomicUsize,
+    /// What is left of the entries and back edges that tier 0 counts before it takes the slow path; negative
+    /// requests that. Its own thread counts without an atomic instruction, so that a request can be overwritten:
+    /// it is answered then when the count is over.
+    pub(super) count: AtomicI32,
 }
 
 type Waker = dyn Fn() + Send + Sync;
@@ -56,6 +60,7 @@ impl InterruptTarget {
                 let words = unsafe { words.as_ref() };
                 words.value_limit.store(0, Ordering::SeqCst);
                 words.native_limit.store(usize::MAX, Ordering::SeqCst);
+                words.count.store(-1, Ordering::SeqCst);
             }
         }
         let wakers: Vec<_> = {

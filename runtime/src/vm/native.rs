@@ -34,6 +34,10 @@ pub struct NativeWords {
     pub trace: NativeTrace,
     /// What the compiling tier knows of its code; null in stores that run no compiled code.
     pub code: *const (),
+    /// What decides when code is compiled, for [`NativeEntries::counted`].
+    pub tiers: *const (),
+    /// The frame that was in a loop when that was told of last.
+    pub stay: Stay,
     /// The compiled code of functions of the host until it is known what they need.
     pub unbound: *const u8,
 }
@@ -50,6 +54,35 @@ pub struct NativeEntries {
     pub run_interpreter: TierEntry,
     /// Calls a function that has compiled code, for the host and for tier 0.
     pub call: TierEntry,
+    /// What tier 0 tells of how often its code runs; nobody where that is nobody's business.
+    pub counted: Option<Counted>,
+    /// Runs the compiled code of a loop, which was given to tier 0 for that, to the end of its function.
+    pub enter_loop: LoopEntry,
+}
+
+/// Tier 0 has counted [`ExecContext::interval`] entries and back edges, the last of them into `place`. It runs after
+/// requests have been answered, and must not unwind.
+pub type Counted = unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place);
+
+/// Goes on at the header of a loop in the frame of tier 0 that starts at `frame` and at [`ExecContext::ref_frame`]: in
+/// compiled code, to the end of the function, whose results are at the start of the frame then. `code` is what tier 0
+/// was given for the loop. Status as for [`TierEntry`].
+pub type LoopEntry = unsafe extern "C" fn(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    code: *const (),
+    frame: *mut u64,
+) -> Status;
+
+/// A place in a function where its code is entered again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The function's index in its module.
+    pub function: u32,
+    /// Offset in the module of the `loop` operator; 0 for the function's entry.
+    pub at: u32,
+    /// The frame that is there, for a loop; null for an entry.
+    pub frame: *mut u64,
 }
 
 /// Calls, in one tier, a function of the instance with this context and with this index in its module. The arguments
@@ -119,6 +152,27 @@ impl NativeTrace {
     }
 }
 
+/// A frame that is found in a loop, time and again.
+#[derive(Debug)]
+pub struct Stay {
+    function: u32,
+    frame: *mut u64,
+    times: u32,
+}
+
+impl Stay {
+    /// Notes that a function was found in a loop, in this frame, or at its entry, with none. Returns how many times in a
+    /// row it was found in a loop in this frame.
+    pub fn note(&mut self, function: u32, frame: *mut u64) -> u32 {
+        let same = function == self.function && frame == self.frame && !frame.is_null();
+        // The entry of another function says nothing of a frame that may have called it.
+        if !frame.is_null() || function == self.function {
+            *self = Stay { function, frame, times: if same { self.times.saturating_add(1) } else { 1 } };
+        }
+        if frame.is_null() { 0 } else { self.times }
+    }
+}
+
 impl NativeWords {
     pub(super) const NONE: NativeWords = NativeWords {
         builtins: ptr::null(),
@@ -137,6 +191,8 @@ impl NativeWords {
         },
         trace: NativeTrace::NONE,
         code: ptr::null(),
+        tiers: ptr::null(),
+        stay: Stay { function: 0, frame: ptr::null_mut(), times: 0 },
         unbound: ptr::null(),
     };
 
@@ -148,8 +204,13 @@ impl NativeWords {
 }
 
 impl NativeEntries {
-    const NONE: NativeEntries =
-        NativeEntries { interpreter: no_interpreter, run_interpreter: no_tier, call: no_tier };
+    const NONE: NativeEntries = NativeEntries {
+        interpreter: no_interpreter,
+        run_interpreter: no_tier,
+        call: no_tier,
+        counted: None,
+        enter_loop: no_loop,
+    };
 }
 
 /// A call in a tier that the store has not been given.
@@ -171,6 +232,16 @@ unsafe extern "C" fn no_tier(exec: *mut ExecContext, _: *mut VmContext, _: u32) 
         (*exec).set_pending(Pending::Host(Box::new(NoCompiledCode)));
     }
     Status::Trap
+}
+
+unsafe extern "C" fn no_loop(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    _: *const (),
+    _: *mut u64,
+) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { no_tier(exec, vmctx, 0) }
 }
 
 unsafe extern "C" fn no_interpreter(vmctx: *mut VmContext, _: u64, _: *mut u64, _: *const usize) -> u64 {
@@ -198,7 +269,7 @@ mod tests {
             offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
             offset_of!(NativeWords, tail_call),
         ];
-        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 72]);
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 88]);
     }
 
     #[test]

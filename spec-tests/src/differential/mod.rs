@@ -16,7 +16,7 @@ use std::fmt;
 
 pub use self::survive::survive;
 pub use self::wasmi::Wasmi;
-pub use self::wasmrun::{Compiled, Interpreted, Mixed, Quick, Wasmrun, Way};
+pub use self::wasmrun::{Chaos, Compiled, Interpreted, Mixed, Quick, Tiered, Wasmrun, Way};
 pub use host::{host_results, initial_value, mixed};
 
 /// The types that both sides of a comparison know.

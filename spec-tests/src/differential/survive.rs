@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::wasmrun::{Engine, Error, Module};
 
-use super::wasmrun::{Compiled, Interpreted, Mixed, Wasmrun, Way, items};
+use super::wasmrun::{Chaos, Compiled, Interpreted, Mixed, Wasmrun, Way, items};
 use super::{Item, Subject, Value, generate};
 
 /// Memory and table bytes that the guest may have, each.
@@ -31,6 +31,7 @@ pub fn survive(bytes: &[u8]) -> bool {
     run::<Interpreted>(bytes, print);
     run::<Compiled>(bytes, print);
     run::<Mixed>(bytes, print);
+    run::<Chaos>(bytes, print);
     true
 }
 

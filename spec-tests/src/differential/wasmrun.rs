@@ -40,6 +40,8 @@ ways! {
     Compiled Jit "wasmrun's compiled code": "Compiled to fast code.";
     Quick Quick "wasmrun's quickly compiled code": "Compiled in little time.";
     Mixed Mixed "wasmrun's mixed tiers": "Every second function compiled.";
+    Tiered Tiered "wasmrun's tiers": "Compiled while it runs.";
+    Chaos Chaos "wasmrun's tiers at random": "Changing its tier at random.";
 }
 
 /// An instance on wasmrun.

@@ -3,16 +3,20 @@
 //! This is one of the modules that hold the crate's `unsafe`: it publishes compiled code where callers find it.
 #![allow(unsafe_code)]
 
+mod chaos;
+mod heat;
+mod queue;
+mod tier_up;
+
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use wasmrun_interpreter as interpreter;
-use wasmrun_jit::arena::Arena;
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
-use wasmrun_jit::code::CodeSpace;
+use wasmrun_jit::code::{CodeSpace, InstalledFunction};
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
@@ -20,6 +24,9 @@ use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
 use crate::config::Config;
+use chaos::Chaos;
+use heat::ModuleTiers;
+use queue::Queue;
 
 /// How an engine runs guest code.
 ///
@@ -41,6 +48,9 @@ pub enum Strategy {
     /// where the system allows no compiled code (see
     /// [`Engine::no_compiled_code`](crate::Engine::no_compiled_code)), run in tier 0.
     Jit,
+    /// All functions start in tier 0. Those that run often are compiled meanwhile, on other threads, and loops that
+    /// run long go on in compiled code. What `Jit` says of functions without compiled code holds here too.
+    Tiered,
 }
 
 /// How much time the compiler takes for its code.
@@ -64,18 +74,26 @@ const MAX_BODY: u32 = 1 << 20;
 /// thread fifty.
 const PARALLEL_THRESHOLD: u64 = 4 << 10;
 
-/// The compiled code of an engine.
+/// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes
+/// 2 µs for a byte, and tier 0 a nanosecond or two to execute one.
+const DEFAULT_THRESHOLD: u32 = 1000;
+
+/// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {
+    shared: Arc<Shared>,
+    /// Executions after which a function is compiled; all are compiled ahead where this is not what is wanted.
+    threshold: u32,
+    tiered: bool,
+    queue: Queue,
+    chaos: Option<Chaos>,
+}
+
+/// What threads that compile need.
+struct Shared {
     space: CodeSpace,
     mode: Mode,
     /// Whether the function with this index shall be compiled.
     chosen: fn(u32) -> bool,
-}
-
-/// What came of compiling the functions of a module.
-#[derive(Debug, Default)]
-struct Outcomes {
-    plans: [OnceLock<Vec<Uncompiled>>; 2],
 }
 
 /// A function that runs in tier 0 for want of compiled code.
@@ -95,13 +113,19 @@ impl CompiledTier {
             OptLevel::None => Mode::Quick,
             OptLevel::Speed => Mode::Speed,
         };
-        match config.execution() {
-            Strategy::Interpreter => Ok(None),
-            Strategy::Jit => match CodeSpace::new(Arena::DEFAULT_BYTES) {
-                Ok(space) => Ok(Some(CompiledTier { space, mode, chosen })),
-                Err(error) => Err(error.to_string()),
-            },
-        }
+        let tiered = match config.execution() {
+            Strategy::Interpreter => return Ok(None),
+            Strategy::Jit => false,
+            Strategy::Tiered => true,
+        };
+        let space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
+        Ok(Some(CompiledTier {
+            shared: Arc::new(Shared { space, mode, chosen }),
+            threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
+            tiered,
+            queue: Queue::new(config.compile_threads_wanted()),
+            chaos: config.chaos_seed().map(Chaos::new),
+        }))
     }
 
     /// Prepares a module for compiled code.
@@ -116,58 +140,28 @@ impl CompiledTier {
     /// The tier stays where it is and outlives the store.
     pub(crate) unsafe fn attach(&self, exec: &mut ExecContext) {
         // SAFETY: the caller's promise.
-        unsafe { attach(exec, &self.space, run_interpreter) };
+        unsafe { attach(exec, &self.shared.space, run_interpreter) };
+        if self.tiered {
+            exec.native.tiers = ptr::from_ref(self).cast();
+            exec.native.entries.counted = Some(tier_up::counted);
+            // A few reports before the threshold, so that one of them decides nothing.
+            exec.set_interval(if self.chaos.is_some() { 1 } else { self.threshold / 4 });
+        }
     }
 
-    /// Compiles all functions of a module for the instances that are to be expected.
+    /// Compiles all functions of a module for the instances that are to be expected, if that is the strategy.
     pub(crate) fn compile_ahead(&self, module: &Arc<Module>, memories: MemoryStrategy) {
         let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
         self.compile_all(module, if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded });
     }
 
-    /// Compiles all functions of a module for instances as `plan` says, unless that has been done.
+    /// Compiles all functions of a module for instances as `plan` says, unless that has been done, if that is the
+    /// strategy.
     pub(crate) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
-        let outcomes = outcomes(module);
-        outcomes.plans[plan as usize].get_or_init(|| self.compile_functions(module, plan));
-    }
-
-    /// On all cores; the calling thread takes its share.
-    fn compile_functions(&self, module: &Arc<Module>, plan: MemoryPlan) -> Vec<Uncompiled> {
-        let functions = module.imported_function_count()..module.function_count();
-        let next = AtomicU32::new(functions.start);
-        let work = || -> Vec<Uncompiled> {
-            iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
-                .take_while(|function| *function < functions.end)
-                .filter_map(|function| {
-                    let reason = guarded(|| self.compile_function(module, function, plan)).err()?;
-                    Some(Uncompiled { function, reason })
-                })
-                .collect()
-        };
-        let bytes: u64 =
-            functions.clone().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
-        let mut failed = on_all_cores(bytes >= PARALLEL_THRESHOLD, work).concat();
-        failed.sort_by_key(|uncompiled| uncompiled.function);
-        failed
-    }
-
-    fn compile_function(&self, module: &Arc<Module>, function: u32, plan: MemoryPlan) -> Result<(), String> {
-        if !(self.chosen)(function) {
-            return Ok(());
+        if !self.tiered {
+            ModuleTiers::of(module).ahead[plan as usize]
+                .get_or_init(|| self.shared.compile_all(module, plan));
         }
-        let len = module.body(function).map_or(0, |body| body.len);
-        if len > MAX_BODY {
-            return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
-        }
-        let mode = if len > MAX_FAST_BODY { Mode::Quick } else { self.mode };
-        let installed =
-            self.space.compile(module, function, mode, plan).map_err(|error| error.to_string())?;
-        let way_in = interpreter::way_into_compiled(module, function);
-        let entry = installed.entry();
-        // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
-        // instances keep alive while their code runs.
-        unsafe { module.publish_compiled(plan, function, entry, Some(way_in), Box::new(installed)) };
-        Ok(())
     }
 
     /// What the compiled code at an address was executing.
@@ -176,29 +170,81 @@ impl CompiledTier {
     /// The code is that of a frame of guest code, running or just stopped.
     pub(crate) unsafe fn position(&self, pc: usize) -> Option<Position> {
         // SAFETY: the caller's promise.
-        unsafe { self.space.position(pc) }
+        unsafe { self.shared.space.position(pc) }
+    }
+}
+
+impl Shared {
+    /// On all cores; the calling thread takes its share.
+    fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let functions = module.imported_function_count()..module.function_count();
+        let next = AtomicU32::new(functions.start);
+        let work = || {
+            iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
+                .take_while(|function| *function < functions.end)
+                .for_each(|function| self.compile(module, plan, function));
+        };
+        let bytes: u64 =
+            functions.clone().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
+    }
+
+    /// Compiles a function, or notes why not.
+    fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+        if let Err(reason) = guarded(|| self.try_compile(module, plan, function)) {
+            ModuleTiers::of(module).leave(function, reason);
+        }
+    }
+
+    fn try_compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) -> Result<(), String> {
+        if let Some(code) = self.code_of(module, plan, function)? {
+            self.publish(module, plan, Arc::new(code));
+        }
+        Ok(())
+    }
+
+    /// The compiled code of a function; none of one that shall not be compiled.
+    fn code_of(
+        &self,
+        module: &Arc<Module>,
+        plan: MemoryPlan,
+        function: u32,
+    ) -> Result<Option<InstalledFunction>, String> {
+        if !(self.chosen)(function) {
+            return Ok(None);
+        }
+        let mode = self.mode_for(module, function)?;
+        self.space.compile(module, function, mode, plan).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Lets callers find the code of a function, which has been compiled for this plan.
+    fn publish(&self, module: &Module, plan: MemoryPlan, code: Arc<InstalledFunction>) {
+        let way_in = interpreter::way_into_compiled(module, code.function());
+        // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
+        // instances keep alive while their code runs.
+        unsafe { module.publish_compiled(plan, code.function(), code.entry(), way_in, Box::new(code)) };
+    }
+
+    /// How a function is compiled, if it is not too large for that.
+    fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, String> {
+        let len = module.body(function).map_or(0, |body| body.len);
+        if len > MAX_BODY {
+            return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
+        }
+        Ok(if len > MAX_FAST_BODY { Mode::Quick } else { self.mode })
     }
 }
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-fn guarded(compile: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+fn guarded<T>(compile: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(compile))
         .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned()))
 }
 
 /// The functions of a module that were to be compiled and were not.
 pub(crate) fn uncompiled(module: &Module) -> Vec<Uncompiled> {
-    let plans = outcomes(module).plans.iter().filter_map(OnceLock::get);
-    let mut all: Vec<Uncompiled> = plans.flatten().cloned().collect();
-    all.sort_by_key(|uncompiled| uncompiled.function);
-    all.dedup_by_key(|uncompiled| uncompiled.function);
-    all
-}
-
-fn outcomes(module: &Module) -> &Outcomes {
-    let outcomes = module.tiers().get_or_init(|| Box::new(Outcomes::default()));
-    outcomes.downcast_ref().expect("nobody else puts something there")
+    ModuleTiers::of(module).uncompiled()
 }
 
 /// Calls a function from the host in the tier that has code for it.

@@ -1,0 +1,96 @@
+//! A policy that only tests want: tiers change at random, so that every change happens in every place.
+//!
+//! The same seed makes the same changes, as long as one thread runs guest code.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmrun_interpreter::Loops;
+use wasmrun_jit::code::InstalledFunction;
+use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::vm::Place;
+
+use super::heat::{Loop, ModuleTiers};
+use super::{CompiledTier, guarded};
+
+/// How many times the code of a function is published: what has been published is kept.
+const MAX_PUBLICATIONS: u32 = 20;
+
+/// The state of the random choices.
+pub(super) struct Chaos {
+    state: AtomicU64,
+}
+
+/// What has been compiled of a module, to be found again.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    functions: Mutex<HashMap<(MemoryPlan, u32), Entry>>,
+    /// Addresses of the code of loops, which the module keeps; `None` where there cannot be any.
+    loops: Mutex<HashMap<Loop, Option<usize>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    code: Option<Arc<InstalledFunction>>,
+    publications: u32,
+}
+
+impl Chaos {
+    pub(super) fn new(seed: u64) -> Chaos {
+        Chaos { state: AtomicU64::new(seed) }
+    }
+
+    /// A number below `bound`.
+    pub(super) fn draw(&self, bound: u64) -> u64 {
+        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        let state = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+impl CompiledTier {
+    /// Changes the tier of the function at `place`, or leaves it.
+    pub(super) fn disturb(&self, chaos: &Chaos, module: &Arc<Module>, plan: MemoryPlan, place: Place) {
+        let Place { function, at, .. } = place;
+        let loops = Loops::of(module, plan, function);
+        match (chaos.draw(8), at) {
+            (0, _) => self.publish_known(module, plan, function),
+            (1, _) => module.withdraw_compiled(plan, function),
+            (2..=4, 1..) => {
+                let around = loops.around(at);
+                let at = around[chaos.draw(around.len() as u64) as usize];
+                if let Some(code) = self.known_loop(module, Loop { plan, function, at }) {
+                    // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
+                    unsafe { loops.lead_out(at, code as *const ()) };
+                }
+            }
+            (5, 1..) => loops.keep_in(at),
+            (6, 1..) => loops.watch_around(at),
+            _ => {}
+        }
+    }
+
+    fn publish_known(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+        let known = &ModuleTiers::of(module).known;
+        let mut functions = known.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = functions.entry((plan, function)).or_insert_with(|| {
+            let code = guarded(|| self.shared.code_of(module, plan, function));
+            Entry { code: code.ok().flatten().map(Arc::new), publications: 0 }
+        });
+        if let Some(code) = &entry.code
+            && entry.publications < MAX_PUBLICATIONS
+        {
+            entry.publications += 1;
+            self.shared.publish(module, plan, code.clone());
+        }
+    }
+
+    fn known_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
+        let known = &ModuleTiers::of(module).known;
+        let mut loops = known.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        *loops.entry(of).or_insert_with(|| self.shared.code_of_loop(module, of))
+    }
+}

@@ -1,0 +1,240 @@
+//! Work that is done beside the guest: a queue with priorities, and the threads that take from it.
+//!
+//! The threads are started when there is something to do, and ended with the queue. Without any, work is done at
+//! once by who brings it.
+
+use std::collections::BinaryHeap;
+use std::num::NonZero;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Something to do.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Work waits here until a thread has time.
+pub(super) struct Queue {
+    shared: Arc<Shared>,
+    /// The most threads; none are started before there is work.
+    most: usize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// There is work, or the queue ends.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: BinaryHeap<Waiting>,
+    /// Jobs so far, so that of two with one priority the older comes first.
+    brought: u64,
+    /// Threads that wait for work.
+    idle: usize,
+    /// Jobs that are being done.
+    running: usize,
+    ended: bool,
+}
+
+struct Waiting {
+    priority: u64,
+    number: u64,
+    job: Job,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Waiting) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Waiting) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Waiting) -> std::cmp::Ordering {
+        self.priority.cmp(&other.priority).then(other.number.cmp(&self.number))
+    }
+}
+
+impl Queue {
+    /// A queue with at most so many threads: as many as there are cores besides the guest's own, if not said.
+    pub(super) fn new(threads: Option<usize>) -> Queue {
+        let besides =
+            || thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).clamp(1, 8);
+        Queue { shared: Arc::default(), most: threads.unwrap_or_else(besides), threads: Mutex::default() }
+    }
+
+    /// Whether work is done by who brings it.
+    pub(super) fn is_immediate(&self) -> bool {
+        self.most == 0
+    }
+
+    /// Brings work. It must not panic.
+    pub(super) fn push(&self, priority: u64, job: impl FnOnce() + Send + 'static) {
+        if self.is_immediate() {
+            return job();
+        }
+        let mut state = lock(&self.shared.state);
+        let number = state.brought;
+        state.brought += 1;
+        state.waiting.push(Waiting { priority, number, job: Box::new(job) });
+        let busy = state.idle < state.waiting.len();
+        drop(state);
+        self.shared.changed.notify_all();
+        if busy {
+            self.start_thread();
+        }
+    }
+
+    /// Starts one more thread, if there may be one. Should the system have none left, what is waiting is left waiting.
+    fn start_thread(&self) {
+        let mut threads = lock(&self.threads);
+        // A thread that has died would be missed for ever.
+        threads.retain(|thread| !thread.is_finished());
+        if threads.len() < self.most {
+            let shared = self.shared.clone();
+            let started = thread::Builder::new().name("wasmrun-compile".into()).spawn(move || work(&shared));
+            threads.extend(started);
+        }
+    }
+
+    /// Waits until nothing is waiting or being done.
+    #[cfg(test)]
+    pub(super) fn drain(&self) {
+        let mut state = lock(&self.shared.state);
+        while !state.waiting.is_empty() || state.running > 0 {
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Queue {
+    /// What is waiting is forgotten, and what is being done is waited for.
+    fn drop(&mut self) {
+        let mut state = lock(&self.shared.state);
+        state.ended = true;
+        let forgotten = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.shared.changed.notify_all();
+        drop(forgotten);
+        for thread in std::mem::take(&mut *lock(&self.threads)) {
+            // One that drops the last handle of the queue itself cannot wait for itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut state = lock(&shared.state);
+    while !state.ended {
+        match state.waiting.pop() {
+            Some(next) => {
+                state.running += 1;
+                drop(state);
+                (next.job)();
+                state = lock(&shared.state);
+                state.running -= 1;
+                shared.changed.notify_all();
+            }
+            None => {
+                state.idle += 1;
+                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_most_urgent_comes_first_and_then_the_oldest() {
+        let queue = Queue::new(Some(1));
+        let (hold, held) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        queue.push(9, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        });
+        has_started.recv().unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for (priority, name) in [(1, 'd'), (3, 'b'), (2, 'c'), (7, 'a'), (1, 'e')] {
+            let order = order.clone();
+            queue.push(priority, move || lock(&order).push(name));
+        }
+        hold.send(()).unwrap();
+        queue.drain();
+        assert_eq!(*lock(&order), ['a', 'b', 'c', 'd', 'e']);
+    }
+
+    #[test]
+    fn without_threads_work_is_done_at_once() {
+        let queue = Queue::new(Some(0));
+        let done = Arc::new(Mutex::new(false));
+        queue.push(0, {
+            let done = done.clone();
+            move || *lock(&done) = true
+        });
+        assert!(*lock(&done));
+        assert!(lock(&queue.threads).is_empty());
+    }
+
+    #[test]
+    fn what_waits_at_the_end_is_forgotten_and_threads_are_gone() {
+        let alive = Arc::new(());
+        let queue = Queue::new(Some(2));
+        let (hold, held) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        queue.push(1, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        });
+        has_started.recv().unwrap();
+        for _ in 0..100 {
+            let alive = alive.clone();
+            queue.push(0, move || drop(alive));
+        }
+        hold.send(()).unwrap();
+        drop(queue);
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn many_threads_bring_work_and_all_of_it_is_done() {
+        let queue = Queue::new(Some(3));
+        let done = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for priority in 0..250 {
+                        let done = done.clone();
+                        queue.push(priority, move || {
+                            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        });
+                    }
+                });
+            }
+        });
+        queue.drain();
+        assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), 1000);
+        assert!(lock(&queue.threads).len() <= 3);
+    }
+}

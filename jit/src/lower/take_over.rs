@@ -1,0 +1,137 @@
+//! Code that takes a frame of tier 0 over at the header of a loop.
+//!
+//! It finishes the whole function. All of the body is lowered as usual, from a block without predecessors, and
+//! what only leads to the loop is thrown away by the compiler. In front of the loop comes a second way in, from
+//! the entry of this code, where every local and every operand is loaded from the slot that [`FrameLayout`] names.
+//!
+//! So an operand that was pushed before the loop can have two definitions, and in a loop around it, as many as ways
+//! lead to its use. Operands are variables here wherever ways join.
+
+use std::collections::HashMap;
+use std::mem::offset_of;
+
+use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
+use cranelift_frontend::Variable;
+use wasmrun_runtime::frame::{FrameLayout, FrameSlot};
+use wasmrun_runtime::types::ValType;
+use wasmrun_runtime::vm::ExecContext;
+
+use super::Lower;
+use crate::abi;
+
+/// What lowering has to know to take a frame over.
+pub(super) struct TakeOver {
+    /// Offset in the module of the operator of the loop.
+    at: u32,
+    layout: FrameLayout,
+    /// Where the values are loaded.
+    entry: Block,
+    /// Where the slots of the frame are.
+    slots: Value,
+    /// Operands, by their place on the stack and type.
+    operands: HashMap<(usize, Type), Variable>,
+    /// Whether the loop has been come to.
+    pub(super) done: bool,
+}
+
+impl TakeOver {
+    pub(super) fn new(at: u32, layout: FrameLayout, entry: Block, slots: Value) -> TakeOver {
+        TakeOver { at, layout, entry, slots, operands: HashMap::new(), done: false }
+    }
+}
+
+impl Lower<'_, '_, '_> {
+    /// The WebAssembly type of an operand, as far as frames care.
+    pub(super) fn operand_type(&self, operand: Value) -> ValType {
+        match self.builder.func.dfg.value_type(operand) {
+            I32 if self.references.contains(&operand) => ValType::EXTERNREF,
+            I32 => ValType::I32,
+            F32 => ValType::F32,
+            F64 => ValType::F64,
+            I8X16 => ValType::V128,
+            _ => ValType::I64,
+        }
+    }
+
+    /// The variable for the operand at `index` of the stack.
+    fn operand_variable(&mut self, index: usize) -> Option<Variable> {
+        let ty = self.builder.func.dfg.value_type(self.stack[index]);
+        let take_over = self.take_over.as_mut()?;
+        let builder = &mut *self.builder;
+        Some(*take_over.operands.entry((index, ty)).or_insert_with(|| builder.declare_var(ty)))
+    }
+
+    /// Before a block is opened: the operands below are what they are on every way out of it.
+    pub(super) fn define_operands(&mut self) {
+        if self.take_over.is_none() {
+            return;
+        }
+        self.budget.steps(self.stack.len());
+        for index in 0..self.stack.len() {
+            if let Some(variable) = self.operand_variable(index) {
+                self.builder.def_var(variable, self.stack[index]);
+            }
+        }
+    }
+
+    /// Where ways join: the lowest `height` operands are what they are on the way that was taken.
+    pub(super) fn use_operands(&mut self, height: usize) {
+        if self.take_over.is_none() {
+            return;
+        }
+        self.budget.steps(height);
+        for index in 0..height {
+            if let Some(variable) = self.operand_variable(index) {
+                let is_reference = self.references.contains(&self.stack[index]);
+                let value = self.builder.use_var(variable);
+                self.stack[index] = value;
+                if is_reference {
+                    self.references.insert(value);
+                }
+            }
+        }
+    }
+
+    /// Before a loop: if it is the one where the frame is taken over, lets the entry lead here.
+    pub(super) fn take_over_before_loop(&mut self) {
+        let Some(take_over) = self.take_over.as_mut().filter(|take_over| take_over.at == self.at) else {
+            return;
+        };
+        take_over.done = true;
+        let (entry, slots) = (take_over.entry, take_over.slots);
+        let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
+        let layout = self.take_over.as_ref().expect("as above").layout.clone();
+        let joined = self.builder.create_block();
+        self.define_operands();
+        self.builder.ins().jump(joined, &[]);
+
+        self.enter_sealed(entry);
+        let exec = self.exec();
+        let offset = offset_of!(ExecContext, ref_top) as i32;
+        let references = self.builder.ins().load(I64, self.flags.exec, exec, offset);
+        for (index, (ty, slot)) in layout.locals().iter().enumerate() {
+            let value = self.load_frame_slot(*ty, *slot, slots, references);
+            self.builder.def_var(self.locals[index].0, value);
+        }
+        for (index, (ty, slot)) in types.iter().zip(layout.operands(types.iter().copied())).enumerate() {
+            let value = self.load_frame_slot(*ty, slot, slots, references);
+            if let Some(variable) = self.operand_variable(index) {
+                self.builder.def_var(variable, value);
+            }
+        }
+        self.builder.ins().jump(joined, &[]);
+
+        self.enter_sealed(joined);
+        self.use_operands(self.stack.len());
+    }
+
+    fn load_frame_slot(&mut self, ty: ValType, slot: FrameSlot, values: Value, references: Value) -> Value {
+        // The frame is nobody else's, and gone when its values have been loaded.
+        let flags = MemFlagsData::new().with_notrap();
+        match slot {
+            FrameSlot::Value(slot) => abi::load_slot(self.builder, flags, ty, values, slot as i32 * 8),
+            FrameSlot::Reference(slot) => self.builder.ins().load(I32, flags, references, slot as i32 * 4),
+        }
+    }
+}
