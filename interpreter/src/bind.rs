@@ -9,7 +9,7 @@ use crate::translate;
 /// Translates a function that `module` defines, for instances as `plan` says. Its cell has code then.
 #[cold]
 #[inline(never)]
-fn bind(module: &Module, plan: MemoryPlan, function: u32) -> Result<(), Pending> {
+pub(crate) fn bind(module: &Module, plan: MemoryPlan, function: u32) -> Result<(), Pending> {
     let code = translate::function(module, function, None)?;
     // SAFETY: this is the function's code.
     unsafe { module.publish_bytecode(plan, code.into_bytecode()) };

@@ -12,7 +12,7 @@ use crate::caller::caller_of;
 use crate::code::Code;
 use crate::dispatch::run;
 use crate::machine::Machine;
-use crate::ops::call::{call_host, enter_outermost};
+use crate::ops::call::{call_host, enter_outermost, go_on};
 use crate::returns;
 use crate::stop::stop;
 use crate::translate::{self, SourceMap};
@@ -56,8 +56,9 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
     }
 }
 
-/// Runs a function of tier 0 for compiled code that has called it: the one with index `function`, which the module
-/// of `vmctx` defines.
+/// Runs a function of tier 0 for compiled code that has called it, or left it at a loop: the one with index `function`,
+/// which the module of `vmctx` defines, from its entry or from the header of the loop whose operator is at `at` in the
+/// module.
 ///
 /// Arguments, results and status are as for [`invoke`]; besides, it may return [`Status::TailCall`] with context,
 /// id and slots of a compiled function in [`NativeWords::tail_call`](wasmrun_runtime::vm::NativeWords), whose
@@ -65,14 +66,24 @@ unsafe fn start(exec: *mut ExecContext, callee: *const FuncRef, sp: *mut u64) ->
 ///
 /// # Safety
 /// `vmctx` is alive and its store, of which `exec` is the context, borrowed by nothing else; the arguments match
-/// the function's type, and the slots of arguments and results lie inside the stacks.
-pub unsafe fn run_for_compiled(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status {
+/// the function's type, and the slots of arguments and results lie inside the stacks. For a loop, every value is in the slot
+/// that the frame's layout gives it, and [`Loops::can_enter`](crate::Loops::can_enter) has said that it can be entered.
+pub unsafe fn run_for_compiled(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    function: u32,
+    at: u32,
+) -> Status {
     // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
     unsafe {
         let mut segment = Segment::interpreter(caller_in);
         let _entered = Entered::new(exec, &raw mut segment);
         let started = if (*exec).native_stack_left(&raw const segment) {
-            run_function(vmctx, function, (*exec).value_top, returns::exit_to_compiled())
+            let (sp, return_to) = ((*exec).value_top, returns::exit_to_compiled());
+            match at {
+                0 => run_function(vmctx, function, sp, return_to),
+                _ => Ok(run(go_on(exec, vmctx, sp, return_to))),
+            }
         } else {
             Err((Site::NOWHERE, Trap::StackOverflow.into()))
         };
@@ -81,25 +92,22 @@ pub unsafe fn run_for_compiled(exec: *mut ExecContext, vmctx: *mut VmContext, fu
 }
 
 /// Runs a function that the module of `ctx` defines, with a frame at `sp` that returns to `return_to`.
-unsafe fn run_function(
-    ctx: *mut VmContext,
-    function: u32,
-    sp: *mut u64,
-    return_to: *const u8,
-) -> Started {
+unsafe fn run_function(ctx: *mut VmContext, function: u32, sp: *mut u64, return_to: *const u8) -> Started {
     // SAFETY: as for `invoke`.
+    unsafe { Ok(run(enter_outermost(Machine::idle(ctx, sp), function, return_to)?)) }
+}
+
+/// Goes on where compiled code that the host has entered was left: what [`Status::Left`] asks for. Status and results are as for
+/// [`invoke`].
+///
+/// # Safety
+/// As for [`invoke`]; `vmctx` is the context with which the code was entered, and nothing has happened since it was left.
+pub unsafe fn go_on_for_host(exec: *mut ExecContext, vmctx: *mut VmContext) -> Status {
+    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
     unsafe {
-        let idle = Machine {
-            ip: returns::exit(),
-            sp,
-            ctx,
-            mem: ptr::null_mut(),
-            len: 0,
-            acc: 0,
-            acc32: 0.0,
-            acc64: 0.0,
-        };
-        Ok(run(enter_outermost(idle, function, return_to)?))
+        let mut segment = Segment::interpreter(caller_in);
+        let _entered = Entered::new(exec, &raw mut segment);
+        run(go_on(exec, vmctx, (*exec).value_top, returns::exit()))
     }
 }
 

@@ -37,6 +37,6 @@ mod table;
 mod translate;
 
 pub use bind::way_into_compiled;
-pub use frames::{Positions, invoke, run_for_compiled};
+pub use frames::{Positions, go_on_for_host, invoke, run_for_compiled};
 pub use loops::Loops;
 pub use print::{Disassembly, NoBytecode, disassemble};

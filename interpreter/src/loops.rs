@@ -5,6 +5,7 @@
 
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
+use crate::bind::bind;
 use crate::code::{Code, LoopHeader};
 
 /// The loops of a function as tier 0 runs them, in instances of one plan.
@@ -34,6 +35,17 @@ impl<'m> Loops<'m> {
     /// This loop and those around it, the outermost first.
     pub fn around(&self, at: u32) -> Vec<u32> {
         self.with(|code| code.loops_around(at).map(|header| header.wasm).collect()).unwrap_or_default()
+    }
+
+    /// Whether a frame of the function can go on in tier 0, if the value stack has `room` bytes left for it: at the header of
+    /// this loop, or at the function's entry if `at` is 0. Translates the function if need be.
+    pub fn can_enter(&self, at: u32, room: usize) -> bool {
+        if at != 0 && self.module.bytecode(self.plan, self.function).is_none() {
+            // One that is too large stays where it is.
+            let _ = bind(self.module, self.plan, self.function);
+        }
+        let fits = |code: &Code| code.loop_of(at).is_some() && code.header().frame_bytes as usize <= room;
+        at == 0 || self.with(fits).unwrap_or(false)
     }
 
     /// Watches the loops around this one.
@@ -72,4 +84,98 @@ impl<'m> Loops<'m> {
 fn around(code: &Code, at: u32) -> impl Iterator<Item = LoopHeader> {
     let own = code.loop_of(at).map(|header| header.code);
     code.loops_around(at).filter(move |header| Some(header.code) != own)
+}
+
+#[cfg(test)]
+#[allow(unsafe_code)]
+mod tests {
+    use std::sync::Arc;
+
+    use wasmrun_runtime::features::Features;
+    use wasmrun_runtime::trap::Status;
+    use wasmrun_runtime::types::TypeRegistry;
+    use wasmrun_runtime::vm::{Imports, MemoryStrategy, StackSizes, Store, VmContext};
+
+    use super::*;
+    use crate::frames::invoke;
+
+    const PLAN: MemoryPlan = MemoryPlan::Guarded;
+
+    /// Runs function 0 of a module that takes an `i32` and returns one.
+    fn run(store: &mut Store, context: *mut VmContext, argument: u64) -> u64 {
+        let exec = &raw mut *store.exec_mut();
+        // SAFETY: the function belongs to the store.
+        unsafe {
+            *(*exec).value_top = argument;
+            assert_eq!(invoke(exec, VmContext::func_ref(context, 0)), Status::Ok);
+            *(*exec).value_top
+        }
+    }
+
+    fn store(sizes: StackSizes, wat: &str) -> (Store, Arc<Module>, *mut VmContext) {
+        let bytes = wat::parse_str(wat).unwrap();
+        let module = wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+        let (module, mut store) = (Arc::new(module), Store::new(sizes, MemoryStrategy::Guarded).unwrap());
+        // SAFETY: the module imports nothing.
+        let key = unsafe { store.instantiate(module.clone(), &Imports::default()) }.unwrap();
+        let context = store.instance(key).unwrap().context();
+        (store, module, context)
+    }
+
+    const NEST: &str = r#"(module (func (export "f") (param $n i32) (result i32) (local $i i32) (local $sum i32)
+        (loop $outer
+          (local.set $i (i32.const 3))
+          (loop $inner
+            (local.set $sum (i32.add (local.get $sum) (i32.const 1)))
+            (br_if $inner (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+          (br_if $outer (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (loop)
+        (local.get $sum)))"#;
+
+    #[test]
+    fn the_outermost_loop_that_turns_is_found_while_code_runs() {
+        let (mut store, module, context) = store(StackSizes::default(), NEST);
+        run(&mut store, context, 1);
+        let loops = Loops::of(&module, PLAN, 0);
+        let headers: Vec<u32> = loops.with(|code| code.loops().iter().map(|h| h.wasm).collect()).unwrap();
+        let [outer, inner, last] = headers[..] else { panic!("{headers:?}") };
+        assert_eq!(loops.around(inner), [outer, inner]);
+        assert_eq!(loops.around(last), [last]);
+        assert!(loops.len(outer) > loops.len(inner) && loops.len(inner) > Some(2));
+        assert_eq!(loops.outermost_turning(inner), inner, "nothing was watched");
+        loops.watch_around(inner);
+        assert_eq!(loops.outermost_turning(inner), inner, "nothing has run");
+        loops.watch_around(inner);
+        assert_eq!(run(&mut store, context, 5), 15);
+        assert_eq!(loops.outermost_turning(inner), outer);
+        assert_eq!(loops.outermost_turning(inner), inner, "it was forgotten");
+    }
+
+    #[test]
+    fn a_header_that_is_looked_at_in_every_turn_leaves_nothing_on_the_native_stack() {
+        // There is no room for compiled code: so every turn looks for it, and goes on in tier 0.
+        let sizes = StackSizes { native: 0, ..StackSizes::default() };
+        let (mut store, module, context) = store(sizes, NEST);
+        run(&mut store, context, 1);
+        let loops = Loops::of(&module, PLAN, 0);
+        let turns = if cfg!(miri) { 100 } else { 300_000 };
+        for header in loops.with(|code| code.loops().to_vec()).unwrap() {
+            // SAFETY: it is never run.
+            unsafe { loops.lead_out(header.wasm, std::ptr::null()) };
+        }
+        assert_eq!(run(&mut store, context, turns), turns * 3);
+        loops.with(|code| code.loops().to_vec()).unwrap().iter().for_each(|h| loops.keep_in(h.wasm));
+        assert_eq!(run(&mut store, context, 2), 6);
+    }
+
+    #[test]
+    fn only_loops_that_tier_0_has_and_has_room_for_can_be_entered() {
+        let (_store, module, _) = store(StackSizes::default(), NEST);
+        let loops = Loops::of(&module, PLAN, 0);
+        assert!(loops.can_enter(0, 0), "the call that follows looks for itself");
+        assert!(!loops.can_enter(1, 1 << 20));
+        let header = loops.with(|code| code.loops()[0]).expect("translated to find that out");
+        let frame = loops.with(|code| code.header().frame_bytes as usize).unwrap();
+        assert!(loops.can_enter(header.wasm, frame) && !loops.can_enter(header.wasm, frame - 1));
+    }
 }

@@ -18,6 +18,7 @@ use wasmrun_runtime::vm::{ExecContext, Place, Site, VmContext};
 
 use crate::code::{Code, Header, LoopHeader};
 use crate::field::{Field, offset};
+use crate::returns;
 use crate::stop::stop;
 
 /// The registers of the machine.
@@ -103,6 +104,12 @@ pub(crate) const fn offset_in<O: Op, const I: usize>() -> usize {
 }
 
 impl Machine {
+    /// A machine in this context and frame that does nothing yet.
+    pub(crate) fn idle(ctx: *mut VmContext, sp: *mut u64) -> Machine {
+        let ip = returns::exit();
+        Machine { ip, sp, ctx, mem: ptr::null_mut(), len: 0, acc: 0, acc32: 0.0, acc64: 0.0 }
+    }
+
     /// Reads field `I` of the instruction, an `O`.
     ///
     /// # Safety

@@ -9,7 +9,6 @@
 #![allow(unsafe_code)]
 
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, Signature};
@@ -18,6 +17,7 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, VmContext, builtins};
 
+use crate::calls::way_out;
 use crate::references;
 use crate::stubs::{poll, raise, raise_in_caller};
 use crate::trap::current_exec;
@@ -58,8 +58,11 @@ macro_rules! builtins {
 }
 
 builtins! {
-    /// Answers requests of other threads and checks that there is native stack left.
-    Poll() = poll;
+    /// Answers requests of other threads and checks that there is native stack left. `at` is the offset in the module
+    /// of the operator of the loop whose header the code is at, or 0 for the entry of the function. With
+    /// [`Status::TailCall`] the frame has to go on in tier 0: by a tail call of the value, with context and id of the
+    /// function; for an entry with its arguments, and for a loop with none and all values in the slots of tier 0.
+    Poll(function, at) = poll;
     /// Leaves compiled code for the handler of the innermost `enter`. Takes the execution context instead of
     /// an instance's, and does not return.
     Raise() = raise;
@@ -151,23 +154,28 @@ unsafe fn finish(vmctx: *mut VmContext, result: Result<u64, Pending>) -> Pair {
 }
 
 /// `Poll`, with the stack pointer of the code that polls.
-pub(crate) unsafe extern "C" fn poll_at(vmctx: *mut VmContext, sp: usize) -> Pair {
+pub(crate) unsafe extern "C" fn poll_at(vmctx: *mut VmContext, function: u64, at: u64, sp: usize) -> Pair {
     // SAFETY: called by running code of the context, as all below.
-    unsafe { finish(vmctx, try_poll(VmContext::exec(vmctx), sp)) }
-}
-
-unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<u64, Pending> {
-    loop {
-        // SAFETY: the context is alive, and so is the limit inside it, which other threads lower.
-        let limit = unsafe {
-            ExecContext::poll_slow(exec, 0)?;
-            let limit = exec.byte_add(ExecContext::NATIVE_LIMIT).cast::<AtomicUsize>();
-            (*limit).load(Ordering::SeqCst)
-        };
-        // A limit that another request has just lowered says nothing about the stack.
-        if limit != usize::MAX {
-            return if sp < limit { Err(Trap::StackOverflow.into()) } else { Ok(0) };
+    unsafe {
+        let exec = VmContext::exec(vmctx);
+        let polled = ExecContext::poll_slow(exec, 0);
+        if polled.is_ok() && sp < (*exec).native_floor() {
+            return finish(vmctx, Err(Trap::StackOverflow.into()));
         }
+        if polled.is_ok()
+            && let Some(leaves) = (*exec).native.entries.leaves
+            && leaves(exec, vmctx, function as u32, at as u32)
+        {
+            return match way_out(exec, vmctx, function as u32, at as u32) {
+                Ok(code) => Pair { status: Status::TailCall as u64, value: code as u64 },
+                Err(error) => finish(vmctx, Err(error.into())),
+            };
+        }
+        if at == 0 {
+            // A header is polled again when the code goes on.
+            (*exec).poll_soon();
+        }
+        finish(vmctx, polled.map(|()| 0))
     }
 }
 

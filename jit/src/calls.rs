@@ -6,13 +6,13 @@
 //! embedding crate names the function that runs the interpreter.
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::{mem, ptr};
 
 use wasmrun_runtime::module::{CodeCell, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::types::ValType;
+use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::vm::{
-    Entered, ExecContext, FoundFrame, NativeEntries, Segment, Site, Tier, TierEntry, VmContext,
+    Entered, ExecContext, FoundFrame, InterpreterRun, Left, NativeEntries, Segment, Site, Tier, VmContext,
 };
 
 use crate::abi::{Callee, direct_callee_id};
@@ -27,17 +27,18 @@ use crate::trap::current_exec;
 ///
 /// # Safety
 /// `space` stays where it is and outlives every use of `exec`.
-pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: TierEntry) {
+pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: InterpreterRun) {
     set_resolver(resolve);
     exec.native.code = ptr::from_ref(space).cast();
     exec.native.unbound = unbound();
     let entries = &mut exec.native.entries;
     *entries = NativeEntries {
         interpreter: call_interpreted,
+        resume: resume_interpreted,
         run_interpreter: run,
         call: call_compiled,
         enter_loop,
-        counted: entries.counted,
+        ..*entries
     };
 }
 
@@ -124,8 +125,14 @@ unsafe fn run(
     unsafe {
         let (values, references) = ((*exec).value_top, (*exec).ref_top);
         (*exec).value_top = values.add(entrance.slots);
+        (*exec).poll_soon();
+        let outer = mem::replace(&mut (*exec).native.entered, vmctx);
         let status = enter(entrance.stub, exec, code, vmctx, id, values);
+        (*exec).native.entered = outer;
         (*exec).value_top = values;
+        if mem::take(&mut (*exec).native.left.by_entry) {
+            return Status::Left;
+        }
         if status != Status::Ok {
             let frames =
                 (*exec).native.trace.take().map(|addresses| addresses.iter().map(compiled_frame).collect());
@@ -187,13 +194,73 @@ unsafe extern "C" fn call_interpreted(
         if spread.ref_params != 0 {
             references::separate(ty.params(), slots, references);
         }
-        let mut status = ((*exec).native.entries.run_interpreter)(exec, vmctx, function);
+        let status = ((*exec).native.entries.run_interpreter)(exec, vmctx, function, 0);
+        interpreted(exec, ty.results(), slots, status)
+    }
+}
+
+/// What code that has to leave for tier 0 jumps to: see [`Builtin::Poll`](crate::builtins::Builtin::Poll).
+pub(crate) unsafe fn way_out(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    function: u32,
+    at: u32,
+) -> Result<*const u8, StubError> {
+    // SAFETY: running code of the context asks, which belongs to the function.
+    unsafe {
+        let ty = VmContext::module(vmctx).function_type(function);
+        (*exec).native.left = Left { function, at, slots: (*exec).value_top, by_entry: false };
+        match at {
+            0 => space(exec).stubs().to_interp(ty),
+            _ => space(exec).stubs().resume(&without_parameters(ty)),
+        }
+    }
+}
+
+/// The type of code that goes on in the middle of a function of type `ty`.
+pub(crate) fn without_parameters(ty: &FuncType) -> FuncType {
+    FuncType::new([], ty.results().iter().copied())
+}
+
+/// What the `resume` stubs call: as [`call_interpreted`], for a frame that goes on at a loop header in tier 0, with its
+/// values in their slots.
+unsafe extern "C" fn resume_interpreted(
+    vmctx: *mut VmContext,
+    callee_id: u64,
+    slots: *mut u64,
+    frame: *const usize,
+) -> u64 {
+    // SAFETY: compiled code has left for tier 0, whose slots it has filled. The first word of the stub's frame is the
+    // frame pointer of whoever called that code.
+    unsafe {
+        let exec = VmContext::exec(vmctx);
+        let function = called(callee_id);
+        let native = &mut (*exec).native;
+        if *frame == native.entry_fp && vmctx == native.entered {
+            // Who entered has tier 0 at hand: were the frame to go on above the compiled code, one that changes its
+            // tier time and again would use the native stack up. The stub returns whatever is in the slots.
+            native.left.by_entry = true;
+            return Status::Ok as u64;
+        }
+        let (at, run) = (native.left.at, native.entries.run_interpreter);
+        let results = VmContext::module(vmctx).function_type(function).results();
+        interpreted(exec, results, slots, run(exec, vmctx, function, at))
+    }
+}
+
+/// Brings the results of tier 0, which are in `slots` and on the stack of references, where a stub expects them; or the
+/// target of its tail call.
+unsafe fn interpreted(exec: *mut ExecContext, results: &[ValType], slots: *mut u64, status: Status) -> u64 {
+    // SAFETY: as for `call_interpreted`.
+    unsafe {
+        let references = (*exec).ref_top;
         match status {
-            Status::Ok if spread.ref_results != 0 => references::join(ty.results(), slots, references),
+            Status::Ok if results.iter().any(|ty| ty.is_collected()) => {
+                references::join(results, slots, references);
+            }
             Status::TailCall => {
                 if let Err(pending) = prepare_tail_call(exec, references) {
-                    (*exec).set_pending(pending);
-                    status = Status::Trap;
+                    return fail(exec, pending);
                 }
             }
             _ => {}

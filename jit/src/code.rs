@@ -14,6 +14,7 @@ use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
+use crate::calls::without_parameters;
 use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode, Start};
 use crate::entrances::{Entrance, Entrances};
 use crate::stubs::{StubError, Stubs};
@@ -153,8 +154,7 @@ impl CodeSpace {
         memory: MemoryPlan,
     ) -> Result<LoopCode, InstallError> {
         let compiled = compile::compile_from(&self.isa, module, function, Start::Loop(at), mode, memory)?;
-        let results = module.function_type(function).results();
-        let way = FuncType::new([], results.iter().copied());
+        let way = without_parameters(module.function_type(function));
         let stub = self.stubs.enter(&way)?;
         Ok(LoopCode {
             code: self.install(module, compiled)?,

@@ -37,7 +37,7 @@ fn code_that_needs_more_alignment_than_there_is_is_refused() {
     assert!(matches!(error, InstallError::Alignment(alignment) if alignment == 2 * MOST), "{error}");
 }
 
-unsafe extern "C" fn no_interpreter(_: *mut ExecContext, _: *mut VmContext, _: u32) -> Status {
+unsafe extern "C" fn no_interpreter(_: *mut ExecContext, _: *mut VmContext, _: u32, _: u32) -> Status {
     panic!("no function of tier 0 is called")
 }
 

@@ -182,15 +182,17 @@ impl Cells {
         plan: MemoryPlan,
         defined: usize,
         entry: *const u8,
-        way_in: Bytecode,
+        way_in: Option<Bytecode>,
         code: Box<dyn Any + Send + Sync>,
     ) {
         let cell = &self.table(plan)[defined];
         let mut kept = self.lock();
         kept.compiled.push(code);
-        kept.bytecode.insert(way_in.blob.addresses().end, way_in.blob);
         cell.native.store(entry.cast_mut(), Ordering::Release);
-        cell.interpreter.store(way_in.entry.cast_mut(), Ordering::Release);
+        if let Some(way_in) = way_in {
+            kept.bytecode.insert(way_in.blob.addresses().end, way_in.blob);
+            cell.interpreter.store(way_in.entry.cast_mut(), Ordering::Release);
+        }
     }
 
     /// Lets callers of the function in cell `defined` find tier 0 again. Compiled frames go on.
@@ -287,7 +289,13 @@ mod tests {
         let keep = Arc::new(());
         let (guarded, checked) = (cells.table(GUARDED), cells.table(CHECKED));
         for function in 0..2 {
-            cells.publish_compiled(GUARDED, function, code.as_ptr(), way_in.clone(), Box::new(keep.clone()));
+            cells.publish_compiled(
+                GUARDED,
+                function,
+                code.as_ptr(),
+                Some(way_in.clone()),
+                Box::new(keep.clone()),
+            );
         }
         assert_eq!((guarded[0].native(), guarded[0].interpreter()), (code.as_ptr(), way_in.entry));
         assert_eq!(checked[0].native(), unbound.as_ptr());

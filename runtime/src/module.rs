@@ -285,8 +285,8 @@ impl Module {
     }
 
     /// Publishes compiled code of a function that the module defines, for instances as `plan` says, in place of
-    /// what was there. With it goes what tier 0 shall run instead of the function's bytecode. What `code` keeps
-    /// alive lives as long as the module.
+    /// what was there. With it goes what tier 0 shall run instead of the function's bytecode, if it shall. What `code`
+    /// keeps alive lives as long as the module.
     ///
     /// # Safety
     /// `entry` is the entry of compiled code of the function, which lives as long as `code` and assumes no
@@ -297,7 +297,7 @@ impl Module {
         plan: MemoryPlan,
         function: u32,
         entry: *const u8,
-        way_in: Bytecode,
+        way_in: Option<Bytecode>,
         code: Box<dyn Any + Send + Sync>,
     ) {
         self.cells.publish_compiled(plan, self.defined(function), entry, way_in, code);

@@ -21,6 +21,8 @@ pub enum Status {
     TailCall = 3,
     /// Its stack was suspended.
     Suspend = 4,
+    /// The frame that was entered goes on in tier 0, which its values are ready for.
+    Left = 5,
 }
 
 impl Status {
@@ -32,6 +34,7 @@ impl Status {
             2 => Status::Exception,
             3 => Status::TailCall,
             4 => Status::Suspend,
+            5 => Status::Left,
             _ => return None,
         })
     }

@@ -126,7 +126,7 @@ unsafe fn enter<T: 'static, R>(
     let outcome = match status {
         Status::Ok => Ok(take(&call.store.opaque)),
         Status::Trap => Err(stopped(&mut call.store.opaque)),
-        Status::Exception | Status::TailCall | Status::Suspend => Err(beyond_protocol(status)),
+        Status::Exception | Status::TailCall | Status::Suspend | Status::Left => Err(beyond_protocol(status)),
     };
     drop(call);
     outcome.map_err(unwrap_panic)

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn statuses_that_the_host_should_never_see_are_named() {
-        for status in [Status::Exception, Status::TailCall, Status::Suspend] {
+        for status in [Status::Exception, Status::TailCall, Status::Suspend, Status::Left] {
             let Stopped::Error(error) = beyond_protocol(status) else { panic!("not an error") };
             assert!(error.to_string().ends_with(&format!("{status:?}")), "{error}");
         }

@@ -3,19 +3,22 @@
 //! The same seed makes the same changes, as long as one thread runs guest code.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmrun_interpreter::Loops;
 use wasmrun_jit::code::InstalledFunction;
 use wasmrun_runtime::module::{MemoryPlan, Module};
-use wasmrun_runtime::vm::Place;
+use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
 use super::heat::{Loop, ModuleTiers};
 use super::{CompiledTier, guarded};
 
 /// How many times the code of a function is published: what has been published is kept.
 const MAX_PUBLICATIONS: u32 = 20;
+
+/// Frames of a module that leave compiled code often; from then on they do so rarely, as there are programs to be finished.
+const OFTEN: u32 = 500;
 
 /// The state of the random choices.
 pub(super) struct Chaos {
@@ -28,6 +31,8 @@ pub(super) struct Known {
     functions: Mutex<HashMap<(MemoryPlan, u32), Entry>>,
     /// Addresses of the code of loops, which the module keeps; `None` where there cannot be any.
     loops: Mutex<HashMap<Loop, Option<usize>>>,
+    /// Frames that have left compiled code.
+    left: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -78,7 +83,11 @@ impl CompiledTier {
         let mut functions = known.functions.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = functions.entry((plan, function)).or_insert_with(|| {
             let code = guarded(|| self.shared.code_of(module, plan, function));
-            Entry { code: code.ok().flatten().map(Arc::new), publications: 0 }
+            let code = code.unwrap_or_else(|reason| {
+                ModuleTiers::of(module).leave(function, reason);
+                None
+            });
+            Entry { code: code.map(Arc::new), publications: 0 }
         });
         if let Some(code) = &entry.code
             && entry.publications < MAX_PUBLICATIONS
@@ -92,5 +101,35 @@ impl CompiledTier {
         let known = &ModuleTiers::of(module).known;
         let mut loops = known.loops.lock().unwrap_or_else(PoisonError::into_inner);
         *loops.entry(of).or_insert_with(|| self.shared.code_of_loop(module, of))
+    }
+}
+
+/// Whether a frame of compiled code leaves for tier 0: see [`NativeEntries::leaves`](wasmrun_runtime::vm::NativeEntries).
+///
+/// # Safety
+/// Called by code of the store, at a poll.
+pub(super) unsafe extern "C" fn leaves(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    function: u32,
+    at: u32,
+) -> bool {
+    // SAFETY: the context and its module are alive, and so is the tier of the store's engine, which has named itself.
+    unsafe {
+        let tier = &*(*exec).native.tiers.cast::<CompiledTier>();
+        let (module, cells) = (VmContext::module(vmctx), VmContext::cells(vmctx));
+        let (Some(chaos), left) = (&tier.chaos, &ModuleTiers::of(module).known.left) else { return false };
+        let once_in = if left.load(Ordering::Relaxed) < OFTEN { 4 } else { 1000 };
+        if chaos.draw(once_in) != 0 {
+            return false;
+        }
+        left.fetch_add(1, Ordering::Relaxed);
+        let room = (*exec).stack().values_end().saturating_sub((*exec).value_top as usize);
+        // As many references as a frame can have.
+        if (*exec).ref_limit.saturating_sub((*exec).ref_top as usize) < usize::from(u16::MAX) * 4 {
+            return false;
+        }
+        let loops = Loops::of(module, module.cells().plan_of(cells), function);
+        loops.can_enter(at, room)
     }
 }

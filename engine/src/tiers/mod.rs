@@ -145,7 +145,12 @@ impl CompiledTier {
             exec.native.tiers = ptr::from_ref(self).cast();
             exec.native.entries.counted = Some(tier_up::counted);
             // A few reports before the threshold, so that one of them decides nothing.
-            exec.set_interval(if self.chaos.is_some() { 1 } else { self.threshold / 4 });
+            exec.set_interval(self.threshold / 4);
+        }
+        if self.chaos.is_some() {
+            exec.set_interval(1);
+            exec.native.entries.leaves = Some(chaos::leaves);
+            exec.polls_often = true;
         }
     }
 
@@ -222,7 +227,7 @@ impl Shared {
         let way_in = interpreter::way_into_compiled(module, code.function());
         // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
         // instances keep alive while their code runs.
-        unsafe { module.publish_compiled(plan, code.function(), code.entry(), way_in, Box::new(code)) };
+        unsafe { module.publish_compiled(plan, code.function(), code.entry(), Some(way_in), Box::new(code)) };
     }
 
     /// How a function is compiled, if it is not too large for that.
@@ -259,7 +264,10 @@ pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> S
         if (*exec).native.has_code() && callee.host.is_null() {
             let code = (*callee.cell).native();
             if code != unbound() {
-                return call_compiled(exec, callee.vmctx, callee.func_index);
+                return match call_compiled(exec, callee.vmctx, callee.func_index) {
+                    Status::Left => interpreter::go_on_for_host(exec, callee.vmctx),
+                    status => status,
+                };
             }
         }
         interpreter::invoke(exec, func)
@@ -267,9 +275,14 @@ pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> S
 }
 
 /// Runs a function of tier 0 for compiled code.
-unsafe extern "C" fn run_interpreter(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status {
-    // SAFETY: compiled code calls a function of its store, with its arguments in place.
-    unsafe { interpreter::run_for_compiled(exec, vmctx, function) }
+unsafe extern "C" fn run_interpreter(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    function: u32,
+    at: u32,
+) -> Status {
+    // SAFETY: compiled code calls a function of its store, with its arguments in place, or leaves it.
+    unsafe { interpreter::run_for_compiled(exec, vmctx, function, at) }
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Shared {
     }
 
     /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier
-    /// 0; why is known of its function.
+    /// 0, and it is noted why.
     pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
         if !(self.chosen)(of.function) {
             return None;
@@ -109,7 +109,13 @@ impl Shared {
             let code = self.space.compile_loop(module, of.function, of.at, mode, of.plan);
             code.map_err(|error| error.to_string())
         });
-        let code = Box::new(compiled.ok()?);
+        let code = match compiled {
+            Ok(code) => Box::new(code),
+            Err(reason) => {
+                ModuleTiers::of(module).leave(of.function, format!("at its loop at {:#x}: {reason}", of.at));
+                return None;
+            }
+        };
         let address = (&raw const *code).expose_provenance();
         module.keep_code(code);
         Some(address)

@@ -14,11 +14,11 @@ use wasmrun_runtime::frame::LINK_SLOTS;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{
-    ExecContext, FuncRef, HostCall, HostFunc, Resume, Site, Table, TableDescriptor, VmContext, builtins,
+    ExecContext, FuncRef, HostCall, HostFunc, Left, Resume, Site, Table, TableDescriptor, VmContext, builtins,
 };
 
 use crate::bind::{bind_in, resolve, resolve_own};
-use crate::code::Header;
+use crate::code::{Code, Header};
 use crate::field::Field;
 use crate::machine::{At, Continuation, Dispatch, Machine, Op, entry_slow, offset_in};
 use crate::mode::{Source, Value};
@@ -502,5 +502,34 @@ pub(crate) unsafe fn enter_outermost(
         frame.fill(return_to);
         m.ip = frame.entry;
         Ok(m)
+    }
+}
+
+/// Goes on where a frame of compiled code has been left, in a frame at `sp` that returns to `return_to`.
+///
+/// # Safety
+/// `ctx` is alive, and the context of the function that has been left; the frame lies inside the value stack, and tier 0
+/// can enter the loop.
+pub(crate) unsafe fn go_on(
+    exec: *mut ExecContext,
+    ctx: *mut VmContext,
+    sp: *mut u64,
+    return_to: *const u8,
+) -> Machine {
+    // SAFETY: the caller's promise. The values may be where they have to be already.
+    unsafe {
+        let Left { function, at, slots, .. } = (*exec).native.left;
+        let (module, cells) = (VmContext::module(ctx), VmContext::cells(ctx));
+        let bytecode =
+            module.bytecode(module.cells().plan_of(cells), function).expect("a translated function");
+        let code = bytecode.blob.as_any().downcast_ref::<Code>().expect("code of this tier");
+        let header = code.loop_of(at).expect("a loop of the function");
+        let frame = code.header();
+        std::ptr::copy(slots, sp, frame.frame_bytes as usize / size_of::<u64>());
+        sp.add(frame.link.into()).write(return_to as u64);
+        let mut m = Machine::idle(ctx, sp);
+        m.reload_memory();
+        m.ip = code.entry().add(header.code as usize);
+        m
     }
 }

@@ -10,7 +10,7 @@
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, Resume, Segment, Site, VmContext};
 
-use super::call::{distance, resume};
+use super::call::{distance, go_on, resume};
 use crate::caller::caller_of;
 use crate::code::{Code, Sign};
 use crate::field::Field;
@@ -75,11 +75,20 @@ unsafe fn in_place_of(
         let status = run(exec);
         (*exec).value_top = value_top;
         (*exec).ref_top = ref_top;
-        if status == Status::Ok {
-            let sp = at.sp.sub(distance(address).into());
-            (*exec).resume = Resume { ip: address, sp, vmctx: at.ctx, value: *at.sp };
+        match status {
+            Status::Ok => {
+                let sp = at.sp.sub(distance(address).into());
+                (*exec).resume = Resume { ip: address, sp, vmctx: at.ctx, value: *at.sp };
+                Status::Ok
+            }
+            // The compiled frame has come to an end here, and not its function.
+            Status::Left => {
+                let m = go_on(exec, at.ctx, at.sp, address);
+                (*exec).resume = Resume { ip: m.ip, sp: m.sp, vmctx: m.ctx, value: 0 };
+                Status::Ok
+            }
+            status => status,
         }
-        status
     }
 }
 

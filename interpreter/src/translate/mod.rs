@@ -140,7 +140,7 @@ impl<'m> Translator<'m> {
         // The body has been validated: reading it again cannot fail.
         let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
         let limit = CODE_BASE + CODE_FACTOR * body.len as usize;
-        self.out.source = body.start;
+        self.out.source = operators.original_position() as u32;
         self.begin();
         while !operators.eof() {
             self.out.source = operators.original_position() as u32;

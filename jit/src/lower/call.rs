@@ -22,7 +22,7 @@ struct Callee {
 }
 
 impl<'m> Lower<'m, '_, '_> {
-    fn function_signature(&mut self, ty: &'m FuncType) -> SigRef {
+    pub(super) fn function_signature(&mut self, ty: &'m FuncType) -> SigRef {
         if let Some(signature) = self.signatures.get(ty) {
             return *signature;
         }

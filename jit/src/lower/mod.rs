@@ -21,6 +21,7 @@ mod table;
 mod take_over;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
@@ -37,6 +38,7 @@ use wasmrun_runtime::{fuel, val_type};
 
 use crate::abi;
 use crate::builtins::Builtin;
+use crate::calls::without_parameters;
 use crate::trap::code::code_of;
 use budget::Budget;
 use control::Control;
@@ -94,11 +96,13 @@ pub fn function(
         module.features().to_validator(),
     );
     let body = FunctionBody::new(reader);
-    let mut lower = Lower::new(module, ty, memory, &mut builder, body.range().end - body.range().start);
+    let results_only = without_parameters(ty);
+    let way = Way { index, ty, results_only: &results_only };
+    let mut lower = Lower::new(module, way, memory, &mut builder);
     match start {
         Start::Entry => lower.begin(),
         Start::Loop(at) => {
-            lower.begin_at_loop(at, FrameLayout::of(module, index).expect("imported functions have no body"));
+            lower.begin_at_loop(at);
         }
     }
     lower.declare_locals(&body);
@@ -112,9 +116,22 @@ pub fn function(
     Ok(function)
 }
 
+/// The function that is lowered.
+struct Way<'m> {
+    index: u32,
+    ty: &'m FuncType,
+    /// The type without the parameters.
+    results_only: &'m FuncType,
+}
+
 struct Lower<'m, 'f, 'b> {
     module: &'m Module,
+    function: u32,
     ty: &'m FuncType,
+    /// The type without the parameters.
+    results_only: &'m FuncType,
+    /// The slots of its frames in tier 0.
+    layout: Rc<FrameLayout>,
     memory_plan: MemoryPlan,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
@@ -149,20 +166,25 @@ struct Lower<'m, 'f, 'b> {
 impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn new(
         module: &'m Module,
-        ty: &'m FuncType,
+        of: Way<'m>,
         memory_plan: MemoryPlan,
         builder: &'b mut FunctionBuilder<'f>,
-        body_len: u64,
     ) -> Lower<'m, 'f, 'b> {
         let entry = builder.create_block();
         builder.append_block_params_for_function_params(entry);
         builder.switch_to_block(entry);
         builder.seal_block(entry);
         let params = builder.block_params(entry).to_vec();
+        let Way { index, ty, results_only } = of;
+        let layout = FrameLayout::of(module, index).expect("imported functions have no body");
+        let body_len = module.body(index).map_or(0, |body| body.len);
         let results = abi::results_in_memory(ty).then(|| params[abi::RESULTS]);
         Lower {
             module,
+            function: index,
             ty,
+            results_only,
+            layout: Rc::new(layout),
             memory_plan,
             flags: Flags::new(builder.func),
             builder,
@@ -195,12 +217,12 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     }
 
     /// Begins code that takes a frame over at a loop: with what is before the loop, and never runs.
-    fn begin_at_loop(&mut self, at: u32, layout: FrameLayout) {
+    fn begin_at_loop(&mut self, at: u32) {
         let entry = self.builder.current_block().expect("the entry");
         let slots = self.builder.block_params(entry)[abi::CALLEE_ID];
         let loads = self.builder.create_block();
         self.builder.ins().jump(loads, &[]);
-        self.take_over = Some(TakeOver::new(at, layout, loads, slots));
+        self.take_over = Some(TakeOver::new(at, loads, slots));
         let never = self.builder.create_block();
         self.enter_sealed(never);
         for ty in self.ty.params() {

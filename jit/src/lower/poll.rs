@@ -12,10 +12,12 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, InstructionData, Opcode, Value};
-use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::trap::{Status, Trap};
+use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, VmContext};
 
 use super::Lower;
+use crate::abi;
 use crate::builtins::Builtin;
 use crate::trap::code::code_of;
 
@@ -28,7 +30,7 @@ pub(super) struct Segment {
     pub(super) cost: u32,
 }
 
-impl Lower<'_, '_, '_> {
+impl<'m> Lower<'m, '_, '_> {
     /// The execution context. It changes with the stack that runs, so that it is never kept over a call.
     pub(super) fn exec(&mut self) -> Value {
         self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::EXEC as i32)
@@ -48,8 +50,12 @@ impl Lower<'_, '_, '_> {
         let (cold, go) = (self.cold_block(), self.builder.create_block());
         self.builder.ins().brif(below, cold, &[], go, &[]);
         self.enter_sealed(cold);
-        let (status, _) = self.builtin(Builtin::Poll, &[self.vmctx]);
-        self.raise_unless_ok(status, go, &[]);
+        let (other, status, code) = self.ask(go, &[], 0);
+        let leave = self.leave_or_raise(other, status);
+        self.enter_sealed(leave);
+        let entry = self.builder.func.layout.entry_block().expect("a function begins somewhere");
+        let params = self.builder.block_params(entry).to_vec();
+        self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
         self.enter_sealed(go);
     }
 
@@ -62,9 +68,41 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().brif(below, cold, &[], go, &[]);
         self.builder.seal_block(go);
         self.enter_sealed(cold);
-        let (status, _) = self.builtin(Builtin::Poll, &[self.vmctx]);
-        self.raise_unless_ok(status, header, &params);
+        let (other, status, code) = self.ask(header, &params, self.at);
+        let leave = self.leave_or_raise(other, status);
+        self.enter_sealed(leave);
+        self.store_frame();
+        self.go_on_in_tier_0(self.results_only, code, &[]);
         self.builder.switch_to_block(go);
+    }
+
+    /// Calls the slow path of a poll and goes to `next` with `values` if nothing is to be done. Returns where the code
+    /// goes else, the status, and what tier 0 is reached by.
+    fn ask(&mut self, next: Block, values: &[BlockArg], at: u32) -> (Block, Value, Value) {
+        let (function, at) = (self.constant(self.function.into()), self.constant(at.into()));
+        let (status, code) = self.builtin(Builtin::Poll, &[self.vmctx, function, at]);
+        let other = self.cold_block();
+        self.builder.ins().brif(status, other, &[], next, values);
+        (other, status, code)
+    }
+
+    /// Fills the block for what a poll has found. Returns the block in which the frame leaves for tier 0.
+    fn leave_or_raise(&mut self, other: Block, status: Value) -> Block {
+        self.enter_sealed(other);
+        let leaves = self.builder.ins().icmp_imm_u(IntCC::Equal, status, Status::TailCall as i64);
+        let (leave, raise) = (self.cold_block(), self.cold_block());
+        self.builder.ins().brif(leaves, leave, &[], raise, &[]);
+        self.raise_in(raise);
+        leave
+    }
+
+    /// Ends the frame: what is left of the function runs in tier 0, reached by `code`, which is of type `ty`.
+    fn go_on_in_tier_0(&mut self, ty: &'m FuncType, code: Value, arguments: &[Value]) {
+        let id = self.constant(abi::direct_callee_id(self.function));
+        let signature = self.function_signature(ty);
+        let own = [self.vmctx, id].into_iter().chain(self.results);
+        let arguments: Vec<Value> = own.chain(arguments.iter().copied()).collect();
+        self.builder.ins().return_call_indirect(signature, code, &arguments);
     }
 
     /// Begins a segment. What it costs is known at its end.

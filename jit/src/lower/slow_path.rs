@@ -60,6 +60,11 @@ impl Lower<'_, '_, '_> {
     pub(super) fn raise_unless_ok(&mut self, status: Value, next: Block, values: &[BlockArg]) {
         let raise = self.cold_block();
         self.builder.ins().brif(status, raise, &[], next, values);
+        self.raise_in(raise);
+    }
+
+    /// Fills the block that raises what is pending.
+    pub(super) fn raise_in(&mut self, raise: Block) {
         self.enter_sealed(raise);
         let exec = self.exec();
         self.call_builtin(Builtin::Raise, &[exec]);

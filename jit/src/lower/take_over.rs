@@ -1,11 +1,17 @@
-//! Code that takes a frame of tier 0 over at the header of a loop.
+//! Frames that pass between the tiers at the header of a loop.
+//!
+//! # From tier 0
 //!
 //! It finishes the whole function. All of the body is lowered as usual, from a block without predecessors, and
 //! what only leads to the loop is thrown away by the compiler. In front of the loop comes a second way in, from
-//! the entry of this code, where every local and every operand is loaded from the slot that [`FrameLayout`] names.
+//! the entry of this code, where every local and every operand is loaded from the slot that [`FrameLayout`](wasmrun_runtime::frame::FrameLayout) names.
 //!
 //! So an operand that was pushed before the loop can have two definitions, and in a loop around it, as many as ways
 //! lead to its use. Operands are variables here wherever ways join.
+//!
+//! # To tier 0
+//!
+//! All values are stored to their slots where the poll at the header says so, and tier 0 goes on.
 
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -13,7 +19,7 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::Variable;
-use wasmrun_runtime::frame::{FrameLayout, FrameSlot};
+use wasmrun_runtime::frame::FrameSlot;
 use wasmrun_runtime::types::ValType;
 use wasmrun_runtime::vm::ExecContext;
 
@@ -24,7 +30,6 @@ use crate::abi;
 pub(super) struct TakeOver {
     /// Offset in the module of the operator of the loop.
     at: u32,
-    layout: FrameLayout,
     /// Where the values are loaded.
     entry: Block,
     /// Where the slots of the frame are.
@@ -36,8 +41,8 @@ pub(super) struct TakeOver {
 }
 
 impl TakeOver {
-    pub(super) fn new(at: u32, layout: FrameLayout, entry: Block, slots: Value) -> TakeOver {
-        TakeOver { at, layout, entry, slots, operands: HashMap::new(), done: false }
+    pub(super) fn new(at: u32, entry: Block, slots: Value) -> TakeOver {
+        TakeOver { at, entry, slots, operands: HashMap::new(), done: false }
     }
 }
 
@@ -101,7 +106,7 @@ impl Lower<'_, '_, '_> {
         take_over.done = true;
         let (entry, slots) = (take_over.entry, take_over.slots);
         let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
-        let layout = self.take_over.as_ref().expect("as above").layout.clone();
+        let layout = self.layout.clone();
         let joined = self.builder.create_block();
         self.define_operands();
         self.builder.ins().jump(joined, &[]);
@@ -124,6 +129,35 @@ impl Lower<'_, '_, '_> {
 
         self.enter_sealed(joined);
         self.use_operands(self.stack.len());
+    }
+
+    /// Stores all values of the frame to the slots of tier 0, from the tops of its stacks on.
+    pub(super) fn store_frame(&mut self) {
+        let exec = self.exec();
+        let base = |lower: &mut Self, offset: usize| {
+            lower.builder.ins().load(I64, lower.flags.exec, exec, offset as i32)
+        };
+        let values = base(self, offset_of!(ExecContext, value_top));
+        let references = base(self, offset_of!(ExecContext, ref_top));
+        let layout = self.layout.clone();
+        for (index, (_, slot)) in layout.locals().iter().enumerate() {
+            let value = self.builder.use_var(self.locals[index].0);
+            self.store_frame_slot(value, *slot, values, references);
+        }
+        let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
+        for (index, slot) in layout.operands(types).enumerate() {
+            self.store_frame_slot(self.stack[index], slot, values, references);
+        }
+    }
+
+    fn store_frame_slot(&mut self, value: Value, slot: FrameSlot, values: Value, references: Value) {
+        let flags = MemFlagsData::new().with_notrap();
+        match slot {
+            FrameSlot::Value(slot) => abi::store_slot(self.builder, flags, value, values, slot as i32 * 8),
+            FrameSlot::Reference(slot) => {
+                self.builder.ins().store(flags, value, references, slot as i32 * 4);
+            }
+        }
     }
 
     fn load_frame_slot(&mut self, ty: ValType, slot: FrameSlot, values: Value, references: Value) -> Value {

@@ -16,7 +16,8 @@ use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::FuncRef;
 
 use super::{
-    AbiClass, EnterStub, StubError, compile_bounce, compile_enter, compile_to_host, compile_to_interp,
+    AbiClass, EnterStub, StubError, compile_bounce, compile_enter, compile_resume, compile_to_host,
+    compile_to_interp,
 };
 use crate::arena::Arena;
 use crate::compile::{Isa, Mode};
@@ -32,10 +33,12 @@ pub enum StubKind {
     ToInterp,
     /// From tier 0 to compiled functions that it tail-calls.
     Bounce,
+    /// From the middle of compiled code to tier 0.
+    Resume,
 }
 
 impl StubKind {
-    const COUNT: usize = 4;
+    const COUNT: usize = 5;
 
     fn compile(self, isa: &dyn TargetIsa, class: &AbiClass) -> Result<Vec<u8>, StubError> {
         match self {
@@ -43,6 +46,7 @@ impl StubKind {
             StubKind::ToHost => compile_to_host(isa, class),
             StubKind::ToInterp => compile_to_interp(isa, class),
             StubKind::Bounce => compile_bounce(isa, class),
+            StubKind::Resume => compile_resume(isa, class),
         }
     }
 }
@@ -97,6 +101,12 @@ impl Stubs {
     /// The code of the functions of a type that run in tier 0.
     pub fn to_interp(&self, ty: &FuncType) -> Result<*const u8, StubError> {
         self.get(StubKind::ToInterp, ty)
+    }
+
+    /// What code that leaves in the middle of a function for tier 0 jumps to. The type has no parameters and the results of
+    /// the function.
+    pub fn resume(&self, ty: &FuncType) -> Result<*const u8, StubError> {
+        self.get(StubKind::Resume, ty)
     }
 
     /// What a [`TailTarget`](wasmrun_runtime::vm::TailTarget) needs for a function of a type.
@@ -172,7 +182,7 @@ mod tests {
     use crate::arena::MappingKind;
 
     const KINDS: [StubKind; StubKind::COUNT] =
-        [StubKind::Enter, StubKind::ToHost, StubKind::ToInterp, StubKind::Bounce];
+        [StubKind::Enter, StubKind::ToHost, StubKind::ToInterp, StubKind::Bounce, StubKind::Resume];
 
     fn ty(params: &[ValType]) -> FuncType {
         FuncType::new(params.iter().copied(), [ValType::I32])
@@ -221,7 +231,7 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(all.iter().all(|one| *one == all[0]));
-        assert_eq!(all[0].iter().collect::<HashSet<_>>().len(), 80);
+        assert_eq!(all[0].iter().collect::<HashSet<_>>().len(), 20 * KINDS.len());
     }
 
     #[test]

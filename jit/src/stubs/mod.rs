@@ -1,7 +1,7 @@
 //! The borders of compiled code: how the host enters it, how it calls the host and tier 0, and how a call finds
 //! a function that has not been compiled yet.
 //!
-//! `enter`, `to_host`, `to_interp` and `bounce` are made by Cranelift, one of each for an [`AbiClass`], when first
+//! `enter`, `to_host`, `to_interp`, `resume` and `bounce` are made by Cranelift, one of each for an [`AbiClass`], when first
 //! needed; they know nothing of a store or a module and can be kept for as long as the process lives. What cannot be said
 //! in Cranelift's language is in a file of naked functions, one for each architecture.
 
@@ -38,7 +38,7 @@ pub use enter::{EnterStub, compile_enter, enter};
 pub use naked::lazy_bind;
 pub(crate) use naked::{poll, raise, raise_in_caller};
 pub use to_host::compile_to_host;
-pub use to_interp::{compile_bounce, compile_to_interp};
+pub use to_interp::{compile_bounce, compile_resume, compile_to_interp};
 
 /// Why there is no stub for a function type.
 #[derive(Debug, thiserror::Error)]

@@ -131,6 +131,6 @@ pub unsafe extern "C" fn lazy_bind() {
 /// # Safety
 /// As for every builtin.
 #[unsafe(naked)]
-pub unsafe extern "C" fn poll(vmctx: *mut VmContext) -> Pair {
-    naked_asm!("lea rsi, [rsp + 8]", "jmp {poll_at}", poll_at = sym poll_at)
+pub unsafe extern "C" fn poll(vmctx: *mut VmContext, function: u64, at: u64) -> Pair {
+    naked_asm!("lea rcx, [rsp + 8]", "jmp {poll_at}", poll_at = sym poll_at)
 }

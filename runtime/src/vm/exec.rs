@@ -97,6 +97,8 @@ pub struct ExecContext {
     hooks: Option<NonNull<dyn StoreHooks>>,
     /// Entries and back edges of tier 0 from one slow path to the next.
     interval: i32,
+    /// Whether polls of compiled code take the slow path whenever somebody can see to that.
+    pub polls_often: bool,
     /// Contexts, other threads and the code that runs point at this. Not being `Unpin` tells the compiler that
     /// a `&mut` of it is not the only way to it.
     _pinned: PhantomPinned,
@@ -138,6 +140,7 @@ impl ExecContext {
             target: Arc::default(),
             hooks: None,
             interval: DEFAULT_INTERVAL,
+            polls_often: false,
             _pinned: PhantomPinned,
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
@@ -205,6 +208,19 @@ impl ExecContext {
     pub fn set_interval(&mut self, interval: u32) {
         self.interval = i32::try_from(interval).unwrap_or(i32::MAX).clamp(1, DEFAULT_INTERVAL);
         self.poll.count.store(self.interval, Ordering::Relaxed);
+    }
+
+    /// Lets the next poll of compiled code take the slow path, if that is wanted [often](Self::polls_often).
+    #[inline]
+    pub fn poll_soon(&self) {
+        if self.polls_often {
+            self.poll.native_limit.store(usize::MAX, Ordering::SeqCst);
+        }
+    }
+
+    /// Lowest address that frames of compiled code may reach.
+    pub fn native_floor(&self) -> usize {
+        self.native_floor
     }
 
     /// See [`ExecContext::set_interval`].

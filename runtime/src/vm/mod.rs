@@ -33,8 +33,8 @@ pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use native::{
-    Counted, InterpreterEntry, LoopEntry, NativeEntries, NativeTrace, NativeWords, NoCompiledCode, Place,
-    Stay, TailTarget, TierEntry,
+    Counted, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries, NativeTrace,
+    NativeWords, NoCompiledCode, Place, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackSizes};

@@ -34,6 +34,10 @@ pub struct NativeWords {
     pub trace: NativeTrace,
     /// What the compiling tier knows of its code; null in stores that run no compiled code.
     pub code: *const (),
+    /// Where compiled code has been left last in the middle of a function.
+    pub left: Left,
+    /// The context with which compiled code was entered last.
+    pub entered: *mut VmContext,
     /// What decides when code is compiled, for [`NativeEntries::counted`].
     pub tiers: *const (),
     /// The frame that was in a loop when that was told of last.
@@ -49,16 +53,30 @@ pub struct NativeWords {
 pub struct NativeEntries {
     /// Runs functions of tier 0 that compiled code calls: what its stubs call.
     pub interpreter: InterpreterEntry,
-    /// Runs a function of tier 0, for [`NativeEntries::interpreter`]. It may return [`Status::TailCall`] as well,
-    /// with context, id and slots of the callee in [`NativeWords::tail_call`].
-    pub run_interpreter: TierEntry,
+    /// Lets frames go on in tier 0 that compiled code leaves: what its stubs call.
+    pub resume: InterpreterEntry,
+    /// Runs a function of tier 0, for the two above.
+    pub run_interpreter: InterpreterRun,
     /// Calls a function that has compiled code, for the host and for tier 0.
     pub call: TierEntry,
     /// What tier 0 tells of how often its code runs; nobody where that is nobody's business.
     pub counted: Option<Counted>,
+    /// Whether a frame of compiled code shall leave for tier 0; never, if there is none.
+    pub leaves: Option<Leaves>,
     /// Runs the compiled code of a loop, which was given to tier 0 for that, to the end of its function.
     pub enter_loop: LoopEntry,
 }
+
+/// Runs a function of tier 0 for compiled code: as [`TierEntry`], from the header of the loop whose operator is at `at` in
+/// the module, or from its entry if that is 0. It may return [`Status::TailCall`] as well, with context, id and slots of the
+/// callee in [`NativeWords::tail_call`].
+pub type InterpreterRun =
+    unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32, at: u32) -> Status;
+
+/// Whether the running frame of a function's compiled code shall go on in tier 0, at the header of the loop at `at` or at its
+/// entry if that is 0. If so, tier 0 can do that: it has the code and the room.
+pub type Leaves =
+    unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32, at: u32) -> bool;
 
 /// Tier 0 has counted [`ExecContext::interval`] entries and back edges, the last of them into `place`. It runs after
 /// requests have been answered, and must not unwind.
@@ -88,8 +106,9 @@ pub struct Place {
 /// Calls, in one tier, a function of the instance with this context and with this index in its module. The arguments
 /// are in the slots of tier 0 from [`ExecContext::value_top`] and [`ExecContext::ref_top`] on, and so are the results.
 ///
-/// It must not unwind. With a status other than [`Status::Ok`] the reason is pending, and frames have been taken
-/// down.
+/// It must not unwind. With [`Status::Left`], which only compiled code answers, the frame that was entered, or one that took its
+/// place by a tail call, goes on in tier 0 in the same context: as [`NativeWords::left`] says. With any other status than
+/// [`Status::Ok`] the reason is pending, and frames have been taken down.
 pub type TierEntry =
     unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32) -> Status;
 
@@ -152,6 +171,19 @@ impl NativeTrace {
     }
 }
 
+/// A frame of compiled code that goes on in tier 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Left {
+    /// The function's index in its module.
+    pub function: u32,
+    /// Offset in the module of the operator of the loop whose header it is at.
+    pub at: u32,
+    /// The slots of its values. Its references are from [`ExecContext::ref_top`] on.
+    pub slots: *mut u64,
+    /// Whether who entered compiled code lets the frame go on.
+    pub by_entry: bool,
+}
+
 /// A frame that is found in a loop, time and again.
 #[derive(Debug)]
 pub struct Stay {
@@ -191,6 +223,8 @@ impl NativeWords {
         },
         trace: NativeTrace::NONE,
         code: ptr::null(),
+        left: Left { function: 0, at: 0, slots: ptr::null_mut(), by_entry: false },
+        entered: ptr::null_mut(),
         tiers: ptr::null(),
         stay: Stay { function: 0, frame: ptr::null_mut(), times: 0 },
         unbound: ptr::null(),
@@ -206,9 +240,11 @@ impl NativeWords {
 impl NativeEntries {
     const NONE: NativeEntries = NativeEntries {
         interpreter: no_interpreter,
-        run_interpreter: no_tier,
+        resume: no_interpreter,
+        run_interpreter: no_run,
         call: no_tier,
         counted: None,
+        leaves: None,
         enter_loop: no_loop,
     };
 }
@@ -232,6 +268,11 @@ unsafe extern "C" fn no_tier(exec: *mut ExecContext, _: *mut VmContext, _: u32) 
         (*exec).set_pending(Pending::Host(Box::new(NoCompiledCode)));
     }
     Status::Trap
+}
+
+unsafe extern "C" fn no_run(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32, _: u32) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { no_tier(exec, vmctx, function) }
 }
 
 unsafe extern "C" fn no_loop(
@@ -269,7 +310,7 @@ mod tests {
             offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
             offset_of!(NativeWords, tail_call),
         ];
-        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 88]);
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 104]);
     }
 
     #[test]
@@ -280,8 +321,8 @@ mod tests {
         // SAFETY: the context is alive; the functions look at nothing else.
         unsafe {
             let NativeEntries { run_interpreter, call, .. } = (*exec).native.entries;
-            for entry in [run_interpreter, call] {
-                assert_eq!(entry(exec, ptr::null_mut(), 0), Status::Trap);
+            for status in [run_interpreter(exec, ptr::null_mut(), 0, 0), call(exec, ptr::null_mut(), 0)] {
+                assert_eq!(status, Status::Trap);
                 let Some(Pending::Host(error)) = (*exec).take_pending() else { panic!("no error") };
                 assert_eq!(error.downcast_ref(), Some(&NoCompiledCode));
             }
