@@ -37,4 +37,4 @@ mod translate;
 
 pub use bind::way_into_compiled;
 pub use frames::{Positions, invoke, run_for_compiled};
-pub use print::{Disassembly, NoBytecode, disassemble};
+pub use print::{BytecodeLine, Disassembly, NoBytecode, disassemble};
