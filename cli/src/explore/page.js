@@ -264,7 +264,8 @@
   }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.target.closest?.("input, select, summary, nav")) return;
+    const used = event.key === " " ? "input, select, summary" : "[type=search], select, summary";
+    if (event.target.closest?.(used)) return;
     const action = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
     if (!action) return;
     event.preventDefault();
