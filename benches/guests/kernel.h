@@ -12,6 +12,17 @@ static uint64_t kernel(uint32_t n);
 // One step of a hash that depends on order: FNV-1a's multiplication over 64-bit words.
 static inline uint64_t fold(uint64_t sum, uint64_t x) { return (sum ^ x) * 0x100000001B3u; }
 
+// The same with the bits of doubles: an engine that rounds once in another way is found out.
+static inline uint64_t fold_doubles(uint64_t sum, const double *x, int count)
+{
+    for (int i = 0; i < count; i++) {
+        uint64_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        sum = fold(sum, bits);
+    }
+    return sum;
+}
+
 // xorshift64: the kernels' source of arbitrary numbers.
 static inline uint64_t arbitrary(uint64_t *state)
 {
@@ -19,6 +30,9 @@ static inline uint64_t arbitrary(uint64_t *state)
     x ^= x << 13, x ^= x >> 7, x ^= x << 17;
     return *state = x;
 }
+
+// A number in [-1, 1) that is exact in a double.
+static inline double arbitrary_double(uint64_t *state) { return (double)(int32_t)(arbitrary(state) >> 32) / 2147483648.0; }
 
 int main(int argc, char **argv)
 {

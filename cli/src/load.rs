@@ -12,7 +12,23 @@ use crate::{file_arg, output, source};
 
 /// An engine with the settings of the command line.
 pub fn engine(options: &Options) -> Outcome<Engine> {
-    let refuse = |error: Error| Failure::usage("these options cannot be honoured").because_of(error.chain());
+    let engine = Engine::new(&config(options)?).map_err(refuse)?;
+    if let Some(reason) = engine.no_compiled_code() {
+        output::note(&format!("note: the guest runs in the interpreter: {reason}\n"));
+    }
+    Ok(engine)
+}
+
+/// The same for looking at modules: nothing is compiled to be run.
+pub fn engine_to_look(options: &Options) -> Outcome<Engine> {
+    Engine::new(config(options)?.strategy(Strategy::Interpreter)).map_err(refuse)
+}
+
+fn refuse(error: Error) -> Failure {
+    Failure::usage("these options cannot be honoured").because_of(error.chain())
+}
+
+fn config(options: &Options) -> Outcome<Config> {
     let mut config = Config::new();
     config.consume_fuel(options.fuel.is_some());
     if options.optimise == Some(false) {
@@ -33,11 +49,7 @@ pub fn engine(options: &Options) -> Outcome<Engine> {
     for (proposal, on) in &options.proposals {
         config.wasm_feature(proposal.name, *on).map_err(refuse)?;
     }
-    let engine = Engine::new(&config).map_err(refuse)?;
-    if let Some(reason) = engine.no_compiled_code() {
-        output::note(&format!("note: the guest runs in the interpreter: {reason}\n"));
-    }
-    Ok(engine)
+    Ok(config)
 }
 
 /// The module in `file`, validated.

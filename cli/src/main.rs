@@ -10,6 +10,7 @@ mod completion;
 mod errors;
 mod excerpt;
 mod explain;
+mod explore;
 mod file_arg;
 mod guest;
 mod imports;
@@ -50,6 +51,7 @@ fn execute(command: Command) -> Outcome<u8> {
         Command::Validate(files) => Ok(validate::run(&files)),
         Command::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
         Command::Explain { run, json } => explain::run(&run, json).map(|()| 0),
+        Command::Explore(args) => explore::run(&args).map(|()| 0),
         Command::Wast(paths) => wast::run(&paths),
         Command::Completion(shell) => completion::run(shell).map(|()| 0),
         Command::Print(text) => output::print(&text).map(|()| 0),

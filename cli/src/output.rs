@@ -1,4 +1,4 @@
-//! The command's own standard output: what `inspect`, `explain`, `wast`, `completion`, `--help` and `--invoke`
+//! The command's own standard output: what `inspect`, `explain`, `explore`, `wast`, `completion`, `--help` and `--invoke`
 //! print.
 //!
 //! A reader that has seen enough and closes the pipe is no error: the command stops quietly. Any other

@@ -16,9 +16,18 @@ fn version_is_one_line() {
 fn help_lists_commands_and_options() {
     let ran = Bench::new().run(&["--help"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    for word in
-        ["validate", "inspect", "explain", "wast", "completion", "--dir", "--invoke", "--preload", "-W"]
-    {
+    for word in [
+        "validate",
+        "inspect",
+        "explain",
+        "explore",
+        "wast",
+        "completion",
+        "--dir",
+        "--invoke",
+        "--preload",
+        "-W",
+    ] {
         assert!(ran.text().contains(word), "{word}");
     }
     let ran = Bench::new().run(&["-W", "help"]);

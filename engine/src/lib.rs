@@ -33,6 +33,8 @@
 //! # Cargo features
 //! * `wat` (default): [`Module::new`] accepts the text format.
 //! * `dwarf` (default): backtraces name source files and lines when a module carries DWARF.
+//! * `explore`: `Module::explore` shows what becomes of a function, from bytecode to machine code. It brings a
+//!   disassembler.
 #![deny(missing_docs)]
 
 mod backtrace;
@@ -42,6 +44,8 @@ mod dwarf;
 mod engine;
 mod entry;
 mod error;
+#[cfg(feature = "explore")]
+mod explore;
 mod externs;
 mod func;
 mod handle;
@@ -70,6 +74,8 @@ pub use config::Config;
 pub use config::MemoryStrategy;
 pub use engine::{Engine, EngineWeak};
 pub use error::{Context, Error, I32Exit, Result};
+#[cfg(feature = "explore")]
+pub use explore::{CodeLine, Explored};
 pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use instance::Instance;

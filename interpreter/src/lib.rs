@@ -39,4 +39,4 @@ mod translate;
 pub use bind::way_into_compiled;
 pub use frames::{Positions, go_on_for_host, invoke, run_for_compiled};
 pub use loops::Loops;
-pub use print::{Disassembly, NoBytecode, disassemble};
+pub use print::{BytecodeLine, Disassembly, NoBytecode, disassemble};

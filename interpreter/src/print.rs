@@ -3,7 +3,7 @@
 //! A function is translated anew, with the map of where its instructions stem from. How an instruction reads
 //! follows from its name and its fields in the table alone: a new one needs nothing here.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use wasmrun_runtime::module::Module;
 
@@ -40,6 +40,7 @@ impl std::error::Error for NoBytecode {}
 #[derive(Debug)]
 pub struct Disassembly {
     code: Code,
+    instructions: Vec<u8>,
     map: SourceMap,
     /// Functions that the module imports.
     imported: u32,
@@ -54,7 +55,7 @@ pub fn disassemble(module: &Module, function: u32) -> Result<Disassembly, NoByte
     let mut map = SourceMap::new();
     // A function that has been validated can only be too large.
     let code = translate::function(module, function, Some(&mut map)).map_err(|_| NoBytecode::TooLarge)?;
-    Ok(Disassembly { code, map, imported })
+    Ok(Disassembly { instructions: code.instructions(), code, map, imported })
 }
 
 impl Disassembly {
@@ -69,34 +70,67 @@ impl Disassembly {
     }
 }
 
-impl fmt::Display for Disassembly {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// A line of a [`Disassembly`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BytecodeLine {
+    /// Offset in the code of the instruction; `None` for a line about the frame or a loop.
+    pub offset: Option<u32>,
+    /// Offset in the module of what it was made of.
+    pub wasm: Option<u32>,
+    /// What stands there.
+    pub text: String,
+}
+
+impl Disassembly {
+    /// Its lines, made as they are asked for.
+    pub fn lines(&self) -> impl Iterator<Item = BytecodeLine> {
         let header = self.code.header();
-        writeln!(
-            f,
+        let text = format!(
             "frame of {} slots, return address in s{}, {} set to zero",
             header.frame_bytes / 8,
             header.link,
             header.zeroes
-        )?;
-        let code = &self.code.instructions()[..];
+        );
         let mut loops = self.code.loops().iter().peekable();
-        for (start, source) in &self.map {
-            let at = *start as usize - Header::SIZE;
-            while let Some(header) = loops.next_if(|header| header.code as usize == at) {
-                writeln!(f, "loop at {:#06x}", header.wasm)?;
-            }
-            let opcode = read(code, at, HEAD) as u16;
-            write!(f, "{at:5} {source:#06x} {}", table::name(opcode))?;
-            self.operands(f, code, at, table::fields(opcode))?;
-            writeln!(f)?;
-        }
-        Ok(())
+        let rest = self.map.iter().flat_map(move |(start, wasm)| {
+            let at = *start - Header::SIZE as u32;
+            let headers: Vec<_> =
+                std::iter::from_fn(|| loops.next_if(|header| header.code == at).map(|header| header.wasm))
+                    .collect();
+            let lines = headers.into_iter().map(|wasm| BytecodeLine {
+                offset: None,
+                wasm: Some(wasm),
+                text: "loop".to_owned(),
+            });
+            let text = self.instruction(at as usize);
+            lines.chain([BytecodeLine { offset: Some(at), wasm: Some(*wasm), text }])
+        });
+        std::iter::once(BytecodeLine { offset: None, wasm: None, text }).chain(rest)
+    }
+}
+
+impl fmt::Display for Disassembly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines().try_for_each(|BytecodeLine { offset, wasm, text }| match (offset, wasm) {
+            (Some(at), Some(wasm)) => writeln!(f, "{at:5} {wasm:#06x} {text}"),
+            (_, Some(wasm)) => writeln!(f, "{text} at {wasm:#06x}"),
+            _ => writeln!(f, "{text}"),
+        })
     }
 }
 
 impl Disassembly {
-    fn operands(&self, f: &mut fmt::Formatter<'_>, code: &[u8], at: usize, fields: &[Field]) -> fmt::Result {
+    /// The name and the operands of the instruction at an offset of the code.
+    fn instruction(&self, at: usize) -> String {
+        let code = &self.instructions[..];
+        let opcode = read(code, at, HEAD) as u16;
+        let mut text = table::name(opcode).to_owned();
+        // Writing to a string does not fail.
+        let _ = self.operands(&mut text, code, at, table::fields(opcode));
+        text
+    }
+
+    fn operands(&self, f: &mut impl Write, code: &[u8], at: usize, fields: &[Field]) -> fmt::Result {
         let mut separator = " ";
         for (i, field) in fields.iter().enumerate() {
             let value = read(code, at + offset(fields, i), field.width());
@@ -118,7 +152,7 @@ impl Disassembly {
     }
 
     /// An operand of the instruction at `at`.
-    fn operand(&self, f: &mut fmt::Formatter<'_>, at: usize, field: Field, value: u64) -> fmt::Result {
+    fn operand(&self, f: &mut impl Write, at: usize, field: Field, value: u64) -> fmt::Result {
         match field {
             Field::Dest | Field::Slot => write!(f, "s{value}"),
             Field::SparedDest | Field::Acc => f.write_str("acc"),

@@ -60,7 +60,7 @@ pub struct Isa {
 impl Isa {
     /// The machine that this runs on.
     pub fn native() -> Result<Isa, CompileError> {
-        Ok(Isa { speed: native(Mode::Speed)?, quick: native(Mode::Quick)? })
+        Ok(Isa { speed: native(Mode::Speed, false)?, quick: native(Mode::Quick, false)? })
     }
 
     /// Cranelift's description of the machine, with the settings of a mode.
@@ -78,7 +78,9 @@ impl fmt::Debug for Isa {
     }
 }
 
-fn native(mode: Mode) -> Result<OwnedTargetIsa, CompileError> {
+/// Cranelift's description of this machine, with the settings of a mode; perhaps it notes where the blocks of the code
+/// begin, which changes nothing else.
+pub(crate) fn native(mode: Mode, blocks: bool) -> Result<OwnedTargetIsa, CompileError> {
     let machine = |error: &dyn fmt::Display| CompileError::Machine(error.to_string());
     let (opt_level, regalloc) = match mode {
         Mode::Speed => ("speed", "backtracking"),
@@ -97,6 +99,7 @@ fn native(mode: Mode) -> Result<OwnedTargetIsa, CompileError> {
         // Nothing unwinds compiled frames.
         ("unwind_info", "false"),
         ("enable_verifier", verifier),
+        ("machine_code_cfg_info", if blocks { "true" } else { "false" }),
     ] {
         flags.set(name, value).map_err(|error| machine(&error))?;
     }
@@ -160,7 +163,15 @@ pub fn compile_from(
 ) -> Result<CompiledFunction, CompileError> {
     let isa: &dyn TargetIsa = &**isa.target(mode);
     let clif = lower::function(isa, module, function, start, memory, &mut FunctionBuilderContext::new())?;
-    let mut context = Context::for_function(clif);
+    emit(isa, &mut Context::for_function(clif), function)
+}
+
+/// Makes machine code of the function in `context`, which has been lowered and is optimised where it is.
+pub(crate) fn emit(
+    isa: &dyn TargetIsa,
+    context: &mut Context,
+    function: u32,
+) -> Result<CompiledFunction, CompileError> {
     let compiled = context
         .compile(isa, &mut Default::default())
         .map_err(|error| CompileError::Codegen(describe(error.inner)))?;

@@ -3,7 +3,7 @@
 //!
 //! `lower` makes Cranelift's intermediate code of one function, `compile` machine code of that, `arena`
 //! keeps it, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of compiled code into
-//! traps. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
+//! traps. `explore`, behind the feature of that name, shows what the first two make of a function. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
 
 pub mod abi;
 pub mod arena;
@@ -12,6 +12,8 @@ pub mod calls;
 pub mod code;
 pub mod compile;
 mod entrances;
+#[cfg(feature = "explore")]
+pub mod explore;
 pub mod lower;
 pub mod references;
 pub mod stubs;

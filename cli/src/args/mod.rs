@@ -20,7 +20,7 @@ pub use grants::{DirGrant, Preload};
 pub use options::{Mode, Options};
 
 use keys::Asked;
-use table::{GROUPS, ROWS, Takes};
+use table::{Offer, ROWS, Takes};
 
 /// What to do.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub enum Command {
         /// Whether as JSON.
         json: bool,
     },
+    /// Write a page that shows what becomes of functions.
+    Explore(ExploreArgs),
     /// Run spec scripts.
     Wast(Vec<PathBuf>),
     /// Print a completion script.
@@ -62,6 +64,21 @@ pub struct RunArgs {
     pub args: Vec<OsString>,
 }
 
+/// What of a module to show, and where.
+#[derive(Debug)]
+pub struct ExploreArgs {
+    /// The options that decide about its code.
+    pub options: Options,
+    /// The module; `-` is the standard input.
+    pub file: PathBuf,
+    /// The names and indices of the functions; all functions where there are none.
+    pub functions: Vec<String>,
+    /// Where the page goes, if that is said.
+    pub output: Option<PathBuf>,
+    /// Bytes from which on no function is added to the page.
+    pub max_page: u64,
+}
+
 /// Reads the arguments of the process, its name first.
 ///
 /// # Errors
@@ -75,7 +92,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
             match run_args(matches).map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))? {
                 Some(run) if name == "run" => Command::Run(run),
                 Some(run) => Command::Explain { run, json: matches.get_flag("json") },
-                None => Command::Print(asked_help(matches)),
+                None => Command::Print(asked_help(matches, Offer::ALL)),
+            }
+        }
+        "explore" => {
+            match explore_args(matches).map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))? {
+                Some(args) => Command::Explore(args),
+                None => Command::Print(asked_help(matches, Offer::OF_CODE)),
             }
         }
         "validate" => Command::Validate(paths(matches)),
@@ -116,6 +139,7 @@ Examples:
   wasmrun --dir data::/in::ro --max-memory 64MiB app.wasm
   wasmrun --invoke add math.wat 1 0x2a
   wasmrun explain --dir . app.wasm
+  wasmrun explore math.wat -o math.html
 
 Exit codes: what the guest passed to proc_exit, or 0; 134 if it trapped or ran out of time, fuel or stack; 1 if it \
 could not be loaded, linked or started, or a check failed; 2 if the command line is wrong.";
@@ -155,6 +179,7 @@ pub fn command() -> clap::Command {
             .arg(json())
             .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
         )
+        .subcommand(explore())
         .subcommand(
             clap::Command::new("wast")
                 .about("Run scripts of the specification's test suite")
@@ -170,6 +195,37 @@ pub fn command() -> clap::Command {
         )
 }
 
+fn explore() -> clap::Command {
+    let command = clap::Command::new("explore")
+        .about("Write a page that shows functions as WebAssembly, bytecode, intermediate code and machine code")
+        .override_usage("wasmrun explore FILE [--function NAME|INDEX]... [-o PAGE.html] [OPTIONS]")
+        .arg(files("A module in binary or text form; - is the standard input").required(false))
+        .arg(
+            Arg::new("function")
+                .long("function")
+                .value_name("NAME|INDEX")
+                .help("Show this function, by its name, its export or its index; more than once for several")
+                .action(ArgAction::Append),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("PAGE")
+                .help("Write the page to this file; - is the standard output; otherwise it is FILE's name with `.explore.html`")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(PathBufValueParser::new()),
+        )
+        .arg(
+            Arg::new("max-page")
+                .long("max-page")
+                .value_name("SIZE")
+                .help("Add no more functions when the page has this size, for example 64MiB")
+                .default_value("16MiB"),
+        );
+    table_options(command, Offer::OF_CODE)
+}
+
 fn files(help: &'static str) -> Arg {
     Arg::new("file")
         .value_name("FILE")
@@ -183,9 +239,8 @@ fn json() -> Arg {
     Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue)
 }
 
-fn run_options(mut cmd: clap::Command) -> clap::Command {
-    for row in ROWS {
-        let Some(long) = row.long else { continue };
+fn table_options(mut cmd: clap::Command, offer: Offer) -> clap::Command {
+    for (long, row) in offer.rows() {
         let arg = Arg::new(long).long(long).help(row.help);
         cmd = cmd.arg(match row.takes {
             Takes::Switch => arg.action(ArgAction::SetTrue).overrides_with(long),
@@ -194,7 +249,7 @@ fn run_options(mut cmd: clap::Command) -> clap::Command {
             }
         });
     }
-    for group in GROUPS {
+    for group in offer.groups() {
         cmd = cmd.arg(
             Arg::new(group.letter)
                 .short(group.letter.chars().next())
@@ -204,7 +259,11 @@ fn run_options(mut cmd: clap::Command) -> clap::Command {
                 .value_parser(ValueParser::os_string()),
         );
     }
-    cmd.arg(
+    cmd
+}
+
+fn run_options(cmd: clap::Command) -> clap::Command {
+    table_options(cmd, Offer::ALL).arg(
         Arg::new("module")
             .value_names(["FILE", "ARGS"])
             .help("The module, and the guest's arguments")
@@ -215,12 +274,11 @@ fn run_options(mut cmd: clap::Command) -> clap::Command {
     )
 }
 
-/// Reads the options of `run` and the words behind them. `None` if the list of keys was asked for.
-fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
+/// Reads options of the table. `None` if the list of keys was asked for.
+fn options(matches: &ArgMatches, offer: Offer) -> Result<Option<Options>, Mistake> {
     // In the order in which they were written, so that a later one wins whatever its form.
     let mut written: Vec<(usize, &str, &OsStr)> = Vec::new();
-    for row in ROWS {
-        let Some(long) = row.long else { continue };
+    for (long, row) in offer.rows() {
         if row.takes == Takes::Switch {
             let given = matches.get_flag(long);
             let place = matches.indices_of(long).and_then(Iterator::last);
@@ -229,7 +287,7 @@ fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
             written.extend(values(matches, long));
         }
     }
-    for group in GROUPS {
+    for group in offer.groups() {
         written.extend(values(matches, group.letter));
     }
     written.sort_by_key(|(at, ..)| *at);
@@ -244,14 +302,36 @@ fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
                 Err(message) => Err(message),
             },
         };
-        result.map_err(|message| Mistake { kind: ErrorKind::InvalidValue, message })?;
+        result.map_err(invalid)?;
     }
+    Ok(Some(options))
+}
 
+fn invalid(message: String) -> Mistake {
+    Mistake { kind: ErrorKind::InvalidValue, message }
+}
+
+fn file_missing(purpose: &str) -> Mistake {
+    let message = format!("FILE, the module to {purpose}, is missing");
+    Mistake { kind: ErrorKind::MissingRequiredArgument, message }
+}
+
+/// Reads the options of `explore`. `None` if the list of keys was asked for.
+fn explore_args(matches: &ArgMatches) -> Result<Option<ExploreArgs>, Mistake> {
+    let Some(options) = options(matches, Offer::OF_CODE)? else { return Ok(None) };
+    let file = paths(matches).into_iter().next().ok_or_else(|| file_missing("explore"))?;
+    let max_page: &String = matches.get_one("max-page").expect("it has a default");
+    let max_page = units::size(max_page).map_err(|message| invalid(format!("`--max-page`: {message}")))?;
+    let functions = matches.get_many("function").into_iter().flatten().cloned().collect();
+    let output = matches.get_one("output").cloned();
+    Ok(Some(ExploreArgs { options, file, functions, output, max_page }))
+}
+
+/// Reads the options of `run` and the words behind them. `None` if the list of keys was asked for.
+fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
+    let Some(options) = options(matches, Offer::ALL)? else { return Ok(None) };
     let mut words = matches.get_many::<OsString>("module").into_iter().flatten().cloned();
-    let Some(file) = words.next() else {
-        let message = "FILE, the module to run, is missing".to_owned();
-        return Err(Mistake { kind: ErrorKind::MissingRequiredArgument, message });
-    };
+    let file = words.next().ok_or_else(|| file_missing("run"))?;
     let mut args: Vec<OsString> = words.collect();
     if args.first().is_some_and(|arg| arg == "--") {
         args.remove(0);
@@ -266,9 +346,9 @@ fn values<'a>(matches: &'a ArgMatches, id: &'a str) -> impl Iterator<Item = (usi
 }
 
 /// The lists of keys that were asked for.
-fn asked_help(matches: &ArgMatches) -> String {
+fn asked_help(matches: &ArgMatches, offer: Offer) -> String {
     let mut text = String::new();
-    for group in GROUPS {
+    for group in offer.groups() {
         let mut lists = matches.get_many::<OsString>(group.letter).into_iter().flatten();
         if lists.any(|list| list.to_string_lossy().split(',').any(|item| item == "help")) {
             text.push_str(&keys::help(group));
@@ -354,8 +434,34 @@ mod tests {
     }
 
     #[test]
+    fn explore_takes_its_options_on_both_sides_of_the_file() {
+        let explore = |args: &[&str]| {
+            let args = ["wasmrun", "explore"].iter().chain(args).map(OsString::from);
+            parse(args)
+        };
+        let Ok(Command::Explore(args)) =
+            explore(&["--function", "f", "a.wasm", "--function=3", "-o", "x.html", "--mode", "quick"])
+        else {
+            panic!()
+        };
+        assert_eq!((args.file, args.output), (PathBuf::from("a.wasm"), Some(PathBuf::from("x.html"))));
+        assert_eq!((args.functions, args.options.mode), (vec!["f".to_owned(), "3".to_owned()], Mode::Quick));
+        assert_eq!(args.max_page, 16 << 20);
+        let refused = |args: &[&str]| explore(args).unwrap_err().to_string();
+        assert!(refused(&[]).starts_with("error: FILE, the module to explore, is missing\n"));
+        assert!(refused(&["a.wasm", "--max-page", "x"]).starts_with("error: `--max-page`: "));
+        // What would have no effect is not taken.
+        assert!(refused(&["--dir", ".", "a.wasm"]).contains("unexpected argument '--dir'"));
+    }
+
+    #[test]
     fn help_for_a_letter_needs_no_file() {
-        for args in [&["-W", "help"][..], &["run", "-Wfuel=1,help"], &["explain", "-W", "help"]] {
+        for args in [
+            &["-W", "help"][..],
+            &["run", "-Wfuel=1,help"],
+            &["explain", "-W", "help"],
+            &["explore", "-W", "help"],
+        ] {
             let args = ["wasmrun"].iter().chain(args).map(OsString::from);
             let Command::Print(text) = parse(args).unwrap() else { panic!() };
             assert!(text.contains("-W fuel=N") && text.contains("-W tail-call[=y|n]"), "{text}");

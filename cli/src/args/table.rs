@@ -1,4 +1,4 @@
-//! The options of `run` and `explain`, in one table. Parsing, `--help`, `-W help`, the page of the
+//! The options of `run` and `explain`, in one table; `explore` takes some of them. Parsing, `--help`, `-W help`, the page of the
 //! documentation and the shell completions are all made from it.
 //!
 //! An option can have a long form, a key behind one of the letters that wasmtime uses, or both. An option
@@ -235,6 +235,34 @@ pub const ROWS: &[Row] = &[
         set: |o, v| named(v, &[("wasi", ())]).map(|()| o.trace_wasi = true),
     },
 ];
+
+/// Which options of the table a command takes.
+#[derive(Clone, Copy)]
+pub struct Offer {
+    /// The long forms; all of them where it is `None`.
+    pub long: Option<&'static [&'static str]>,
+    /// The letters, in the same way.
+    pub letters: Option<&'static [&'static str]>,
+}
+
+impl Offer {
+    /// All options.
+    pub const ALL: Offer = Offer { long: None, letters: None };
+
+    /// Those that decide what code is made of a module, and how long that may take.
+    pub const OF_CODE: Offer = Offer { long: Some(&["mode", "timeout", "fuel"]), letters: Some(&["W", "O"]) };
+
+    /// The options with long forms.
+    pub fn rows(self) -> impl Iterator<Item = (&'static str, &'static Row)> {
+        let offered = move |long: &str| self.long.is_none_or(|offered| offered.contains(&long));
+        ROWS.iter().filter_map(|row| Some((row.long?, row))).filter(move |(long, _)| offered(long))
+    }
+
+    /// The letters.
+    pub fn groups(self) -> impl Iterator<Item = &'static Group> {
+        GROUPS.iter().filter(move |group| self.letters.is_none_or(|offered| offered.contains(&group.letter)))
+    }
+}
 
 /// What is known about a key.
 #[derive(Clone, Copy)]

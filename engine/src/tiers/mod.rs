@@ -64,6 +64,16 @@ pub enum OptLevel {
     Speed,
 }
 
+impl OptLevel {
+    /// The compiler's word for it.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            OptLevel::None => Mode::Quick,
+            OptLevel::Speed => Mode::Speed,
+        }
+    }
+}
+
 /// Bytes of the largest body that is compiled to fast code, and of the largest that is compiled at all; larger ones are
 /// compiled quickly, and not. The compiler takes up to two kilobytes of memory for a byte of a body, and half of that
 /// for quick code; it works on one function for each core.
@@ -109,10 +119,7 @@ impl CompiledTier {
     /// The tier for an engine with these settings; an error where the system allows none.
     pub(crate) fn new(config: &Config) -> Result<Option<CompiledTier>, String> {
         let chosen = config.to_be_compiled();
-        let mode = match config.opt_level() {
-            OptLevel::None => Mode::Quick,
-            OptLevel::Speed => Mode::Speed,
-        };
+        let mode = config.opt_level().mode();
         let tiered = match config.execution() {
             Strategy::Interpreter => return Ok(None),
             Strategy::Jit => false,
@@ -156,8 +163,7 @@ impl CompiledTier {
 
     /// Compiles all functions of a module for the instances that are to be expected, if that is the strategy.
     pub(crate) fn compile_ahead(&self, module: &Arc<Module>, memories: MemoryStrategy) {
-        let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
-        self.compile_all(module, if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded });
+        self.compile_all(module, expected_plan(module, memories));
     }
 
     /// Compiles all functions of a module for instances as `plan` says, unless that has been done, if that is the
@@ -232,17 +238,27 @@ impl Shared {
 
     /// How a function is compiled, if it is not too large for that.
     fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, String> {
-        let len = module.body(function).map_or(0, |body| body.len);
-        if len > MAX_BODY {
-            return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
-        }
-        Ok(if len > MAX_FAST_BODY { Mode::Quick } else { self.mode })
+        mode_of_body(module.body(function).map_or(0, |body| body.len), self.mode)
     }
+}
+
+/// The plan for the memories of the instances that are to be expected of a module.
+pub(crate) fn expected_plan(module: &Module, memories: MemoryStrategy) -> MemoryPlan {
+    let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
+    if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded }
+}
+
+/// How a body of so many bytes is compiled where functions are compiled in `mode`, or why it is not.
+pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
+    if len > MAX_BODY {
+        return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
+    }
+    Ok(if len > MAX_FAST_BODY { Mode::Quick } else { mode })
 }
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-fn guarded<T>(compile: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T>(compile: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(compile))
         .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned()))
 }
