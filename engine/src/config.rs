@@ -5,6 +5,7 @@ use wasmrun_runtime::vm::StackSizes;
 
 pub use wasmrun_runtime::vm::MemoryStrategy;
 
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::tiers::{OptLevel, Strategy};
 
@@ -33,6 +34,7 @@ pub struct Config {
     execution: Strategy,
     opt_level: OptLevel,
     compile_only: fn(u32) -> bool,
+    cache: Option<Cache>,
 }
 
 /// Smallest value stack: room for the arguments of any function that the host calls.
@@ -53,6 +55,7 @@ impl Config {
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
             compile_only: |_| true,
+            cache: None,
         }
     }
 
@@ -107,6 +110,15 @@ impl Config {
     /// How much time the compiler takes for its code, where there is one.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Config {
         self.opt_level = level;
+        self
+    }
+
+    /// Keeps compiled code on disk, so that a module is compiled once and not at each start. Without a compiling
+    /// [strategy](Config::strategy) nothing is read or written. See [`Cache`] for an example.
+    ///
+    /// What is wrong with the files there costs time and nothing else; see [`Cache::problems`].
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {
+        self.cache = cache;
         self
     }
 
@@ -171,6 +183,11 @@ impl Config {
 
     pub(crate) fn to_be_compiled(&self) -> fn(u32) -> bool {
         self.compile_only
+    }
+
+    /// The cache that was set.
+    pub fn code_cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     pub(crate) fn memories(&self) -> MemoryStrategy {

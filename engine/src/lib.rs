@@ -36,6 +36,7 @@
 #![deny(missing_docs)]
 
 mod backtrace;
+mod cache;
 mod config;
 #[cfg(feature = "dwarf")]
 mod dwarf;
@@ -50,6 +51,7 @@ mod instantiate;
 mod link;
 mod linker;
 mod module;
+mod precompiled;
 mod store;
 mod symbol;
 mod tiers;
@@ -58,6 +60,7 @@ mod types;
 mod values;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
+pub use cache::{Cache, CacheConfig, CacheStat};
 pub use config::Config;
 /// How memories are laid out in the address space.
 ///
@@ -75,6 +78,7 @@ pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmR
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
 pub use module::{ExportType, ImportType, Module};
+pub use precompiled::Precompiled;
 pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,

@@ -6,19 +6,21 @@
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::arena::Arena;
+use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
-use wasmrun_jit::code::CodeSpace;
+use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
+use crate::cache::{Cache, Keep, Stored, encode};
 use crate::config::Config;
 
 /// How an engine runs guest code.
@@ -68,6 +70,8 @@ const PARALLEL_THRESHOLD: u64 = 4 << 10;
 pub(crate) struct CompiledTier {
     space: CodeSpace,
     mode: Mode,
+    /// Where code is kept for later runs.
+    cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
     chosen: fn(u32) -> bool,
 }
@@ -76,6 +80,10 @@ pub(crate) struct CompiledTier {
 #[derive(Debug, Default)]
 struct Outcomes {
     plans: [OnceLock<Vec<Uncompiled>>; 2],
+    /// Code that came with the module and has not been asked for yet.
+    given: Mutex<Option<Artifact>>,
+    /// Why that code is not used, if it is not.
+    unfit: OnceLock<String>,
 }
 
 /// A function that runs in tier 0 for want of compiled code.
@@ -85,6 +93,13 @@ pub struct Uncompiled {
     pub function: u32,
     /// Why it was not compiled.
     pub reason: String,
+}
+
+/// Why a function has not been compiled.
+struct Refusal {
+    reason: String,
+    /// Whether another attempt would end in the same way.
+    lasting: bool,
 }
 
 impl CompiledTier {
@@ -98,7 +113,9 @@ impl CompiledTier {
         match config.execution() {
             Strategy::Interpreter => Ok(None),
             Strategy::Jit => match CodeSpace::new(Arena::DEFAULT_BYTES) {
-                Ok(space) => Ok(Some(CompiledTier { space, mode, chosen })),
+                Ok(space) => {
+                    Ok(Some(CompiledTier { space, mode, cache: config.code_cache().cloned(), chosen }))
+                }
                 Err(error) => Err(error.to_string()),
             },
         }
@@ -121,8 +138,20 @@ impl CompiledTier {
 
     /// Compiles all functions of a module for the instances that are to be expected.
     pub(crate) fn compile_ahead(&self, module: &Arc<Module>, memories: MemoryStrategy) {
-        let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
-        self.compile_all(module, if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded });
+        self.compile_all(module, expected_plan(module, memories));
+    }
+
+    /// An artefact of all functions of a module, with the module in it.
+    pub(crate) fn serialize(
+        &self,
+        module: &Arc<Module>,
+        memories: MemoryStrategy,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let plan = expected_plan(module, memories);
+        self.compile_all(module, plan);
+        let identity =
+            Identity::new(self.space.isa(), module, ModuleHash::of(module.bytes()), self.mode, plan);
+        encode(&self.space, module, identity, &[], module.bytes())
     }
 
     /// Compiles all functions of a module for instances as `plan` says, unless that has been done.
@@ -131,43 +160,88 @@ impl CompiledTier {
         outcomes.plans[plan as usize].get_or_init(|| self.compile_functions(module, plan));
     }
 
-    /// On all cores; the calling thread takes its share.
+    /// On all cores; the calling thread takes its share. What there is code of on disk is not compiled.
     fn compile_functions(&self, module: &Arc<Module>, plan: MemoryPlan) -> Vec<Uncompiled> {
+        let stored = self.load_stored(module, plan);
         let functions = module.imported_function_count()..module.function_count();
         let next = AtomicU32::new(functions.start);
-        let work = || -> Vec<Uncompiled> {
+        let fresh = AtomicBool::new(false);
+        let work = || -> Vec<(u32, Refusal)> {
             iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
                 .take_while(|function| *function < functions.end)
+                .filter(|function| !stored.has(*function))
                 .filter_map(|function| {
-                    let reason = guarded(|| self.compile_function(module, function, plan)).err()?;
-                    Some(Uncompiled { function, reason })
+                    if let Some(reason) = stored.refused(function) {
+                        return Some((function, Refusal { reason: reason.to_owned(), lasting: true }));
+                    }
+                    let compiled = guarded(|| self.compile_function(module, function, plan));
+                    let news = compiled.as_ref().map_or_else(|refusal| refusal.lasting, |compiled| *compiled);
+                    fresh.fetch_or(news, Ordering::Relaxed);
+                    Some((function, compiled.err()?))
                 })
                 .collect()
         };
-        let bytes: u64 =
-            functions.clone().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
-        let mut failed = on_all_cores(bytes >= PARALLEL_THRESHOLD, work).concat();
-        failed.sort_by_key(|uncompiled| uncompiled.function);
-        failed
+        let missing = functions.clone().filter(|function| !stored.has(*function));
+        let bytes: u64 = missing.filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        let mut refused: Vec<_> =
+            on_all_cores(bytes >= PARALLEL_THRESHOLD, work).into_iter().flatten().collect();
+        refused.sort_by_key(|(function, _)| *function);
+        if fresh.into_inner() {
+            let lasting = refused.iter().filter(|(_, refusal)| refusal.lasting);
+            let lasting: Vec<_> = lasting.map(|(function, refusal)| (*function, &*refusal.reason)).collect();
+            stored.save(&self.space, module, &lasting);
+        }
+        let left = refused.into_iter();
+        left.map(|(function, Refusal { reason, .. })| Uncompiled { function, reason }).collect()
     }
 
-    fn compile_function(&self, module: &Arc<Module>, function: u32, plan: MemoryPlan) -> Result<(), String> {
+    /// Installs the code of a module that there is already.
+    fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
+        let outcomes = outcomes(module);
+        let given = outcomes.given.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let made_for = (self.mode, plan);
+        let stored = Stored::load(
+            self.cache.clone(),
+            given,
+            &self.space,
+            module,
+            made_for,
+            |function, entry, keep| {
+                if (self.chosen)(function) {
+                    // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.
+                    unsafe { publish(module, plan, function, entry, keep) };
+                }
+            },
+        );
+        if let Some(reason) = stored.unfit() {
+            set_unfit(module, reason);
+        }
+        stored
+    }
+
+    /// Compiles a function, unless it is not to be.
+    fn compile_function(
+        &self,
+        module: &Arc<Module>,
+        function: u32,
+        plan: MemoryPlan,
+    ) -> Result<bool, Refusal> {
         if !(self.chosen)(function) {
-            return Ok(());
+            return Ok(false);
         }
         let len = module.body(function).map_or(0, |body| body.len);
         if len > MAX_BODY {
-            return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
+            let reason = format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}");
+            return Err(Refusal { reason, lasting: true });
         }
         let mode = if len > MAX_FAST_BODY { Mode::Quick } else { self.mode };
-        let installed =
-            self.space.compile(module, function, mode, plan).map_err(|error| error.to_string())?;
-        let way_in = interpreter::way_into_compiled(module, function);
-        let entry = installed.entry();
-        // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
-        // instances keep alive while their code runs.
-        unsafe { module.publish_compiled(plan, function, entry, Some(way_in), Box::new(installed)) };
-        Ok(())
+        let installed = self.space.compile(module, function, mode, plan).map_err(|error| {
+            let lasting = matches!(error, InstallError::Compile(_));
+            Refusal { reason: error.to_string(), lasting }
+        })?;
+        // SAFETY: this is the function's code, compiled for this plan.
+        unsafe { publish(module, plan, function, installed.entry(), Box::new(installed)) };
+        Ok(true)
     }
 
     /// What the compiled code at an address was executing.
@@ -180,11 +254,30 @@ impl CompiledTier {
     }
 }
 
+/// What instances of a module are expected to be like.
+fn expected_plan(module: &Module, memories: MemoryStrategy) -> MemoryPlan {
+    let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
+    if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded }
+}
+
+/// Publishes the code of a function.
+///
+/// # Safety
+/// It is the code of this function for this plan, and lives as long as what is kept.
+unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
+    let way_in = interpreter::way_into_compiled(module, function);
+    // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
+    // code runs.
+    unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
+}
+
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-fn guarded(compile: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(compile))
-        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned()))
+fn guarded<T>(compile: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(compile)).unwrap_or_else(|_| {
+        let reason = "the compiler panicked: please report this module".to_owned();
+        Err(Refusal { reason, lasting: true })
+    })
 }
 
 /// The functions of a module that were to be compiled and were not.
@@ -194,6 +287,21 @@ pub(crate) fn uncompiled(module: &Module) -> Vec<Uncompiled> {
     all.sort_by_key(|uncompiled| uncompiled.function);
     all.dedup_by_key(|uncompiled| uncompiled.function);
     all
+}
+
+/// Hands over code that came with a module, for when its functions are compiled.
+pub(crate) fn give(module: &Module, code: Artifact) {
+    *outcomes(module).given.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+}
+
+/// Notes why the code that came with a module is not used.
+pub(crate) fn set_unfit(module: &Module, reason: &str) {
+    let _ = outcomes(module).unfit.set(reason.to_owned());
+}
+
+/// Why the code that came with a module is not used, if it is not.
+pub(crate) fn unfit(module: &Module) -> Option<&str> {
+    outcomes(module).unfit.get().map(String::as_str)
 }
 
 fn outcomes(module: &Module) -> &Outcomes {
