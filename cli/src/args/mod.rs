@@ -20,7 +20,7 @@ pub use grants::{DirGrant, Preload};
 pub use options::{Mode, Options};
 
 use keys::Asked;
-use table::{GROUPS, ROWS, Takes};
+use table::{GROUPS, Group, ROWS, Row, Takes};
 
 /// What to do.
 #[derive(Debug)]
@@ -43,12 +43,35 @@ pub enum Command {
         /// Whether as JSON.
         json: bool,
     },
+    /// Compile a module to a file.
+    Compile {
+        /// The module and what its code is made for.
+        run: RunArgs,
+        /// The file; `None` is the module's name with another ending.
+        out: Option<PathBuf>,
+    },
+    /// Look at the cache of compiled code, or empty it.
+    Cache {
+        /// Which of the two.
+        what: CacheCommand,
+        /// Whether as JSON.
+        json: bool,
+    },
     /// Run spec scripts.
     Wast(Vec<PathBuf>),
     /// Print a completion script.
     Completion(clap_complete::Shell),
     /// Print this, which was asked for, and be done.
     Print(String),
+}
+
+/// What is done with the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheCommand {
+    /// Say how much is in it.
+    Stat,
+    /// Remove it all.
+    Clean,
 }
 
 /// A module and how to run it.
@@ -71,15 +94,23 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
     let given = matches.subcommand();
     let (name, matches) = given.unwrap_or(("run", &matches));
     Ok(match name {
-        "run" | "explain" => {
+        "run" | "explain" | "compile" => {
             match run_args(matches).map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))? {
                 Some(run) if name == "run" => Command::Run(run),
+                Some(run) if name == "compile" => {
+                    Command::Compile { run, out: matches.get_one("output").cloned() }
+                }
                 Some(run) => Command::Explain { run, json: matches.get_flag("json") },
                 None => Command::Print(asked_help(matches)),
             }
         }
         "validate" => Command::Validate(paths(matches)),
         "inspect" => Command::Inspect { file: paths(matches).remove(0), json: matches.get_flag("json") },
+        "cache" => {
+            let (what, matches) = matches.subcommand().expect("clap requires it");
+            let what = if what == "clean" { CacheCommand::Clean } else { CacheCommand::Stat };
+            Command::Cache { what, json: matches.get_flag("json") }
+        }
         "wast" => Command::Wast(paths(matches)),
         _ => Command::Completion(*matches.get_one("shell").expect("clap requires it")),
     })
@@ -156,6 +187,32 @@ pub fn command() -> clap::Command {
             .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
         )
         .subcommand(
+            options(
+                clap::Command::new("compile")
+                    .about("Compile a module to a file that `wasmrun run --allow-precompiled` starts at once"),
+                shapes_code,
+            )
+            .override_usage("wasmrun compile [OPTIONS] FILE [-o OUT]")
+            .arg(files("A module in binary or text form; - is the standard input"))
+            .arg(
+                Arg::new("output")
+                    .short('o')
+                    .long("output")
+                    .value_name("OUT")
+                    .help("The file to write; otherwise it is called like FILE, with the ending .wrc, and lies here")
+                    .value_hint(ValueHint::FilePath)
+                    .value_parser(PathBufValueParser::new()),
+            ),
+        )
+        .subcommand(
+            clap::Command::new("cache")
+                .about("Look at the cache of compiled code, or empty it")
+                .subcommand_required(true)
+                .subcommand_value_name("COMMAND")
+                .subcommand(clap::Command::new("stat").about("Say where it is and how much is in it").arg(json()))
+                .subcommand(clap::Command::new("clean").about("Remove all code from it").arg(json())),
+        )
+        .subcommand(
             clap::Command::new("wast")
                 .about("Run scripts of the specification's test suite")
                 .arg(files("Scripts; a directory stands for all .wast files below it").num_args(1..)),
@@ -183,28 +240,14 @@ fn json() -> Arg {
     Arg::new("json").long("json").help("Print JSON").action(ArgAction::SetTrue)
 }
 
-fn run_options(mut cmd: clap::Command) -> clap::Command {
-    for row in ROWS {
-        let Some(long) = row.long else { continue };
-        let arg = Arg::new(long).long(long).help(row.help);
-        cmd = cmd.arg(match row.takes {
-            Takes::Switch => arg.action(ArgAction::SetTrue).overrides_with(long),
-            Takes::Value(name) => {
-                arg.value_name(name).action(ArgAction::Append).value_parser(ValueParser::os_string())
-            }
-        });
-    }
-    for group in GROUPS {
-        cmd = cmd.arg(
-            Arg::new(group.letter)
-                .short(group.letter.chars().next())
-                .value_name("KEY[=VALUE],...")
-                .help(format!("{}; `-{} help` lists the keys", group.title, group.letter))
-                .action(ArgAction::Append)
-                .value_parser(ValueParser::os_string()),
-        );
-    }
-    cmd.arg(
+/// Whether an option of `run` has an influence on compiled code, and so is one of `compile`. Limits and grants are asked
+/// about when the code runs.
+fn shapes_code(row: &Row) -> bool {
+    matches!(row.long, Some("mode" | "fuel" | "timeout")) || matches!(row.key, Some(("O", _)))
+}
+
+fn run_options(cmd: clap::Command) -> clap::Command {
+    options(cmd, |_| true).arg(
         Arg::new("module")
             .value_names(["FILE", "ARGS"])
             .help("The module, and the guest's arguments")
@@ -215,12 +258,41 @@ fn run_options(mut cmd: clap::Command) -> clap::Command {
     )
 }
 
+/// Those options of the table that satisfy a condition, and the letters of all that do.
+fn options(mut cmd: clap::Command, wanted: fn(&Row) -> bool) -> clap::Command {
+    for row in ROWS.iter().filter(|row| wanted(row)) {
+        let Some(long) = row.long else { continue };
+        let arg = Arg::new(long).long(long).help(row.help);
+        cmd = cmd.arg(match row.takes {
+            Takes::Switch => arg.action(ArgAction::SetTrue).overrides_with(long),
+            Takes::Value(name) => {
+                arg.value_name(name).action(ArgAction::Append).value_parser(ValueParser::os_string())
+            }
+        });
+    }
+    let has_keys = |group: &&Group| {
+        let mut rows = ROWS.iter().filter(|row| row.key.is_some_and(|(letter, _)| letter == group.letter));
+        rows.any(wanted)
+    };
+    for group in GROUPS.iter().filter(has_keys) {
+        cmd = cmd.arg(
+            Arg::new(group.letter)
+                .short(group.letter.chars().next())
+                .value_name("KEY[=VALUE],...")
+                .help(format!("{}; `-{} help` lists the keys", group.title, group.letter))
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::os_string()),
+        );
+    }
+    cmd
+}
+
 /// Reads the options of `run` and the words behind them. `None` if the list of keys was asked for.
 fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
     // In the order in which they were written, so that a later one wins whatever its form.
     let mut written: Vec<(usize, &str, &OsStr)> = Vec::new();
     for row in ROWS {
-        let Some(long) = row.long else { continue };
+        let Some(long) = row.long.filter(|long| knows(matches, long)) else { continue };
         if row.takes == Takes::Switch {
             let given = matches.get_flag(long);
             let place = matches.indices_of(long).and_then(Iterator::last);
@@ -229,7 +301,7 @@ fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
             written.extend(values(matches, long));
         }
     }
-    for group in GROUPS {
+    for group in GROUPS.iter().filter(|group| knows(matches, group.letter)) {
         written.extend(values(matches, group.letter));
     }
     written.sort_by_key(|(at, ..)| *at);
@@ -247,6 +319,9 @@ fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
         result.map_err(|message| Mistake { kind: ErrorKind::InvalidValue, message })?;
     }
 
+    if !knows(matches, "module") {
+        return Ok(Some(RunArgs { options, file: paths(matches).remove(0), args: Vec::new() }));
+    }
     let mut words = matches.get_many::<OsString>("module").into_iter().flatten().cloned();
     let Some(file) = words.next() else {
         let message = "FILE, the module to run, is missing".to_owned();
@@ -259,6 +334,11 @@ fn run_args(matches: &ArgMatches) -> Result<Option<RunArgs>, Mistake> {
     Ok(Some(RunArgs { options, file: file.into(), args }))
 }
 
+/// Whether the command that was given has this argument.
+fn knows(matches: &ArgMatches, id: &str) -> bool {
+    matches.try_contains_id(id).is_ok()
+}
+
 fn values<'a>(matches: &'a ArgMatches, id: &'a str) -> impl Iterator<Item = (usize, &'a str, &'a OsStr)> {
     let indices = matches.indices_of(id).into_iter().flatten();
     let values = matches.get_many::<OsString>(id).into_iter().flatten();
@@ -268,7 +348,7 @@ fn values<'a>(matches: &'a ArgMatches, id: &'a str) -> impl Iterator<Item = (usi
 /// The lists of keys that were asked for.
 fn asked_help(matches: &ArgMatches) -> String {
     let mut text = String::new();
-    for group in GROUPS {
+    for group in GROUPS.iter().filter(|group| knows(matches, group.letter)) {
         let mut lists = matches.get_many::<OsString>(group.letter).into_iter().flatten();
         if lists.any(|list| list.to_string_lossy().split(',').any(|item| item == "help")) {
             text.push_str(&keys::help(group));

@@ -74,6 +74,12 @@ pub struct Options {
     pub max_backtrace: Option<usize>,
     /// Whether calls of WASI are written to stderr.
     pub trace_wasi: bool,
+    /// Whether compiled code is neither taken from the cache nor put there.
+    pub no_cache: bool,
+    /// Whether it is said on stderr what became of the cache.
+    pub log_cache: bool,
+    /// Whether the module may be one that `compile` has written, whose code is executed as it is.
+    pub allow_precompiled: bool,
 }
 
 impl Options {

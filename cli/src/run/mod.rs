@@ -28,7 +28,8 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     // What is wrong with the options is said before a large module is read.
     let engine = load::engine(&run.options)?;
     let wasi = guest::wasi(run)?;
-    let module = load::module(&engine, &run.file, &limit)?;
+    let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
+    load::log_cache(&engine, &run.options);
     let entry = entry::choose(run, &module)?;
 
     let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
