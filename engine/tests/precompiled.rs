@@ -15,6 +15,9 @@ const MODULE: &str = r#"(module $m
     (func $load (param i32) (result i32) (i32.load (local.get 0)))
     (func (export "load") (param i32) (result i32) (call $load (local.get 0))))"#;
 
+/// A change of the settings.
+type Change = fn(&mut Config);
+
 fn engine(change: impl FnOnce(&mut Config)) -> Engine {
     let mut config = Config::new();
     config.strategy(Strategy::Jit);
@@ -82,7 +85,7 @@ fn a_module_runs_from_its_bytes_as_it_did() {
 fn code_that_does_not_fit_the_engine_is_compiled_again() {
     let bytes = jit().precompile_module(MODULE.as_bytes()).unwrap();
     let expected = behaviour(&Module::new(&jit(), MODULE).unwrap());
-    let variants: [(fn(&mut Config), &str); 5] = [
+    let variants: [(Change, &str); 5] = [
         (
             |config| {
                 config.cranelift_opt_level(OptLevel::None);

@@ -182,7 +182,7 @@ pub(super) fn list(directory: &Directory) -> io::Result<Vec<File>> {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             continue;
         }
-        let used = (stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+        let used = (stat.st_mtime, stat.st_mtime_nsec as i64);
         files.push(File { name: name.to_owned(), bytes: stat.st_size.max(0) as u64, used });
     }
     Ok(files)
