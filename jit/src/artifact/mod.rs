@@ -1,6 +1,6 @@
 //! Compiled code as bytes: what a cache keeps on disk and `wasmrun compile` writes.
 //!
-//! The format is flat: a [header](self::format), tables that are searched where they lie, and last the code, in one
+//! The format, which `format` describes, is flat: a header, tables that are searched where they lie, and last the code, in one
 //! piece that is installed by one copy. Code is position-independent and reaches everything through its context, so
 //! that there is nothing to relocate. An artefact is of one module, one memory plan and one mode, and may hold any set
 //! of the module's functions.

@@ -86,7 +86,7 @@ impl Artifact {
         &self.tables
     }
 
-    /// The code of all functions, with padding between them. For the beginning of a 64-byte line.
+    /// The code of all functions, with padding between them, for a place that is aligned as each of them asks.
     pub fn code(&self) -> &[u8] {
         self.tables.section(Section::Code)
     }
