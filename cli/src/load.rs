@@ -1,13 +1,18 @@
 //! The engine that the options ask for, and modules from files within the time that they give.
+//!
+//! This is the one place of the command where machine code from a file is let in, which is `unsafe`.
+#![allow(unsafe_code)]
 
 use std::path::Path;
 
-use wasmrun::{Config, Engine, Error, Module, OptLevel, Strategy};
+use wasmrun::{Cache, CacheConfig, Config, Engine, Error, Module, OptLevel, Strategy};
 use wasmrun_runtime::ParseError;
 
 use crate::args::{Mode, Options};
 use crate::errors::{Failure, Outcome};
+use crate::source::Source;
 use crate::time_limit::TimeLimit;
+use crate::wording::shown;
 use crate::{file_arg, output, source};
 
 /// An engine with the settings of the command line.
@@ -49,13 +54,74 @@ fn config(options: &Options) -> Outcome<Config> {
     for (proposal, on) in &options.proposals {
         config.wasm_feature(proposal.name, *on).map_err(refuse)?;
     }
+    config.cache(cache(options));
     Ok(config)
+}
+
+/// The cache, where there is something to put into it. That there can be none is no reason not to run.
+fn cache(options: &Options) -> Option<Cache> {
+    if options.no_cache || options.mode == Mode::Interp {
+        return None;
+    }
+    match Cache::new(CacheConfig::new()) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            if options.log_cache {
+                output::note(&format!("cache: {error:#}\n"));
+            }
+            None
+        }
+    }
+}
+
+/// Says what became of the cache so far, if that was asked for.
+pub fn log_cache(engine: &Engine, options: &Options) {
+    let Some(cache) = engine.config().code_cache().filter(|_| options.log_cache) else { return };
+    let mut text = format!(
+        "cache: {} found and {} not found in {}\n",
+        cache.cache_hits(),
+        cache.cache_misses(),
+        shown(cache.directory().display())
+    );
+    for problem in cache.problems() {
+        text.push_str(&format!("cache: {}\n", shown(problem)));
+    }
+    output::note(&text);
 }
 
 /// The module in `file`, validated.
 pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module> {
     let bytes = source::module_bytes(file, limit)?;
     let made = limit.watch(file, "loading it", || Module::from_owned_binary(engine, bytes))?;
+    refused(file, made)
+}
+
+/// The same of a file that may also be a compiled module, if the options say so.
+pub fn any_module(engine: &Engine, file: &Path, options: &Options, limit: &TimeLimit) -> Outcome<Module> {
+    let name = || file_arg::display_name(file);
+    let bytes = match source::load(file, limit)? {
+        Source::Module(bytes) => {
+            let made = limit.watch(file, "loading it", || Module::from_owned_binary(engine, bytes))?;
+            return refused(file, made);
+        }
+        Source::Precompiled(bytes) => bytes,
+    };
+    if !options.allow_precompiled {
+        return Err(Failure::new(format!("{} is a compiled module, and those are not run unasked", name()))
+            .because("it holds machine code, which can do whatever this user can")
+            .help("`--allow-precompiled` runs it; use that for files that you have compiled yourself"));
+    }
+    // SAFETY: the user says that the file can be trusted.
+    let made = limit.watch(file, "loading it", || unsafe { Module::deserialize_owned(engine, bytes) })?;
+    let module = refused(file, made)?;
+    if let Some(reason) = module.recompiled() {
+        let note = format!("note: the code in {} is not used: {reason}\n", name());
+        output::note(&note);
+    }
+    Ok(module)
+}
+
+fn refused(file: &Path, made: wasmrun::Result<Module>) -> Outcome<Module> {
     made.map_err(|error| {
         let failure = Failure::new(format!("{} cannot be run", file_arg::display_name(file)));
         switched_off(&error).into_iter().fold(failure.because_of(error.chain()), Failure::help)

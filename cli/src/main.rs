@@ -3,9 +3,11 @@
 //! `args` reads the command line, one module for each command does what it says, `errors` has the form of
 //! errors and the exit codes.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
+mod cache;
+mod compile;
 mod completion;
 mod errors;
 mod excerpt;
@@ -52,6 +54,8 @@ fn execute(command: Command) -> Outcome<u8> {
         Command::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
         Command::Explain { run, json } => explain::run(&run, json).map(|()| 0),
         Command::Explore(args) => explore::run(&args).map(|()| 0),
+        Command::Compile { run, out } => compile::run(&run, out.as_deref()).map(|()| 0),
+        Command::Cache { what, json } => cache::run(what, json).map(|()| 0),
         Command::Wast(paths) => wast::run(&paths),
         Command::Completion(shell) => completion::run(shell).map(|()| 0),
         Command::Print(text) => output::print(&text).map(|()| 0),

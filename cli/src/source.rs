@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Parser, Payload};
+use wasmrun::Engine;
 use wasmrun_wasi::Errno;
 use wat::Detect;
 
@@ -30,9 +31,35 @@ const FOREIGN: &[(&[u8], &str)] = &[
     (b"<", "it is HTML or XML"),
 ];
 
+/// What a file holds.
+pub enum Source {
+    /// A module in binary form.
+    Module(Vec<u8>),
+    /// A module with its compiled code, as `wasmrun compile` writes it.
+    Precompiled(Vec<u8>),
+}
+
+/// What is in a file or on the standard input: a module in binary or text form, or a compiled one.
+pub fn load(file: &Path, limit: &TimeLimit) -> Outcome<Source> {
+    let bytes = limit.watch(file, "reading it", || read(file))??;
+    match Engine::detect_precompiled(&bytes) {
+        Some(_) => Ok(Source::Precompiled(bytes)),
+        None => module(file, bytes, limit).map(Source::Module),
+    }
+}
+
 /// The bytes of a module in binary form, from a file or the standard input, in binary or text form.
 pub fn module_bytes(file: &Path, limit: &TimeLimit) -> Outcome<Vec<u8>> {
-    let bytes = limit.watch(file, "reading it", || read(file))??;
+    match load(file, limit)? {
+        Source::Module(bytes) => Ok(bytes),
+        Source::Precompiled(_) => {
+            Err(Failure::new(format!("{} is no WebAssembly module", display_name(file)))
+                .because("it is a compiled module, which can be run and nothing else"))
+        }
+    }
+}
+
+fn module(file: &Path, bytes: Vec<u8>, limit: &TimeLimit) -> Outcome<Vec<u8>> {
     let bytes = limit.watch(file, "parsing its text", || to_binary(file, bytes))??;
     if Parser::is_component(&bytes) { Err(component(file, &bytes)) } else { Ok(bytes) }
 }

@@ -6,6 +6,7 @@ use wasmrun_runtime::vm::StackSizes;
 
 pub use wasmrun_runtime::vm::MemoryStrategy;
 
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::tiers::{OptLevel, Strategy};
 
@@ -38,6 +39,7 @@ pub struct Config {
     compile_threads: Option<usize>,
     max_code_size: usize,
     chaos: Option<u64>,
+    cache: Option<Cache>,
 }
 
 /// Smallest value stack: room for the arguments of any function that the host calls.
@@ -62,6 +64,7 @@ impl Config {
             compile_threads: None,
             max_code_size: Arena::DEFAULT_BYTES,
             chaos: None,
+            cache: None,
         }
     }
 
@@ -148,6 +151,18 @@ impl Config {
         self
     }
 
+    /// Keeps compiled code on disk, so that a module is compiled once and not at each start. Without a compiling
+    /// [strategy](Config::strategy) nothing is read or written. See [`Cache`] for an example.
+    ///
+    /// With [`Strategy::Tiered`] the code that has been compiled is written when [`Module::store_code`](crate::Module::store_code)
+    /// is called.
+    ///
+    /// What is wrong with the files there costs time and nothing else; see [`Cache::problems`].
+    pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {
+        self.cache = cache;
+        self
+    }
+
     /// Leaves functions whose index does not satisfy a condition in the interpreter, whatever the strategy: a way
     /// to test calls between the tiers.
     ///
@@ -225,6 +240,11 @@ impl Config {
 
     pub(crate) fn code_size(&self) -> usize {
         self.max_code_size
+    }
+
+    /// The cache that was set.
+    pub fn code_cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     pub(crate) fn memories(&self) -> MemoryStrategy {

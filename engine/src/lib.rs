@@ -38,6 +38,7 @@
 #![deny(missing_docs)]
 
 mod backtrace;
+mod cache;
 mod config;
 #[cfg(feature = "dwarf")]
 mod dwarf;
@@ -54,6 +55,7 @@ mod instantiate;
 mod link;
 mod linker;
 mod module;
+mod precompiled;
 mod store;
 mod symbol;
 mod tiers;
@@ -62,6 +64,7 @@ mod types;
 mod values;
 
 pub use backtrace::{FrameInfo, WasmBacktrace};
+pub use cache::{Cache, CacheConfig, CacheStat};
 pub use config::Config;
 /// How memories are laid out in the address space.
 ///
@@ -81,6 +84,7 @@ pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmR
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
 pub use module::{ExportType, ImportType, Module};
+pub use precompiled::Precompiled;
 pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmrun_jit::artifact::Artifact;
 use wasmrun_runtime::module as runtime;
 
 use crate::engine::Engine;
@@ -72,12 +73,23 @@ impl Module {
     /// # Errors
     /// As for [`Module::new`].
     pub fn from_owned_binary(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
+        Module::from_parts(engine, bytes, None)
+    }
+
+    /// A module from its binary format, and code that was compiled of it earlier.
+    pub(crate) fn from_parts(engine: &Engine, bytes: Vec<u8>, code: Option<Artifact>) -> Result<Module> {
         let mut inner = parse(engine, bytes)?;
         inner.charge_fuel(engine.config().fuel());
         let Some(compiled) = engine.compiled() else {
+            if code.is_some() {
+                tiers::set_unfit(&inner, "this engine runs guests in the interpreter");
+            }
             return Ok(Module::from_runtime(engine, Arc::new(inner)));
         };
         compiled.prepare(&mut inner);
+        if let Some(code) = code {
+            tiers::give(&inner, code);
+        }
         let inner = Arc::new(inner);
         compiled.compile_ahead(&inner, engine.config().memories());
         Ok(Module::from_runtime(engine, inner))
@@ -110,6 +122,17 @@ impl Module {
     /// The functions that were to be compiled and run in the interpreter instead, in order.
     pub fn uncompiled(&self) -> Vec<Uncompiled> {
         tiers::uncompiled(&self.inner)
+    }
+
+    /// Writes the code that has been compiled of it to the [cache](crate::Config::cache) of its engine, if there is one
+    /// and there is more code than was written before. With [`Strategy::Tiered`](crate::Strategy) that is to be
+    /// done when enough has run; other strategies do it when the module is made.
+    ///
+    /// What goes wrong costs time and nothing else; see [`Cache::problems`](crate::Cache::problems).
+    pub fn store_code(&self) {
+        if let Some(compiled) = self.engine.compiled() {
+            compiled.save(&self.inner);
+        }
     }
 
     /// Its name, if the module says so.

@@ -7,13 +7,15 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
+use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
+use crate::artifact::{Artifact, Stored, Tables};
 use crate::calls::without_parameters;
 use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode, Start};
 use crate::entrances::{Entrance, Entrances};
@@ -49,6 +51,9 @@ pub enum InstallError {
     /// Its code must start at a multiple of more bytes than code memory gives.
     #[error("the code needs an alignment of {0} bytes, and code memory has {max}", max = Arena::ALIGNMENT)]
     Alignment(u32),
+    /// It is code of a function that the module does not define.
+    #[error("the module defines no function {0}")]
+    Function(u32),
 }
 
 /// The code of an engine.
@@ -60,12 +65,71 @@ pub struct CodeSpace {
     entrances: Entrances,
 }
 
-/// What is attached to the code of a function.
+/// What is attached to the code of a function, or of many.
 #[derive(Debug)]
 struct Description {
     /// The code goes with its module: this is dead only while that happens.
     module: Weak<Module>,
-    function: CompiledFunction,
+    functions: Functions,
+}
+
+#[derive(Debug)]
+enum Functions {
+    /// One, without its code.
+    One(CompiledFunction),
+    /// Those of an artefact, which were installed together.
+    Many(Arc<OnceLock<Tables>>),
+}
+
+/// A function as an address in its code finds it.
+enum Described<'a> {
+    One(&'a CompiledFunction),
+    Stored(Stored<'a>),
+}
+
+impl Described<'_> {
+    fn function(&self) -> u32 {
+        match self {
+            Described::One(compiled) => compiled.function,
+            Described::Stored(stored) => stored.function,
+        }
+    }
+
+    fn trap_at(&self, offset: u32) -> Option<TrapCode> {
+        match self {
+            Described::One(compiled) => compiled.trap_at(offset),
+            Described::Stored(stored) => stored.trap_at(offset),
+        }
+    }
+
+    fn wasm_offset(&self, offset: u32) -> Option<u32> {
+        match self {
+            Described::One(compiled) => compiled.wasm_offset(offset),
+            Described::Stored(stored) => stored.wasm_offset(offset),
+        }
+    }
+}
+
+impl Description {
+    /// The function that the byte at an offset of the blob belongs to, and the offset in its code.
+    fn at(&self, offset: usize) -> Option<(Described<'_>, u32)> {
+        match &self.functions {
+            Functions::One(compiled) => Some((Described::One(compiled), offset as u32)),
+            Functions::Many(tables) => {
+                let stored = tables.get()?.function_at(offset)?;
+                let within = offset - stored.code.start;
+                Some((Described::Stored(stored), within as u32))
+            }
+        }
+    }
+}
+
+/// The installed code of an artefact. Dropping it frees the code, under the [rule](crate::arena) of the arena.
+#[derive(Debug)]
+pub struct InstalledArtifact {
+    blob: Blob,
+    /// Where each function is entered.
+    entries: Vec<(u32, usize)>,
 }
 
 /// The installed code of one function. Dropping it frees the code, under the [rule](crate::arena) of the arena.
@@ -174,22 +238,79 @@ impl CodeSpace {
         }
         let function = compiled.function;
         let code = std::mem::take(&mut compiled.code);
-        let description = Description { module: Arc::downgrade(module), function: compiled };
+        let description = Description { module: Arc::downgrade(module), functions: Functions::One(compiled) };
         let blob = self.arena.install(&code, Arc::new(description))?;
         Ok(InstalledFunction { blob, function })
     }
 
-    fn describe(&self, pc: usize) -> Option<(&Description, u32)> {
+    /// Installs all code of an artefact with functions of `module`, in one piece.
+    pub fn install_artifact(
+        &self,
+        module: &Arc<Module>,
+        artifact: Artifact,
+    ) -> Result<InstalledArtifact, InstallError> {
+        let mut entries = Vec::with_capacity(artifact.tables().len());
+        for stored in artifact.tables().functions() {
+            if stored.alignment as usize > Arena::ALIGNMENT {
+                return Err(InstallError::Alignment(stored.alignment));
+            }
+            if stored.function >= module.function_count() || module.body(stored.function).is_none() {
+                return Err(InstallError::Function(stored.function));
+            }
+            entries.push((stored.function, stored.code.start));
+        }
+        let tables = Arc::new(OnceLock::new());
+        let functions = Functions::Many(Arc::clone(&tables));
+        let description = Description { module: Arc::downgrade(module), functions };
+        let blob = self.arena.install(artifact.code(), Arc::new(description))?;
+        // Nothing runs there yet. The code has been copied and goes.
+        let _ = tables.set(artifact.into_tables());
+        Ok(InstalledArtifact { blob, entries })
+    }
+
+    /// A copy of the function that is entered at `entry`, as the compiler made it; `None` if no compiled function
+    /// is. The code of stubs is none.
+    ///
+    /// # Safety
+    /// What is entered there is not dropped meanwhile: its module is alive.
+    pub unsafe fn read_back(&self, entry: *const u8) -> Option<CompiledFunction> {
+        let found = self.arena.lookup(entry.addr())?;
+        // SAFETY: the caller's promise.
+        let description = unsafe { found.meta() }.downcast_ref::<Description>()?;
+        let start = entry.addr() - found.addresses().start;
+        let (function, 0) = description.at(start)? else { return None };
+        // SAFETY: installed code is readable and stays what it is; all of it belongs to one blob.
+        let code = |len: usize| unsafe { std::slice::from_raw_parts(entry, len) };
+        Some(match function {
+            Described::One(compiled) => {
+                CompiledFunction { code: code(found.addresses().len()).to_vec(), ..compiled.clone() }
+            }
+            Described::Stored(stored) => stored.to_compiled(code(stored.code.len())),
+        })
+    }
+
+    /// A copy of the compiled code that a module has of a function that it defines, for instances as `plan` says.
+    pub fn function_of(&self, module: &Module, plan: MemoryPlan, function: u32) -> Option<CompiledFunction> {
+        let defined = function.checked_sub(module.imported_function_count())?;
+        let cell = module.cells().table(plan).get(defined as usize)?;
+        // SAFETY: a module keeps what is published in its cells.
+        let compiled = unsafe { self.read_back(cell.native()) }?;
+        (compiled.function == function).then_some(compiled)
+    }
+
+    /// The function whose code has a byte at `pc`, the offset of that byte in it, and its module.
+    fn describe(&self, pc: usize) -> Option<(&Weak<Module>, Described<'_>, u32)> {
         let found = self.arena.lookup(pc)?;
         // SAFETY: asked only for addresses of code that runs, or whose module is alive.
         let description = unsafe { found.meta() }.downcast_ref::<Description>()?;
-        Some((description, (pc - found.addresses().start) as u32))
+        let (function, offset) = description.at(pc - found.addresses().start)?;
+        Some((&description.module, function, offset))
     }
 
     /// Whether the instruction at `pc` may trap. Async-signal-safe.
     fn trap_at(&self, pc: usize) -> Option<TrapInfo> {
-        let (description, offset) = self.describe(pc)?;
-        let code = description.function.trap_at(offset)?;
+        let (_, function, offset) = self.describe(pc)?;
+        let code = function.trap_at(offset)?;
         Some(TrapInfo { code })
     }
 
@@ -198,10 +319,10 @@ impl CodeSpace {
     /// # Safety
     /// The code is that of a frame of guest code, running or just stopped.
     pub unsafe fn position(&self, pc: usize) -> Option<Position> {
-        let (description, offset) = self.describe(pc)?;
-        let module = description.module.upgrade()?;
-        let function = description.function.function;
-        let offset = description.function.wasm_offset(offset);
+        let (module, described, offset) = self.describe(pc)?;
+        let module = module.upgrade()?;
+        let function = described.function();
+        let offset = described.wasm_offset(offset);
         let offset = offset.or_else(|| Some(module.body(function)?.start))?;
         Some(Position { module, function, offset })
     }
@@ -229,5 +350,13 @@ impl InstalledFunction {
     /// Its index in its module.
     pub fn function(&self) -> u32 {
         self.function
+    }
+}
+
+impl InstalledArtifact {
+    /// Its functions, in ascending order, and where they are entered.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (u32, *const u8)> {
+        let start = self.blob.entry();
+        self.entries.iter().map(move |(function, offset)| (*function, start.wrapping_add(*offset)))
     }
 }

@@ -2,11 +2,13 @@
 //! needs to run next to tier 0.
 //!
 //! `lower` makes Cranelift's intermediate code of one function, `compile` machine code of that, `arena`
-//! keeps it, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of compiled code into
-//! traps. `explore`, behind the feature of that name, shows what the first two make of a function. Semantics are not shared with tier 0 on purpose: each is the other's oracle.
+//! keeps it, `artifact` is its form on disk, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of
+//! compiled code into traps. `explore`, behind the feature of that name, shows what the first two make of a function.
+//! Semantics are not shared with tier 0 on purpose: each is the other's oracle.
 
 pub mod abi;
 pub mod arena;
+pub mod artifact;
 pub mod builtins;
 pub mod calls;
 pub mod code;

@@ -28,3 +28,6 @@ pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
 pub use names::printable;
 pub use parse::{parse, used_proposals, val_type, validate};
+
+/// The version of this crate. Code on disk names it, because code knows the layouts of this crate.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

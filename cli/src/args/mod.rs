@@ -45,12 +45,35 @@ pub enum Command {
     },
     /// Write a page that shows what becomes of functions.
     Explore(ExploreArgs),
+    /// Compile a module to a file.
+    Compile {
+        /// The module and what its code is made for.
+        run: RunArgs,
+        /// The file; `None` is the module's name with another ending.
+        out: Option<PathBuf>,
+    },
+    /// Look at the cache of compiled code, or empty it.
+    Cache {
+        /// Which of the two.
+        what: CacheCommand,
+        /// Whether as JSON.
+        json: bool,
+    },
     /// Run spec scripts.
     Wast(Vec<PathBuf>),
     /// Print a completion script.
     Completion(clap_complete::Shell),
     /// Print this, which was asked for, and be done.
     Print(String),
+}
+
+/// What is done with the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheCommand {
+    /// Say how much is in it.
+    Stat,
+    /// Remove it all.
+    Clean,
 }
 
 /// A module and how to run it.
@@ -101,8 +124,22 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
                 None => Command::Print(asked_help(matches, Offer::OF_CODE)),
             }
         }
+        "compile" => match options(matches, Offer::OF_CODE)
+            .map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))?
+        {
+            Some(options) => {
+                let run = RunArgs { options, file: paths(matches).remove(0), args: Vec::new() };
+                Command::Compile { run, out: matches.get_one("output").cloned() }
+            }
+            None => Command::Print(asked_help(matches, Offer::OF_CODE)),
+        },
         "validate" => Command::Validate(paths(matches)),
         "inspect" => Command::Inspect { file: paths(matches).remove(0), json: matches.get_flag("json") },
+        "cache" => {
+            let (what, matches) = matches.subcommand().expect("clap requires it");
+            let what = if what == "clean" { CacheCommand::Clean } else { CacheCommand::Stat };
+            Command::Cache { what, json: matches.get_flag("json") }
+        }
         "wast" => Command::Wast(paths(matches)),
         _ => Command::Completion(*matches.get_one("shell").expect("clap requires it")),
     })
@@ -180,6 +217,32 @@ pub fn command() -> clap::Command {
             .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
         )
         .subcommand(explore())
+        .subcommand(
+            table_options(
+                clap::Command::new("compile")
+                    .about("Compile a module to a file that `wasmrun run --allow-precompiled` starts at once"),
+                Offer::OF_CODE,
+            )
+            .override_usage("wasmrun compile [OPTIONS] FILE [-o OUT]")
+            .arg(files("A module in binary or text form; - is the standard input"))
+            .arg(
+                Arg::new("output")
+                    .short('o')
+                    .long("output")
+                    .value_name("OUT")
+                    .help("The file to write; otherwise it is called like FILE, with the ending .wrc, and lies here")
+                    .value_hint(ValueHint::FilePath)
+                    .value_parser(PathBufValueParser::new()),
+            ),
+        )
+        .subcommand(
+            clap::Command::new("cache")
+                .about("Look at the cache of compiled code, or empty it")
+                .subcommand_required(true)
+                .subcommand_value_name("COMMAND")
+                .subcommand(clap::Command::new("stat").about("Say where it is and how much is in it").arg(json()))
+                .subcommand(clap::Command::new("clean").about("Remove all code from it").arg(json())),
+        )
         .subcommand(
             clap::Command::new("wast")
                 .about("Run scripts of the specification's test suite")

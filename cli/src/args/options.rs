@@ -10,13 +10,13 @@ use super::grants::{DirGrant, EnvGrant, Preload};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// By the interpreter.
-    #[default]
     Interp,
     /// Compiled at load, with all that the compiler can do.
     Jit,
     /// Compiled at load, in half the time.
     Quick,
     /// By the interpreter, until it is compiled while it runs.
+    #[default]
     Tiered,
 }
 
@@ -77,6 +77,12 @@ pub struct Options {
     pub max_backtrace: Option<usize>,
     /// Whether calls of WASI are written to stderr.
     pub trace_wasi: bool,
+    /// Whether compiled code is neither taken from the cache nor put there.
+    pub no_cache: bool,
+    /// Whether it is said on stderr what became of the cache.
+    pub log_cache: bool,
+    /// Whether the module may be one that `compile` has written, whose code is executed as it is.
+    pub allow_precompiled: bool,
 }
 
 impl Options {

@@ -25,6 +25,7 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Group { letter: "W", title: "WebAssembly: limits and proposals" },
     Group { letter: "O", title: "Optimisation of compiled code" },
+    Group { letter: "C", title: "Compiled code on disk" },
     Group { letter: "D", title: "Debugging" },
     Group { letter: "S", title: "WASI" },
 ];
@@ -107,8 +108,8 @@ pub const ROWS: &[Row] = &[
         long: Some("mode"),
         key: None,
         takes: Takes::Value("MODE"),
-        help: "Run the guest's code by the interpreter, `interp`, or compile all of it at load, `jit`, or in half the \
-               time to slower code, `quick`",
+        help: "Compile what is warm while the guest runs, `tiered`, which is the default; or run all of it by the \
+               interpreter, `interp`; or compile all of it at load, `jit`, or in half the time to slower code, `quick`",
         set: |o, v| named(v, Mode::ALL).map(|mode| o.mode = mode),
     },
     Row {
@@ -120,6 +121,27 @@ pub const ROWS: &[Row] = &[
             const LEVELS: &[(&str, bool)] = &[("0", false), ("1", true), ("2", true), ("s", true)];
             named(v, LEVELS).map(|optimise| o.optimise = Some(optimise))
         },
+    },
+    Row {
+        long: Some("no-cache"),
+        key: None,
+        takes: Takes::Switch,
+        help: "With `--mode jit` or `quick`, neither take compiled code from the cache nor put it there",
+        set: |o, v| switch(v).map(|on| o.no_cache = on),
+    },
+    Row {
+        long: None,
+        key: Some(("C", "cache")),
+        takes: Takes::Switch,
+        help: "Use the cache of compiled code, as is done unless it is switched off",
+        set: |o, v| switch(v).map(|on| o.no_cache = !on),
+    },
+    Row {
+        long: Some("allow-precompiled"),
+        key: None,
+        takes: Takes::Switch,
+        help: "Take as FILE also what `wasmrun compile` wrote; its machine code is executed as it is, so it must be yours",
+        set: |o, v| switch(v).map(|on| o.allow_precompiled = on),
     },
     Row {
         long: Some("timeout"),
@@ -226,6 +248,13 @@ pub const ROWS: &[Row] = &[
         takes: Takes::Value("N"),
         help: "Print so many frames of a trap's backtrace; 0 prints none",
         set: |o, v| count(v).map(|frames| o.max_backtrace = Some(frames)),
+    },
+    Row {
+        long: None,
+        key: Some(("D", "log-cache")),
+        takes: Takes::Switch,
+        help: "Say on stderr whether compiled code was found in the cache, and what was wrong there",
+        set: |o, v| switch(v).map(|on| o.log_cache = on),
     },
     Row {
         long: Some("trace"),

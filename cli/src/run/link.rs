@@ -34,7 +34,7 @@ pub fn instantiate(
                 .because(format!("they are {} and {}", files[0], files[1]))
                 .into());
         }
-        let library = load::module(module.engine(), &preload.file, limit)?;
+        let library = load::any_module(module.engine(), &preload.file, &run.options, limit)?;
         let made = linker.module(&mut *store, &preload.name, &library).map(drop);
         made.map_err(|error| {
             let preloads = (&preloads[..loaded], &preloads[loaded..]);

@@ -28,7 +28,7 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     // What is wrong with the options is said before a large module is read.
     let engine = load::engine(&run.options)?;
     let wasi = guest::wasi(run)?;
-    let module = load::module(&engine, &run.file, &limit)?;
+    let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
     let entry = entry::choose(run, &module)?;
 
     let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
@@ -48,8 +48,13 @@ pub fn run(run: &RunArgs) -> Outcome<u8> {
     wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(refuse)?;
     let started = link::instantiate(run, &module, &limit, &mut linker, &mut store)
         .and_then(|instance| entry.call(run, &instance, &mut store));
-    match started {
+    let code = match started {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),
-    }
+    };
+    module.store_code();
+    load::log_cache(&engine, &run.options);
+    // The end of the process does not wait for what is being compiled.
+    std::mem::forget(engine);
+    code
 }

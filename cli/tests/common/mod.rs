@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 /// A directory with guests, which is also where the command runs.
 pub struct Bench {
     dir: tempfile::TempDir,
+    /// Where the command keeps compiled code; not in reach of guests.
+    caches: tempfile::TempDir,
 }
 
 /// What a run left behind.
@@ -48,7 +50,7 @@ impl Ran {
 impl Bench {
     /// An empty directory.
     pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().unwrap() }
+        Bench { dir: tempfile::tempdir().unwrap(), caches: tempfile::tempdir().unwrap() }
     }
 
     /// A directory with one file.
@@ -72,6 +74,11 @@ impl Bench {
     /// The directory.
     pub fn root(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The directory in which the command finds its cache.
+    pub fn caches(&self) -> &Path {
+        self.caches.path()
     }
 
     /// Runs `wasmrun`.
@@ -103,6 +110,7 @@ impl Bench {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasmrun"));
         command.args(args).current_dir(self.root()).env_remove("RUST_BACKTRACE");
+        command.env("XDG_CACHE_HOME", self.caches());
         command
     }
 }

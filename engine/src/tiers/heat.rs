@@ -4,26 +4,37 @@
 //! function that runs often is reported often. Heat is counted in executions of the whole body, as compiling costs
 //! time in proportion to the body: so one threshold serves functions of all sizes.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use wasmrun_jit::artifact::Artifact;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
-use super::Uncompiled;
 use super::chaos::Known;
+use super::{Refusal, Uncompiled};
+use crate::cache::Stored;
 
 /// What is known of a module's functions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct ModuleTiers {
     /// Of the functions that the module defines, from the first report on.
     functions: OnceLock<Box<[Function]>>,
     loops: Mutex<HashMap<Loop, LoopState>>,
-    uncompiled: Mutex<Vec<Uncompiled>>,
+    /// Why functions have no compiled code, by index.
+    left: Mutex<BTreeMap<u32, Refusal>>,
     /// What chaos has compiled.
     pub(super) known: Known,
-    /// For each plan, once all functions have been compiled ahead.
-    pub(super) ahead: [OnceLock<()>; 2],
+    /// For each plan, once all functions have been compiled.
+    pub(super) all_compiled: [OnceLock<()>; 2],
+    /// For each plan, the code that there was at the start, once somebody has looked.
+    pub(super) stored: [OnceLock<Stored>; 2],
+    /// For each plan, whether there is more to be stored.
+    news: [AtomicBool; 2],
+    /// Code that came with the module and has not been asked for yet.
+    given: Mutex<Option<Artifact>>,
+    /// Why that code is not used, if it is not.
+    pub(super) unfit: OnceLock<String>,
 }
 
 #[derive(Debug, Default)]
@@ -94,17 +105,50 @@ impl ModuleTiers {
         lock(&self.loops).insert(of, LoopState::Asked) != Some(LoopState::Asked)
     }
 
-    /// Notes that a function runs in tier 0 for good.
-    pub(super) fn leave(&self, function: u32, reason: String) {
-        let mut uncompiled = lock(&self.uncompiled);
-        if let Err(place) = uncompiled.binary_search_by_key(&function, |other| other.function) {
-            uncompiled.insert(place, Uncompiled { function, reason });
-        }
+    /// Whether a function has code that was there at the start, or cannot have any, as was known then.
+    pub(super) fn has(&self, plan: MemoryPlan, function: u32) -> bool {
+        let stored = self.stored[plan as usize].get();
+        stored.is_some_and(|stored| stored.has(function) || stored.refused(function).is_some())
+    }
+
+    /// Notes that there is more to be stored.
+    pub(super) fn has_news(&self, plan: MemoryPlan) {
+        self.news[plan as usize].store(true, Ordering::Release);
+    }
+
+    /// Whether there is more to be stored. The answer is given once.
+    pub(super) fn take_news(&self, plan: MemoryPlan) -> bool {
+        self.news[plan as usize].swap(false, Ordering::Acquire)
+    }
+
+    /// Takes code that came with the module.
+    pub(super) fn give(&self, code: Artifact) {
+        *lock(&self.given) = Some(code);
+    }
+
+    /// The code that came with the module, the first time.
+    pub(super) fn take_given(&self) -> Option<Artifact> {
+        lock(&self.given).take()
+    }
+
+    /// Notes that a function runs in tier 0 for good. The first reason counts.
+    pub(super) fn leave(&self, function: u32, refusal: Refusal) {
+        lock(&self.left).entry(function).or_insert(refusal);
     }
 
     /// The functions that run in tier 0 for good, by index.
     pub(super) fn uncompiled(&self) -> Vec<Uncompiled> {
-        lock(&self.uncompiled).clone()
+        let left = lock(&self.left);
+        left.iter()
+            .map(|(function, refusal)| Uncompiled { function: *function, reason: refusal.reason.clone() })
+            .collect()
+    }
+
+    /// Those of them that would be refused again, with the reasons.
+    pub(super) fn lasting(&self) -> Vec<(u32, String)> {
+        let left = lock(&self.left);
+        let lasting = left.iter().filter(|(_, refusal)| refusal.lasting);
+        lasting.map(|(function, refusal)| (*function, refusal.reason.clone())).collect()
     }
 }
 

@@ -15,14 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use wasmrun_interpreter as interpreter;
+use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
-use wasmrun_jit::code::{CodeSpace, InstalledFunction};
+use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
+use crate::cache::{Cache, Keep, Stored, encode};
 use crate::config::Config;
 use chaos::Chaos;
 use heat::ModuleTiers;
@@ -102,6 +104,8 @@ pub(crate) struct CompiledTier {
 struct Shared {
     space: CodeSpace,
     mode: Mode,
+    /// Where code is kept for later runs.
+    cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
     chosen: fn(u32) -> bool,
 }
@@ -126,8 +130,9 @@ impl CompiledTier {
             Strategy::Tiered => true,
         };
         let space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
+        let cache = config.code_cache().cloned();
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, chosen }),
+            shared: Arc::new(Shared { space, mode, cache, chosen }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
@@ -166,12 +171,35 @@ impl CompiledTier {
         self.compile_all(module, expected_plan(module, memories));
     }
 
+    /// An artefact of all functions of a module, with the module in it.
+    pub(crate) fn serialize(
+        &self,
+        module: &Arc<Module>,
+        memories: MemoryStrategy,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let plan = expected_plan(module, memories);
+        let shared = &self.shared;
+        ModuleTiers::of(module).all_compiled[plan as usize].get_or_init(|| shared.compile_all(module, plan));
+        let hash = ModuleHash::of(module.bytes());
+        let identity = Identity::new(shared.space.isa(), module, hash, shared.mode, plan);
+        encode(&shared.space, module, identity, &[], module.bytes())
+    }
+
     /// Compiles all functions of a module for instances as `plan` says, unless that has been done, if that is the
     /// strategy.
     pub(crate) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let (tiers, shared) = (ModuleTiers::of(module), &self.shared);
+        tiers.stored[plan as usize].get_or_init(|| shared.load_stored(module, plan));
         if !self.tiered {
-            ModuleTiers::of(module).ahead[plan as usize]
-                .get_or_init(|| self.shared.compile_all(module, plan));
+            tiers.all_compiled[plan as usize].get_or_init(|| shared.compile_all(module, plan));
+            shared.save(module, plan);
+        }
+    }
+
+    /// Writes the code of a module to the cache, if there is one and there is more code than was written.
+    pub(crate) fn save(&self, module: &Arc<Module>) {
+        for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
+            self.shared.save(module, plan);
         }
     }
 
@@ -188,30 +216,36 @@ impl CompiledTier {
 impl Shared {
     /// On all cores; the calling thread takes its share.
     fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let tiers = ModuleTiers::of(module);
         let functions = module.imported_function_count()..module.function_count();
+        let missing = || functions.clone().filter(|function| !tiers.has(plan, *function));
         let next = AtomicU32::new(functions.start);
         let work = || {
             iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
                 .take_while(|function| *function < functions.end)
+                .filter(|function| !tiers.has(plan, *function))
                 .for_each(|function| self.compile(module, plan, function));
         };
-        let bytes: u64 =
-            functions.clone().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        let bytes: u64 = missing().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
         on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
     }
 
     /// Compiles a function, or notes why not.
     fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
-        if let Err(reason) = guarded(|| self.try_compile(module, plan, function)) {
-            ModuleTiers::of(module).leave(function, reason);
+        let tiers = ModuleTiers::of(module);
+        match guarded(|| self.code_of(module, plan, function)) {
+            Ok(Some(code)) => {
+                self.publish(module, plan, Arc::new(code));
+                tiers.has_news(plan);
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                if refusal.lasting {
+                    tiers.has_news(plan);
+                }
+                tiers.leave(function, refusal);
+            }
         }
-    }
-
-    fn try_compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) -> Result<(), String> {
-        if let Some(code) = self.code_of(module, plan, function)? {
-            self.publish(module, plan, Arc::new(code));
-        }
-        Ok(())
     }
 
     /// The compiled code of a function; none of one that shall not be compiled.
@@ -220,25 +254,79 @@ impl Shared {
         module: &Arc<Module>,
         plan: MemoryPlan,
         function: u32,
-    ) -> Result<Option<InstalledFunction>, String> {
+    ) -> Result<Option<InstalledFunction>, Refusal> {
         if !(self.chosen)(function) {
             return Ok(None);
         }
         let mode = self.mode_for(module, function)?;
-        self.space.compile(module, function, mode, plan).map(Some).map_err(|error| error.to_string())
+        Ok(Some(self.space.compile(module, function, mode, plan)?))
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
     fn publish(&self, module: &Module, plan: MemoryPlan, code: Arc<InstalledFunction>) {
-        let way_in = interpreter::way_into_compiled(module, code.function());
-        // SAFETY: this is the function's code, compiled for this plan; it is dropped with the module, which
-        // instances keep alive while their code runs.
-        unsafe { module.publish_compiled(plan, code.function(), code.entry(), Some(way_in), Box::new(code)) };
+        // SAFETY: this is the function's code, compiled for this plan.
+        unsafe { publish(module, plan, code.function(), code.entry(), Box::new(code)) };
     }
 
     /// How a function is compiled, if it is not too large for that.
-    fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, String> {
-        mode_of_body(module.body(function).map_or(0, |body| body.len), self.mode)
+    fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, Refusal> {
+        let len = module.body(function).map_or(0, |body| body.len);
+        mode_of_body(len, self.mode).map_err(Refusal::from)
+    }
+
+    /// Installs the code of a module that there is already.
+    fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
+        let tiers = ModuleTiers::of(module);
+        let (cache, made_for) = (self.cache.clone(), (self.mode, plan));
+        let take = |function: u32, entry: *const u8, keep: Keep| {
+            if (self.chosen)(function) {
+                // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.
+                unsafe { publish(module, plan, function, entry, keep) };
+                tiers.ask(module, plan, function);
+            }
+        };
+        let stored = Stored::load(cache, tiers.take_given(), &self.space, module, made_for, take);
+        if let Some(reason) = stored.unfit() {
+            set_unfit(module, reason);
+        }
+        for (function, reason) in stored.all_refused() {
+            tiers.ask(module, plan, function);
+            tiers.leave(function, Refusal::from(reason.to_owned()));
+        }
+        stored
+    }
+
+    /// See [`CompiledTier::save`].
+    fn save(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let tiers = ModuleTiers::of(module);
+        if let Some(stored) = tiers.stored[plan as usize].get()
+            && tiers.take_news(plan)
+        {
+            let lasting = tiers.lasting();
+            let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
+            stored.save(&self.space, module, &lasting);
+        }
+    }
+}
+
+/// Why a function has no compiled code.
+#[derive(Clone, Debug)]
+struct Refusal {
+    reason: String,
+    /// Whether another attempt would end in the same way.
+    lasting: bool,
+}
+
+/// The function itself is the reason.
+impl From<String> for Refusal {
+    fn from(reason: String) -> Refusal {
+        Refusal { reason, lasting: true }
+    }
+}
+
+impl From<InstallError> for Refusal {
+    fn from(error: InstallError) -> Refusal {
+        Refusal { reason: error.to_string(), lasting: matches!(error, InstallError::Compile(_)) }
     }
 }
 
@@ -256,16 +344,42 @@ pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
     Ok(if len > MAX_FAST_BODY { Mode::Quick } else { mode })
 }
 
+/// Publishes the code of a function.
+///
+/// # Safety
+/// It is the code of this function for this plan, and lives as long as what is kept.
+unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
+    let way_in = interpreter::way_into_compiled(module, function);
+    // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
+    // code runs.
+    unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
+}
+
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-pub(crate) fn guarded<T>(compile: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guarded<T, E: From<String>>(compile: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     catch_unwind(AssertUnwindSafe(compile))
-        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned()))
+        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned().into()))
 }
 
 /// The functions of a module that were to be compiled and were not.
 pub(crate) fn uncompiled(module: &Module) -> Vec<Uncompiled> {
     ModuleTiers::of(module).uncompiled()
+}
+
+/// Hands over code that came with a module, for when its functions are compiled.
+pub(crate) fn give(module: &Module, code: Artifact) {
+    ModuleTiers::of(module).give(code);
+}
+
+/// Notes why the code that came with a module is not used.
+pub(crate) fn set_unfit(module: &Module, reason: &str) {
+    let _ = ModuleTiers::of(module).unfit.set(reason.to_owned());
+}
+
+/// Why the code that came with a module is not used, if it is not.
+pub(crate) fn unfit(module: &Module) -> Option<&str> {
+    ModuleTiers::of(module).unfit.get().map(String::as_str)
 }
 
 /// Calls a function from the host in the tier that has code for it.

@@ -11,7 +11,7 @@ use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
 use super::heat::{Loop, LoopState, ModuleTiers};
-use super::{CompiledTier, Shared, guarded};
+use super::{CompiledTier, Refusal, Shared, guarded};
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
@@ -104,15 +104,16 @@ impl Shared {
         if !(self.chosen)(of.function) {
             return None;
         }
-        let compiled = guarded(|| {
+        let compiled: Result<_, Refusal> = guarded(|| {
             let mode = self.mode_for(module, of.function)?;
-            let code = self.space.compile_loop(module, of.function, of.at, mode, of.plan);
-            code.map_err(|error| error.to_string())
+            Ok(self.space.compile_loop(module, of.function, of.at, mode, of.plan)?)
         });
         let code = match compiled {
             Ok(code) => Box::new(code),
-            Err(reason) => {
-                ModuleTiers::of(module).leave(of.function, format!("at its loop at {:#x}: {reason}", of.at));
+            Err(Refusal { reason, .. }) => {
+                let reason = format!("at its loop at {:#x}: {reason}", of.at);
+                // It says nothing of the function as a whole.
+                ModuleTiers::of(module).leave(of.function, Refusal { reason, lasting: false });
                 return None;
             }
         };

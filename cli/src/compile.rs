@@ -1,0 +1,63 @@
+//! `wasmrun compile`: a module and its machine code in one file, for `wasmrun run --allow-precompiled`.
+//!
+//! The file is complete from the moment at which it has its name.
+
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::args::{Mode, RunArgs};
+use crate::errors::{Failure, Outcome};
+use crate::file_arg::{display_name, is_stdin};
+use crate::load;
+use crate::time_limit::TimeLimit;
+
+/// The ending of compiled modules.
+const EXTENSION: &str = "wrc";
+
+/// Runs the command.
+pub fn run(run: &RunArgs, out: Option<&Path>) -> Outcome {
+    let out = match out {
+        Some(out) => out.to_owned(),
+        None => beside(&run.file)?,
+    };
+    let mut options = run.options.clone();
+    // All of it, also where only what is warm would be compiled.
+    if matches!(options.mode, Mode::Interp | Mode::Tiered) {
+        options.mode = Mode::Jit;
+    }
+    // The code goes to one place, and that is where it was asked to go.
+    options.no_cache = true;
+    let limit = TimeLimit::starting_now(options.timeout);
+    let engine = load::engine(&options)?;
+    let module = load::module(&engine, &run.file, &limit)?;
+    let bytes = module.serialize().map_err(|error| {
+        Failure::new(format!("{} cannot be compiled", display_name(&run.file))).because_of(error.chain())
+    })?;
+    write(&out, &bytes)
+        .map_err(|error| Failure::new(format!("cannot write {}", display_name(&out))).because(error))
+}
+
+/// The name of the file in the current directory, if nothing else is said.
+fn beside(file: &Path) -> Outcome<PathBuf> {
+    match file.file_stem() {
+        Some(stem) if !is_stdin(file) => Ok(Path::new(stem).with_added_extension(EXTENSION)),
+        _ => Err(Failure::usage("the standard input has no name to call the compiled module by")
+            .help("`-o OUT` says what file to write")),
+    }
+}
+
+fn write(out: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // A device or a pipe is written to, and not replaced.
+    if std::fs::metadata(out).is_ok_and(|there| !there.is_file()) {
+        return std::fs::write(out, bytes);
+    }
+    let directory = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let as_umask_says = Permissions::from_mode(0o666);
+    let mut file =
+        tempfile::Builder::new().prefix(".wasmrun-").permissions(as_umask_says).tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.persist(out)?;
+    Ok(())
+}

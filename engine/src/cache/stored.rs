@@ -1,0 +1,159 @@
+//! Code of a module that exists before anything of it is compiled: from a cache, or from an artefact that the module was
+//! made of.
+//!
+//! The tiers call three things: [`Stored::load`] before they compile, [`Stored::has`] and [`Stored::refused`] for each
+//! function, and [`Stored::save`] when there is more code than there was.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use wasmrun_jit::artifact::{Artifact, EncodeError, Encoder, Identity, ModuleHash};
+use wasmrun_jit::code::{CodeSpace, InstallError};
+use wasmrun_jit::compile::Mode;
+use wasmrun_runtime::module::{MemoryPlan, Module};
+
+use super::Cache;
+
+/// The code that there was of one module, for one memory plan.
+pub(crate) struct Stored {
+    cache: Option<Cache>,
+    /// What the module's code is made for; `None` where nobody asks.
+    identity: Option<Identity>,
+    /// Functions whose code is installed now, in ascending order.
+    functions: Vec<u32>,
+    /// Functions that cannot be compiled, in ascending order, with the reasons.
+    refused: Vec<(u32, String)>,
+    /// Why the artefact that the module was made of does not serve.
+    unfit: Option<String>,
+}
+
+/// What keeps installed code alive.
+pub(crate) type Keep = Box<dyn Any + Send + Sync>;
+
+impl Stored {
+    /// Finds code of a module and installs it: that of `given`, or else that of the cache. `publish` is called for each
+    /// function, with the entry of its code and what keeps that alive.
+    pub(crate) fn load(
+        cache: Option<Cache>,
+        given: Option<Artifact>,
+        space: &CodeSpace,
+        module: &Arc<Module>,
+        (mode, plan): (Mode, MemoryPlan),
+        mut publish: impl FnMut(u32, *const u8, Keep),
+    ) -> Stored {
+        let nobody_asks = cache.is_none() && given.is_none();
+        let mut stored =
+            Stored { cache, identity: None, functions: Vec::new(), refused: Vec::new(), unfit: None };
+        if nobody_asks {
+            return stored;
+        }
+        let identity = Identity::new(space.isa(), module, ModuleHash::of(module.bytes()), mode, plan);
+        stored.identity = Some(identity);
+        let fitting = given.and_then(|given| match unfit(given.identity(), &identity) {
+            None => Some(given),
+            Some(reason) => {
+                stored.unfit = Some(reason.to_owned());
+                None
+            }
+        });
+        let found = fitting.or_else(|| stored.cache.as_ref()?.load(&identity));
+        let Some(artifact) = found else { return stored };
+        let refused = artifact.refused().map(|(function, reason)| (function, reason.to_owned())).collect();
+        match install(space, module, artifact, &mut publish) {
+            Ok(functions) => (stored.functions, stored.refused) = (functions, refused),
+            // No room in code memory, which compiling will find out for itself. What is on disk stays: it is more than
+            // there will be now.
+            Err(error) => {
+                stored.identity = None;
+                if let Some(cache) = &stored.cache {
+                    cache.note(format!("code cannot be installed: {error}"));
+                }
+            }
+        }
+        stored
+    }
+
+    /// Whether a function has code now.
+    pub(crate) fn has(&self, function: u32) -> bool {
+        self.functions.binary_search(&function).is_ok()
+    }
+
+    /// Why a function cannot be compiled, if that is known.
+    pub(crate) fn refused(&self, function: u32) -> Option<&str> {
+        let at = self.refused.binary_search_by_key(&function, |(function, _)| *function).ok()?;
+        Some(&self.refused[at].1)
+    }
+
+    /// The functions that cannot be compiled, with the reasons.
+    pub(crate) fn all_refused(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.refused.iter().map(|(function, reason)| (*function, &**reason))
+    }
+
+    /// Why the artefact that the module was made of does not serve, if it does not.
+    pub(crate) fn unfit(&self) -> Option<&str> {
+        self.unfit.as_deref()
+    }
+
+    /// Writes all code that the module has by now to the cache, if there is one. To be called when some of it is new.
+    /// `refused` are the functions that cannot be compiled, in ascending order, with the reasons.
+    pub(crate) fn save(&self, space: &CodeSpace, module: &Arc<Module>, refused: &[(u32, &str)]) {
+        let (Some(cache), Some(identity)) = (&self.cache, self.identity) else { return };
+        match encode(space, module, identity, refused, &[]) {
+            Ok(bytes) => cache.store(&identity, bytes),
+            Err(error) => cache.note(format!("code is not kept: {error}")),
+        }
+    }
+}
+
+/// Why code for `given` cannot be used where code for `wanted` is needed.
+fn unfit(given: &Identity, wanted: &Identity) -> Option<&'static str> {
+    if given.module != wanted.module {
+        Some("the code in it is that of another module")
+    } else if given.build != wanted.build {
+        Some("it was compiled by another version of the engine, for another machine or with other settings")
+    } else if given.mode != wanted.mode {
+        Some("it was compiled with another level of optimisation")
+    } else if given.plan != wanted.plan {
+        Some("it was compiled for memories that are laid out in another way")
+    } else {
+        None
+    }
+}
+
+fn install(
+    space: &CodeSpace,
+    module: &Arc<Module>,
+    artifact: Artifact,
+    publish: &mut impl FnMut(u32, *const u8, Keep),
+) -> Result<Vec<u32>, InstallError> {
+    if artifact.tables().is_empty() {
+        return Ok(Vec::new());
+    }
+    let installed = Arc::new(space.install_artifact(module, artifact)?);
+    let mut functions = Vec::with_capacity(installed.entries().len());
+    for (function, entry) in installed.entries() {
+        publish(function, entry, Box::new(Arc::clone(&installed)));
+        functions.push(function);
+    }
+    Ok(functions)
+}
+
+/// An artefact of all code that the module has for a plan.
+pub(crate) fn encode(
+    space: &CodeSpace,
+    module: &Arc<Module>,
+    identity: Identity,
+    refused: &[(u32, &str)],
+    wasm: &[u8],
+) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = Encoder::new(identity);
+    for function in module.imported_function_count()..module.function_count() {
+        if let Some(compiled) = space.function_of(module, identity.plan, function) {
+            encoder.function(&compiled)?;
+        }
+    }
+    for (function, reason) in refused {
+        encoder.refused(*function, reason)?;
+    }
+    encoder.finish(&[], wasm)
+}

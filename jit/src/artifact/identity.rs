@@ -1,0 +1,123 @@
+//! What code was made for. Code of another identity is never run.
+
+use std::fmt;
+
+use cranelift_codegen::isa::TargetIsa;
+use wasmrun_runtime::features::PROPOSALS;
+use wasmrun_runtime::module::{MemoryPlan, Module};
+
+use crate::compile::{Isa, Mode};
+
+/// The BLAKE3 hash of a module's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ModuleHash([u8; 32]);
+
+impl ModuleHash {
+    /// The hash of these bytes.
+    pub fn of(wasm: &[u8]) -> ModuleHash {
+        ModuleHash(blake3::hash(wasm).into())
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 32]) -> ModuleHash {
+        ModuleHash(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ModuleHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ModuleHash({})", blake3::Hash::from_bytes(self.0))
+    }
+}
+
+/// What code was made for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// A hash of all else that code depends on: this engine, its compiler, the machine and the settings.
+    pub build: [u8; 32],
+    /// The module.
+    pub module: ModuleHash,
+    /// What the code takes for granted about memories.
+    pub plan: MemoryPlan,
+    /// How much time the compiler took.
+    pub mode: Mode,
+}
+
+impl Identity {
+    /// The identity of the code that this engine makes of a module whose bytes have the hash `hash`.
+    pub fn new(isa: &Isa, module: &Module, hash: ModuleHash, mode: Mode, plan: MemoryPlan) -> Identity {
+        Identity { build: build(isa, module), module: hash, plan, mode }
+    }
+
+    /// A short name, for files.
+    pub fn name(&self) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("wasmrun 2026 name of an artefact");
+        hasher.update(&self.build).update(self.module.as_bytes());
+        hasher.update(&[mode_code(self.mode), plan_code(self.plan)]);
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("build", &format_args!("{}", blake3::Hash::from_bytes(self.build)))
+            .field("module", &self.module)
+            .field("plan", &self.plan)
+            .field("mode", &self.mode)
+            .finish()
+    }
+}
+
+/// A hash of what code depends on beside the module's bytes. Both modes' settings are in it: large functions are
+/// compiled quickly in either.
+fn build(isa: &Isa, module: &Module) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("wasmrun 2026 build of an artefact");
+    let mut add = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+    };
+    add(env!("CARGO_PKG_VERSION"));
+    add(wasmrun_runtime::VERSION);
+    // The layouts and entries that code relies on: see build.rs.
+    add(env!("WASMRUN_JIT_SOURCES"));
+    add(cranelift_codegen::VERSION);
+    for mode in [Mode::Speed, Mode::Quick] {
+        let isa: &dyn TargetIsa = &**isa.target(mode);
+        add(&isa.triple().to_string());
+        add(&isa.flags().to_string());
+        for value in isa.isa_flags() {
+            add(&value.to_string());
+        }
+    }
+    add(if module.charges_fuel() { "fuel" } else { "no fuel" });
+    for proposal in PROPOSALS.iter().filter(|proposal| module.features().contains(proposal)) {
+        add(proposal.name);
+    }
+    hasher.finalize().into()
+}
+
+pub(super) fn mode_code(mode: Mode) -> u8 {
+    match mode {
+        Mode::Speed => 0,
+        Mode::Quick => 1,
+    }
+}
+
+pub(super) fn mode_of(code: u8) -> Option<Mode> {
+    [Mode::Speed, Mode::Quick].into_iter().find(|mode| mode_code(*mode) == code)
+}
+
+pub(super) fn plan_code(plan: MemoryPlan) -> u8 {
+    match plan {
+        MemoryPlan::Guarded => 0,
+        MemoryPlan::Checked => 1,
+    }
+}
+
+pub(super) fn plan_of(code: u8) -> Option<MemoryPlan> {
+    [MemoryPlan::Guarded, MemoryPlan::Checked].into_iter().find(|plan| plan_code(*plan) == code)
+}

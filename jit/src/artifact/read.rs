@@ -1,0 +1,289 @@
+//! Reading an artefact.
+//!
+//! All structure is checked when it is read; from then on every access is to a place that is known to exist.
+
+use std::fmt;
+use std::ops::Range;
+
+use cranelift_codegen::ir::TrapCode;
+
+use super::ArtifactError;
+use super::format::{ALIGN, HEADER, LENGTHS, Layout, MAGIC, Record, Section, VERSION};
+use super::identity::{Identity, ModuleHash, mode_of, plan_of};
+use super::stream;
+use crate::compile::CompiledFunction;
+
+/// An artefact whose structure is sound.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    tables: Tables,
+    identity: Identity,
+}
+
+/// What is left of an artefact when its code has been installed: which code belongs to what.
+#[derive(Clone)]
+pub struct Tables {
+    /// The artefact; when the code is installed only what comes before [`Section::Wasm`].
+    bytes: Vec<u8>,
+    layout: Layout,
+}
+
+/// A function of an artefact.
+#[derive(Clone, Debug)]
+pub struct Stored<'a> {
+    /// Its index in its module.
+    pub function: u32,
+    /// What the address of the code has to be a multiple of.
+    pub alignment: u32,
+    /// Bytes of its frame.
+    pub frame: u32,
+    /// Where its code is in [`Artifact::code`].
+    pub code: Range<usize>,
+    traps: &'a [u8],
+    positions: &'a [u8],
+}
+
+impl Artifact {
+    /// Reads an artefact, without its [seal](super::Seal). It becomes the owner of the bytes and allocates nothing.
+    ///
+    /// # Errors
+    /// The bytes are not an artefact of this version, or its structure is not sound.
+    pub fn new(bytes: Vec<u8>) -> Result<Artifact, ArtifactError> {
+        if !bytes.starts_with(&MAGIC) {
+            return Err(ArtifactError::Magic);
+        }
+        let version = bytes.get(8..12).ok_or(ArtifactError::Damaged("the header is cut off"))?;
+        let version = u32::from_le_bytes(version.try_into().expect("four bytes"));
+        if version != VERSION {
+            return Err(ArtifactError::Version(version));
+        }
+        let Some(header) = bytes.first_chunk::<HEADER>() else {
+            return Err(ArtifactError::Damaged("the header is cut off"));
+        };
+        let identity = identity(header)?;
+        let (lengths, _) = header[LENGTHS..].as_chunks::<8>();
+        let lengths = std::array::from_fn(|section| u64::from_le_bytes(lengths[section]));
+        let layout = Layout::new(lengths).filter(|layout| layout.total() == bytes.len());
+        let layout = layout.ok_or(ArtifactError::Damaged("its sections are not as long as it is"))?;
+        let tables = Tables { bytes, layout };
+        tables.check_functions()?;
+        tables.check_refused()?;
+        Ok(Artifact { tables, identity })
+    }
+
+    /// Whether bytes begin as artefacts do.
+    pub fn detect(bytes: &[u8]) -> bool {
+        bytes.starts_with(&MAGIC)
+    }
+
+    /// What the code was made for.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Which functions there are.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The code of all functions, with padding between them, for a place that is aligned as each of them asks.
+    pub fn code(&self) -> &[u8] {
+        self.tables.section(Section::Code)
+    }
+
+    /// Advice from earlier runs.
+    pub fn profile(&self) -> &[u8] {
+        self.tables.section(Section::Profile)
+    }
+
+    /// The module's bytes, if they are in it.
+    pub fn wasm(&self) -> &[u8] {
+        self.tables.section(Section::Wasm)
+    }
+
+    /// The functions that cannot be compiled, with the reasons.
+    pub fn refused(&self) -> impl Iterator<Item = (u32, &str)> {
+        let text = self.text();
+        let records = self.tables.refused();
+        records.iter().enumerate().map(move |(at, record)| {
+            let (function, start) = refused_record(record);
+            let end = records.get(at + 1).map_or(text.len(), |next| refused_record(next).1);
+            (function, &text[start..end])
+        })
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(self.tables.section(Section::Text)).expect("checked when it was read")
+    }
+
+    /// A copy of a function, as the compiler made it.
+    pub fn function(&self, function: u32) -> Option<CompiledFunction> {
+        let stored = self.tables.function(function)?;
+        Some(stored.to_compiled(&self.code()[stored.code.clone()]))
+    }
+
+    /// Forgets the code and everything that only its owner could need.
+    pub fn into_tables(self) -> Tables {
+        let Tables { mut bytes, layout } = self.tables;
+        bytes.truncate(layout.range(Section::Wasm).start);
+        bytes.shrink_to_fit();
+        Tables { bytes, layout }
+    }
+}
+
+fn identity(header: &[u8; HEADER]) -> Result<Identity, ArtifactError> {
+    let hash = |start: usize| -> [u8; 32] { header[start..start + 32].try_into().expect("32 bytes") };
+    let mode = mode_of(header[12]).ok_or(ArtifactError::Damaged("there is no such mode"))?;
+    let plan = plan_of(header[13]).ok_or(ArtifactError::Damaged("there is no such memory plan"))?;
+    if header[14..16] != [0; 2] {
+        return Err(ArtifactError::Damaged("reserved bytes are not zero"));
+    }
+    Ok(Identity { build: hash(16), module: ModuleHash::from_bytes(hash(48)), plan, mode })
+}
+
+impl Tables {
+    fn section(&self, section: Section) -> &[u8] {
+        &self.bytes[self.layout.range(section)]
+    }
+
+    fn records(&self) -> &[[u8; Record::BYTES]] {
+        self.section(Section::Functions).as_chunks().0
+    }
+
+    fn refused(&self) -> &[[u8; 8]] {
+        self.section(Section::Refused).as_chunks().0
+    }
+
+    fn check_functions(&self) -> Result<(), ArtifactError> {
+        let damaged =
+            |condition: bool, what| if condition { Err(ArtifactError::Damaged(what)) } else { Ok(()) };
+        let code = self.section_len(Section::Code);
+        let (traps, positions) = (self.section_len(Section::Traps), self.section_len(Section::Positions));
+        damaged(!self.section_len(Section::Functions).is_multiple_of(Record::BYTES), "half a function")?;
+        let (mut next_function, mut code_end, mut last_traps, mut last_positions) = (0, 0, 0, 0);
+        for record in self.records() {
+            let record = Record::from_bytes(record);
+            damaged(u64::from(record.function) < next_function, "functions are not in order")?;
+            let alignment = record.alignment as usize;
+            damaged(!alignment.is_power_of_two() || alignment > ALIGN, "no such alignment")?;
+            let start = record.code_start as usize;
+            damaged(start < code_end || !start.is_multiple_of(alignment), "code is not where it can be")?;
+            let end = start.checked_add(record.code_len as usize).filter(|end| *end <= code);
+            code_end = end.ok_or(ArtifactError::Damaged("code goes beyond the end"))?;
+            damaged(record.code_len == 0, "a function without code")?;
+            let traps_start = record.traps_start as usize;
+            damaged(!(last_traps..=traps).contains(&traps_start), "traps are not in order")?;
+            let positions_start = record.positions_start as usize;
+            damaged(!(last_positions..=positions).contains(&positions_start), "positions are not in order")?;
+            (last_traps, last_positions) = (traps_start, positions_start);
+            next_function = u64::from(record.function) + 1;
+        }
+        Ok(())
+    }
+
+    fn check_refused(&self) -> Result<(), ArtifactError> {
+        let damaged = ArtifactError::Damaged("reasons are not as they should be");
+        if !self.section_len(Section::Refused).is_multiple_of(8) {
+            return Err(damaged);
+        }
+        let text = std::str::from_utf8(self.section(Section::Text)).map_err(|_| damaged.clone())?;
+        let (mut next_function, mut last_start) = (0, 0);
+        for record in self.refused() {
+            let (function, start) = refused_record(record);
+            if u64::from(function) < next_function || start < last_start || !text.is_char_boundary(start) {
+                return Err(damaged);
+            }
+            (next_function, last_start) = (u64::from(function) + 1, start);
+        }
+        Ok(())
+    }
+
+    fn section_len(&self, section: Section) -> usize {
+        self.layout.range(section).len()
+    }
+
+    /// How many functions have code.
+    pub fn len(&self) -> usize {
+        self.records().len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.records().is_empty()
+    }
+
+    /// The functions that have code, in ascending order.
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = Stored<'_>> {
+        (0..self.len()).map(|at| self.stored(at))
+    }
+
+    /// The function with this index in the module, if it has code.
+    pub fn function(&self, function: u32) -> Option<Stored<'_>> {
+        let index = |record: &[u8; Record::BYTES]| Record::from_bytes(record).function;
+        let at = self.records().binary_search_by_key(&function, index).ok()?;
+        Some(self.stored(at))
+    }
+
+    /// The function to which the byte at an offset in the code belongs. Async-signal-safe.
+    pub fn function_at(&self, offset: usize) -> Option<Stored<'_>> {
+        let starts_before =
+            |record: &[u8; Record::BYTES]| Record::from_bytes(record).code_start as usize <= offset;
+        let at = self.records().partition_point(starts_before).checked_sub(1)?;
+        let stored = self.stored(at);
+        stored.code.contains(&offset).then_some(stored)
+    }
+
+    fn stored(&self, at: usize) -> Stored<'_> {
+        let records = self.records();
+        let record = Record::from_bytes(&records[at]);
+        let next = records.get(at + 1).map(Record::from_bytes);
+        let (traps, positions) = (self.section(Section::Traps), self.section(Section::Positions));
+        let traps_end = next.map_or(traps.len(), |next| next.traps_start as usize);
+        let positions_end = next.map_or(positions.len(), |next| next.positions_start as usize);
+        let start = record.code_start as usize;
+        Stored {
+            function: record.function,
+            alignment: record.alignment,
+            frame: record.frame,
+            code: start..start + record.code_len as usize,
+            traps: &traps[record.traps_start as usize..traps_end],
+            positions: &positions[record.positions_start as usize..positions_end],
+        }
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tables").field("functions", &self.len()).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
+fn refused_record(record: &[u8; 8]) -> (u32, usize) {
+    let [function, start] = [0, 1].map(|at| u32::from_le_bytes(record.as_chunks::<4>().0[at]));
+    (function, start as usize)
+}
+
+impl Stored<'_> {
+    /// The reason for which the instruction at `offset` of the function's code traps. Async-signal-safe.
+    pub fn trap_at(&self, offset: u32) -> Option<TrapCode> {
+        stream::traps(self.traps).find(|(at, _)| *at == offset).map(|(_, code)| code)
+    }
+
+    /// The offset in the module of the instruction that the byte at `offset` of the function's code belongs to. See
+    /// [`CompiledFunction::wasm_offset`].
+    pub fn wasm_offset(&self, offset: u32) -> Option<u32> {
+        stream::positions(self.positions).take_while(|(start, _)| *start <= offset).last().map(|(_, at)| at)
+    }
+
+    /// A copy as the compiler made it; its code is given apart.
+    pub fn to_compiled(&self, code: &[u8]) -> CompiledFunction {
+        CompiledFunction {
+            function: self.function,
+            code: code.to_vec(),
+            alignment: self.alignment,
+            frame: self.frame,
+            traps: stream::traps(self.traps).collect(),
+            positions: stream::positions(self.positions).collect(),
+        }
+    }
+}
