@@ -304,7 +304,7 @@ fn usage_errors_end_with_2_and_say_nothing_on_stdout() {
         (&["-O", "opt-level=9", "a.wat"], "error: `-O opt-level=9`: `9` is not known; there is `0`, `1`"),
         (
             &["--mode", "fast", "a.wat"],
-            "error: `--mode`: `fast` is not known; there is `interp`, `jit`, `quick`\n",
+            "error: `--mode`: `fast` is not known; there is `tiered`, `interp`, `jit`, `quick`\n",
         ),
         (&["-S", "fuel=1", "a.wat"], "error: `-S` has no key `fuel`; `-W fuel` exists\n"),
         (&["inspect"], "error: the following required arguments were not provided:\n"),
@@ -355,7 +355,7 @@ fn a_standard_error_that_takes_nothing_changes_no_exit_code() {
 fn a_stack_that_the_system_does_not_give_is_an_error_and_no_panic() {
     let bench = Bench::with("empty.wat", "(module)");
     let wasmrun = env!("CARGO_BIN_EXE_wasmrun");
-    let script = format!("ulimit -v 1000000; exec {wasmrun} --max-stack 1GiB empty.wat");
+    let script = format!("ulimit -v 1000000; exec {wasmrun} --mode interp --max-stack 1GiB empty.wat");
     let ran =
         std::process::Command::new("sh").args(["-c", &script]).current_dir(bench.root()).output().unwrap();
     assert_eq!(ran.status.code(), Some(1));
@@ -394,7 +394,7 @@ fn a_module_for_which_the_system_has_no_memory_is_an_error_and_no_abort() {
     // Too little for the 40 MB of the segment, and for the 80 MB of the table.
     let limits = [(44_000, "cannot be run"), (100_000, "cannot be instantiated")];
     for (limit, failed) in limits {
-        let script = format!("ulimit -v {limit}; exec {wasmrun} elements.wasm");
+        let script = format!("ulimit -v {limit}; exec {wasmrun} --mode interp elements.wasm");
         let mut shell = std::process::Command::new("sh");
         let ran = shell.args(["-c", &script]).current_dir(bench.root()).output().unwrap();
         let stderr = String::from_utf8_lossy(&ran.stderr);

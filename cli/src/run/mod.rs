@@ -7,6 +7,8 @@ mod entry;
 mod limits;
 mod link;
 
+use std::thread;
+
 use wasmrun::{Linker, Store};
 use wasmrun_wasi::WasiCtx;
 
@@ -22,8 +24,31 @@ struct Host {
     limits: Limits,
 }
 
+/// What a guest may have of the first thread's stack without asking: most systems give that 8 MiB.
+const FIRST_THREAD: usize = 6 << 20;
+
+/// What the host needs above the guest's stack and below it.
+const HOST_STACK: usize = 2 << 20;
+
 /// Runs the module and returns the exit code of the process.
 pub fn run(run: &RunArgs) -> Outcome<u8> {
+    match run.options.max_stack {
+        Some(bytes) if bytes > FIRST_THREAD => on_larger_stack(bytes, run),
+        _ => run_here(run),
+    }
+}
+
+/// The same on a thread with so much stack for the guest: compiled code has its frames there.
+fn on_larger_stack(bytes: usize, run: &RunArgs) -> Outcome<u8> {
+    let thread = thread::Builder::new().stack_size(bytes.saturating_add(HOST_STACK));
+    thread::scope(|scope| match thread.spawn_scoped(scope, || run_here(run)) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(error) => Err(Failure::new("the guest cannot be set up")
+            .because(format!("the system has no thread with a stack of {bytes} bytes: {error}"))),
+    })
+}
+
+fn run_here(run: &RunArgs) -> Outcome<u8> {
     let limit = TimeLimit::starting_now(run.options.timeout);
     // What is wrong with the options is said before a large module is read.
     let engine = load::engine(&run.options)?;
