@@ -1,0 +1,133 @@
+//! Code that is compiled while it runs: what becomes of threads, modules and limits meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wasmrun::{Config, Engine, Instance, Module, Result, Store, Strategy};
+
+/// `run(n)` is a sum over a loop with a call in it.
+const WORK: &str = r#"(module
+    (memory 1)
+    (func $square (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))
+    (func (export "run") (param $n i32) (result i32) (local $sum i32)
+      (loop $l
+        (i32.store (i32.const 8) (local.get $sum))
+        (local.set $sum (i32.add (i32.load (i32.const 8)) (call $square (local.get $n))))
+        (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum)))"#;
+
+fn expected(n: i32) -> i32 {
+    (1..=n).fold(0, |sum: i32, i| sum.wrapping_add(i.wrapping_mul(i)))
+}
+
+fn tiered() -> Config {
+    let mut config = Config::new();
+    config.strategy(Strategy::Tiered);
+    config
+}
+
+fn run(engine: &Engine, module: &Module, n: i32) -> Result<i32> {
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, module, &[])?;
+    instance.get_typed_func::<i32, i32>(&mut store, "run")?.call(&mut store, n)
+}
+
+#[test]
+fn modules_are_dropped_while_they_are_compiled() -> Result<()> {
+    let engine = Engine::new(tiered().tier_up_threshold(1).compile_threads(1))?;
+    for n in 0..200 {
+        // Each is another module, with functions enough to keep the compiler busy.
+        let functions: String = (0..20)
+            .map(|i| {
+                format!(r#"(func (export "{i}") (result i32) (i32.mul (i32.const {n}) (i32.const {i})))"#)
+            })
+            .collect();
+        let module = Module::new(&engine, format!("(module {functions})"))?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        for i in 0..20 {
+            let function = instance.get_typed_func::<(), i32>(&mut store, &i.to_string())?;
+            for _ in 0..3 {
+                assert_eq!(function.call(&mut store, ())?, n * i);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn many_threads_run_a_module_while_it_changes_its_tier() -> Result<()> {
+    let engine = Engine::new(tiered().tier_up_threshold(200).compile_threads(2))?;
+    let module = Module::new(&engine, WORK)?;
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let guests: Vec<_> = (0..4)
+            .map(|thread| {
+                let (engine, module) = (&engine, &module);
+                scope.spawn(move || {
+                    for n in 0..200 {
+                        let n = 1 + n * 7 + thread;
+                        assert_eq!(run(engine, module, n).unwrap(), expected(n), "{n}");
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            // Epochs of another thread reach code of every tier, and stop none that has no deadline.
+            while !ended.load(Ordering::Relaxed) {
+                engine.increment_epoch();
+                thread::yield_now();
+            }
+        });
+        guests.into_iter().for_each(|guest| guest.join().unwrap());
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(module.uncompiled().is_empty(), "{:?}", module.uncompiled());
+    Ok(())
+}
+
+#[test]
+fn code_that_has_no_place_or_no_compiler_stays_in_the_interpreter() -> Result<()> {
+    let panics: fn(u32) -> bool = |_| panic!("a test of what happens then");
+    for config in
+        [tiered().max_code_size(1 << 16), tiered().compile_only(panics), tiered().compile_only(|_| false)]
+    {
+        let engine = Engine::new(config.tier_up_threshold(1).compile_threads(0))?;
+        // Far more code than there is room for.
+        let body = "(local.set 0 (i32.add (local.get 0) (i32.load (local.get 0))))".repeat(200);
+        let functions: String = (0..40)
+            .map(|i| format!(r#"(func (export "f{i}") (param i32) (result i32) {body} (local.get 0))"#))
+            .collect();
+        let module = Module::new(&engine, format!("(module (memory 1) {functions})"))?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        for i in 0..40 {
+            let function = instance.get_typed_func::<i32, i32>(&mut store, &format!("f{i}"))?;
+            for n in 0..5 {
+                assert_eq!(function.call(&mut store, n)?, n);
+            }
+        }
+        for left in module.uncompiled() {
+            let known = ["code memory is full", "panicked"].iter().any(|reason| left.reason.contains(reason));
+            assert!(known, "{left:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loop_can_be_stopped_in_whatever_tier_it_is() -> Result<()> {
+    let engine = Engine::new(&tiered())?;
+    let module = Module::new(&engine, r#"(module (func (export "spin") (loop (br 0))))"#)?;
+    let mut store = Store::new(&engine, ());
+    let spin = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "spin")?;
+    for milliseconds in [1, 5, 20, 50] {
+        store.set_timeout(Duration::from_millis(milliseconds));
+        let started = Instant::now();
+        let error = spin.call(&mut store, ()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&wasmrun::Trap::Deadline));
+        assert!(started.elapsed() >= Duration::from_millis(milliseconds));
+    }
+    Ok(())
+}
