@@ -5,6 +5,9 @@
 //! and an address or a length that is longer than the runtime takes is out of bounds: it is never cut. All but
 //! [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is
 //! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
+//!
+//! [`Builtin::Poll`] is the exception to all of this: it keeps every register, so that a poll takes none from the
+//! loop that it is in, and neither takes nor returns anything.
 
 #![allow(unsafe_code)]
 
@@ -15,7 +18,7 @@ use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::TypeId;
-use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, VmContext, builtins};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, Polling, VmContext, builtins};
 
 use crate::calls::way_out;
 use crate::references;
@@ -58,11 +61,12 @@ macro_rules! builtins {
 }
 
 builtins! {
-    /// Answers requests of other threads and checks that there is native stack left. `at` is the offset in the module
-    /// of the operator of the loop whose header the code is at, or 0 for the entry of the function. With
-    /// [`Status::TailCall`] the frame has to go on in tier 0: by a tail call of the value, with context and id of the
-    /// function; for an entry with its arguments, and for a loop with none and all values in the slots of tier 0.
-    Poll(function, at) = poll;
+    /// Answers requests of other threads and checks that there is native stack left, at the place that is in
+    /// [`NativeWords::polling`](wasmrun_runtime::vm::NativeWords). It returns if the code may go on, and raises otherwise. If
+    /// the frame has to go on in tier 0 instead, it leaves in `NativeWords::way_out` what the code has to tail-call, with
+    /// context and id of the function: at an entry with its arguments, and in a loop with none and all values in the slots
+    /// of tier 0.
+    Poll() = poll;
     /// Leaves compiled code for the handler of the innermost `enter`. Takes the execution context instead of
     /// an instance's, and does not return.
     Raise() = raise;
@@ -129,6 +133,9 @@ impl Builtin {
 
     /// Its signature for calls from compiled code.
     pub fn signature(self) -> Signature {
+        if self == Builtin::Poll {
+            return Signature::new(CallConv::PreserveAll);
+        }
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
         if !matches!(self, Builtin::Raise | Builtin::RaiseInCaller) {
@@ -153,29 +160,44 @@ unsafe fn finish(vmctx: *mut VmContext, result: Result<u64, Pending>) -> Pair {
     }
 }
 
-/// `Poll`, with the stack pointer of the code that polls.
-pub(crate) unsafe extern "C" fn poll_at(vmctx: *mut VmContext, function: u64, at: u64, sp: usize) -> Pair {
-    // SAFETY: called by running code of the context, as all below.
+/// `Poll`, with the stack pointer of the code that polls. Returns the execution context if the code must not go on,
+/// and null otherwise.
+pub(crate) unsafe extern "C" fn poll_at(sp: usize) -> *mut ExecContext {
+    let exec = current_exec();
+    // SAFETY: called by running code of the current context.
     unsafe {
-        let exec = VmContext::exec(vmctx);
-        let polled = ExecContext::poll_slow(exec, 0);
-        if polled.is_ok() && sp < (*exec).native_floor() {
-            return finish(vmctx, Err(Trap::StackOverflow.into()));
+        match try_poll(exec, sp) {
+            Ok(way_out) => {
+                (*exec).native.way_out = way_out;
+                ptr::null_mut()
+            }
+            Err(pending) => {
+                (*exec).set_pending(pending);
+                exec
+            }
         }
-        if polled.is_ok()
-            && let Some(leaves) = (*exec).native.entries.leaves
-            && leaves(exec, vmctx, function as u32, at as u32)
-        {
-            return match way_out(exec, vmctx, function as u32, at as u32) {
-                Ok(code) => Pair { status: Status::TailCall as u64, value: code as u64 },
-                Err(error) => finish(vmctx, Err(error.into())),
-            };
+    }
+}
+
+/// The way out, if there is to be one.
+unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<*const u8, Pending> {
+    // SAFETY: as for `poll_at`; the code has said where it is.
+    unsafe {
+        let Polling { vmctx, function, at } = (*exec).native.polling;
+        ExecContext::poll_slow(exec, 0)?;
+        if sp < (*exec).native_floor() {
+            return Err(Trap::StackOverflow.into());
         }
-        if at == 0 {
-            // A header is polled again when the code goes on.
-            (*exec).poll_soon();
+        match (*exec).native.entries.leaves {
+            Some(leaves) if leaves(exec, vmctx, function, at) => Ok(way_out(exec, vmctx, function, at)?),
+            _ => {
+                if at == 0 {
+                    // A header is polled again when the code goes on.
+                    (*exec).poll_soon();
+                }
+                Ok(ptr::null())
+            }
         }
-        finish(vmctx, polled.map(|()| 0))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Polls and fuel: what stops code that would run for ever.
 //!
-//! A poll compares the stack pointer with a limit, which other threads raise to stop the guest. At a loop
+//! A poll compares the stack pointer with a limit, which other threads raise to stop the guest. Its slow path keeps every
+//! register: were it to clobber some, what is in them would be spilled in the loop and not where it is called. At a loop
 //! header its cold block jumps back to the *header*: were it to go on behind the poll, nothing would be hoisted
 //! out of the loop, and were it not to come back at all, the optimiser would take the limit that was loaded at
 //! the function's entry for that of the loop. The order of the targets of the poll's branch matters as well:
@@ -8,13 +9,15 @@
 //!
 //! Fuel is charged where and as [`wasmrun_runtime::fuel`] says, behind the poll.
 
+use std::mem::offset_of;
+
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, InstructionData, Opcode, Value};
-use wasmrun_runtime::trap::{Status, Trap};
+use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::vm::{ExecContext, VmContext};
+use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
 
 use super::Lower;
 use crate::abi;
@@ -36,22 +39,23 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::EXEC as i32)
     }
 
-    /// Whether the stack pointer is below the limit.
-    fn poll(&mut self) -> Value {
+    /// The limit that the stack pointer is compared with.
+    fn limit(&mut self) -> Value {
         let exec = self.exec();
-        let limit = self.builder.ins().load(I64, self.flags.exec, exec, ExecContext::NATIVE_LIMIT as i32);
-        let stack_pointer = self.builder.ins().get_stack_pointer(I64);
-        self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit)
+        self.builder.ins().load(I64, self.flags.exec, exec, ExecContext::NATIVE_LIMIT as i32)
     }
 
     /// The poll at the entry of the function, which also finds that the stack is used up.
     pub(super) fn poll_entry(&mut self) {
-        let below = self.poll();
+        let limit = self.limit();
+        let stack_pointer = self.builder.ins().get_stack_pointer(I64);
+        let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
         self.builder.ins().brif(below, cold, &[], go, &[]);
         self.enter_sealed(cold);
-        let (other, status, code) = self.ask(go, &[], 0);
-        let leave = self.leave_or_raise(other, status);
+        let code = self.ask(0);
+        let leave = self.cold_block();
+        self.builder.ins().brif(code, leave, &[], go, &[]);
         self.enter_sealed(leave);
         let entry = self.builder.func.layout.entry_block().expect("a function begins somewhere");
         let params = self.builder.block_params(entry).to_vec();
@@ -59,41 +63,40 @@ impl<'m> Lower<'m, '_, '_> {
         self.enter_sealed(go);
     }
 
-    /// The poll at a loop header with `params` parameters of its own, which is the current block.
+    /// The poll at a loop header with `params` parameters of its own, which is the current block. The stack pointer is
+    /// what it was at the entry: requests alone are looked for, which takes a register less from the loop.
     pub(super) fn poll_header(&mut self, header: Block, params: usize) {
         let params: Vec<BlockArg> =
             self.builder.block_params(header)[..params].iter().copied().map(BlockArg::Value).collect();
-        let below = self.poll();
+        let limit = self.limit();
+        let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
-        self.builder.ins().brif(below, cold, &[], go, &[]);
+        self.builder.ins().brif(requested, cold, &[], go, &[]);
         self.builder.seal_block(go);
         self.enter_sealed(cold);
-        let (other, status, code) = self.ask(header, &params, self.at);
-        let leave = self.leave_or_raise(other, status);
+        let code = self.ask(self.at);
+        let leave = self.cold_block();
+        self.builder.ins().brif(code, leave, &[], header, &params);
         self.enter_sealed(leave);
         self.store_frame();
         self.go_on_in_tier_0(self.results_only, code, &[]);
         self.builder.switch_to_block(go);
     }
 
-    /// Calls the slow path of a poll and goes to `next` with `values` if nothing is to be done. Returns where the code
-    /// goes else, the status, and what tier 0 is reached by.
-    fn ask(&mut self, next: Block, values: &[BlockArg], at: u32) -> (Block, Value, Value) {
-        let (function, at) = (self.constant(self.function.into()), self.constant(at.into()));
-        let (status, code) = self.builtin(Builtin::Poll, &[self.vmctx, function, at]);
-        let other = self.cold_block();
-        self.builder.ins().brif(status, other, &[], next, values);
-        (other, status, code)
-    }
-
-    /// Fills the block for what a poll has found. Returns the block in which the frame leaves for tier 0.
-    fn leave_or_raise(&mut self, other: Block, status: Value) -> Block {
-        self.enter_sealed(other);
-        let leaves = self.builder.ins().icmp_imm_u(IntCC::Equal, status, Status::TailCall as i64);
-        let (leave, raise) = (self.cold_block(), self.cold_block());
-        self.builder.ins().brif(leaves, leave, &[], raise, &[]);
-        self.raise_in(raise);
-        leave
+    /// Calls the slow path of a poll. Returns what tier 0 is reached by, if the frame has to go on there; null otherwise.
+    fn ask(&mut self, at: u32) -> Value {
+        let exec = self.exec();
+        let word = |offset: usize| (ExecContext::NATIVE + offset) as i32;
+        let polling = |offset: usize| word(offset_of!(NativeWords, polling) + offset);
+        self.builder.ins().store(self.flags.exec, self.vmctx, exec, polling(offset_of!(Polling, vmctx)));
+        let places = [(self.function, offset_of!(Polling, function)), (at, offset_of!(Polling, at))];
+        for (value, offset) in places {
+            let value = self.builder.ins().iconst(I32, i64::from(value));
+            self.builder.ins().store(self.flags.exec, value, exec, polling(offset));
+        }
+        self.call_builtin(Builtin::Poll, &[]);
+        let exec = self.exec();
+        self.builder.ins().load(I64, self.flags.exec, exec, word(offset_of!(NativeWords, way_out)))
     }
 
     /// Ends the frame: what is left of the function runs in tier 0, reached by `code`, which is of type `ty`.

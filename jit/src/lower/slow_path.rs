@@ -23,7 +23,7 @@ impl Lower<'_, '_, '_> {
         signature
     }
 
-    fn call_builtin(&mut self, builtin: Builtin, arguments: &[Value]) -> Inst {
+    pub(super) fn call_builtin(&mut self, builtin: Builtin, arguments: &[Value]) -> Inst {
         let exec = self.exec();
         let offset = ExecContext::NATIVE + offset_of!(NativeWords, builtins);
         let table = self.builder.ins().load(I64, self.flags.exec, exec, offset as i32);

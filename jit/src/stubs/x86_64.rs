@@ -4,10 +4,10 @@ use std::arch::naked_asm;
 use std::mem::offset_of;
 
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
+use wasmrun_runtime::vm::{ExecContext, NativeWords};
 
 use super::RESOLVER;
-use crate::builtins::{Pair, poll_at};
+use crate::builtins::poll_at;
 use crate::trap::{current_exec, trace};
 
 /// Leaves compiled code for the handler of the innermost `enter` stub. The reason is pending on `exec`.
@@ -125,12 +125,82 @@ pub unsafe extern "C" fn lazy_bind() {
     )
 }
 
-/// [`Builtin::Poll`](crate::builtins::Builtin::Poll): adds the stack pointer of the code that polls, which
-/// is what that code has compared with the limit.
+/// [`Builtin::Poll`](crate::builtins::Builtin::Poll): polls with the stack pointer of the code that calls, which is
+/// what that code has compared with the limit. It keeps every register that Cranelift's code uses; those that it does
+/// not save, the convention of the system keeps.
 ///
 /// # Safety
 /// As for every builtin.
 #[unsafe(naked)]
-pub unsafe extern "C" fn poll(vmctx: *mut VmContext, function: u64, at: u64) -> Pair {
-    naked_asm!("lea rcx, [rsp + 8]", "jmp {poll_at}", poll_at = sym poll_at)
+pub unsafe extern "C" fn poll() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        // 9 * 8 + 16 * 16, and 8 to align the stack.
+        "sub rsp, 336",
+        "mov [rsp], rax",
+        "mov [rsp + 8], rcx",
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], rsi",
+        "mov [rsp + 32], rdi",
+        "mov [rsp + 40], r8",
+        "mov [rsp + 48], r9",
+        "mov [rsp + 56], r10",
+        "mov [rsp + 64], r11",
+        "movups [rsp + 80], xmm0",
+        "movups [rsp + 96], xmm1",
+        "movups [rsp + 112], xmm2",
+        "movups [rsp + 128], xmm3",
+        "movups [rsp + 144], xmm4",
+        "movups [rsp + 160], xmm5",
+        "movups [rsp + 176], xmm6",
+        "movups [rsp + 192], xmm7",
+        "movups [rsp + 208], xmm8",
+        "movups [rsp + 224], xmm9",
+        "movups [rsp + 240], xmm10",
+        "movups [rsp + 256], xmm11",
+        "movups [rsp + 272], xmm12",
+        "movups [rsp + 288], xmm13",
+        "movups [rsp + 304], xmm14",
+        "movups [rsp + 320], xmm15",
+        // Behind the saved frame pointer and the return address.
+        "lea rdi, [rbp + 16]",
+        "call {poll_at}",
+        "test rax, rax",
+        "jnz 2f",
+        "mov rax, [rsp]",
+        "mov rcx, [rsp + 8]",
+        "mov rdx, [rsp + 16]",
+        "mov rsi, [rsp + 24]",
+        "mov rdi, [rsp + 32]",
+        "mov r8, [rsp + 40]",
+        "mov r9, [rsp + 48]",
+        "mov r10, [rsp + 56]",
+        "mov r11, [rsp + 64]",
+        "movups xmm0, [rsp + 80]",
+        "movups xmm1, [rsp + 96]",
+        "movups xmm2, [rsp + 112]",
+        "movups xmm3, [rsp + 128]",
+        "movups xmm4, [rsp + 144]",
+        "movups xmm5, [rsp + 160]",
+        "movups xmm6, [rsp + 176]",
+        "movups xmm7, [rsp + 192]",
+        "movups xmm8, [rsp + 208]",
+        "movups xmm9, [rsp + 224]",
+        "movups xmm10, [rsp + 240]",
+        "movups xmm11, [rsp + 256]",
+        "movups xmm12, [rsp + 272]",
+        "movups xmm13, [rsp + 288]",
+        "movups xmm14, [rsp + 304]",
+        "movups xmm15, [rsp + 320]",
+        "leave",
+        "ret",
+        "2:",
+        "mov rdi, rax",
+        // The frame of the caller raises.
+        "leave",
+        "jmp {raise}",
+        poll_at = sym poll_at,
+        raise = sym raise,
+    )
 }

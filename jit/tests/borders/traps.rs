@@ -124,8 +124,7 @@ pub fn recursion() -> &'static Code {
         "function %recurse(i64, i64, i64, i64) -> i64 tail {{
             ss0 = explicit_slot 64
             sig0 = (i64, i64, i64, i64) -> i64 tail
-            sig1 = (i64) -> i64, i64 system_v
-            sig2 = (i64) system_v
+            sig1 = () preserve_all
         block0(v0: i64, v1: i64, v2: i64, v3: i64):
             v19 = stack_addr.i64 ss0
             store notrap v2, v19
@@ -137,13 +136,8 @@ pub fn recursion() -> &'static Code {
         block1 cold:
             v8 = load.i64 notrap aligned v4+{native}
             v9 = load.i64 notrap aligned v8+{poll}
-            v10, v11 = call_indirect sig1, v9(v0)
-            brif v10, block3, block2
-        block3 cold:
-            v12 = load.i64 notrap aligned v4+{native}
-            v13 = load.i64 notrap aligned v12+{raise}
-            call_indirect sig2, v13(v4)
-            trap user1
+            call_indirect sig1, v9()
+            jump block2
         block2:
             v14 = iconst.i64 1
             brif v2, block4, block5(v14)
@@ -159,7 +153,6 @@ pub fn recursion() -> &'static Code {
         limit = ExecContext::NATIVE_LIMIT,
         native = ExecContext::NATIVE,
         poll = Builtin::Poll.offset(),
-        raise = Builtin::Raise.offset(),
     ))
 }
 

@@ -34,7 +34,7 @@ pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
 pub use native::{
     Counted, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries, NativeTrace,
-    NativeWords, NoCompiledCode, Place, Stay, TailTarget, TierEntry,
+    NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackSizes};

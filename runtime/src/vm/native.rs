@@ -34,6 +34,10 @@ pub struct NativeWords {
     pub trace: NativeTrace,
     /// What the compiling tier knows of its code; null in stores that run no compiled code.
     pub code: *const (),
+    /// Where compiled code is that calls the slow path of a poll.
+    pub polling: Polling,
+    /// What it has to tail-call then; null if it goes on.
+    pub way_out: *const u8,
     /// Where compiled code has been left last in the middle of a function.
     pub left: Left,
     /// The context with which compiled code was entered last.
@@ -171,6 +175,18 @@ impl NativeTrace {
     }
 }
 
+/// A poll of compiled code.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Polling {
+    /// The context of the running instance.
+    pub vmctx: *mut VmContext,
+    /// The index of the function in its module.
+    pub function: u32,
+    /// Offset in the module of the operator of the loop whose header the code is at; 0 for the function's entry.
+    pub at: u32,
+}
+
 /// A frame of compiled code that goes on in tier 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Left {
@@ -223,6 +239,8 @@ impl NativeWords {
         },
         trace: NativeTrace::NONE,
         code: ptr::null(),
+        polling: Polling { vmctx: ptr::null_mut(), function: 0, at: 0 },
+        way_out: ptr::null(),
         left: Left { function: 0, at: 0, slots: ptr::null_mut(), by_entry: false },
         entered: ptr::null_mut(),
         tiers: ptr::null(),
