@@ -21,6 +21,7 @@ mod load;
 mod output;
 mod run;
 mod source;
+mod tiers;
 mod time_limit;
 mod validate;
 mod values;
@@ -52,7 +53,8 @@ fn execute(command: Command) -> Outcome<u8> {
         Command::Run(args) => run::run(&args),
         Command::Validate(files) => Ok(validate::run(&files)),
         Command::Inspect { file, json } => inspect::run(&file, json).map(|()| 0),
-        Command::Explain { run, json } => explain::run(&run, json).map(|()| 0),
+        Command::Explain { run, tiers: true, json } => tiers::explain(&run, json).map(|()| 0),
+        Command::Explain { run, tiers: false, json } => explain::run(&run, json).map(|()| 0),
         Command::Explore(args) => explore::run(&args).map(|()| 0),
         Command::Compile { run, out } => compile::run(&run, out.as_deref()).map(|()| 0),
         Command::Cache { what, json } => cache::run(what, json).map(|()| 0),

@@ -32,6 +32,11 @@ pub fn note(text: &str) {
 
 /// Writes `value` as indented JSON, followed by a newline.
 pub fn print_json(value: &impl serde::Serialize) -> Outcome {
+    print(&json(value)?)
+}
+
+/// `value` as indented JSON, followed by a newline.
+pub fn json(value: &impl serde::Serialize) -> Outcome<String> {
     let json = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new("cannot write JSON").because(error))?;
     let mut text = String::with_capacity(json.len() + 1);
@@ -44,5 +49,5 @@ pub fn print_json(value: &impl serde::Serialize) -> Outcome {
         }
     }
     text.push('\n');
-    print(&text)
+    Ok(text)
 }

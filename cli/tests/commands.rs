@@ -292,3 +292,48 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
+
+const TWO: &str = r#"(module
+    (func $leaf (param i32) (result i32) (i32.mul (local.get 0) (i32.const 3)))
+    (func $_start (export "_start") (local $i i32)
+      (loop $l
+        (drop (call $leaf (local.get $i)))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300000))))))"#;
+
+#[test]
+fn explain_tiers_compiles_every_function_and_says_what_that_costs() {
+    let huge = format!("(module (func {}) (func $small))", "(drop (i32.const 1))".repeat(400_000));
+    let bench = Bench::with("two.wat", TWO).file("huge.wat", huge);
+    let tiers = |args: &[&str]| {
+        let ran = bench.run(&[&["explain", "--tiers"], args].concat());
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{args:?}");
+        ran.text().to_owned()
+    };
+    let report: serde_json::Value = serde_json::from_str(&tiers(&["--json", "two.wat"])).unwrap();
+    assert_eq!((&report["functions"], &report["compiled"]), (&2.into(), &2.into()), "{report}");
+    let [leaf, start] = &report["tiers"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert_eq!((&leaf["name"], &start["name"]), (&"leaf".into(), &"_start".into()));
+    assert!(leaf["code_size"].as_u64() > Some(0) && leaf["compile_ms"].as_f64() > Some(0.0), "{report}");
+    let text = tiers(&["huge.wat"]);
+    assert!(text.starts_with("2 functions, 1 compiled"), "{text}");
+    assert!(text.contains("(not compiled: its body has "), "{text}");
+    assert!(text.contains("small"), "{text}");
+}
+
+#[test]
+fn stats_of_a_run_tell_what_was_compiled_while_it_ran() {
+    let bench = Bench::with("two.wat", TWO);
+    let stats = |args: &[&str]| {
+        let ran = bench.run(&[&["--no-cache", "--stats", "json"], args, &["two.wat"]].concat());
+        assert_eq!((ran.code, ran.text()), (Some(0), ""), "{args:?}: {}", ran.stderr);
+        serde_json::from_str::<serde_json::Value>(&ran.stderr).unwrap()
+    };
+    let interpreted = stats(&["--mode", "interp"]);
+    assert_eq!((&interpreted["functions"], &interpreted["compiled"]), (&2.into(), &0.into()));
+    assert_eq!(stats(&["--mode", "jit"])["compiled"], 2);
+    // The loop is warm after the first hundredth of its turns.
+    let tiered = stats(&[]);
+    assert!(tiered["tiers"][1]["executions"].as_u64() > Some(0), "{tiered}");
+    let text = bench.run(&["--no-cache", "--stats", "text", "two.wat"]);
+    assert!(text.stderr.starts_with("2 functions, "), "{}", text.stderr);
+}

@@ -90,7 +90,7 @@ pub use store::{
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
 pub use symbol::FrameSymbol;
-pub use tiers::{OptLevel, Strategy, Uncompiled};
+pub use tiers::{FunctionTier, OptLevel, Strategy, Uncompiled};
 pub use types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
 };

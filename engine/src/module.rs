@@ -9,7 +9,7 @@ use wasmrun_runtime::module as runtime;
 
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
-use crate::tiers::{self, Uncompiled};
+use crate::tiers::{self, FunctionTier, Uncompiled};
 use crate::types::ExternType;
 
 /// A validated module, ready to be instantiated any number of times.
@@ -117,6 +117,20 @@ impl Module {
     /// The engine that it was made with.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// In which tier each function that it defines runs, what that has cost and, where it is so, why it is not compiled.
+    ///
+    /// ```
+    /// use wasmrun::{Config, Engine, Module, Strategy};
+    ///
+    /// let engine = Engine::new(Config::new().strategy(Strategy::Jit))?;
+    /// let module = Module::new(&engine, "(module (func))")?;
+    /// assert_eq!(module.tiers()[0].compiled, engine.no_compiled_code().is_none());
+    /// # Ok::<(), wasmrun::Error>(())
+    /// ```
+    pub fn tiers(&self) -> Vec<FunctionTier> {
+        tiers::report(&self.inner)
     }
 
     /// The functions that were to be compiled and run in the interpreter instead, in order.

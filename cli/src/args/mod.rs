@@ -40,6 +40,8 @@ pub enum Command {
     Explain {
         /// How it would be run.
         run: RunArgs,
+        /// Whether about the tiers of its functions.
+        tiers: bool,
         /// Whether as JSON.
         json: bool,
     },
@@ -114,7 +116,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, clap::
         "run" | "explain" => {
             match run_args(matches).map_err(|mistake| mistake.into_error(given.map(|(name, _)| name)))? {
                 Some(run) if name == "run" => Command::Run(run),
-                Some(run) => Command::Explain { run, json: matches.get_flag("json") },
+                Some(run) => {
+                    Command::Explain { run, tiers: matches.get_flag("tiers"), json: matches.get_flag("json") }
+                }
                 None => Command::Print(asked_help(matches, Offer::ALL)),
             }
         }
@@ -214,6 +218,12 @@ pub fn command() -> clap::Command {
                 "Show what a module could do if it were run: each import, and which option grants it or would",
             ))
             .arg(json())
+            .arg(
+                Arg::new("tiers")
+                    .long("tiers")
+                    .help("Compile all functions instead, and show what that costs and which stay in the interpreter")
+                    .action(ArgAction::SetTrue),
+            )
             .override_usage("wasmrun explain [OPTIONS] FILE [ARGS]..."),
         )
         .subcommand(explore())

@@ -79,6 +79,8 @@ pub struct Options {
     pub trace_wasi: bool,
     /// Whether compiled code is neither taken from the cache nor put there.
     pub no_cache: bool,
+    /// Whether the run ends with a report on the tiers, and whether that is JSON.
+    pub stats: Option<bool>,
     /// Whether it is said on stderr what became of the cache.
     pub log_cache: bool,
     /// Whether the module may be one that `compile` has written, whose code is executed as it is.

@@ -263,6 +263,13 @@ pub const ROWS: &[Row] = &[
         help: "Write to stderr what the guest does; `wasi` shows each call of WASI with its result",
         set: |o, v| named(v, &[("wasi", ())]).map(|()| o.trace_wasi = true),
     },
+    Row {
+        long: Some("stats"),
+        key: None,
+        takes: Takes::Value("text|json"),
+        help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not",
+        set: |o, v| named(v, &[("text", false), ("json", true)]).map(|json| o.stats = Some(json)),
+    },
 ];
 
 /// Which options of the table a command takes.

@@ -15,7 +15,7 @@ use wasmrun_wasi::WasiCtx;
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
-use crate::{guest, load};
+use crate::{guest, load, tiers};
 use limits::Limits;
 
 /// What belongs to the guest on the host's side.
@@ -77,6 +77,9 @@ fn run_here(run: &RunArgs) -> Outcome<u8> {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),
     };
+    if let Some(json) = run.options.stats {
+        tiers::tell(&module, json);
+    }
     module.store_code();
     load::log_cache(&engine, &run.options);
     // The end of the process does not wait for what is being compiled.

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use wasmrun_jit::artifact::Artifact;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
-use super::{Refusal, Uncompiled};
+use super::{FunctionTier, Refusal, Uncompiled};
 use crate::cache::Stored;
 
 /// What is known of a module's functions.
@@ -42,6 +43,13 @@ struct Function {
     heat: AtomicU32,
     /// Whether the compiler has been asked for its code, a bit for each plan.
     asked: AtomicU8,
+    /// Whether it has code that callers find, a bit for each plan.
+    compiled: AtomicU8,
+    /// Microseconds that all of its code has taken, and bytes of that.
+    time: AtomicU32,
+    size: AtomicU32,
+    /// Loops with code of their own.
+    loops: AtomicU32,
 }
 
 /// A loop, in instances of one plan.
@@ -90,6 +98,53 @@ impl ModuleTiers {
         let bit = 1 << plan as u8;
         let asked = &self.function(module, function).asked;
         asked.load(Ordering::Relaxed) & bit == 0 && asked.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Notes that callers find code of a function.
+    pub(super) fn set_compiled(&self, module: &Module, plan: MemoryPlan, function: u32) {
+        self.function(module, function).compiled.fetch_or(1 << plan as u8, Ordering::Relaxed);
+    }
+
+    /// Notes what code of a function has cost: from its entry, or from a loop.
+    pub(super) fn add_cost(
+        &self,
+        module: &Module,
+        function: u32,
+        time: Duration,
+        size: usize,
+        is_loop: bool,
+    ) {
+        let function = self.function(module, function);
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        function.time.fetch_add(micros, Ordering::Relaxed);
+        function.size.fetch_add(size as u32, Ordering::Relaxed);
+        function.loops.fetch_add(is_loop.into(), Ordering::Relaxed);
+    }
+
+    /// What is known of each function that the module defines, in order.
+    pub(super) fn report(&self, module: &Module) -> Vec<FunctionTier> {
+        let left = lock(&self.left);
+        let stored =
+            |function| self.stored.iter().any(|stored| stored.get().is_some_and(|s| s.has(function)));
+        (module.imported_function_count()..module.function_count())
+            .map(|index| {
+                let function = self.function(module, index);
+                let time = function.time.load(Ordering::Relaxed);
+                let size = function.size.load(Ordering::Relaxed);
+                FunctionTier {
+                    function: index,
+                    name: module.function_name(index).map(str::to_owned),
+                    body: module.body(index).map_or(0, |body| body.len),
+                    compiled: function.compiled.load(Ordering::Relaxed) != 0,
+                    from_cache: stored(index),
+                    executions: function.heat.load(Ordering::Relaxed),
+                    loops: function.loops.load(Ordering::Relaxed),
+                    compile_time: (size > 0).then(|| Duration::from_micros(time.into())),
+                    code_size: (size > 0).then_some(size),
+                    reason: left.get(&index).map(|refusal| refusal.reason.clone()),
+                }
+            })
+            .collect()
     }
 
     /// Takes a loop that guest code stays in one step further. Returns where it stood.

@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
@@ -117,6 +118,32 @@ pub struct Uncompiled {
     pub function: u32,
     /// Why it was not compiled.
     pub reason: String,
+}
+
+/// What the tiers know of a function.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FunctionTier {
+    /// Its index in the module.
+    pub function: u32,
+    /// Its name, if the module says so.
+    pub name: Option<String>,
+    /// Bytes of its body.
+    pub body: u32,
+    /// Whether calls run compiled code.
+    pub compiled: bool,
+    /// Whether its code was there when the module was made.
+    pub from_cache: bool,
+    /// How often tier 0 has executed it, or as much code as it has: from samples. Compiled code is not counted.
+    pub executions: u32,
+    /// Its loops that have code of their own, for frames that were in them.
+    pub loops: u32,
+    /// What compiling has taken, loops included; `None` if nothing was compiled.
+    pub compile_time: Option<Duration>,
+    /// Bytes of its machine code, loops included; `None` if nothing was compiled.
+    pub code_size: Option<u32>,
+    /// Why it, or one of its loops, runs in tier 0 for good.
+    pub reason: Option<String>,
 }
 
 impl CompiledTier {
@@ -233,8 +260,10 @@ impl Shared {
     /// Compiles a function, or notes why not.
     fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         let tiers = ModuleTiers::of(module);
+        let started = Instant::now();
         match guarded(|| self.code_of(module, plan, function)) {
             Ok(Some(code)) => {
+                tiers.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
                 self.publish(module, plan, Arc::new(code));
                 tiers.has_news(plan);
             }
@@ -350,6 +379,7 @@ pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
 /// It is the code of this function for this plan, and lives as long as what is kept.
 unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
     let way_in = interpreter::way_into_compiled(module, function);
+    ModuleTiers::of(module).set_compiled(module, plan, function);
     // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
     // code runs.
     unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
@@ -365,6 +395,11 @@ pub(crate) fn guarded<T, E: From<String>>(compile: impl FnOnce() -> Result<T, E>
 /// The functions of a module that were to be compiled and were not.
 pub(crate) fn uncompiled(module: &Module) -> Vec<Uncompiled> {
     ModuleTiers::of(module).uncompiled()
+}
+
+/// What the tiers know of the functions that a module defines, in order.
+pub(crate) fn report(module: &Module) -> Vec<FunctionTier> {
+    ModuleTiers::of(module).report(module)
 }
 
 /// Hands over code that came with a module, for when its functions are compiled.

@@ -5,6 +5,7 @@
 //! the header again. The outermost loop that still turns is chosen, so that the compiler sees as much of the work as it can.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmrun_interpreter::Loops;
 use wasmrun_runtime::module::{MemoryPlan, Module};
@@ -104,6 +105,7 @@ impl Shared {
         if !(self.chosen)(of.function) {
             return None;
         }
+        let started = Instant::now();
         let compiled: Result<_, Refusal> = guarded(|| {
             let mode = self.mode_for(module, of.function)?;
             Ok(self.space.compile_loop(module, of.function, of.at, mode, of.plan)?)
@@ -117,6 +119,8 @@ impl Shared {
                 return None;
             }
         };
+        let size = code.code().addresses().len();
+        ModuleTiers::of(module).add_cost(module, of.function, started.elapsed(), size, true);
         let address = (&raw const *code).expose_provenance();
         module.keep_code(code);
         Some(address)
