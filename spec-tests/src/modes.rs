@@ -16,6 +16,8 @@ pub enum Mode {
     Checked,
     /// Every second function compiled, so that calls go from one tier to the other all the time.
     Mixed,
+    /// Compiled while it runs, by other threads, when it is a little warm.
+    Background,
     /// Compiled while it runs, and at once: whatever is entered, and every loop that turns.
     Tiered,
     /// Changing its tier at random, at every entry and every turn of a loop.
@@ -24,8 +26,16 @@ pub enum Mode {
 
 impl Mode {
     /// All of them.
-    pub const ALL: [Mode; 7] =
-        [Mode::Interp, Mode::Jit, Mode::Quick, Mode::Checked, Mode::Mixed, Mode::Tiered, Mode::Chaos];
+    pub const ALL: [Mode; 8] = [
+        Mode::Interp,
+        Mode::Jit,
+        Mode::Quick,
+        Mode::Checked,
+        Mode::Mixed,
+        Mode::Background,
+        Mode::Tiered,
+        Mode::Chaos,
+    ];
 
     /// Its name on the command line, where it has one, and in messages.
     pub const fn name(self) -> &'static str {
@@ -35,6 +45,7 @@ impl Mode {
             Mode::Quick => "quick",
             Mode::Checked => "checked",
             Mode::Mixed => "mixed",
+            Mode::Background => "background",
             Mode::Tiered => "tiered",
             Mode::Chaos => "chaos",
         }
@@ -64,6 +75,7 @@ impl Mode {
             Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
             Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
             Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
+            Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20),
             Mode::Chaos => config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1),
             Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
         }

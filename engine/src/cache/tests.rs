@@ -158,8 +158,9 @@ fn code_is_found_only_by_what_it_was_made_for() {
 fn the_interpreter_leaves_the_disk_alone() {
     let scratch = Scratch::new();
     let cache = scratch.open();
-    let engine = Engine::new(Config::new().cache(Some(cache.clone()))).unwrap();
-    Module::new(&engine, ANSWER).unwrap();
+    let mut config = Config::new();
+    config.strategy(Strategy::Interpreter).cache(Some(cache.clone()));
+    Module::new(&Engine::new(&config).unwrap(), ANSWER).unwrap();
     assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
     assert_eq!((cache.cache_hits(), cache.cache_misses()), (0, 0));
 }

@@ -45,7 +45,6 @@ use queue::Queue;
 #[non_exhaustive]
 pub enum Strategy {
     /// All of it in tier 0, which starts at once.
-    #[default]
     Interpreter,
     /// All functions of a module are compiled when it is made. Those that cannot be compiled, and all of them
     /// where the system allows no compiled code (see
@@ -53,6 +52,7 @@ pub enum Strategy {
     Jit,
     /// All functions start in tier 0. Those that run often are compiled meanwhile, on other threads, and loops that
     /// run long go on in compiled code. What `Jit` says of functions without compiled code holds here too.
+    #[default]
     Tiered,
 }
 
