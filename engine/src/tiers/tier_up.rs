@@ -37,12 +37,9 @@ impl CompiledTier {
         if let Some(chaos) = &self.chaos {
             return self.disturb(chaos, module, plan, place);
         }
-        let Place { function, at, .. } = place;
+        let Place { function, at, len, .. } = place;
         let body = module.body(function).map_or(1, |body| body.len).max(1);
-        let turned = match at {
-            0 => body,
-            at => Loops::of(module, plan, function).len(at).unwrap_or(body),
-        };
+        let turned = if at == 0 { body } else { len };
         let executions = u64::from(interval) * u64::from(turned) / u64::from(body);
         let tiers = ModuleTiers::of(module);
         let heat = tiers.heat(module, function, u32::try_from(executions).unwrap_or(u32::MAX).max(1));

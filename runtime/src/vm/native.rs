@@ -103,6 +103,8 @@ pub struct Place {
     pub function: u32,
     /// Offset in the module of the `loop` operator; 0 for the function's entry.
     pub at: u32,
+    /// Bytes of the loop in the module; 0 for an entry.
+    pub len: u32,
     /// The frame that is there, for a loop; null for an entry.
     pub frame: *mut u64,
 }
@@ -339,8 +341,10 @@ mod tests {
         // SAFETY: the context is alive; the functions look at nothing else.
         unsafe {
             let NativeEntries { run_interpreter, call, .. } = (*exec).native.entries;
-            for status in [run_interpreter(exec, ptr::null_mut(), 0, 0), call(exec, ptr::null_mut(), 0)] {
-                assert_eq!(status, Status::Trap);
+            let entries: [&dyn Fn() -> Status; 2] =
+                [&|| run_interpreter(exec, ptr::null_mut(), 0, 0), &|| call(exec, ptr::null_mut(), 0)];
+            for entry in entries {
+                assert_eq!(entry(), Status::Trap);
                 let Some(Pending::Host(error)) = (*exec).take_pending() else { panic!("no error") };
                 assert_eq!(error.downcast_ref(), Some(&NoCompiledCode));
             }
