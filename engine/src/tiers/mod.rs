@@ -163,7 +163,7 @@ impl CompiledTier {
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
-            chaos: config.chaos_seed().map(Chaos::new),
+            chaos: config.chaos_seed().filter(|_| tiered).map(Chaos::new),
         }))
     }
 
