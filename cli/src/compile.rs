@@ -7,11 +7,10 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::args::{Mode, RunArgs};
+use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::file_arg::{display_name, is_stdin};
 use crate::load;
-use crate::time_limit::TimeLimit;
 
 /// The ending of compiled modules.
 const EXTENSION: &str = "wrc";
@@ -22,16 +21,7 @@ pub fn run(run: &RunArgs, out: Option<&Path>) -> Outcome {
         Some(out) => out.to_owned(),
         None => beside(&run.file)?,
     };
-    let mut options = run.options.clone();
-    // All of it, also where only what is warm would be compiled.
-    if matches!(options.mode, Mode::Interp | Mode::Tiered) {
-        options.mode = Mode::Jit;
-    }
-    // The code goes to one place, and that is where it was asked to go.
-    options.no_cache = true;
-    let limit = TimeLimit::starting_now(options.timeout);
-    let engine = load::engine(&options)?;
-    let module = load::module(&engine, &run.file, &limit)?;
+    let module = load::compiled_module(run)?;
     let bytes = module.serialize().map_err(|error| {
         Failure::new(format!("{} cannot be compiled", display_name(&run.file))).because_of(error.chain())
     })?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use wasmrun::{Cache, CacheConfig, Config, Engine, Error, Module, OptLevel, Strategy};
 use wasmrun_runtime::ParseError;
 
-use crate::args::{Mode, Options};
+use crate::args::{Mode, Options, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::source::Source;
 use crate::time_limit::TimeLimit;
@@ -94,6 +94,18 @@ pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module
     let bytes = source::module_bytes(file, limit)?;
     let made = limit.watch(file, "loading it", || Module::from_owned_binary(engine, bytes))?;
     refused(file, made)
+}
+
+/// The module in the file of `run` with all of its functions compiled, also where only what is warm would be. The cache has
+/// no part in it: what is found there has cost nothing now, and code goes where it was asked to go.
+pub fn compiled_module(run: &RunArgs) -> Outcome<Module> {
+    let mut options = run.options.clone();
+    if matches!(options.mode, Mode::Interp | Mode::Tiered) {
+        options.mode = Mode::Jit;
+    }
+    options.no_cache = true;
+    let limit = TimeLimit::starting_now(options.timeout);
+    module(&engine(&options)?, &run.file, &limit)
 }
 
 /// The same of a file that may also be a compiled module, if the options say so.

@@ -7,9 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use wasmrun::{FunctionTier, Module};
 
-use crate::args::{Mode, RunArgs};
+use crate::args::RunArgs;
 use crate::errors::Outcome;
-use crate::time_limit::TimeLimit;
 use crate::wording::shown;
 use crate::{load, output};
 
@@ -147,15 +146,7 @@ impl From<FunctionTier> for Row {
 
 /// `explain --tiers`: compiles all functions of a module, and shows what came of it.
 pub fn explain(run: &RunArgs, json: bool) -> Outcome {
-    let mut options = run.options.clone();
-    if matches!(options.mode, Mode::Interp | Mode::Tiered) {
-        options.mode = Mode::Jit;
-    }
-    // What is in the cache has cost nothing now.
-    options.no_cache = true;
-    let limit = TimeLimit::starting_now(options.timeout);
-    let engine = load::engine(&options)?;
-    let report = Report::of(&load::module(&engine, &run.file, &limit)?);
+    let report = Report::of(&load::compiled_module(run)?);
     if json { output::print_json(&report) } else { output::print(&report.text()) }
 }
 

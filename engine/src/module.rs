@@ -133,7 +133,7 @@ impl Module {
         tiers::report(&self.inner)
     }
 
-    /// The functions that were to be compiled and run in the interpreter instead, in order.
+    /// The functions that were to be compiled and run in the interpreter instead, as a whole or in one of their loops, in order.
     pub fn uncompiled(&self) -> Vec<Uncompiled> {
         tiers::uncompiled(&self.inner)
     }

@@ -90,12 +90,14 @@ fn many_threads_run_a_module_while_it_changes_its_tier() -> Result<()> {
 #[test]
 fn code_that_has_no_place_or_no_compiler_stays_in_the_interpreter() -> Result<()> {
     let panics: fn(u32) -> bool = |_| panic!("a test of what happens then");
-    for config in
-        [tiered().max_code_size(1 << 16), tiered().compile_only(panics), tiered().compile_only(|_| false)]
-    {
+    for (mut config, most_compiled, reason) in [
+        (tiered().max_code_size(1 << 16).clone(), 39, Some("code memory is full")),
+        (tiered().compile_only(panics).clone(), 0, Some("panicked")),
+        (tiered().compile_only(|_| false).clone(), 0, None),
+    ] {
         let engine = Engine::new(config.tier_up_threshold(1).compile_threads(0))?;
         // Far more code than there is room for.
-        let body = "(local.set 0 (i32.add (local.get 0) (i32.load (local.get 0))))".repeat(200);
+        let body = "(local.set 0 (i32.add (local.get 0) (i32.load (local.get 0))))".repeat(1000);
         let functions: String = (0..40)
             .map(|i| format!(r#"(func (export "f{i}") (param i32) (result i32) {body} (local.get 0))"#))
             .collect();
@@ -108,10 +110,10 @@ fn code_that_has_no_place_or_no_compiler_stays_in_the_interpreter() -> Result<()
                 assert_eq!(function.call(&mut store, n)?, n);
             }
         }
-        for left in module.uncompiled() {
-            let known = ["code memory is full", "panicked"].iter().any(|reason| left.reason.contains(reason));
-            assert!(known, "{left:?}");
-        }
+        assert!(module.tiers().iter().filter(|tier| tier.compiled).count() <= most_compiled, "{reason:?}");
+        let left = module.uncompiled();
+        assert_eq!(left.is_empty(), reason.is_none(), "{left:?}");
+        assert!(left.iter().all(|left| left.reason.contains(reason.unwrap_or_default())), "{left:?}");
     }
     Ok(())
 }
@@ -129,5 +131,37 @@ fn a_loop_can_be_stopped_in_whatever_tier_it_is() -> Result<()> {
         assert_eq!(error.downcast_ref(), Some(&wasmrun::Trap::Deadline));
         assert!(started.elapsed() >= Duration::from_millis(milliseconds));
     }
+    Ok(())
+}
+
+#[test]
+fn a_loop_gets_code_of_its_own_when_the_one_around_it_turns_no_more() -> Result<()> {
+    // The outer loop turns twice: the inner one `first` times, and then for long.
+    let wat = r#"(module (func (export "run") (param $first i32) (result i32)
+        (local $i i32) (local $again i32) (local $sum i32)
+        (local.set $i (local.get $first))
+        (loop $outer
+          (local.set $sum (i32.mul (local.get $sum) (i32.const 3)))
+          (loop $inner
+            (local.set $sum (i32.add (local.get $sum) (local.get $i)))
+            (br_if $inner (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+          (local.set $i (i32.const 200000))
+          (br_if $outer (i32.lt_u (local.tee $again (i32.add (local.get $again) (i32.const 1))) (i32.const 2))))
+        (local.get $sum)))"#;
+    let run = |config: &mut Config, first: i32| -> Result<_> {
+        let engine = Engine::new(config)?;
+        let module = Module::new(&engine, wat)?;
+        Ok((self::run(&engine, &module, first)?, module.tiers()[0].loops))
+    };
+    let mut most = 0;
+    for first in 100..220 {
+        let (expected, _) = run(Config::new().strategy(Strategy::Interpreter), first)?;
+        let (sum, loops) = run(tiered().tier_up_threshold(40).compile_threads(0), first)?;
+        assert_eq!(sum, expected, "{first}");
+        assert!(loops >= 1, "{first}");
+        most = most.max(loops);
+    }
+    // For some of them the outer loop has turned for the last time between being watched and being chosen.
+    assert_eq!(most, 2);
     Ok(())
 }

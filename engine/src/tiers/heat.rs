@@ -5,6 +5,7 @@
 //! time in proportion to the body: so one threshold serves functions of all sizes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::cache::Stored;
 pub(super) struct ModuleTiers {
     /// Of the functions that the module defines, from the first report on.
     functions: OnceLock<Box<[Function]>>,
-    loops: Mutex<HashMap<Loop, LoopState>>,
+    loops: Mutex<HashMap<Loop, Staying>>,
     /// Why functions have no compiled code, by index.
     left: Mutex<BTreeMap<u32, Refusal>>,
     /// What chaos has compiled.
@@ -52,6 +53,15 @@ struct Function {
     loops: AtomicU32,
 }
 
+/// What is known of a loop that frames stay in.
+#[derive(Debug, Default)]
+struct Staying {
+    /// How many times one was found there.
+    found: u32,
+    /// Whether the compiler has been asked for its code.
+    asked: bool,
+}
+
 /// A loop, in instances of one plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Loop {
@@ -59,15 +69,6 @@ pub(super) struct Loop {
     pub(super) function: u32,
     /// Offset in the module of its operator.
     pub(super) at: u32,
-}
-
-/// How far a loop is from having code of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LoopState {
-    /// The loops around it are being watched.
-    Watched,
-    /// Code has been asked for, for it or one of those.
-    Asked,
 }
 
 impl ModuleTiers {
@@ -147,17 +148,17 @@ impl ModuleTiers {
             .collect()
     }
 
-    /// Takes a loop that guest code stays in one step further. Returns where it stood.
-    pub(super) fn advance(&self, of: Loop) -> Option<LoopState> {
+    /// Notes that a frame stays in a loop. Returns how many times that has been noted.
+    pub(super) fn found_in(&self, of: Loop) -> u32 {
         let mut loops = lock(&self.loops);
-        let before = loops.get(&of).copied();
-        loops.insert(of, if before.is_none() { LoopState::Watched } else { LoopState::Asked });
-        before
+        let times = &mut loops.entry(of).or_default().found;
+        *times = times.saturating_add(1);
+        *times
     }
 
     /// Notes that code for a loop is asked for. Whether that is for the first time.
     pub(super) fn ask_loop(&self, of: Loop) -> bool {
-        lock(&self.loops).insert(of, LoopState::Asked) != Some(LoopState::Asked)
+        !mem::replace(&mut lock(&self.loops).entry(of).or_default().asked, true)
     }
 
     /// Whether a function has code that was there at the start, or cannot have any, as was known then.

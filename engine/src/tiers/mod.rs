@@ -215,6 +215,10 @@ impl CompiledTier {
     /// Compiles all functions of a module for instances as `plan` says, unless that has been done, if that is the
     /// strategy.
     pub(crate) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        // Such as those that the host's own memories, tables and globals are: there is nothing to look for.
+        if module.function_count() == module.imported_function_count() {
+            return;
+        }
         let (tiers, shared) = (ModuleTiers::of(module), &self.shared);
         tiers.stored[plan as usize].get_or_init(|| shared.load_stored(module, plan));
         if !self.tiered {

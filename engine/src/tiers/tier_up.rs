@@ -11,11 +11,15 @@ use wasmrun_interpreter::Loops;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
-use super::heat::{Loop, LoopState, ModuleTiers};
+use super::heat::{Loop, ModuleTiers};
 use super::{CompiledTier, Refusal, Shared, guarded};
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
+
+/// Reports on a loop after which it gets code of its own although one around it has: that may have turned its last time. Many
+/// more than there are while the other one is compiled.
+const PATIENCE: u32 = 4000;
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
 pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
@@ -64,15 +68,14 @@ impl CompiledTier {
     fn compile_around(&self, module: &Arc<Module>, of: Loop) {
         let tiers = ModuleTiers::of(module);
         let loops = Loops::of(module, of.plan, of.function);
-        match tiers.advance(of) {
-            None => loops.watch_around(of.at),
-            Some(LoopState::Watched) => {
-                let chosen = Loop { at: loops.outermost_turning(of.at), ..of };
-                if chosen.at == of.at || tiers.ask_loop(chosen) {
-                    self.ask_for_loop(module, chosen);
-                }
-            }
-            Some(LoopState::Asked) => {}
+        let wanted = match tiers.found_in(of) {
+            1 => return loops.watch_around(of.at),
+            2 => Loop { at: loops.outermost_turning(of.at), ..of },
+            PATIENCE => of,
+            _ => return,
+        };
+        if tiers.ask_loop(wanted) {
+            self.ask_for_loop(module, wanted);
         }
     }
 

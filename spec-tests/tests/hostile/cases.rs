@@ -33,6 +33,10 @@ macro_rules! cases {
             $(#[test] #[cfg_attr(debug_assertions, ignore = "run it with --release")] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Jit) })*
         }
 
+        mod mixed {
+            $(#[test] #[cfg_attr(debug_assertions, ignore = "run it with --release")] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Mixed) })*
+        }
+
         mod background {
             $(#[test] #[cfg_attr(debug_assertions, ignore = "run it with --release")] fn $name() { crate::run_in_child(stringify!($name), wasmrun_spec_tests::Mode::Background) })*
         }
