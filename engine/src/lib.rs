@@ -54,6 +54,7 @@ mod instance;
 mod instantiate;
 mod link;
 mod linker;
+mod lock;
 mod module;
 mod precompiled;
 mod store;

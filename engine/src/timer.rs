@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use wasmrun_runtime::vm::{InterruptTarget, reason};
 
 use crate::error::{Context, Result};
+use crate::lock::lock;
 
 /// The alarm clock of an engine.
 #[derive(Default)]
@@ -128,8 +129,4 @@ impl fmt::Debug for Timer {
             .field("alarms", &lock(&self.shared.state).alarms.len())
             .finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use wasmrun_interpreter::Loops;
 use wasmrun_jit::code::InstalledFunction;
@@ -13,6 +13,7 @@ use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
 use super::heat::{Loop, ModuleTiers};
 use super::{CompiledTier, guarded};
+use crate::lock::lock;
 
 /// How many times the code of a function is published: what has been published is kept.
 const MAX_PUBLICATIONS: u32 = 20;
@@ -80,7 +81,7 @@ impl CompiledTier {
 
     fn publish_known(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         let known = &ModuleTiers::of(module).known;
-        let mut functions = known.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut functions = lock(&known.functions);
         let entry = functions.entry((plan, function)).or_insert_with(|| {
             let code = guarded(|| self.shared.code_of(module, plan, function));
             let code = code.unwrap_or_else(|reason| {
@@ -99,7 +100,7 @@ impl CompiledTier {
 
     fn known_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
         let known = &ModuleTiers::of(module).known;
-        let mut loops = known.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loops = lock(&known.loops);
         *loops.entry(of).or_insert_with(|| self.shared.code_of_loop(module, of))
     }
 }

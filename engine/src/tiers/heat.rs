@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use wasmrun_jit::artifact::Artifact;
@@ -16,6 +16,7 @@ use wasmrun_runtime::module::{MemoryPlan, Module};
 use super::chaos::Known;
 use super::{FunctionTier, Refusal, Uncompiled};
 use crate::cache::Stored;
+use crate::lock::lock;
 
 /// What is known of a module's functions.
 #[derive(Default)]
@@ -206,8 +207,4 @@ impl ModuleTiers {
         let lasting = left.iter().filter(|(_, refusal)| refusal.lasting);
         lasting.map(|(function, refusal)| (*function, refusal.reason.clone())).collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,8 +5,10 @@
 
 use std::collections::BinaryHeap;
 use std::num::NonZero;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+
+use crate::lock::lock;
 
 /// Something to do.
 type Job = Box<dyn FnOnce() + Send>;
@@ -153,10 +155,6 @@ fn work(shared: &Shared) {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
