@@ -168,3 +168,11 @@ fn each_own_global_is_in_a_region_of_its_own() {
     let body = &text[text.find("block0").unwrap()..];
     assert_eq!(count(body, "load.i32"), 0, "{text}");
 }
+
+#[test]
+fn a_table_that_cannot_grow_has_a_constant_length() {
+    let source = "(module (type $f (func)) (table 7 7 funcref)
+      (func (param i32) (call_indirect (type $f) (local.get 0))))";
+    let text = golden("call-indirect-fixed", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 7"), "{text}");
+}

@@ -93,15 +93,15 @@ impl Lower<'_, '_, '_> {
     fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
         let index = self.pop();
         let index = self.builder.ins().uextend(I64, index);
-        let descriptor = self.memory_descriptor(memory_of(memarg));
+        let memory = memory_of(memarg);
         // Both fit 33 bits.
         let (offset, end) = (memarg.offset as i64, memarg.offset as i64 + i64::from(bytes));
-        let base = self.memory_base(descriptor);
+        let base = self.memory_base(memory);
         if self.memory_plan == MemoryPlan::Guarded && end <= GUARD as i64 {
             let address = self.builder.ins().iadd(base, index);
             return (address, offset as i32);
         }
-        let len = self.memory_len(descriptor);
+        let len = self.memory_len(memory);
         let end = self.builder.ins().iadd_imm_u(index, end);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
         let address = self.builder.ins().iadd(base, index);
@@ -120,7 +120,11 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().load(I64, self.flags.fixed, self.vmctx, offset)
     }
 
-    fn memory_base(&mut self, descriptor: Value) -> Value {
+    fn memory_base(&mut self, memory: u32) -> Value {
+        if memory == 0 && self.memory_plan == MemoryPlan::Guarded {
+            return self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::MEMORY0_BASE as i32);
+        }
+        let descriptor = self.memory_descriptor(memory);
         let flags = match self.memory_plan {
             MemoryPlan::Guarded => self.flags.fixed,
             MemoryPlan::Checked => self.flags.descriptor,
@@ -129,14 +133,14 @@ impl Lower<'_, '_, '_> {
     }
 
     /// The bytes of a memory. They grow, also while other code runs.
-    fn memory_len(&mut self, descriptor: Value) -> Value {
+    fn memory_len(&mut self, memory: u32) -> Value {
+        let descriptor = self.memory_descriptor(memory);
         let offset = offset_of!(MemoryDescriptor, len) as i32;
         self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
     }
 
     pub(super) fn memory_size(&mut self, memory: u32) {
-        let descriptor = self.memory_descriptor(memory);
-        let len = self.memory_len(descriptor);
+        let len = self.memory_len(memory);
         let pages = self.builder.ins().ushr_imm_u(len, i64::from(MemoryType::PAGE.trailing_zeros()));
         self.push_low(pages);
     }

@@ -33,9 +33,13 @@ impl Lower<'_, '_, '_> {
     /// also when it is used speculatively.
     pub(super) fn table_element(&mut self, table: u32, index: Value) -> (Value, Value) {
         let descriptor = self.table_descriptor(table);
-        let len = self.table_len(descriptor);
+        let limits = self.module.table_type(table).limits;
+        // Most tables are as long as they will ever be, and stay where they are.
+        let is_fixed = limits.max == Some(limits.min);
+        let len = if is_fixed { self.constant(limits.min as i64) } else { self.table_len(descriptor) };
+        let flags = if is_fixed { self.flags.fixed } else { self.flags.descriptor };
         let offset = offset_of!(TableDescriptor, elements) as i32;
-        let elements = self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset);
+        let elements = self.builder.ins().load(I64, flags, descriptor, offset);
         let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
         let offset = self.builder.ins().ishl_imm_u(index, 3);
         let address = self.builder.ins().iadd(elements, offset);

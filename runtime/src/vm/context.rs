@@ -35,6 +35,8 @@ pub struct VmContext {
     /// The instance that this is the context of. The instance knows its context and not the reverse:
     /// `VmContext::instance` is where instances are.
     owner: *mut c_void,
+    /// First byte of memory 0. Stands still if the memory is guarded, and means nothing otherwise.
+    memory0_base: *mut u8,
 }
 
 const _: () = assert!(size_of::<VmContext>() == layout::HEAD);
@@ -50,6 +52,9 @@ impl VmContext {
     pub const TYPE_IDS: usize = offset_of!(VmContext, type_ids);
     /// Offset of the pointer to the descriptor of memory 0.
     pub const MEMORY0: usize = offset_of!(VmContext, memory0);
+    /// Offset of the address of the first byte of memory 0. Only where [`MemoryPlan::Guarded`] is the plan does it
+    /// say where the memory is; then it is fixed for the instance.
+    pub const MEMORY0_BASE: usize = offset_of!(VmContext, memory0_base);
 
     /// The execution context.
     ///
@@ -147,6 +152,7 @@ impl ContextBox {
                 memory0: MemoryDescriptor::empty(),
                 module: ptr::null(),
                 owner: ptr::null_mut(),
+                memory0_base: ptr::null_mut(),
             });
         }
         Some(ContextBox { ptr, layout })
@@ -174,7 +180,10 @@ impl ContextBox {
     /// It stays as long as the context.
     pub(super) unsafe fn set_memory0(&mut self, memory: *const MemoryDescriptor) {
         // SAFETY: as above.
-        unsafe { (*self.as_ptr()).memory0 = memory };
+        unsafe {
+            (*self.as_ptr()).memory0 = memory;
+            (*self.as_ptr()).memory0_base = (*memory).base;
+        }
     }
 
     /// Writes one element of the arrays behind the head.
