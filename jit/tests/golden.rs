@@ -176,3 +176,10 @@ fn a_table_that_cannot_grow_has_a_constant_length() {
     let text = golden("call-indirect-fixed", source, MemoryPlan::Guarded, false, Stage::Lowered);
     assert!(text.contains("iconst.i64 7"), "{text}");
 }
+
+#[test]
+fn a_function_that_calls_nothing_has_no_poll() {
+    let source = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))";
+    let text = golden("leaf", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert!(!text.contains("load"), "{text}");
+}

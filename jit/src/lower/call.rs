@@ -96,6 +96,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// All arguments of a call; those of WebAssembly are popped.
     fn arguments(&mut self, callee: &Callee, results: Option<Value>, ty: &FuncType) -> Vec<Value> {
+        self.calls = true;
         let first = self.stack.len() - ty.params().len();
         let own = [callee.vmctx, callee.id].into_iter().chain(results);
         own.chain(self.stack.drain(first..)).collect()

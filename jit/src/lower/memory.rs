@@ -122,7 +122,12 @@ impl Lower<'_, '_, '_> {
 
     fn memory_base(&mut self, memory: u32) -> Value {
         if memory == 0 && self.memory_plan == MemoryPlan::Guarded {
-            return self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::MEMORY0_BASE as i32);
+            return self.builder.ins().load(
+                I64,
+                self.flags.fixed,
+                self.vmctx,
+                VmContext::MEMORY0_BASE as i32,
+            );
         }
         let descriptor = self.memory_descriptor(memory);
         let flags = match self.memory_plan {

@@ -43,7 +43,7 @@ use crate::trap::code::code_of;
 use budget::Budget;
 use control::Control;
 use flags::Flags;
-use poll::Segment;
+use poll::{EntryPoll, Segment};
 use take_over::TakeOver;
 
 /// Why a function has not been lowered.
@@ -112,6 +112,7 @@ pub fn function(
     {
         return Err(LowerError::NoLoop(at));
     }
+    lower.drop_entry_poll_of_leaf(index);
     builder.finalize(isa.frontend_config());
     Ok(function)
 }
@@ -156,6 +157,10 @@ struct Lower<'m, 'f, 'b> {
     skipped: usize,
     /// What the code from the last charge point on costs, if it pays.
     segment: Option<Segment>,
+    /// The poll at the entry.
+    entry_poll: Option<EntryPoll>,
+    /// Whether the function calls anything but the poll at its entry.
+    calls: bool,
     signatures: HashMap<&'m FuncType, SigRef>,
     builtin_signatures: [Option<SigRef>; Builtin::ALL.len()],
     /// Where callees store results that do not fit registers.
@@ -199,6 +204,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             reachable: true,
             skipped: 0,
             segment: None,
+            entry_poll: None,
+            calls: false,
             signatures: HashMap::new(),
             builtin_signatures: [None; Builtin::ALL.len()],
             result_slot: None,

@@ -33,6 +33,15 @@ pub(super) struct Segment {
     pub(super) cost: u32,
 }
 
+/// The poll at the entry of a function.
+#[derive(Debug)]
+pub(super) struct EntryPoll {
+    /// What it compares and loads, the last first.
+    test: [Value; 3],
+    branch: Inst,
+    go: Block,
+}
+
 impl<'m> Lower<'m, '_, '_> {
     /// The execution context. It changes with the stack that runs, so that it is never kept over a call.
     pub(super) fn exec(&mut self) -> Value {
@@ -40,18 +49,18 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// The limit that the stack pointer is compared with.
-    fn limit(&mut self) -> Value {
-        let exec = self.exec();
+    fn limit(&mut self, exec: Value) -> Value {
         self.builder.ins().load(I64, self.flags.exec, exec, ExecContext::NATIVE_LIMIT as i32)
     }
 
     /// The poll at the entry of the function, which also finds that the stack is used up.
     pub(super) fn poll_entry(&mut self) {
-        let limit = self.limit();
+        let exec = self.exec();
+        let limit = self.limit(exec);
         let stack_pointer = self.builder.ins().get_stack_pointer(I64);
         let below = self.builder.ins().icmp(IntCC::UnsignedLessThan, stack_pointer, limit);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
-        self.builder.ins().brif(below, cold, &[], go, &[]);
+        let branch = self.builder.ins().brif(below, cold, &[], go, &[]);
         self.enter_sealed(cold);
         let code = self.ask(0);
         let leave = self.cold_block();
@@ -61,6 +70,24 @@ impl<'m> Lower<'m, '_, '_> {
         let params = self.builder.block_params(entry).to_vec();
         self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
         self.enter_sealed(go);
+        self.entry_poll = Some(EntryPoll { test: [below, limit, exec], branch, go });
+        self.calls = false;
+    }
+
+    /// Takes the poll at the entry out of a function that calls nothing and has no loop: it ends soon, and the frame
+    /// that called it has polled, with room for one more below the limit. What the host can call keeps it, for the
+    /// host calls without a poll.
+    pub(super) fn drop_entry_poll_of_leaf(&mut self, function: u32) {
+        let Some(EntryPoll { test, branch, go }) = self.entry_poll.take() else { return };
+        if self.calls || self.module.layout().func_ref(function).is_some() {
+            return;
+        }
+        let function = &mut self.builder.func;
+        function.replace(branch).jump(go, &[]);
+        for value in test {
+            let inst = function.dfg.value_def(value).unwrap_inst();
+            function.layout.remove_inst(inst);
+        }
     }
 
     /// The poll at a loop header with `params` parameters of its own, which is the current block. The stack pointer is
@@ -68,7 +95,8 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn poll_header(&mut self, header: Block, params: usize) {
         let params: Vec<BlockArg> =
             self.builder.block_params(header)[..params].iter().copied().map(BlockArg::Value).collect();
-        let limit = self.limit();
+        let exec = self.exec();
+        let limit = self.limit(exec);
         let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
         self.builder.ins().brif(requested, cold, &[], go, &[]);

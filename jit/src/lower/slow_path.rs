@@ -24,6 +24,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn call_builtin(&mut self, builtin: Builtin, arguments: &[Value]) -> Inst {
+        self.calls = true;
         let exec = self.exec();
         let offset = ExecContext::NATIVE + offset_of!(NativeWords, builtins);
         let table = self.builder.ins().load(I64, self.flags.exec, exec, offset as i32);
