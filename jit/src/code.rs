@@ -17,7 +17,7 @@ use wasmrun_runtime::vm::{ExecContext, Position};
 use crate::arena::{Arena, ArenaError, Blob};
 use crate::artifact::{Artifact, Stored, Tables};
 use crate::calls::without_parameters;
-use crate::compile::{self, CompileError, CompiledFunction, Isa, MemoryPlan, Mode, Start};
+use crate::compile::{self, CompileError, CompiledFunction, Isa, Job, MemoryPlan, Start};
 use crate::entrances::{Entrance, Entrances};
 use crate::stubs::{StubError, Stubs};
 use crate::trap::{self, TrapInfo, current_exec};
@@ -194,31 +194,18 @@ impl CodeSpace {
         self.entrances.get(&self.stubs, module, function)
     }
 
-    /// Compiles a function that `module` defines and installs its code. Where the code may be published is said
-    /// at [`compile::compile`].
-    pub fn compile(
-        &self,
-        module: &Arc<Module>,
-        function: u32,
-        mode: Mode,
-        memory: MemoryPlan,
-    ) -> Result<InstalledFunction, InstallError> {
-        let compiled = compile::compile(&self.isa, module, function, mode, memory)?;
+    /// Compiles a function of `module` and installs its code. Where the code may be published is said at [`Job`].
+    pub fn compile(&self, module: &Arc<Module>, job: &Job) -> Result<InstalledFunction, InstallError> {
+        let compiled = compile::compile(&self.isa, module, job)?;
         self.install(module, compiled)
     }
 
     /// Compiles what a function that `module` defines does from the header of a loop on, and installs the code: for
     /// [`enter_loop`](crate::calls::enter_loop).
-    pub fn compile_loop(
-        &self,
-        module: &Arc<Module>,
-        function: u32,
-        at: u32,
-        mode: Mode,
-        memory: MemoryPlan,
-    ) -> Result<LoopCode, InstallError> {
-        let compiled = compile::compile_from(&self.isa, module, function, Start::Loop(at), mode, memory)?;
-        let way = without_parameters(module.function_type(function));
+    pub fn compile_loop(&self, module: &Arc<Module>, job: &Job) -> Result<LoopCode, InstallError> {
+        debug_assert_ne!(job.start, Start::Entry);
+        let compiled = compile::compile(&self.isa, module, job)?;
+        let way = without_parameters(module.function_type(job.function));
         let stub = self.stubs.enter(&way)?;
         Ok(LoopCode {
             code: self.install(module, compiled)?,

@@ -14,8 +14,8 @@ use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
-pub use crate::lower::Start;
 use crate::lower::{self, LowerError};
+pub use crate::lower::{Start, Turns};
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
 /// already there: below the limit that it compares with there must be room for this and for the runtime.
@@ -140,30 +140,40 @@ impl CompiledFunction {
     }
 }
 
-/// Compiles a function that `module` defines. Code for [`MemoryPlan::Guarded`] must not run on an instance
-/// one of whose memories, imported ones included, is not guarded.
-pub fn compile(
-    isa: &Isa,
-    module: &Module,
-    function: u32,
-    mode: Mode,
-    memory: MemoryPlan,
-) -> Result<CompiledFunction, CompileError> {
-    compile_from(isa, module, function, Start::Entry, mode, memory)
+/// What is compiled, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// A function that the module defines.
+    pub function: u32,
+    /// Where its code starts.
+    pub start: Start,
+    /// How much time it is worth.
+    pub mode: Mode,
+    /// What the code takes memories to be. That for [`MemoryPlan::Guarded`] must not run on an instance one of whose
+    /// memories, imported ones included, is not guarded.
+    pub memory: MemoryPlan,
+    /// How often it polls.
+    pub turns: Turns,
 }
 
-/// The same for code that starts somewhere in the function.
-pub fn compile_from(
-    isa: &Isa,
-    module: &Module,
-    function: u32,
-    start: Start,
-    mode: Mode,
-    memory: MemoryPlan,
-) -> Result<CompiledFunction, CompileError> {
-    let isa: &dyn TargetIsa = &**isa.target(mode);
-    let clif = lower::function(isa, module, function, start, memory, &mut FunctionBuilderContext::new())?;
-    emit(isa, &mut Context::for_function(clif), function)
+impl Job {
+    /// The whole of a function, as fast as it can be where memories are guarded.
+    pub fn new(function: u32) -> Job {
+        Job {
+            function,
+            start: Start::Entry,
+            mode: Mode::Speed,
+            memory: MemoryPlan::Guarded,
+            turns: Turns::default(),
+        }
+    }
+}
+
+/// Compiles a function of `module`.
+pub fn compile(isa: &Isa, module: &Module, job: &Job) -> Result<CompiledFunction, CompileError> {
+    let isa: &dyn TargetIsa = &**isa.target(job.mode);
+    let clif = lower::function(isa, module, job, &mut FunctionBuilderContext::new())?;
+    emit(isa, &mut Context::for_function(clif), job.function)
 }
 
 /// Makes machine code of the function in `context`, which has been lowered and is optimised where it is.

@@ -13,7 +13,7 @@ use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
-use crate::compile::{self, CompileError, Mode};
+use crate::compile::{self, CompileError, Job, Mode};
 use crate::lower::{self, Start};
 
 /// Bytes of text that a stage may have. What does not fit is left out, and a last line says so.
@@ -59,14 +59,8 @@ impl Explored {
         memory: MemoryPlan,
     ) -> Result<(), CompileError> {
         let isa = compile::native(mode, true)?;
-        let clif = lower::function(
-            &*isa,
-            module,
-            function,
-            Start::Entry,
-            memory,
-            &mut FunctionBuilderContext::new(),
-        )?;
+        let job = Job { mode, memory, ..Job::new(function) };
+        let clif = lower::function(&*isa, module, &job, &mut FunctionBuilderContext::new())?;
         self.lowered = clif::lines(&clif);
         let mut context = Context::for_function(clif);
         let compiled = compile::emit(&*isa, &mut context, function);

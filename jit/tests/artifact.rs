@@ -12,12 +12,12 @@ use wasmrun_jit::artifact::{
     Artifact, ArtifactError, EncodeError, Encoder, Identity, ModuleHash, Seal, Tables, VERSION,
 };
 use wasmrun_jit::code::{CodeSpace, InstallError};
-use wasmrun_jit::compile::{CompiledFunction, Isa, MemoryPlan, Mode, compile};
+use wasmrun_jit::compile::{CompiledFunction, Isa, Job, MemoryPlan, Mode, compile};
 use wasmrun_runtime::module::Module;
 
 fn compiled(isa: &Isa, module: &Module) -> Vec<CompiledFunction> {
     (module.imported_function_count()..module.function_count())
-        .map(|function| compile(isa, module, function, Mode::Speed, MemoryPlan::Guarded).unwrap())
+        .map(|function| compile(isa, module, &Job::new(function)).unwrap())
         .collect()
 }
 

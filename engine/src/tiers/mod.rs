@@ -19,7 +19,7 @@ use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
-use wasmrun_jit::compile::Mode;
+use wasmrun_jit::compile::{Job, Mode, Turns};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
@@ -105,6 +105,7 @@ pub(crate) struct CompiledTier {
 struct Shared {
     space: CodeSpace,
     mode: Mode,
+    turns: Turns,
     /// Where code is kept for later runs.
     cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
@@ -158,12 +159,14 @@ impl CompiledTier {
         };
         let space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
         let cache = config.code_cache().cloned();
+        let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
+        let turns = if chaos.is_some() { Turns::two() } else { Turns::default() };
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, cache, chosen }),
+            shared: Arc::new(Shared { space, mode, turns, cache, chosen }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
-            chaos: config.chaos_seed().filter(|_| tiered).map(Chaos::new),
+            chaos,
         }))
     }
 
@@ -291,8 +294,7 @@ impl Shared {
         if !(self.chosen)(function) {
             return Ok(None);
         }
-        let mode = self.mode_for(module, function)?;
-        Ok(Some(self.space.compile(module, function, mode, plan)?))
+        Ok(Some(self.space.compile(module, &self.job(module, plan, function)?)?))
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
@@ -302,9 +304,10 @@ impl Shared {
     }
 
     /// How a function is compiled, if it is not too large for that.
-    fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, Refusal> {
+    fn job(&self, module: &Module, plan: MemoryPlan, function: u32) -> Result<Job, Refusal> {
         let len = module.body(function).map_or(0, |body| body.len);
-        mode_of_body(len, self.mode).map_err(Refusal::from)
+        let mode = mode_of_body(len, self.mode)?;
+        Ok(Job { mode, memory: plan, turns: self.turns, ..Job::new(function) })
     }
 
     /// Installs the code of a module that there is already.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmrun_interpreter::Loops;
+use wasmrun_jit::compile::{Job, Start};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
@@ -107,8 +108,8 @@ impl Shared {
         }
         let started = Instant::now();
         let compiled: Result<_, Refusal> = guarded(|| {
-            let mode = self.mode_for(module, of.function)?;
-            Ok(self.space.compile_loop(module, of.function, of.at, mode, of.plan)?)
+            let whole = self.job(module, of.plan, of.function)?;
+            Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
         });
         let code = match compiled {
             Ok(code) => Box::new(code),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::slice;
 
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, JumpTableData, Value};
+use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
 use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::val_type;
@@ -15,11 +15,19 @@ use wasmrun_runtime::val_type;
 use super::Lower;
 use crate::abi;
 
+/// A loop whose body is longer polls each time around.
+const MAX_BYTES_BETWEEN_POLLS: u32 = 1 << 10;
+
 #[derive(Debug)]
 enum Kind {
     Function,
     Block,
-    Loop,
+    Loop {
+        /// Offset in the module of its operator.
+        at: u32,
+        /// The number of its poll.
+        poll: usize,
+    },
     /// An `if` whose `else` has not come yet.
     If {
         otherwise: Block,
@@ -74,7 +82,7 @@ impl<'m> Control<'m> {
     /// Types of the values that a branch to the label carries.
     fn label_types(&self) -> &[ValType] {
         match self.kind {
-            Kind::Loop => self.signature.params(),
+            Kind::Loop { .. } => self.signature.params(),
             _ => self.signature.results(),
         }
     }
@@ -110,12 +118,12 @@ impl<'m> Lower<'m, '_, '_> {
         let signature = self.signature(ty);
         let header = self.block_with_params(signature.params());
         let count = signature.params().len();
-        self.jump(header, count);
+        let entry = self.jump(header, count);
         self.builder.switch_to_block(header);
         let height = self.stack.len() - count;
         self.begin_with(height, header, signature.params());
-        self.open(Kind::Loop, signature, Some(header));
-        self.poll_header(header, count);
+        self.open(Kind::Loop { at: self.at, poll: self.loop_polls.len() }, signature, Some(header));
+        self.poll_header(header, entry, count);
         self.new_segment();
     }
 
@@ -159,7 +167,9 @@ impl<'m> Lower<'m, '_, '_> {
         let was_reachable = self.reachable;
         let control = self.control.last_mut().expect("an open block");
         let (height, label) = match &mut control.kind {
-            Kind::Loop => {
+            Kind::Loop { at, poll } => {
+                let is_short = self.at - *at <= MAX_BYTES_BETWEEN_POLLS;
+                self.loop_polls[*poll].is_rare &= is_short && *poll + 1 == self.loop_polls.len();
                 let (height, header) = (control.height, control.label);
                 header.into_iter().for_each(|header| self.builder.seal_block(header));
                 (height, None)
@@ -215,6 +225,17 @@ impl<'m> Lower<'m, '_, '_> {
         self.unreachable();
     }
 
+    /// What comes now may take so long that the innermost loop around it polls each time around.
+    pub(super) fn takes_long(&mut self) {
+        let around = self.control.iter().rev().find_map(|control| match control.kind {
+            Kind::Loop { poll, .. } => Some(poll),
+            _ => None,
+        });
+        if let Some(poll) = around {
+            self.loop_polls[poll].is_rare = false;
+        }
+    }
+
     /// Code behind this point is reached by branches alone.
     pub(super) fn unreachable(&mut self) {
         self.reachable = false;
@@ -249,10 +270,10 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// Jumps with the topmost operands, which stay on the stack.
-    fn jump(&mut self, to: Block, count: usize) {
+    fn jump(&mut self, to: Block, count: usize) -> Inst {
         self.budget.branch();
         let values = arguments(self.top(count));
-        self.builder.ins().jump(to, &values);
+        self.builder.ins().jump(to, &values)
     }
 
     /// Goes from the end of the innermost block to what is behind it.

@@ -16,6 +16,7 @@ mod global;
 mod memory;
 mod numeric;
 mod poll;
+mod sampling;
 mod slow_path;
 mod table;
 mod take_over;
@@ -25,7 +26,7 @@ use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    Block, Function, InstBuilder, SigRef, SourceLoc, StackSlot, Type, UserFuncName, Value,
+    Block, Function, Inst, InstBuilder, SigRef, SourceLoc, StackSlot, Type, UserFuncName, Value,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -39,11 +40,13 @@ use wasmrun_runtime::{fuel, val_type};
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::calls::without_parameters;
+use crate::compile::Job;
 use crate::trap::code::code_of;
 use budget::Budget;
 use control::Control;
 use flags::Flags;
 use poll::{EntryPoll, Segment};
+use sampling::LoopPoll;
 use take_over::TakeOver;
 
 /// Why a function has not been lowered.
@@ -72,15 +75,42 @@ pub enum Start {
     Loop(u32),
 }
 
+/// The turns of an innermost loop of which one polls.
+///
+/// ```
+/// use wasmrun_jit::lower::Turns;
+///
+/// // Tests that want something to happen at polls have many of them.
+/// assert!(Turns::two() < Turns::default());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turns {
+    /// As an exponent of two.
+    log2: u32,
+}
+
+impl Turns {
+    /// Every second turn polls.
+    pub fn two() -> Turns {
+        Turns { log2: 1 }
+    }
+}
+
+impl Default for Turns {
+    /// So many that they take less than a millisecond, if the loop is short and calls nothing.
+    fn default() -> Turns {
+        Turns { log2: 12 }
+    }
+}
+
 /// Lowers a function that `module` defines. After an error `context` must not be used again.
 pub fn function(
     isa: &dyn TargetIsa,
     module: &Module,
-    index: u32,
-    start: Start,
-    memory: MemoryPlan,
+    job: &Job,
     context: &mut FunctionBuilderContext,
 ) -> Result<Function, LowerError> {
+    let (index, start) = (job.function, job.start);
     let ty = module.function_type(index);
     let signature = match start {
         Start::Entry => abi::signature(ty),
@@ -98,7 +128,7 @@ pub fn function(
     let body = FunctionBody::new(reader);
     let results_only = without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
-    let mut lower = Lower::new(module, way, memory, &mut builder);
+    let mut lower = Lower::new(module, way, job.memory, &mut builder);
     match start {
         Start::Entry => lower.begin(),
         Start::Loop(at) => {
@@ -112,8 +142,11 @@ pub fn function(
     {
         return Err(LowerError::NoLoop(at));
     }
+    lower.exit_of_loops();
     lower.drop_entry_poll_of_leaf(index);
+    let loop_polls = std::mem::take(&mut lower.loop_polls);
     builder.finalize(isa.frontend_config());
+    sampling::sample(&mut function, &loop_polls, job.turns);
     Ok(function)
 }
 
@@ -159,6 +192,12 @@ struct Lower<'m, 'f, 'b> {
     segment: Option<Segment>,
     /// The poll at the entry.
     entry_poll: Option<EntryPoll>,
+    /// Where frames leave that were in loops.
+    exit: Option<Block>,
+    /// A jump from the entry that becomes a way to there, and an address.
+    way_to_exit: Option<(Inst, Value)>,
+    /// The polls at loop headers.
+    loop_polls: Vec<LoopPoll>,
     /// Whether the function calls anything but the poll at its entry.
     calls: bool,
     signatures: HashMap<&'m FuncType, SigRef>,
@@ -205,6 +244,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             skipped: 0,
             segment: None,
             entry_poll: None,
+            exit: None,
+            way_to_exit: None,
+            loop_polls: Vec::new(),
             calls: false,
             signatures: HashMap::new(),
             builtin_signatures: [None; Builtin::ALL.len()],
@@ -228,7 +270,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         let entry = self.builder.current_block().expect("the entry");
         let slots = self.builder.block_params(entry)[abi::CALLEE_ID];
         let loads = self.builder.create_block();
-        self.builder.ins().jump(loads, &[]);
+        self.way_to_exit = Some((self.builder.ins().jump(loads, &[]), slots));
         self.take_over = Some(TakeOver::new(at, loads, slots));
         let never = self.builder.create_block();
         self.enter_sealed(never);

@@ -2,15 +2,17 @@
 //!
 //! A poll compares the stack pointer with a limit, which other threads raise to stop the guest. Its slow path keeps every
 //! register: were it to clobber some, what is in them would be spilled in the loop and not where it is called. At a loop
-//! header its cold block jumps back to the *header*: were it to go on behind the poll, nothing would be hoisted
-//! out of the loop, and were it not to come back at all, the optimiser would take the limit that was loaded at
-//! the function's entry for that of the loop. The order of the targets of the poll's branch matters as well:
-//! the cold block first.
+//! header the slow path comes back into the loop: were it not to, the optimiser would take the limit that was loaded at
+//! the function's entry for that of the loop. The order of the targets of the poll's branch matters as well: the cold
+//! block first.
+//!
+//! What is lowered here polls at each entry and each loop header; [`super::sampling`] makes the latter rarer.
 //!
 //! Fuel is charged where and as [`wasmrun_runtime::fuel`] says, behind the poll.
 
 use std::mem::offset_of;
 
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -20,6 +22,7 @@ use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
 
 use super::Lower;
+use super::sampling::LoopPoll;
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::trap::code::code_of;
@@ -63,9 +66,11 @@ impl<'m> Lower<'m, '_, '_> {
         let branch = self.builder.ins().brif(below, cold, &[], go, &[]);
         self.enter_sealed(cold);
         let code = self.ask(0);
-        let leave = self.cold_block();
+        let (leave, out) = (self.cold_block(), self.cold_block());
         self.builder.ins().brif(code, leave, &[], go, &[]);
         self.enter_sealed(leave);
+        self.way_to_exit = Some((self.builder.ins().jump(out, &[]), code));
+        self.enter_sealed(out);
         let entry = self.builder.func.layout.entry_block().expect("a function begins somewhere");
         let params = self.builder.block_params(entry).to_vec();
         self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
@@ -90,25 +95,63 @@ impl<'m> Lower<'m, '_, '_> {
         }
     }
 
-    /// The poll at a loop header with `params` parameters of its own, which is the current block. The stack pointer is
-    /// what it was at the entry: requests alone are looked for, which takes a register less from the loop.
-    pub(super) fn poll_header(&mut self, header: Block, params: usize) {
+    /// The poll at a loop header with `params` parameters of its own, which is the current block and which `entry` goes
+    /// to from outside. The stack pointer is what it was at the entry: requests alone are looked for, which takes a
+    /// register less from the loop.
+    pub(super) fn poll_header(&mut self, header: Block, entry: Inst, params: usize) {
         let params: Vec<BlockArg> =
             self.builder.block_params(header)[..params].iter().copied().map(BlockArg::Value).collect();
         let exec = self.exec();
         let limit = self.limit(exec);
         let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
-        self.builder.ins().brif(requested, cold, &[], go, &[]);
+        let branch = self.builder.ins().brif(requested, cold, &[], go, &[]);
+        let inst = |value| self.builder.func.dfg.value_def(value).unwrap_inst();
+        let test = [inst(exec), inst(limit), inst(requested), branch];
         self.builder.seal_block(go);
         self.enter_sealed(cold);
         let code = self.ask(self.at);
         let leave = self.cold_block();
-        self.builder.ins().brif(code, leave, &[], header, &params);
+        let back = self.builder.ins().brif(code, leave, &[], header, &params);
         self.enter_sealed(leave);
         self.store_frame();
-        self.go_on_in_tier_0(self.results_only, code, &[]);
+        let exit = match self.exit {
+            Some(exit) => exit,
+            None => self.cold_block(),
+        };
+        self.exit = Some(exit);
+        let never = self.never(code);
+        let out = self.builder.ins().brif(never, header, &params, exit, &[]);
+        let (back, never) = ((back, code, leave), (out, never, exit));
+        self.loop_polls.push(LoopPoll { header, entry, test, cold, back, never, go, is_rare: true });
         self.builder.switch_to_block(go);
+    }
+
+    /// Nothing, as it happens. The optimiser takes code out of a loop until it comes to a block of another, in the
+    /// order of dominance. So what a loop does when it polls has to belong to it as far as can be seen: a branch that is
+    /// never taken leads back to the header, and another one to the exit of all loops from the entry.
+    fn never(&mut self, address: Value) -> Value {
+        self.builder.ins().icmp_imm_u(IntCC::Equal, address, 1)
+    }
+
+    /// The exit of loops, if there are any: the frame is in the slots of tier 0, which goes on.
+    pub(super) fn exit_of_loops(&mut self) {
+        let Some(exit) = self.exit else { return };
+        self.enter_sealed(exit);
+        let code = self.way_out();
+        self.go_on_in_tier_0(self.results_only, code, &[]);
+        let (way, address) = self.way_to_exit.expect("every function has an entry");
+        let function = &mut self.builder.func;
+        let [target] = function.dfg.insts[way]
+            .branch_destination(&function.dfg.jump_tables, &function.dfg.exception_tables)
+        else {
+            unreachable!("a jump")
+        };
+        let target = target.block(&function.dfg.value_lists);
+        let mut cursor = FuncCursor::new(function).at_inst(way);
+        cursor.use_srcloc(way);
+        let never = cursor.ins().icmp_imm_u(IntCC::Equal, address, 1);
+        function.replace(way).brif(never, exit, &[], target, &[]);
     }
 
     /// Calls the slow path of a poll. Returns what tier 0 is reached by, if the frame has to go on there; null otherwise.
@@ -123,8 +166,14 @@ impl<'m> Lower<'m, '_, '_> {
             self.builder.ins().store(self.flags.exec, value, exec, polling(offset));
         }
         self.call_builtin(Builtin::Poll, &[]);
+        self.way_out()
+    }
+
+    /// What tier 0 is reached by, as the last poll has said.
+    fn way_out(&mut self) -> Value {
         let exec = self.exec();
-        self.builder.ins().load(I64, self.flags.exec, exec, word(offset_of!(NativeWords, way_out)))
+        let offset = ExecContext::NATIVE + offset_of!(NativeWords, way_out);
+        self.builder.ins().load(I64, self.flags.exec, exec, offset as i32)
     }
 
     /// Ends the frame: what is left of the function runs in tier 0, reached by `code`, which is of type `ty`.

@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wasmrun_jit::compile::{MemoryPlan, Mode, compile};
+use wasmrun_jit::compile::{Job, MemoryPlan, compile};
 use wasmrun_jit::stubs::{enter, lazy_bind};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
@@ -31,7 +31,7 @@ const CALLS: &str = "(module
 /// Compiles all functions; the code stays for ever.
 fn install(module: &Module) {
     for function in module.imported_function_count()..module.function_count() {
-        let compiled = compile(&NATIVE, module, function, Mode::Speed, MemoryPlan::Guarded).unwrap();
+        let compiled = compile(&NATIVE, module, &Job::new(function)).unwrap();
         let code = compiled.code.clone();
         let entry = ARENA.install(&code, Arc::new(compiled)).unwrap().keep();
         let code = Box::new(());
