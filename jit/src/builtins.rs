@@ -7,13 +7,14 @@
 //! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
 //!
 //! [`Builtin::Poll`] is the exception to all of this: it keeps every register, so that a poll takes none from the
-//! loop that it is in, and neither takes nor returns anything.
+//! loop that it is in, and neither takes nor returns anything. [`Builtin::MoveBytes`] and [`Builtin::SetBytes`] are
+//! functions of C, and take what those take.
 
 #![allow(unsafe_code)]
 
 use std::ptr;
 
-use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
@@ -108,6 +109,10 @@ builtins! {
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
     PollValues(end) = poll_values;
+    /// The C library's `memmove`, for bytes that have been found to be inside of memories.
+    MoveBytes() = libc::memmove;
+    /// The C library's `memset`, as well.
+    SetBytes() = libc::memset;
 }
 
 struct Table([*const u8; Builtin::ALL.len()]);
@@ -133,9 +138,17 @@ impl Builtin {
 
     /// Its signature for calls from compiled code.
     pub fn signature(self) -> Signature {
-        if self == Builtin::Poll {
-            return Signature::new(CallConv::PreserveAll);
+        let mut signature = Signature::new(CallConv::SystemV);
+        match self {
+            Builtin::Poll => signature.call_conv = CallConv::PreserveAll,
+            Builtin::MoveBytes => signature.params = [I64, I64, I64].map(AbiParam::new).into(),
+            Builtin::SetBytes => signature.params = [I64, I32, I64].map(AbiParam::new).into(),
+            _ => return self.usual_signature(),
         }
+        signature
+    }
+
+    fn usual_signature(self) -> Signature {
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
         if !matches!(self, Builtin::Raise | Builtin::RaiseInCaller) {

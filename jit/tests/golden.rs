@@ -63,6 +63,59 @@ fn an_empty_loop_reads_the_limit_each_time_around() {
     assert!(entry.contains(" ult ") && turn.contains(" icmp eq "), "{text}");
 }
 
+/// Adds to local 0, in steps of four.
+const COUNTING: &str = "(local.tee 0 (i32.add (local.get 0) (i32.const 4)))";
+
+#[test]
+fn a_loop_that_counts_polls_when_some_bits_of_the_count_are_zero() {
+    let source = format!("(module (func (param i32) (loop (br_if 0 (i32.lt_u {COUNTING} (i32.const 99))))))");
+    let text = golden("loop-counting", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // In steps of four: the lowest two bits stay as they are.
+    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+    // The poll itself is in the cold block that this leads to.
+    let header = text.split("\n\n").find(|block| block.contains("0x3ffc")).unwrap();
+    assert!(!header.contains("load"), "{text}");
+}
+
+#[test]
+fn a_loop_that_does_not_count_counts_its_turns() {
+    let source =
+        "(module (func (param i32) (loop (br_if 0 (local.tee 0 (i32.mul (local.get 0) (i32.const 3)))))))";
+    let text = golden("loop-turns", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // Who comes from outside, and who has polled or found nothing to answer.
+    assert_eq!(count(&text, "iconst.i32 4096"), 3, "{text}");
+}
+
+#[test]
+fn a_loop_around_a_loop_polls_each_time_around() {
+    let source =
+        format!("(module (func (param i32) (loop (loop (br_if 0 {COUNTING})) (br_if 0 {COUNTING}))))");
+    let text = golden("loop-outer", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+}
+
+#[test]
+fn a_loop_to_whose_start_nothing_goes_back_has_no_poll() {
+    let source = "(module (func (loop (br 1))))";
+    let text = golden("loop-straight", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "call_indirect sig0"), 1, "{text}");
+}
+
+#[test]
+fn a_function_that_calls_nothing_has_no_poll() {
+    let source = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))";
+    let text = golden("leaf", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert!(!text.contains("load"), "{text}");
+}
+
+#[test]
+fn a_table_that_cannot_grow_has_a_constant_length() {
+    let source = "(module (type $f (func)) (table 7 7 funcref)
+      (func (param i32) (call_indirect (type $f) (local.get 0))))";
+    let text = golden("call-indirect-fixed", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 7"), "{text}");
+}
+
 #[test]
 fn a_guarded_load_has_no_check() {
     let source = "(module (memory 1) (func (param i32) (result i32) (i32.load offset=8 (local.get 0))))";
@@ -88,6 +141,18 @@ fn a_checked_store_goes_to_null_when_it_is_outside() {
         "(module (memory 1) (func (param i32 i64) (i64.store16 offset=8 (local.get 0) (local.get 1))))";
     let text = golden("checked-store", source, MemoryPlan::Checked, false, Stage::Lowered);
     assert_eq!(count(&text, "select_spectre_guard"), 1);
+}
+
+#[test]
+fn few_bytes_inside_of_the_memories_are_copied_at_once_unless_they_cost_fuel() {
+    let source = "(module (memory 1) (func (param i32 i32 i32)
+      (memory.copy (local.get 0) (local.get 1) (local.get 2))))";
+    let text = golden("memory-copy", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // Both ends, and what is too much.
+    assert_eq!(count(&text, "icmp ugt"), 3, "{text}");
+    assert_eq!(count(&text, "(i64, i64, i64) system_v"), 1, "{text}");
+    let text = golden("memory-copy-fuel", source, MemoryPlan::Guarded, true, Stage::Lowered);
+    assert_eq!(count(&text, "icmp ugt"), 0, "{text}");
 }
 
 #[test]
@@ -172,54 +237,11 @@ fn each_own_global_is_in_a_region_of_its_own() {
 }
 
 #[test]
-fn a_table_that_cannot_grow_has_a_constant_length() {
-    let source = "(module (type $f (func)) (table 7 7 funcref)
-      (func (param i32) (call_indirect (type $f) (local.get 0))))";
-    let text = golden("call-indirect-fixed", source, MemoryPlan::Guarded, false, Stage::Lowered);
-    assert!(text.contains("iconst.i64 7"), "{text}");
-}
-
-#[test]
-fn a_function_that_calls_nothing_has_no_poll() {
-    let source = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))";
-    let text = golden("leaf", source, MemoryPlan::Guarded, false, Stage::Optimised);
-    assert!(!text.contains("load"), "{text}");
-}
-
-/// Adds to local 0, in steps of four.
-const COUNTING: &str = "(local.tee 0 (i32.add (local.get 0) (i32.const 4)))";
-
-#[test]
-fn a_loop_that_counts_polls_when_some_bits_of_the_count_are_zero() {
-    let source = format!("(module (func (param i32) (loop (br_if 0 (i32.lt_u {COUNTING} (i32.const 99))))))");
-    let text = golden("loop-counting", &source, MemoryPlan::Guarded, false, Stage::Lowered);
-    // In steps of four: the lowest two bits stay as they are.
-    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
-    // The poll itself is in the cold block that this leads to.
-    let header = text.split("\n\n").find(|block| block.contains("0x3ffc")).unwrap();
-    assert!(!header.contains("load"), "{text}");
-}
-
-#[test]
-fn a_loop_that_does_not_count_counts_its_turns() {
-    let source =
-        "(module (func (param i32) (loop (br_if 0 (local.tee 0 (i32.mul (local.get 0) (i32.const 3)))))))";
-    let text = golden("loop-turns", source, MemoryPlan::Guarded, false, Stage::Lowered);
-    // Who comes from outside, and who has polled or found nothing to answer.
-    assert_eq!(count(&text, "iconst.i32 4096"), 3, "{text}");
-}
-
-#[test]
-fn a_loop_around_a_loop_polls_each_time_around() {
-    let source =
-        format!("(module (func (param i32) (loop (loop (br_if 0 {COUNTING})) (br_if 0 {COUNTING}))))");
-    let text = golden("loop-outer", &source, MemoryPlan::Guarded, false, Stage::Lowered);
-    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
-}
-
-#[test]
-fn a_loop_to_whose_start_nothing_goes_back_has_no_poll() {
-    let source = "(module (func (loop (br 1))))";
-    let text = golden("loop-straight", source, MemoryPlan::Guarded, false, Stage::Optimised);
-    assert_eq!(count(&text, "call_indirect sig0"), 1, "{text}");
+fn a_loop_that_copies_memory_polls_each_time_around() {
+    let source = format!(
+        "(module (memory 1) (func (param i32)
+          (loop (memory.copy (i32.const 0) (local.get 0) (i32.const 9)) (br_if 0 {COUNTING}))))"
+    );
+    let text = golden("loop-copying", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text, "0x3ffc"), 0, "{text}");
 }

@@ -18,6 +18,9 @@ use wasmrun_runtime::vm::{GUARD, MemoryDescriptor, VmContext};
 use super::{Lower, MemoryPlan};
 use crate::builtins::Builtin;
 
+/// Bytes that are copied or filled without a look at requests of other threads.
+const FEW_BYTES: i64 = 16 << 10;
+
 /// How an integer is loaded.
 #[derive(Clone, Copy)]
 enum Extension {
@@ -156,11 +159,60 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn memory_fill(&mut self, memory: u32) {
-        self.slow_path::<3>(Builtin::MemoryFill, &[memory]);
+        let [to, value, len] = self.pop_array();
+        self.few_bytes(&[(memory, to)], len, Builtin::MemoryFill, Some(value));
     }
 
-    pub(super) fn memory_copy(&mut self, to: u32, from: u32) {
-        self.slow_path::<3>(Builtin::MemoryCopy, &[to, from]);
+    pub(super) fn memory_copy(&mut self, to_memory: u32, from_memory: u32) {
+        let [to, from, len] = self.pop_array();
+        self.few_bytes(&[(to_memory, to), (from_memory, from)], len, Builtin::MemoryCopy, None);
+    }
+
+    /// Copies or fills `len` bytes at these places: few ones, inside of the memories, at once. What is many or
+    /// outside, or costs fuel, is left to `slow`.
+    fn few_bytes(&mut self, places: &[(u32, Value)], len: Value, slow: Builtin, fill: Option<Value>) {
+        let places: Vec<(u32, Value)> = places.iter().map(|(memory, at)| (*memory, self.word(*at))).collect();
+        let words = self.word(len);
+        self.takes_long();
+        let slow_block = (!self.module.charges_fuel()).then(|| {
+            let (slow_block, fast) = (self.cold_block(), self.builder.create_block());
+            let mut beyond = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, words, FEW_BYTES);
+            for (memory, at) in &places {
+                let limit = self.memory_len(*memory);
+                let end = self.builder.ins().iadd(*at, words);
+                let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
+                beyond = self.builder.ins().bor(beyond, outside);
+            }
+            self.builder.ins().brif(beyond, slow_block, &[], fast, &[]);
+            self.enter_sealed(fast);
+            let mut arguments: Vec<Value> = Vec::new();
+            for (memory, at) in &places {
+                let base = self.memory_base(*memory);
+                arguments.push(self.builder.ins().iadd(base, *at));
+            }
+            arguments.extend(fill);
+            arguments.push(words);
+            let fast = if fill.is_some() { Builtin::SetBytes } else { Builtin::MoveBytes };
+            self.call_builtin(fast, &arguments);
+            let done = self.builder.create_block();
+            self.builder.ins().jump(done, &[]);
+            self.enter_sealed(slow_block);
+            done
+        });
+        let mut arguments = vec![self.vmctx];
+        for (memory, _) in &places {
+            arguments.push(self.constant((*memory).into()));
+        }
+        arguments.extend(places.iter().map(|(_, at)| *at));
+        if let Some(value) = fill {
+            arguments.push(self.word(value));
+        }
+        arguments.push(words);
+        self.fallible(slow, &arguments);
+        if let Some(done) = slow_block {
+            self.builder.ins().jump(done, &[]);
+            self.enter_sealed(done);
+        }
     }
 
     pub(super) fn memory_init(&mut self, segment: u32, memory: u32) {
