@@ -34,6 +34,7 @@ pub struct Config {
     max_backtrace_frames: usize,
     execution: Strategy,
     opt_level: OptLevel,
+    inlining: bool,
     compile_only: fn(u32) -> bool,
     tier_up_threshold: Option<u32>,
     compile_threads: Option<usize>,
@@ -59,6 +60,7 @@ impl Config {
             max_backtrace_frames: 20,
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
+            inlining: true,
             compile_only: |_| true,
             tier_up_threshold: None,
             compile_threads: None,
@@ -119,6 +121,13 @@ impl Config {
     /// How much time the compiler takes for its code, where there is one.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Config {
         self.opt_level = level;
+        self
+    }
+
+    /// Whether short functions are compiled in place of calls of them, where code is optimised. Nobody can tell, not
+    /// even by backtraces and fuel.
+    pub fn compiler_inlining(&mut self, enable: bool) -> &mut Config {
+        self.inlining = enable;
         self
     }
 
@@ -224,6 +233,10 @@ impl Config {
 
     pub(crate) fn to_be_compiled(&self) -> fn(u32) -> bool {
         self.compile_only
+    }
+
+    pub(crate) fn inlines(&self) -> bool {
+        self.inlining
     }
 
     pub(crate) fn threshold(&self) -> Option<u32> {

@@ -102,10 +102,10 @@ impl Described<'_> {
         }
     }
 
-    fn wasm_offset(&self, offset: u32) -> Option<u32> {
+    fn outwards(&self, offset: u32) -> Vec<u32> {
         match self {
-            Described::One(compiled) => compiled.wasm_offset(offset),
-            Described::Stored(stored) => stored.wasm_offset(offset),
+            Described::One(compiled) => compiled.outwards(offset).collect(),
+            Described::Stored(stored) => stored.outwards(offset).collect(),
         }
     }
 }
@@ -301,17 +301,24 @@ impl CodeSpace {
         Some(TrapInfo { code })
     }
 
-    /// What the code at `pc`, an address inside the instruction, is executing; `None` where that is a stub.
+    /// What the code at `pc`, an address inside the instruction, is executing: the calls that it is inlined at follow,
+    /// outwards. Nothing where that is a stub.
     ///
     /// # Safety
     /// The code is that of a frame of guest code, running or just stopped.
-    pub unsafe fn position(&self, pc: usize) -> Option<Position> {
-        let (module, described, offset) = self.describe(pc)?;
-        let module = module.upgrade()?;
+    pub unsafe fn positions(&self, pc: usize) -> Vec<Position> {
+        let Some((module, described, offset)) = self.describe(pc) else { return Vec::new() };
+        let Some(module) = module.upgrade() else { return Vec::new() };
         let function = described.function();
-        let offset = described.wasm_offset(offset);
-        let offset = offset.or_else(|| Some(module.body(function)?.start))?;
-        Some(Position { module, function, offset })
+        let mut outwards = described.outwards(offset);
+        if outwards.is_empty() {
+            outwards.extend(module.body(function).map(|body| body.start));
+        }
+        let position = |offset| {
+            let function = module.function_at(offset).unwrap_or(function);
+            Position { module: module.clone(), function, offset }
+        };
+        outwards.into_iter().map(position).collect()
     }
 }
 

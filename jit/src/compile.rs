@@ -14,7 +14,7 @@ use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
-use crate::lower::{self, LowerError};
+use crate::lower::{self, LowerError, Places};
 pub use crate::lower::{Start, Turns};
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
@@ -121,7 +121,8 @@ pub struct CompiledFunction {
     /// Offsets of the instructions that can trap, in ascending order, with the reasons.
     pub traps: Vec<(u32, TrapCode)>,
     /// Offsets in the code, in ascending order, with the offsets in the module of the instructions that the
-    /// code from there on belongs to. The address behind a call belongs to what comes before it.
+    /// code from there on belongs to. The address behind a call belongs to what comes before it. Where functions are
+    /// inlined there are several entries for an offset: the calls, from the outermost on, and the instruction.
     pub positions: Vec<(u32, u32)>,
 }
 
@@ -135,8 +136,18 @@ impl CompiledFunction {
     /// The offset in the module of the instruction that the byte of code at `offset` belongs to. For the
     /// instruction behind a call's return address, ask for the byte before that.
     pub fn wasm_offset(&self, offset: u32) -> Option<u32> {
+        self.outwards(offset).next()
+    }
+
+    /// The same, and behind it the calls that it is inlined at, outwards.
+    pub fn outwards(&self, offset: u32) -> impl Iterator<Item = u32> {
         let next = self.positions.partition_point(|(start, _)| *start <= offset);
-        Some(self.positions[next.checked_sub(1)?].1)
+        let last = self.positions[..next].last().map(|(start, _)| *start);
+        self.positions[..next]
+            .iter()
+            .rev()
+            .take_while(move |(start, _)| Some(*start) == last)
+            .map(|(_, at)| *at)
     }
 }
 
@@ -154,6 +165,8 @@ pub struct Job {
     pub memory: MemoryPlan,
     /// How often it polls.
     pub turns: Turns,
+    /// Whether short functions are compiled in place of calls of them.
+    pub inlining: bool,
 }
 
 impl Job {
@@ -165,6 +178,7 @@ impl Job {
             mode: Mode::Speed,
             memory: MemoryPlan::Guarded,
             turns: Turns::default(),
+            inlining: true,
         }
     }
 }
@@ -172,14 +186,15 @@ impl Job {
 /// Compiles a function of `module`.
 pub fn compile(isa: &Isa, module: &Module, job: &Job) -> Result<CompiledFunction, CompileError> {
     let isa: &dyn TargetIsa = &**isa.target(job.mode);
-    let clif = lower::function(isa, module, job, &mut FunctionBuilderContext::new())?;
-    emit(isa, &mut Context::for_function(clif), job.function)
+    let (clif, places) = lower::function(isa, module, job, &mut FunctionBuilderContext::new())?;
+    emit(isa, &mut Context::for_function(clif), &places, job.function)
 }
 
 /// Makes machine code of the function in `context`, which has been lowered and is optimised where it is.
 pub(crate) fn emit(
     isa: &dyn TargetIsa,
     context: &mut Context,
+    places: &Places,
     function: u32,
 ) -> Result<CompiledFunction, CompileError> {
     let compiled = context
@@ -193,14 +208,17 @@ pub(crate) fn emit(
     if frame > MAX_FRAME {
         return Err(CompileError::FrameTooLarge(frame));
     }
-    let positions = buffer.get_srclocs_sorted().iter().filter(|range| !range.loc.is_default());
+    let positions = buffer.get_srclocs_sorted().iter().flat_map(|range| {
+        let outwards: Vec<u32> = places.outwards(range.loc).collect();
+        outwards.into_iter().rev().map(|offset| (range.start, offset))
+    });
     Ok(CompiledFunction {
         function,
         code: buffer.data().to_vec(),
         alignment: buffer.alignment,
         frame,
         traps: buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
-        positions: positions.map(|range| (range.start, range.loc.bits())).collect(),
+        positions: positions.collect(),
     })
 }
 

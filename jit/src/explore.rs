@@ -14,7 +14,7 @@ use cranelift_frontend::FunctionBuilderContext;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use crate::compile::{self, CompileError, Job, Mode};
-use crate::lower::{self, Start};
+use crate::lower;
 
 /// Bytes of text that a stage may have. What does not fit is left out, and a last line says so.
 pub const MAX_TEXT: usize = 8 << 20;
@@ -60,13 +60,13 @@ impl Explored {
     ) -> Result<(), CompileError> {
         let isa = compile::native(mode, true)?;
         let job = Job { mode, memory, ..Job::new(function) };
-        let clif = lower::function(&*isa, module, &job, &mut FunctionBuilderContext::new())?;
-        self.lowered = clif::lines(&clif);
+        let (clif, places) = lower::function(&*isa, module, &job, &mut FunctionBuilderContext::new())?;
+        self.lowered = clif::lines(&clif, &places);
         let mut context = Context::for_function(clif);
-        let compiled = compile::emit(&*isa, &mut context, function);
+        let compiled = compile::emit(&*isa, &mut context, &places, function);
         // An error of Cranelift itself can come before anything is optimised.
         if !matches!(compiled, Err(CompileError::Codegen(_))) {
-            self.optimised = clif::lines(&context.func);
+            self.optimised = clif::lines(&context.func, &places);
         }
         let compiled = compiled?;
         let blocks = context.compiled_code().map_or(&[][..], |code| &code.bb_starts);

@@ -34,14 +34,13 @@ fn compile_all(isa: &Isa, module: &Module) -> Result<Vec<CompiledFunction>, Stri
 /// The tables of compiled code can be searched, and lead into the code and the body.
 fn check(module: &Module, compiled: &CompiledFunction) {
     assert!(!compiled.code.is_empty());
-    assert!(
-        compiled.traps.is_sorted_by(|a, b| a.0 < b.0) && compiled.positions.is_sorted_by(|a, b| a.0 < b.0)
-    );
+    assert!(compiled.traps.is_sorted_by(|a, b| a.0 < b.0) && compiled.positions.is_sorted_by_key(|at| at.0));
     assert!(compiled.traps.last().is_none_or(|(at, _)| (*at as usize) < compiled.code.len()));
-    let body = module.body(compiled.function).unwrap();
     for (at, wasm) in &compiled.positions {
         assert!((*at as usize) < compiled.code.len());
-        assert!((body.start..body.start + body.len).contains(wasm), "{wasm} is not in {body:?}");
+        assert!(module.function_at(*wasm).is_some(), "{wasm} is in no body");
+        let outermost = compiled.outwards(*at).last().unwrap();
+        assert_eq!(module.function_at(outermost), Some(compiled.function), "{outermost}");
     }
     for (at, code) in &compiled.traps {
         assert!(wasmrun_jit::trap::code::trap_of(*code).is_some());

@@ -24,7 +24,7 @@ fn golden(name: &str, text: &str, plan: MemoryPlan, fuel: bool, stage: Stage) ->
     let isa = &**isa.target(Mode::Speed);
     let mut module = modules::parse(text);
     module.charge_fuel(fuel);
-    let function = lower::function(
+    let (function, _) = lower::function(
         isa,
         &module,
         &Job { memory: plan, ..Job::new(0) },
@@ -244,4 +244,24 @@ fn a_loop_that_copies_memory_polls_each_time_around() {
     );
     let text = golden("loop-copying", &source, MemoryPlan::Guarded, false, Stage::Lowered);
     assert_eq!(count(&text, "0x3ffc"), 0, "{text}");
+}
+
+#[test]
+fn a_short_function_is_lowered_in_place_of_a_call() {
+    let source = "(module
+      (func (param i32) (result i32) (i32.add (call $twice (local.get 0)) (call $twice (i32.const 5))))
+      (func $twice (param i32) (result i32)
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 7))))
+        (i32.mul (local.get 0) (i32.const 2))))";
+    let text = golden("inlined", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "call_indirect"), 0, "{text}");
+}
+
+#[test]
+fn a_function_that_calls_itself_is_called() {
+    let source = "(module (func $f (param i32) (result i32)
+      (if (result i32) (local.get 0) (then (call $f (i32.const 0))) (else (i32.const 3)))))";
+    let text = golden("recursive", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // Its own call, and the poll.
+    assert_eq!(count(&text, " call_indirect"), 2, "{text}");
 }

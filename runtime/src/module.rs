@@ -147,6 +147,15 @@ impl Module {
         self.declared.bodies.get(defined as usize).copied()
     }
 
+    /// The function whose body has a byte at `offset` of the module.
+    pub fn function_at(&self, offset: u32) -> Option<u32> {
+        // Bodies follow one another in the code section, in the order of the functions.
+        let bodies = &self.declared.bodies;
+        let defined = bodies.partition_point(|body| body.start <= offset).checked_sub(1)?;
+        let body = bodies[defined];
+        (offset - body.start < body.len).then_some(self.declared.imported_functions + defined as u32)
+    }
+
     /// Number of tables, imported ones included.
     pub fn table_count(&self) -> u32 {
         self.declared.table_count()

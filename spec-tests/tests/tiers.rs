@@ -174,7 +174,11 @@ fn frames_pass_between_the_tiers_with_all_their_values() {
         for turns in [1, 7, 60] {
             let expected = run(Config::new().strategy(Strategy::Interpreter), number, turns);
             for seed in 0..25 {
-                let got = run(Config::new().strategy(Strategy::Tiered).chaos(seed), number, turns);
+                let got = run(
+                    Config::new().strategy(Strategy::Tiered).chaos(seed).compiler_inlining(seed % 2 == 0),
+                    number,
+                    turns,
+                );
                 assert_eq!(got, expected, "{what}: {turns} turns, seed {seed}");
             }
         }

@@ -72,17 +72,22 @@ impl WasmBacktrace {
 /// What frames, of instances that are alive, were executing.
 fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
     let mut interpreted = interpreter::Positions::default();
-    let mut position = |frame: FoundFrame| match frame.tier {
+    let mut positions = |frame: FoundFrame| match frame.tier {
         // SAFETY: instances of frames are not freed before the store is idle.
-        Tier::Interpreter => unsafe { interpreted.position(frame.site) },
-        // SAFETY: as above.
-        Tier::Compiled => unsafe { store.engine.compiled()?.position(frame.site.code.addr()) },
+        Tier::Interpreter => unsafe { interpreted.position(frame.site) }.into_iter().collect(),
+        Tier::Compiled => match store.engine.compiled() {
+            // SAFETY: as above.
+            Some(compiled) => unsafe { compiled.positions(frame.site.code.addr()) },
+            None => Vec::new(),
+        },
     };
     let info = |position: Position| {
         let module = Module::from_runtime(&store.engine, position.module);
         FrameInfo::new(module, position.function, position.offset)
     };
-    frames.into_iter().filter_map(|frame| position(frame).map(info)).collect()
+    // A frame of compiled code can be several functions.
+    let most = store.engine.config().backtrace_frames();
+    frames.into_iter().flat_map(|frame| positions(frame)).take(most).map(info).collect()
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ struct Shared {
     space: CodeSpace,
     mode: Mode,
     turns: Turns,
+    inlining: bool,
     /// Where code is kept for later runs.
     cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
@@ -162,7 +163,7 @@ impl CompiledTier {
         let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
         let turns = if chaos.is_some() { Turns::two() } else { Turns::default() };
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, turns, cache, chosen }),
+            shared: Arc::new(Shared { space, mode, turns, inlining: config.inlines(), cache, chosen }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
@@ -237,13 +238,13 @@ impl CompiledTier {
         }
     }
 
-    /// What the compiled code at an address was executing.
+    /// What the compiled code at an address was executing, and the calls that it is inlined at, outwards.
     ///
     /// # Safety
     /// The code is that of a frame of guest code, running or just stopped.
-    pub(crate) unsafe fn position(&self, pc: usize) -> Option<Position> {
+    pub(crate) unsafe fn positions(&self, pc: usize) -> Vec<Position> {
         // SAFETY: the caller's promise.
-        unsafe { self.shared.space.position(pc) }
+        unsafe { self.shared.space.positions(pc) }
     }
 }
 
@@ -307,7 +308,9 @@ impl Shared {
     fn job(&self, module: &Module, plan: MemoryPlan, function: u32) -> Result<Job, Refusal> {
         let len = module.body(function).map_or(0, |body| body.len);
         let mode = mode_of_body(len, self.mode)?;
-        Ok(Job { mode, memory: plan, turns: self.turns, ..Job::new(function) })
+        // It takes time, which is what quick code saves.
+        let inlining = self.inlining && mode == Mode::Speed;
+        Ok(Job { mode, memory: plan, turns: self.turns, inlining, ..Job::new(function) })
     }
 
     /// Installs the code of a module that there is already.

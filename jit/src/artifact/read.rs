@@ -272,7 +272,15 @@ impl Stored<'_> {
     /// The offset in the module of the instruction that the byte at `offset` of the function's code belongs to. See
     /// [`CompiledFunction::wasm_offset`].
     pub fn wasm_offset(&self, offset: u32) -> Option<u32> {
-        stream::positions(self.positions).take_while(|(start, _)| *start <= offset).last().map(|(_, at)| at)
+        self.outwards(offset).next()
+    }
+
+    /// The same, and behind it the calls that it is inlined at, outwards.
+    pub fn outwards(&self, offset: u32) -> impl Iterator<Item = u32> {
+        let until = || stream::positions(self.positions).take_while(move |(start, _)| *start <= offset);
+        let last = until().last().map(|(start, _)| start);
+        let inwards: Vec<u32> = until().filter(|(start, _)| Some(*start) == last).map(|(_, at)| at).collect();
+        inwards.into_iter().rev()
     }
 
     /// A copy as the compiler made it; its code is given apart.

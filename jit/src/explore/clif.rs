@@ -8,21 +8,22 @@ use cranelift_codegen::ir::{Block, Function, Inst, Value};
 use cranelift_codegen::write::{FuncWriter, PlainWriter, decorate_function, write_function_spec};
 
 use super::{Line, Listing};
+use crate::lower::Places;
 
 /// Spaces before an instruction.
 const INDENT: usize = 4;
 
 /// The lines of a function.
-pub(super) fn lines(function: &Function) -> Vec<Line> {
-    let mut writer = Writer::default();
+pub(super) fn lines(function: &Function, places: &Places) -> Vec<Line> {
+    let mut writer = Writer { places, listing: Listing::default() };
     // A text that is too long ends early, and says so.
     let _ = writer.write(function);
     writer.listing.lines
 }
 
 /// Takes the pieces of a function as lines. What Cranelift writes around them is not needed.
-#[derive(Default)]
-struct Writer {
+struct Writer<'p> {
+    places: &'p Places,
     listing: Listing,
 }
 
@@ -35,7 +36,7 @@ impl Write for Nowhere {
     }
 }
 
-impl Writer {
+impl Writer<'_> {
     fn write(&mut self, function: &Function) -> fmt::Result {
         let mut head = String::from("function ");
         write_function_spec(&mut head, function)?;
@@ -50,7 +51,7 @@ impl Writer {
     }
 }
 
-impl FuncWriter for Writer {
+impl FuncWriter for Writer<'_> {
     fn write_preamble(&mut self, _: &mut dyn Write, function: &Function) -> Result<bool, fmt::Error> {
         let mut text = String::new();
         let any = PlainWriter.super_preamble(&mut text, function)?;
@@ -83,7 +84,8 @@ impl FuncWriter for Writer {
         PlainWriter.write_instruction(&mut text, function, aliases, inst, 0)?;
         let prefix = format!("{position} ");
         let text = text.strip_prefix(&prefix).unwrap_or(&text);
-        let wasm = (!position.is_default()).then(|| position.bits());
+        // Of what is inlined, the call.
+        let wasm = self.places.outwards(position).last();
         text.lines().try_for_each(|line| self.listing.push(None, wasm, format!("{:INDENT$}{line}", "")))
     }
 }

@@ -80,7 +80,7 @@ mod isa {
                 text.push_str("  ; traps: ");
                 text.push_str(trap);
             }
-            listing.push(Some(at), function.wasm_offset(at), text)?;
+            listing.push(Some(at), function.outwards(at).last(), text)?;
             if at >= last && !goes_on(&instruction) && !tables.contains(&next) {
                 return data(function, next as usize, listing);
             }
@@ -109,7 +109,11 @@ mod isa {
             if blocks.binary_search(&target).is_err() {
                 break;
             }
-            listing.push(Some(here), function.wasm_offset(here), format!("table entry -> {target:#x}"))?;
+            listing.push(
+                Some(here),
+                function.outwards(here).last(),
+                format!("table entry -> {target:#x}"),
+            )?;
             here += entry.len() as u32;
         }
         Ok(here)

@@ -33,6 +33,11 @@ impl Budget {
         self.locals = locals;
     }
 
+    /// Says that a body of so many bytes is inlined.
+    pub(super) fn add_body(&mut self, len: usize) {
+        self.values += VALUES_PER_BYTE * len;
+    }
+
     /// Counts values that are kept beside the code.
     pub(super) fn keep(&mut self, values: usize) {
         self.values = self.values.saturating_sub(values);

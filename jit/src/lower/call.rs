@@ -10,7 +10,7 @@ use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{FuncRef, VmContext};
 
-use super::Lower;
+use super::{Lower, LowerError};
 use crate::abi;
 use crate::builtins::Builtin;
 
@@ -153,9 +153,12 @@ impl<'m> Lower<'m, '_, '_> {
         self.unreachable();
     }
 
-    pub(super) fn call(&mut self, function: u32) {
-        let callee = self.direct_callee(function);
-        self.call_of(&callee, self.module.function_type(function));
+    pub(super) fn call(&mut self, function: u32) -> Result<(), LowerError> {
+        if !self.inline(function)? {
+            let callee = self.direct_callee(function);
+            self.call_of(&callee, self.module.function_type(function));
+        }
+        Ok(())
     }
 
     pub(super) fn call_indirect(&mut self, type_index: u32, table: u32) {

@@ -28,6 +28,8 @@ enum Kind {
         /// The number of its poll.
         poll: usize,
     },
+    /// A function in place of a call.
+    Inlined,
     /// An `if` whose `else` has not come yet.
     If {
         otherwise: Block,
@@ -127,6 +129,16 @@ impl<'m> Lower<'m, '_, '_> {
         self.new_segment();
     }
 
+    /// Opens the block that the body of a function is in place of a call, with the arguments on the stack.
+    pub(super) fn open_inlined(&mut self, ty: &'m FuncType) {
+        self.open(Kind::Inlined, Signature::Type(ty), None);
+    }
+
+    /// Whether there is a loop around.
+    pub(super) fn is_in_loop(&self) -> bool {
+        self.control.iter().any(|control| matches!(control.kind, Kind::Loop { .. }))
+    }
+
     pub(super) fn if_(&mut self, ty: BlockType) {
         let condition = self.pop();
         self.define_operands();
@@ -200,7 +212,10 @@ impl<'m> Lower<'m, '_, '_> {
                 self.enter_sealed(label);
                 self.begin_with(height, label, control.signature.results());
                 self.reachable = true;
-                self.new_segment();
+                // What is behind a call begins one anyway.
+                if !matches!(control.kind, Kind::Inlined) {
+                    self.new_segment();
+                }
             }
             // The results of the only way here are on the stack; so is the code's segment of fuel.
             None if was_reachable => {}
@@ -334,6 +349,9 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     pub(super) fn return_(&mut self) {
+        if self.base > 0 {
+            return self.br((self.control.len() - 1 - self.base) as u32);
+        }
         let types = self.ty.results();
         let values = self.top(types.len()).to_vec();
         match self.results {

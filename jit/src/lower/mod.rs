@@ -13,8 +13,10 @@ mod call;
 mod control;
 mod flags;
 mod global;
+mod inline;
 mod memory;
 mod numeric;
+mod places;
 mod poll;
 mod sampling;
 mod slow_path;
@@ -22,15 +24,16 @@ mod table;
 mod take_over;
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{
-    Block, Function, Inst, InstBuilder, SigRef, SourceLoc, StackSlot, Type, UserFuncName, Value,
+    Block, Function, Inst, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value,
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmparser::{FunctionBody, Operator};
 use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
@@ -45,6 +48,9 @@ use crate::trap::code::code_of;
 use budget::Budget;
 use control::Control;
 use flags::Flags;
+use inline::Inlining;
+pub use places::Places;
+use places::Site;
 use poll::{EntryPoll, Segment};
 use sampling::LoopPoll;
 use take_over::TakeOver;
@@ -103,13 +109,13 @@ impl Default for Turns {
     }
 }
 
-/// Lowers a function that `module` defines. After an error `context` must not be used again.
+/// Lowers a function that `module` defines, and says what its code belongs to in the source. After an error `context` must not be used again.
 pub fn function(
     isa: &dyn TargetIsa,
     module: &Module,
     job: &Job,
     context: &mut FunctionBuilderContext,
-) -> Result<Function, LowerError> {
+) -> Result<(Function, Places), LowerError> {
     let (index, start) = (job.function, job.start);
     let ty = module.function_type(index);
     let signature = match start {
@@ -118,17 +124,10 @@ pub fn function(
     };
     let mut function = Function::with_name_signature(UserFuncName::user(0, index), signature);
     let mut builder = FunctionBuilder::new(&mut function, context);
-    let body = module.body(index).expect("imported functions have no body");
-    let range = body.start as usize..(body.start + body.len) as usize;
-    let reader = BinaryReader::new_features(
-        &module.bytes()[range],
-        u64::from(body.start),
-        module.features().to_validator(),
-    );
-    let body = FunctionBody::new(reader);
+    let body = inline::body_of(module, index);
     let results_only = without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
-    let mut lower = Lower::new(module, way, job.memory, &mut builder);
+    let mut lower = Lower::new(module, way, job, &mut builder);
     match start {
         Start::Entry => lower.begin(),
         Start::Loop(at) => {
@@ -144,10 +143,10 @@ pub fn function(
     }
     lower.exit_of_loops();
     lower.drop_entry_poll_of_leaf(index);
-    let loop_polls = std::mem::take(&mut lower.loop_polls);
+    let (loop_polls, places) = (mem::take(&mut lower.loop_polls), mem::take(&mut lower.places));
     builder.finalize(isa.frontend_config());
     sampling::sample(&mut function, &loop_polls, job.turns);
-    Ok(function)
+    Ok((function, places))
 }
 
 /// The function that is lowered.
@@ -188,6 +187,12 @@ struct Lower<'m, 'f, 'b> {
     reachable: bool,
     /// Blocks that were opened in code that cannot be reached.
     skipped: usize,
+    /// Where the body that is being lowered begins in `control`: behind those that it is inlined in.
+    base: usize,
+    /// Where it is inlined, if it is.
+    site: Option<Site>,
+    places: Places,
+    inlining: Inlining,
     /// What the code from the last charge point on costs, if it pays.
     segment: Option<Segment>,
     /// The poll at the entry.
@@ -211,7 +216,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn new(
         module: &'m Module,
         of: Way<'m>,
-        memory_plan: MemoryPlan,
+        job: &Job,
         builder: &'b mut FunctionBuilder<'f>,
     ) -> Lower<'m, 'f, 'b> {
         let entry = builder.create_block();
@@ -229,7 +234,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             ty,
             results_only,
             layout: Rc::new(layout),
-            memory_plan,
+            memory_plan: job.memory,
             flags: Flags::new(builder.func),
             builder,
             vmctx: params[abi::VMCTX],
@@ -242,6 +247,10 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             control: vec![Control::function(ty)],
             reachable: true,
             skipped: 0,
+            base: 0,
+            site: None,
+            places: Places::default(),
+            inlining: Inlining::new(module, job),
             segment: None,
             entry_poll: None,
             exit: None,
@@ -314,12 +323,18 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     }
 
     fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), LowerError> {
-        let mut operators = body.get_operators_reader().expect("validated body");
+        let operators = body.get_operators_reader().expect("validated body");
         self.source(operators.original_position());
         if self.take_over.is_none() {
             self.poll_entry();
             self.new_segment();
         }
+        self.operators(body)
+    }
+
+    /// What a body does, this one or one that is inlined.
+    fn operators(&mut self, body: &FunctionBody<'_>) -> Result<(), LowerError> {
+        let mut operators = body.get_operators_reader().expect("validated body");
         while !operators.eof() {
             self.source(operators.original_position());
             let operator = operators.read().expect("validated operators");
@@ -342,7 +357,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn source(&mut self, offset: u64) {
         // Modules are smaller than 4 GiB.
         self.at = offset as u32;
-        self.builder.set_srcloc(SourceLoc::new(offset as u32));
+        let place = self.places.place(self.at, self.site);
+        self.builder.set_srcloc(place);
     }
 
     /// Passes over an operator that cannot be reached.
@@ -376,7 +392,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::BrIf { relative_depth } => self.br_if(relative_depth),
             O::BrTable { ref targets } => self.br_table(targets),
             O::Return => self.return_(),
-            O::Call { function_index } => self.call(function_index),
+            O::Call { function_index } => self.call(function_index)?,
             O::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index),
             O::ReturnCall { function_index } => self.return_call(function_index),
             O::ReturnCallIndirect { type_index, table_index } => {

@@ -1,0 +1,148 @@
+//! Functions that are lowered in place of a call.
+//!
+//! A body is inlined as a block whose label its returns branch to. It has no loops, so that no frame passes between the
+//! tiers inside of it: one frame of compiled code is one frame of tier 0 wherever that matters. Backtraces name the
+//! function all the same ([`super::places`]), and fuel is charged as if it had been called. What it spares is the call
+//! and, more than that, what a call does to the code around it: nothing stays in registers over one.
+//!
+//! The compiler takes time in proportion to what it is given, so that bodies are small, and in loops less small.
+
+use std::collections::HashMap;
+
+use cranelift_codegen::ir::Value;
+use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmrun_runtime::module::Module;
+
+use super::places::{MAX_MODULE, Site};
+use super::{Lower, LowerError};
+use crate::compile::Job;
+
+/// Bytes of the longest body that is inlined wherever it is called, and of the longest in a loop.
+const MAX_ANYWHERE: u32 = 24;
+const MAX_IN_LOOP: u32 = 96;
+
+/// Functions inside of each other.
+const MAX_DEPTH: usize = 3;
+
+/// Bytes that are inlined in a function: for each of its own, and in any case.
+const MAX_GROWTH: u32 = 2;
+const ALWAYS: u32 = 256;
+
+/// Locals and results of a function that is inlined: all get a value.
+const MAX_VALUES: usize = 16;
+
+/// What there is to know about inlining while a function is lowered.
+pub(super) struct Inlining {
+    /// Bytes that may still be inlined.
+    left: u32,
+    /// The function that is lowered and those that are inlined around the instruction at hand.
+    around: Vec<u32>,
+    /// Bytes of the bodies that can be inlined, by function; `None` of those that cannot.
+    costs: HashMap<u32, Option<u32>>,
+}
+
+/// What [`Lower`] puts aside while it lowers another body.
+struct Caller<L> {
+    locals: L,
+    base: usize,
+    site: Option<Site>,
+    skipped: usize,
+    at: u32,
+}
+
+impl Inlining {
+    pub(super) fn new(module: &Module, job: &Job) -> Inlining {
+        let body = module.body(job.function).map_or(0, |body| body.len);
+        let is_wanted = job.inlining && module.bytes().len() < MAX_MODULE;
+        let left = if is_wanted { ALWAYS.max(body.saturating_mul(MAX_GROWTH)) } else { 0 };
+        Inlining { left, around: vec![job.function], costs: HashMap::new() }
+    }
+
+    /// Whether a call of `function` shall be replaced by its body, of as many bytes at most.
+    fn take(&mut self, module: &Module, function: u32, most: u32) -> bool {
+        if self.around.len() > MAX_DEPTH || self.around.contains(&function) {
+            return false;
+        }
+        let cost = *self.costs.entry(function).or_insert_with(|| cost(module, function));
+        let Some(cost) = cost.filter(|cost| *cost <= most.min(self.left)) else { return false };
+        self.left -= cost;
+        true
+    }
+}
+
+/// The body of a function that `module` defines.
+pub(super) fn body_of(module: &Module, function: u32) -> FunctionBody<'_> {
+    let body = module.body(function).expect("imported functions have no body");
+    let range = body.start as usize..(body.start + body.len) as usize;
+    let features = module.features().to_validator();
+    FunctionBody::new(BinaryReader::new_features(&module.bytes()[range], u64::from(body.start), features))
+}
+
+/// Bytes of the body of a function that can be inlined.
+fn cost(module: &Module, function: u32) -> Option<u32> {
+    let len = module.body(function)?.len;
+    if len > MAX_IN_LOOP {
+        return None;
+    }
+    let (body, ty) = (body_of(module, function), module.function_type(function));
+    let mut values = ty.params().len() + ty.results().len();
+    for local in body.get_locals_reader().expect("validated body") {
+        values = values.saturating_add(local.expect("validated locals").0 as usize);
+    }
+    if values > MAX_VALUES {
+        return None;
+    }
+    let mut operators = body.get_operators_reader().expect("validated body");
+    while !operators.eof() {
+        // A tail call would keep the frame that it is to replace.
+        if let Operator::Loop { .. } | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } =
+            operators.read().expect("validated operators")
+        {
+            return None;
+        }
+    }
+    Some(len)
+}
+
+impl Lower<'_, '_, '_> {
+    /// Lowers the body of a function in place of a call of it, if that is worthwhile.
+    pub(super) fn inline(&mut self, function: u32) -> Result<bool, LowerError> {
+        let most = if self.is_in_loop() { MAX_IN_LOOP } else { MAX_ANYWHERE };
+        if !self.inlining.take(self.module, function, most) {
+            return Ok(false);
+        }
+        self.inlining.around.push(function);
+        let body = body_of(self.module, function);
+        let arguments: Vec<Value> = self.top(self.module.function_type(function).params().len()).to_vec();
+        self.define_operands();
+        self.open_inlined(self.module.function_type(function));
+        let call = self.builder.srcloc();
+        let caller = Caller {
+            locals: std::mem::take(&mut self.locals),
+            base: self.base,
+            site: self.site.replace(self.places.add_site(call)),
+            skipped: std::mem::take(&mut self.skipped),
+            at: self.at,
+        };
+        self.base = self.control.len() - 1;
+        let height = self.stack.len() - arguments.len();
+        self.stack.truncate(height);
+        for (ty, value) in self.module.function_type(function).params().iter().zip(arguments) {
+            self.declare_local(*ty, value);
+        }
+        self.declare_locals(&body);
+        self.budget.add_body(self.module.body(function).map_or(0, |body| body.len as usize));
+        self.new_segment();
+        let lowered = self.operators(&body);
+        let Caller { locals, base, site, skipped, at } = caller;
+        (self.locals, self.base, self.site, self.skipped) = (locals, base, site, skipped);
+        self.budget.set_locals(self.locals.len());
+        self.source(at.into());
+        self.inlining.around.pop();
+        lowered?;
+        if self.reachable {
+            self.new_segment();
+        }
+        Ok(true)
+    }
+}
