@@ -45,6 +45,9 @@ fn config(options: &Options) -> Outcome<Config> {
         Mode::Jit => config.strategy(Strategy::Jit),
         Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
     };
+    if let Some(profiler) = options.profiler {
+        config.profiler(profiler);
+    }
     if let Some(bytes) = options.max_stack {
         config.max_wasm_stack(bytes);
     }

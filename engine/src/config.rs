@@ -1,13 +1,14 @@
 //! What an engine is told once, before it exists.
 
 use wasmrun_jit::arena::Arena;
+use wasmrun_jit::profiler::Profiler;
 use wasmrun_runtime::features::{Features, PROPOSALS, proposal};
 use wasmrun_runtime::vm::StackSizes;
 
 pub use wasmrun_runtime::vm::MemoryStrategy;
 
 use crate::cache::Cache;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::tiers::{OptLevel, Strategy};
 
 /// The settings of an [`Engine`](crate::Engine).
@@ -35,6 +36,7 @@ pub struct Config {
     execution: Strategy,
     opt_level: OptLevel,
     inlining: bool,
+    profiler: Option<Profiler>,
     compile_only: fn(u32) -> bool,
     tier_up_threshold: Option<u32>,
     compile_threads: Option<usize>,
@@ -61,6 +63,7 @@ impl Config {
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
             inlining: true,
+            profiler: None,
             compile_only: |_| true,
             tier_up_threshold: None,
             compile_threads: None,
@@ -128,6 +131,12 @@ impl Config {
     /// even by backtraces and fuel.
     pub fn compiler_inlining(&mut self, enable: bool) -> &mut Config {
         self.inlining = enable;
+        self
+    }
+
+    /// Tells a profiler of the system the names of compiled functions: [`Engine::new`](crate::Engine::new) makes the file.
+    pub fn profiler(&mut self, profiler: Profiler) -> &mut Config {
+        self.profiler = Some(profiler);
         self
     }
 
@@ -212,6 +221,9 @@ impl Config {
                 self.max_wasm_stack
             )));
         }
+        if let Some(profiler) = self.profiler {
+            profiler.open().context("nothing can be told to a profiler")?;
+        }
         Ok(())
     }
 
@@ -233,6 +245,10 @@ impl Config {
 
     pub(crate) fn to_be_compiled(&self) -> fn(u32) -> bool {
         self.compile_only
+    }
+
+    pub(crate) fn wanted_profiler(&self) -> Option<Profiler> {
+        self.profiler
     }
 
     pub(crate) fn inlines(&self) -> bool {

@@ -96,6 +96,7 @@ pub use types::{
     ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
 };
 pub use values::{ExternRef, Ref, V128, Val};
+pub use wasmrun_jit::profiler::Profiler;
 /// Why guest code stopped.
 ///
 /// ```

@@ -12,7 +12,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::{mem, ptr};
 
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{AbiParam, Signature};
@@ -196,15 +196,18 @@ pub(crate) unsafe extern "C" fn poll_at(sp: usize) -> *mut ExecContext {
 unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<*const u8, Pending> {
     // SAFETY: as for `poll_at`; the code has said where it is.
     unsafe {
-        let Polling { vmctx, function, at } = (*exec).native.polling;
+        // Only code whose frames can leave has said where it is.
+        let polling = &mut (*exec).native.polling;
+        let Polling { vmctx, function, at } =
+            Polling { vmctx: mem::replace(&mut polling.vmctx, ptr::null_mut()), ..*polling };
         ExecContext::poll_slow(exec, 0)?;
         if sp < (*exec).native_floor() {
             return Err(Trap::StackOverflow.into());
         }
-        match (*exec).native.entries.leaves {
+        match (*exec).native.entries.leaves.filter(|_| !vmctx.is_null()) {
             Some(leaves) if leaves(exec, vmctx, function, at) => Ok(way_out(exec, vmctx, function, at)?),
             _ => {
-                if at == 0 {
+                if at == 0 && !vmctx.is_null() {
                     // A header is polled again when the code goes on.
                     (*exec).poll_soon();
                 }

@@ -19,6 +19,7 @@ use crate::artifact::{Artifact, Stored, Tables};
 use crate::calls::without_parameters;
 use crate::compile::{self, CompileError, CompiledFunction, Isa, Job, MemoryPlan, Start};
 use crate::entrances::{Entrance, Entrances};
+use crate::profiler::{Profiler, Recorder};
 use crate::stubs::{StubError, Stubs};
 use crate::trap::{self, TrapInfo, current_exec};
 
@@ -63,6 +64,7 @@ pub struct CodeSpace {
     arena: Arena,
     stubs: Stubs,
     entrances: Entrances,
+    recorder: Option<Recorder>,
 }
 
 /// What is attached to the code of a function, or of many.
@@ -169,9 +171,15 @@ impl CodeSpace {
     pub fn new(bytes: usize) -> Result<CodeSpace, SpaceError> {
         let (isa, arena) = (Isa::native()?, Arena::new(bytes)?);
         let stubs = Stubs::new(&isa, arena.clone());
-        let space = CodeSpace { isa, arena, stubs, entrances: Entrances::default() };
+        let space = CodeSpace { isa, arena, stubs, entrances: Entrances::default(), recorder: None };
         trap::install(trap_in_current).map_err(SpaceError::Signals)?;
         Ok(space)
+    }
+
+    /// Tells a profiler of what is installed from now on.
+    pub fn profile_with(&mut self, profiler: Profiler) -> io::Result<()> {
+        self.recorder = Some(Recorder::open(profiler)?);
+        Ok(())
     }
 
     /// The machine that it compiles for.
@@ -227,6 +235,9 @@ impl CodeSpace {
         let code = std::mem::take(&mut compiled.code);
         let description = Description { module: Arc::downgrade(module), functions: Functions::One(compiled) };
         let blob = self.arena.install(&code, Arc::new(description))?;
+        if let Some(recorder) = self.recorder {
+            recorder.record(module, function, &blob, 0..code.len());
+        }
         Ok(InstalledFunction { blob, function })
     }
 
@@ -250,6 +261,11 @@ impl CodeSpace {
         let functions = Functions::Many(Arc::clone(&tables));
         let description = Description { module: Arc::downgrade(module), functions };
         let blob = self.arena.install(artifact.code(), Arc::new(description))?;
+        if let Some(recorder) = self.recorder {
+            for stored in artifact.tables().functions() {
+                recorder.record(module, stored.function, &blob, stored.code);
+            }
+        }
         // Nothing runs there yet. The code has been copied and goes.
         let _ = tables.set(artifact.into_tables());
         Ok(InstalledArtifact { blob, entries })

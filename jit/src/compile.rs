@@ -14,8 +14,8 @@ use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
+pub use crate::lower::Start;
 use crate::lower::{self, LowerError, Places};
-pub use crate::lower::{Start, Turns};
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
 /// already there: below the limit that it compares with there must be room for this and for the runtime.
@@ -163,8 +163,9 @@ pub struct Job {
     /// What the code takes memories to be. That for [`MemoryPlan::Guarded`] must not run on an instance one of whose
     /// memories, imported ones included, is not guarded.
     pub memory: MemoryPlan,
-    /// How often it polls.
-    pub turns: Turns,
+    /// Whether its frames can leave for tier 0: wherever [`NativeEntries::leaves`](wasmrun_runtime::vm::NativeEntries::leaves)
+    /// says so, at the entry and at each turn of every loop. Such code is half as fast.
+    pub leaves: bool,
     /// Whether short functions are compiled in place of calls of them.
     pub inlining: bool,
 }
@@ -177,7 +178,7 @@ impl Job {
             start: Start::Entry,
             mode: Mode::Speed,
             memory: MemoryPlan::Guarded,
-            turns: Turns::default(),
+            leaves: false,
             inlining: true,
         }
     }

@@ -71,9 +71,9 @@ fn a_loop_that_counts_polls_when_some_bits_of_the_count_are_zero() {
     let source = format!("(module (func (param i32) (loop (br_if 0 (i32.lt_u {COUNTING} (i32.const 99))))))");
     let text = golden("loop-counting", &source, MemoryPlan::Guarded, false, Stage::Lowered);
     // In steps of four: the lowest two bits stay as they are.
-    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+    assert_eq!(count(&text, "iconst.i32 8188"), 1, "{text}");
     // The poll itself is in the cold block that this leads to.
-    let header = text.split("\n\n").find(|block| block.contains("0x3ffc")).unwrap();
+    let header = text.split("\n\n").find(|block| block.contains("iconst.i32 8188")).unwrap();
     assert!(!header.contains("load"), "{text}");
 }
 
@@ -82,16 +82,16 @@ fn a_loop_that_does_not_count_counts_its_turns() {
     let source =
         "(module (func (param i32) (loop (br_if 0 (local.tee 0 (i32.mul (local.get 0) (i32.const 3)))))))";
     let text = golden("loop-turns", source, MemoryPlan::Guarded, false, Stage::Lowered);
-    // Who comes from outside, and who has polled or found nothing to answer.
-    assert_eq!(count(&text, "iconst.i32 4096"), 3, "{text}");
+    assert_eq!(count(&text, "iconst.i32 2047"), 1, "{text}");
 }
 
 #[test]
-fn a_loop_around_a_loop_polls_each_time_around() {
+fn a_loop_around_a_loop_polls_more_often() {
     let source =
         format!("(module (func (param i32) (loop (loop (br_if 0 {COUNTING})) (br_if 0 {COUNTING}))))");
     let text = golden("loop-outer", &source, MemoryPlan::Guarded, false, Stage::Lowered);
-    assert_eq!(count(&text, "iconst.i32 0x3ffc"), 1, "{text}");
+    assert_eq!(count(&text, "iconst.i32 8188"), 1, "{text}");
+    assert_eq!(count(&text, "iconst.i32 63"), 1, "{text}");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn an_indirect_call_checks_index_presence_and_type() {
     assert_eq!(count(&text, "select_spectre_guard"), 1);
     assert_eq!(count(&text, "icmp eq"), 1);
     // Functions of the host run in the context of their caller.
-    assert_eq!(count(&text, "select v46, v46, v0"), 1);
+    assert_eq!(count(&text, " = select "), 1);
 }
 
 #[test]
@@ -237,13 +237,13 @@ fn each_own_global_is_in_a_region_of_its_own() {
 }
 
 #[test]
-fn a_loop_that_copies_memory_polls_each_time_around() {
+fn a_loop_that_copies_memory_polls_more_often() {
     let source = format!(
         "(module (memory 1) (func (param i32)
           (loop (memory.copy (i32.const 0) (local.get 0) (i32.const 9)) (br_if 0 {COUNTING}))))"
     );
     let text = golden("loop-copying", &source, MemoryPlan::Guarded, false, Stage::Lowered);
-    assert_eq!(count(&text, "0x3ffc"), 0, "{text}");
+    assert_eq!(count(&text, "iconst.i32 1020"), 1, "{text}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wasmrun::Profiler;
+
 use wasmrun_runtime::features::Proposal;
 
 use super::grants::{DirGrant, EnvGrant, Preload};
@@ -47,6 +49,8 @@ pub struct Options {
     pub mode: Mode,
     /// Whether compiled code is made to be fast.
     pub optimise: Option<bool>,
+    /// What is told the names of compiled functions.
+    pub profiler: Option<Profiler>,
     /// How long the guest may run.
     pub timeout: Option<Duration>,
     /// How much work it may do.

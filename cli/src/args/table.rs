@@ -6,6 +6,8 @@
 
 use std::ffi::OsStr;
 
+use wasmrun::Profiler;
+
 use wasmrun_runtime::features::{PROPOSALS, Proposal};
 
 use super::grants::{DirGrant, EnvGrant, Preload};
@@ -120,6 +122,18 @@ pub const ROWS: &[Row] = &[
         set: |o, v| {
             const LEVELS: &[(&str, bool)] = &[("0", false), ("1", true), ("2", true), ("s", true)];
             named(v, LEVELS).map(|optimise| o.optimise = Some(optimise))
+        },
+    },
+    Row {
+        long: Some("profile"),
+        key: None,
+        takes: Takes::Value("perfmap|jitdump"),
+        help: "Tell `perf` what compiled code belongs to: the names, in /tmp/perf-PID.map, or the code too, in \
+               /tmp/jit-PID.dump",
+        set: |o, v| {
+            const PROFILERS: &[(&str, Profiler)] =
+                &[("perfmap", Profiler::PerfMap), ("jitdump", Profiler::Jitdump)];
+            named(v, PROFILERS).map(|profiler| o.profiler = Some(profiler))
         },
     },
     Row {

@@ -19,7 +19,7 @@ use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
-use wasmrun_jit::compile::{Job, Mode, Turns};
+use wasmrun_jit::compile::{Job, Mode};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
@@ -105,7 +105,8 @@ pub(crate) struct CompiledTier {
 struct Shared {
     space: CodeSpace,
     mode: Mode,
-    turns: Turns,
+    /// Whether frames can leave compiled code.
+    leaves: bool,
     inlining: bool,
     /// Where code is kept for later runs.
     cache: Option<Cache>,
@@ -158,12 +159,15 @@ impl CompiledTier {
             Strategy::Jit => false,
             Strategy::Tiered => true,
         };
-        let space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
+        let mut space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
+        if let Some(profiler) = config.wanted_profiler() {
+            space.profile_with(profiler).map_err(|error| error.to_string())?;
+        }
         let cache = config.code_cache().cloned();
         let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
-        let turns = if chaos.is_some() { Turns::two() } else { Turns::default() };
+        let leaves = chaos.is_some();
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, turns, inlining: config.inlines(), cache, chosen }),
+            shared: Arc::new(Shared { space, mode, leaves, inlining: config.inlines(), cache, chosen }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
@@ -310,7 +314,7 @@ impl Shared {
         let mode = mode_of_body(len, self.mode)?;
         // It takes time, which is what quick code saves.
         let inlining = self.inlining && mode == Mode::Speed;
-        Ok(Job { mode, memory: plan, turns: self.turns, inlining, ..Job::new(function) })
+        Ok(Job { mode, memory: plan, leaves: self.leaves, inlining, ..Job::new(function) })
     }
 
     /// Installs the code of a module that there is already.

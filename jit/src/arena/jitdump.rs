@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process;
@@ -64,10 +65,10 @@ impl Jitdump {
         Ok(Jitdump { state: Mutex::new(State { file, records: 0 }) })
     }
 
-    /// Adds the blob under a name.
-    pub fn record(&self, blob: &Blob, name: &str) -> io::Result<()> {
-        let code = blob.code();
-        let start = blob.addresses().start as u64;
+    /// Adds a part of a blob under a name.
+    pub fn record(&self, blob: &Blob, part: Range<usize>, name: &str) -> io::Result<()> {
+        let start = (blob.addresses().start + part.start) as u64;
+        let code = &blob.code()[part];
         let mut text: Vec<u8> = printable(name).collect::<String>().into();
         text.push(0);
         let size = LOAD_HEAD as usize + text.len() + code.len();
@@ -136,7 +137,7 @@ mod tests {
         let dump = Jitdump::create(&path).unwrap();
         let blobs = [31, 5].map(|len| arena.install(&vec![0xC3; len], Arc::new(())).unwrap());
         for (blob, name) in blobs.iter().zip(["wasm[3]::a\0b", ""]) {
-            dump.record(blob, name).unwrap();
+            dump.record(blob, 0..blob.code().len(), name).unwrap();
         }
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let mapped = maps.lines().find(|line| line.ends_with(path.to_str().unwrap())).unwrap();

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::Path;
 use std::process;
 use std::sync::OnceLock;
@@ -33,11 +34,11 @@ impl PerfMap {
         Ok(PerfMap { file: create(path)? })
     }
 
-    /// Adds the blob under a name.
-    pub fn record(&self, blob: &Blob, name: &str) -> io::Result<()> {
-        let addresses = blob.addresses();
+    /// Adds a part of a blob under a name.
+    pub fn record(&self, blob: &Blob, part: Range<usize>, name: &str) -> io::Result<()> {
+        let start = blob.addresses().start + part.start;
         let mut line = String::new();
-        let _ = write!(line, "{:x} {:x} ", addresses.start, addresses.len());
+        let _ = write!(line, "{:x} {:x} ", start, part.len());
         line.extend(printable(name));
         line.push('\n');
         // In one piece: threads share the file's position.
@@ -78,12 +79,13 @@ mod tests {
         let path = env::temp_dir().join(format!("wasmrun-perf-map-test-{}", process::id()));
         fs::write(&path, "left by somebody else").unwrap();
         let map = PerfMap::create(&path).unwrap();
-        map.record(&blob, "wasm[3]::a\nb c").unwrap();
-        map.record(&blob, "second").unwrap();
+        map.record(&blob, 0..31, "wasm[3]::a\nb c").unwrap();
+        map.record(&blob, 4..9, "second").unwrap();
         let start = blob.entry().addr();
         let text = fs::read_to_string(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(text, format!("{start:x} 1f wasm[3]::a?b c\n{start:x} 1f second\n"));
+        let part = start + 4;
+        assert_eq!(text, format!("{start:x} 1f wasm[3]::a?b c\n{part:x} 5 second\n"));
     }
 
     #[cfg(unix)]

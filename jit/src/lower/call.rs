@@ -10,6 +10,7 @@ use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{FuncRef, VmContext};
 
+use super::sampling::Work;
 use super::{Lower, LowerError};
 use crate::abi;
 use crate::builtins::Builtin;
@@ -85,7 +86,7 @@ impl<'m> Lower<'m, '_, '_> {
         let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
-        let table = self.constant(table.into());
+        let table = self.index(table);
         let expected = self.word(expected);
         let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, expected]);
         self.raise_unless_ok(status, found, &[reference.into()]);
@@ -97,6 +98,7 @@ impl<'m> Lower<'m, '_, '_> {
     /// All arguments of a call; those of WebAssembly are popped.
     fn arguments(&mut self, callee: &Callee, results: Option<Value>, ty: &FuncType) -> Vec<Value> {
         self.calls = true;
+        self.takes(Work::CALL);
         let first = self.stack.len() - ty.params().len();
         let own = [callee.vmctx, callee.id].into_iter().chain(results);
         own.chain(self.stack.drain(first..)).collect()

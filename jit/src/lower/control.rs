@@ -13,10 +13,8 @@ use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::val_type;
 
 use super::Lower;
+use super::sampling::Work;
 use crate::abi;
-
-/// A loop whose body is longer polls each time around.
-const MAX_BYTES_BETWEEN_POLLS: u32 = 1 << 10;
 
 #[derive(Debug)]
 enum Kind {
@@ -27,6 +25,8 @@ enum Kind {
         at: u32,
         /// The number of its poll.
         poll: usize,
+        /// What a turn takes beside its own instructions.
+        inside: Work,
     },
     /// A function in place of a call.
     Inlined,
@@ -124,7 +124,11 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.switch_to_block(header);
         let height = self.stack.len() - count;
         self.begin_with(height, header, signature.params());
-        self.open(Kind::Loop { at: self.at, poll: self.loop_polls.len() }, signature, Some(header));
+        self.open(
+            Kind::Loop { at: self.at, poll: self.loop_polls.len(), inside: Work::default() },
+            signature,
+            Some(header),
+        );
         self.poll_header(header, entry, count);
         self.new_segment();
     }
@@ -177,13 +181,19 @@ impl<'m> Lower<'m, '_, '_> {
             return self.end_function();
         }
         let was_reachable = self.reachable;
+        // Of a loop, what it takes of those around it.
+        let mut around = None;
         let control = self.control.last_mut().expect("an open block");
         let (height, label) = match &mut control.kind {
-            Kind::Loop { at, poll } => {
-                let is_short = self.at - *at <= MAX_BYTES_BETWEEN_POLLS;
-                self.loop_polls[*poll].is_rare &= is_short && *poll + 1 == self.loop_polls.len();
+            Kind::Loop { at, poll, inside } => {
+                let turn = Work::of_bytes(self.at - *at).and(*inside);
+                let turns = turn.turns();
+                if let Some(poll) = self.loop_polls.get_mut(*poll) {
+                    poll.turns = turns;
+                }
                 let (height, header) = (control.height, control.label);
                 header.into_iter().for_each(|header| self.builder.seal_block(header));
+                around = Some(turn.times(turns));
                 (height, None)
             }
             Kind::If { otherwise, params } => {
@@ -207,6 +217,9 @@ impl<'m> Lower<'m, '_, '_> {
             }
         };
         let control = self.control.pop().expect("an open block");
+        if let Some(work) = around {
+            self.takes(work);
+        }
         match label {
             Some(label) => {
                 self.enter_sealed(label);
@@ -240,14 +253,14 @@ impl<'m> Lower<'m, '_, '_> {
         self.unreachable();
     }
 
-    /// What comes now may take so long that the innermost loop around it polls each time around.
-    pub(super) fn takes_long(&mut self) {
-        let around = self.control.iter().rev().find_map(|control| match control.kind {
-            Kind::Loop { poll, .. } => Some(poll),
+    /// What comes now takes so much in each turn of the loops around it.
+    pub(super) fn takes(&mut self, work: Work) {
+        let inside = self.control.iter_mut().rev().find_map(|control| match &mut control.kind {
+            Kind::Loop { inside, .. } => Some(inside),
             _ => None,
         });
-        if let Some(poll) = around {
-            self.loop_polls[poll].is_rare = false;
+        if let Some(inside) = inside {
+            *inside = inside.and(work);
         }
     }
 

@@ -14,6 +14,7 @@ use wasmparser::{BinaryReader, FunctionBody, Operator};
 use wasmrun_runtime::module::Module;
 
 use super::places::{MAX_MODULE, Site};
+use super::sampling::Work;
 use super::{Lower, LowerError};
 use crate::compile::Job;
 
@@ -131,7 +132,9 @@ impl Lower<'_, '_, '_> {
             self.declare_local(*ty, value);
         }
         self.declare_locals(&body);
-        self.budget.add_body(self.module.body(function).map_or(0, |body| body.len as usize));
+        let len = self.module.body(function).map_or(0, |body| body.len);
+        self.budget.add_body(len as usize);
+        self.takes(Work::of_bytes(len));
         self.new_segment();
         let lowered = self.operators(&body);
         let Caller { locals, base, site, skipped, at } = caller;

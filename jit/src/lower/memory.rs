@@ -15,6 +15,7 @@ use wasmparser::{MemArg, MemArgTarget, Operator};
 use wasmrun_runtime::types::MemoryType;
 use wasmrun_runtime::vm::{GUARD, MemoryDescriptor, VmContext};
 
+use super::sampling::Work;
 use super::{Lower, MemoryPlan};
 use crate::builtins::Builtin;
 
@@ -173,7 +174,7 @@ impl Lower<'_, '_, '_> {
     fn few_bytes(&mut self, places: &[(u32, Value)], len: Value, slow: Builtin, fill: Option<Value>) {
         let places: Vec<(u32, Value)> = places.iter().map(|(memory, at)| (*memory, self.word(*at))).collect();
         let words = self.word(len);
-        self.takes_long();
+        self.takes(Work::COPY);
         let slow_block = (!self.module.charges_fuel()).then(|| {
             let (slow_block, fast) = (self.cold_block(), self.builder.create_block());
             let mut beyond = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, words, FEW_BYTES);
@@ -201,7 +202,7 @@ impl Lower<'_, '_, '_> {
         });
         let mut arguments = vec![self.vmctx];
         for (memory, _) in &places {
-            arguments.push(self.constant((*memory).into()));
+            arguments.push(self.index(*memory));
         }
         arguments.extend(places.iter().map(|(_, at)| *at));
         if let Some(value) = fill {
@@ -220,7 +221,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn data_drop(&mut self, segment: u32) {
-        let segment = self.constant(segment.into());
+        let segment = self.index(segment);
         self.infallible(Builtin::DataDrop, &[self.vmctx, segment]);
     }
 }

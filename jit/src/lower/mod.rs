@@ -28,9 +28,7 @@ use std::mem;
 use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
-use cranelift_codegen::ir::{
-    Block, Function, Inst, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value,
-};
+use cranelift_codegen::ir::{Block, Function, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FunctionBody, Operator};
@@ -54,6 +52,13 @@ use places::Site;
 use poll::{EntryPoll, Segment};
 use sampling::LoopPoll;
 use take_over::TakeOver;
+
+/// The upper half of constants for code that hardly ever runs.
+///
+/// The compiler shares equal constants, and makes them anew in each block where they are used; but not if the first
+/// use that it comes to is on another way, as cold code is: then it keeps them, in registers or on the stack, wherever
+/// they are used. So such code leaves the common constants alone.
+const UNUSUAL: i64 = 0x1e37_79b9 << 32;
 
 /// Why a function has not been lowered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,34 +84,6 @@ pub enum Start {
     /// [`ExecContext::ref_top`](wasmrun_runtime::vm::ExecContext), and there are no arguments; the results are those
     /// of the function.
     Loop(u32),
-}
-
-/// The turns of an innermost loop of which one polls.
-///
-/// ```
-/// use wasmrun_jit::lower::Turns;
-///
-/// // Tests that want something to happen at polls have many of them.
-/// assert!(Turns::two() < Turns::default());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turns {
-    /// As an exponent of two.
-    log2: u32,
-}
-
-impl Turns {
-    /// Every second turn polls.
-    pub fn two() -> Turns {
-        Turns { log2: 1 }
-    }
-}
-
-impl Default for Turns {
-    /// So many that they take less than a millisecond, if the loop is short and calls nothing.
-    fn default() -> Turns {
-        Turns { log2: 12 }
-    }
 }
 
 /// Lowers a function that `module` defines, and says what its code belongs to in the source. After an error `context` must not be used again.
@@ -141,11 +118,10 @@ pub fn function(
     {
         return Err(LowerError::NoLoop(at));
     }
-    lower.exit_of_loops();
     lower.drop_entry_poll_of_leaf(index);
     let (loop_polls, places) = (mem::take(&mut lower.loop_polls), mem::take(&mut lower.places));
     builder.finalize(isa.frontend_config());
-    sampling::sample(&mut function, &loop_polls, job.turns);
+    sampling::sample(&mut function, &loop_polls);
     Ok((function, places))
 }
 
@@ -166,6 +142,8 @@ struct Lower<'m, 'f, 'b> {
     /// The slots of its frames in tier 0.
     layout: Rc<FrameLayout>,
     memory_plan: MemoryPlan,
+    /// Whether frames can go on in tier 0.
+    leaves: bool,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
     /// The context of the instance.
@@ -197,10 +175,6 @@ struct Lower<'m, 'f, 'b> {
     segment: Option<Segment>,
     /// The poll at the entry.
     entry_poll: Option<EntryPoll>,
-    /// Where frames leave that were in loops.
-    exit: Option<Block>,
-    /// A jump from the entry that becomes a way to there, and an address.
-    way_to_exit: Option<(Inst, Value)>,
     /// The polls at loop headers.
     loop_polls: Vec<LoopPoll>,
     /// Whether the function calls anything but the poll at its entry.
@@ -235,6 +209,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             results_only,
             layout: Rc::new(layout),
             memory_plan: job.memory,
+            leaves: job.leaves,
             flags: Flags::new(builder.func),
             builder,
             vmctx: params[abi::VMCTX],
@@ -253,8 +228,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             inlining: Inlining::new(module, job),
             segment: None,
             entry_poll: None,
-            exit: None,
-            way_to_exit: None,
             loop_polls: Vec::new(),
             calls: false,
             signatures: HashMap::new(),
@@ -279,7 +252,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         let entry = self.builder.current_block().expect("the entry");
         let slots = self.builder.block_params(entry)[abi::CALLEE_ID];
         let loads = self.builder.create_block();
-        self.way_to_exit = Some((self.builder.ins().jump(loads, &[]), slots));
+        self.builder.ins().jump(loads, &[]);
         self.take_over = Some(TakeOver::new(at, loads, slots));
         let never = self.builder.create_block();
         self.enter_sealed(never);
@@ -513,6 +486,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
 
     fn constant(&mut self, value: i64) -> Value {
         self.builder.ins().iconst(I64, value)
+    }
+
+    /// An index of the module for a builtin, which takes the lower half of the word.
+    fn index(&mut self, index: u32) -> Value {
+        self.constant(UNUSUAL | i64::from(index))
     }
 
     /// A 32-bit operand as an unsigned word.

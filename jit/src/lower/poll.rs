@@ -6,13 +6,14 @@
 //! the function's entry for that of the loop. The order of the targets of the poll's branch matters as well: the cold
 //! block first.
 //!
-//! What is lowered here polls at each entry and each loop header; [`super::sampling`] makes the latter rarer.
+//! What is lowered here polls at each entry and each loop header; [`super::sampling`] makes the latter rarer. In code whose
+//! frames can leave for tier 0 all values are alive at each header, and nothing is hoisted that the optimiser meets
+//! behind the way out: it is half as fast, and compiled only for those who want that.
 //!
 //! Fuel is charged where and as [`wasmrun_runtime::fuel`] says, behind the poll.
 
 use std::mem::offset_of;
 
-use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -22,7 +23,7 @@ use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
 
 use super::Lower;
-use super::sampling::LoopPoll;
+use super::sampling::{LoopPoll, Work};
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::trap::code::code_of;
@@ -65,26 +66,30 @@ impl<'m> Lower<'m, '_, '_> {
         let (cold, go) = (self.cold_block(), self.builder.create_block());
         let branch = self.builder.ins().brif(below, cold, &[], go, &[]);
         self.enter_sealed(cold);
-        let code = self.ask(0);
-        let (leave, out) = (self.cold_block(), self.cold_block());
-        self.builder.ins().brif(code, leave, &[], go, &[]);
-        self.enter_sealed(leave);
-        self.way_to_exit = Some((self.builder.ins().jump(out, &[]), code));
-        self.enter_sealed(out);
-        let entry = self.builder.func.layout.entry_block().expect("a function begins somewhere");
-        let params = self.builder.block_params(entry).to_vec();
-        self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
+        if self.leaves {
+            let code = self.ask(0);
+            let leave = self.cold_block();
+            self.builder.ins().brif(code, leave, &[], go, &[]);
+            self.enter_sealed(leave);
+            let entry = self.builder.func.layout.entry_block().expect("a function begins somewhere");
+            let params = self.builder.block_params(entry).to_vec();
+            self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
+        } else {
+            self.call_builtin(Builtin::Poll, &[]);
+            self.builder.ins().jump(go, &[]);
+        }
         self.enter_sealed(go);
         self.entry_poll = Some(EntryPoll { test: [below, limit, exec], branch, go });
         self.calls = false;
     }
 
-    /// Takes the poll at the entry out of a function that calls nothing and has no loop: it ends soon, and the frame
+    /// Takes the poll at the entry out of a short function that calls nothing and has no loop: it ends soon, and the frame
     /// that called it has polled, with room for one more below the limit. What the host can call keeps it, for the
     /// host calls without a poll.
     pub(super) fn drop_entry_poll_of_leaf(&mut self, function: u32) {
         let Some(EntryPoll { test, branch, go }) = self.entry_poll.take() else { return };
-        if self.calls || self.module.layout().func_ref(function).is_some() {
+        let is_short = self.module.body(function).is_some_and(|body| Work::of_bytes(body.len).is_short());
+        if !is_short || self.calls || self.leaves || self.module.layout().func_ref(function).is_some() {
             return;
         }
         let function = &mut self.builder.func;
@@ -106,55 +111,27 @@ impl<'m> Lower<'m, '_, '_> {
         let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
         let branch = self.builder.ins().brif(requested, cold, &[], go, &[]);
-        let inst = |value| self.builder.func.dfg.value_def(value).unwrap_inst();
-        let test = [inst(exec), inst(limit), inst(requested), branch];
         self.builder.seal_block(go);
         self.enter_sealed(cold);
-        let code = self.ask(self.at);
-        let leave = self.cold_block();
-        let back = self.builder.ins().brif(code, leave, &[], header, &params);
-        self.enter_sealed(leave);
-        self.store_frame();
-        let exit = match self.exit {
-            Some(exit) => exit,
-            None => self.cold_block(),
-        };
-        self.exit = Some(exit);
-        let never = self.never(code);
-        let out = self.builder.ins().brif(never, header, &params, exit, &[]);
-        let (back, never) = ((back, code, leave), (out, never, exit));
-        self.loop_polls.push(LoopPoll { header, entry, test, cold, back, never, go, is_rare: true });
+        if self.leaves {
+            let code = self.ask(self.at);
+            let leave = self.cold_block();
+            self.builder.ins().brif(code, leave, &[], header, &params);
+            self.enter_sealed(leave);
+            self.store_frame();
+            self.go_on_in_tier_0(self.results_only, code, &[]);
+        } else {
+            self.call_builtin(Builtin::Poll, &[]);
+            self.builder.ins().jump(header, &params);
+            let inst = |value| self.builder.func.dfg.value_def(value).unwrap_inst();
+            let test = [inst(exec), inst(limit), inst(requested), branch];
+            self.loop_polls.push(LoopPoll { header, entry, test, cold, go, turns: 0 });
+        }
         self.builder.switch_to_block(go);
     }
 
-    /// Nothing, as it happens. The optimiser takes code out of a loop until it comes to a block of another, in the
-    /// order of dominance. So what a loop does when it polls has to belong to it as far as can be seen: a branch that is
-    /// never taken leads back to the header, and another one to the exit of all loops from the entry.
-    fn never(&mut self, address: Value) -> Value {
-        self.builder.ins().icmp_imm_u(IntCC::Equal, address, 1)
-    }
-
-    /// The exit of loops, if there are any: the frame is in the slots of tier 0, which goes on.
-    pub(super) fn exit_of_loops(&mut self) {
-        let Some(exit) = self.exit else { return };
-        self.enter_sealed(exit);
-        let code = self.way_out();
-        self.go_on_in_tier_0(self.results_only, code, &[]);
-        let (way, address) = self.way_to_exit.expect("every function has an entry");
-        let function = &mut self.builder.func;
-        let [target] = function.dfg.insts[way]
-            .branch_destination(&function.dfg.jump_tables, &function.dfg.exception_tables)
-        else {
-            unreachable!("a jump")
-        };
-        let target = target.block(&function.dfg.value_lists);
-        let mut cursor = FuncCursor::new(function).at_inst(way);
-        cursor.use_srcloc(way);
-        let never = cursor.ins().icmp_imm_u(IntCC::Equal, address, 1);
-        function.replace(way).brif(never, exit, &[], target, &[]);
-    }
-
-    /// Calls the slow path of a poll. Returns what tier 0 is reached by, if the frame has to go on there; null otherwise.
+    /// Calls the slow path of a poll at a place. Returns what tier 0 is reached by, if the frame has to go on there; null
+    /// otherwise.
     fn ask(&mut self, at: u32) -> Value {
         let exec = self.exec();
         let word = |offset: usize| (ExecContext::NATIVE + offset) as i32;
@@ -166,14 +143,8 @@ impl<'m> Lower<'m, '_, '_> {
             self.builder.ins().store(self.flags.exec, value, exec, polling(offset));
         }
         self.call_builtin(Builtin::Poll, &[]);
-        self.way_out()
-    }
-
-    /// What tier 0 is reached by, as the last poll has said.
-    fn way_out(&mut self) -> Value {
         let exec = self.exec();
-        let offset = ExecContext::NATIVE + offset_of!(NativeWords, way_out);
-        self.builder.ins().load(I64, self.flags.exec, exec, offset as i32)
+        self.builder.ins().load(I64, self.flags.exec, exec, word(offset_of!(NativeWords, way_out)))
     }
 
     /// Ends the frame: what is left of the function runs in tier 0, reached by `code`, which is of type `ty`.

@@ -1,14 +1,13 @@
-//! Polls of innermost loops are made only now and then.
+//! Polls of short loops are made only now and then.
 //!
 //! A poll at a loop header loads two words, and keeps the context at hand through loops that have no other use for
 //! it; in loops of a few instructions that shows. Most of those count: something grows by the same step each time
-//! around. Twelve bits of that are all zero in one turn of 4096, and testing them, which is one instruction and takes
+//! around. Some bits of that are all zero in one turn of many, and testing them, which is one instruction and takes
 //! no register, goes in front of the poll. Loops that do not count get a count of their own.
 //!
-//! Only innermost loops of some hundred instructions are treated so. What they do between two polls is straight-line
-//! code, 4096 times at most, and calls, which poll for themselves: a request is answered within milliseconds. If the
-//! loops around them polled as rarely, the numbers would multiply. Nor are loops that copy or fill memory, an
-//! instruction of which may take microseconds.
+//! How many turns there are between two polls depends on what one turn can take ([`Work`]): straight-line code, calls,
+//! which poll for themselves unless the function is short, and loops inside, which poll once in so many turns of
+//! theirs. A request is answered within milliseconds.
 //!
 //! This works on the finished intermediate code, where all values are known that a header gets. A `loop` to which
 //! nothing branches back is found here as well, and loses its poll.
@@ -21,8 +20,6 @@ use cranelift_codegen::ir::{
     Block, BlockArg, DataFlowGraph, Function, Inst, InstBuilder, InstructionData, Opcode, Value, ValueDef,
 };
 
-use super::Turns;
-
 /// The poll at a loop header.
 #[derive(Debug)]
 pub(super) struct LoopPoll {
@@ -31,16 +28,54 @@ pub(super) struct LoopPoll {
     pub(super) entry: Inst,
     /// What the poll consists of: loads and a comparison, and the branch at the end.
     pub(super) test: [Inst; 4],
-    /// Where it is answered.
+    /// Where it is answered. Goes to the header.
     pub(super) cold: Block,
-    /// The branch from there to the header, taken if a value is zero; if not, the frame leaves by a block.
-    pub(super) back: (Inst, Value, Block),
-    /// The branch from that block to the header, taken if a value is not zero, which it is; and the exit.
-    pub(super) never: (Inst, Value, Block),
     /// The code of the loop.
     pub(super) go: Block,
-    /// Whether the turns between two polls may be many.
-    pub(super) is_rare: bool,
+    /// Of so many turns one polls: a power of two, as its exponent.
+    pub(super) turns: u32,
+}
+
+/// What code can take, in bytes of the module that are executed. One of them takes a fraction of a nanosecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Work(u32);
+
+impl Work {
+    /// The most between two polls.
+    const MOST: Work = Work(1 << 21);
+
+    /// The most turns between two polls, as an exponent of two.
+    const MOST_TURNS: u32 = 11;
+
+    /// A call of a function that may have no poll: see [`Work::is_short`].
+    pub(super) const CALL: Work = Work(256);
+
+    /// Copying or filling a few bytes at once.
+    pub(super) const COPY: Work = Work(4096);
+
+    /// Straight-line code.
+    pub(super) fn of_bytes(bytes: u32) -> Work {
+        Work(bytes)
+    }
+
+    /// Whether code of so much need not poll.
+    pub(super) fn is_short(self) -> bool {
+        self <= Work::CALL
+    }
+
+    pub(super) fn and(self, other: Work) -> Work {
+        Work(self.0.saturating_add(other.0))
+    }
+
+    /// How many turns of a loop each of which takes this much can be made between two polls, as an exponent of two.
+    pub(super) fn turns(self) -> u32 {
+        (Work::MOST.0 / self.0.max(1)).checked_ilog2().map_or(0, |turns| turns.min(Work::MOST_TURNS))
+    }
+
+    /// What so many turns take.
+    pub(super) fn times(self, turns: u32) -> Work {
+        Work(self.0.saturating_mul(1 << turns))
+    }
 }
 
 /// So many parameters of a header are looked at, and a value is followed through so many additions.
@@ -48,21 +83,21 @@ const MAX_PARAMS: usize = 32;
 const MAX_ADDITIONS: usize = 8;
 
 /// Makes those polls rare that can be.
-pub(super) fn sample(function: &mut Function, polls: &[LoopPoll], turns: Turns) {
+pub(super) fn sample(function: &mut Function, polls: &[LoopPoll]) {
     if polls.is_empty() {
         return;
     }
     let graph = ControlFlowGraph::with_function(function);
     for poll in polls {
+        let polled = function.layout.last_inst(poll.cold);
         let back = graph.pred_iter(poll.header).map(|way| way.inst);
-        let back: Vec<Inst> =
-            back.filter(|way| ![poll.entry, poll.back.0, poll.never.0].contains(way)).collect();
+        let back: Vec<Inst> = back.filter(|way| *way != poll.entry && Some(*way) != polled).collect();
         if back.is_empty() {
             omit(function, poll);
-        } else if poll.is_rare {
-            match counter(&function.dfg, poll.header, &back, turns) {
+        } else if poll.turns > 0 {
+            match counter(&function.dfg, poll, &back) {
                 Some((counter, mask)) => test_bits(function, poll, counter, mask),
-                None => count_turns(function, poll, &back, turns),
+                None => count_turns(function, poll, &back),
             }
         }
     }
@@ -82,16 +117,16 @@ fn values_for(
 
 /// A parameter of the header that grows by the same step on all ways back to it, and the bits of it that take all
 /// their values in turn.
-fn counter(dfg: &DataFlowGraph, header: Block, back: &[Inst], turns: Turns) -> Option<(Value, i64)> {
-    let params = dfg.block_params(header).iter().take(MAX_PARAMS);
+fn counter(dfg: &DataFlowGraph, poll: &LoopPoll, back: &[Inst]) -> Option<(Value, i64)> {
+    let params = dfg.block_params(poll.header).iter().take(MAX_PARAMS);
     params.enumerate().find_map(|(index, param)| {
-        let values = back.iter().flat_map(|way| values_for(dfg, *way, header, index));
+        let values = back.iter().flat_map(|way| values_for(dfg, *way, poll.header, index));
         let mut steps = values.map(|value| step(dfg, *param, value?));
         let first = steps.next()??;
         let lowest = first.trailing_zeros();
         // An immediate operand has 32 bits and a sign.
-        let fits = lowest + turns.log2 < 32 && steps.all(|step| step == Some(first));
-        fits.then(|| (*param, ((1 << turns.log2) - 1) << lowest))
+        let fits = lowest + poll.turns < 32 && steps.all(|step| step == Some(first));
+        fits.then(|| (*param, ((1 << poll.turns) - 1) << lowest))
     })
 }
 
@@ -138,29 +173,23 @@ fn test_bits(function: &mut Function, poll: &LoopPoll, counter: Value, mask: i64
     let due = header.ins().icmp_imm_u(IntCC::Equal, bits, 0);
     // The cold block first: see `super::poll`.
     header.ins().brif(due, now, &[], poll.go, &[]);
-    go_on(function, poll, &[]);
+    at_end(function, poll, poll.cold).ins().jump(poll.go, &[]);
 }
 
-/// Polls when the turns are over, of which the header gets another parameter.
-fn count_turns(function: &mut Function, poll: &LoopPoll, back: &[Inst], each: Turns) {
-    let now = defer(function, poll);
+/// Gives the header another parameter, which counts its turns, and polls where bits of that are zero. It begins with 1: a
+/// loop that is over soon does not poll at all.
+fn count_turns(function: &mut Function, poll: &LoopPoll, back: &[Inst]) {
     let turns = function.dfg.append_block_param(poll.header, I32);
-    let left = function.dfg.append_block_param(poll.go, I32);
-    let mut header = at_end(function, poll, poll.header);
-    let rest = header.ins().iadd_imm_s(turns, -1);
-    let due = header.ins().icmp_imm_u(IntCC::Equal, rest, 0);
-    header.ins().brif(due, now, &[], poll.go, &[rest.into()]);
-    back.iter().for_each(|way| pass(function, *way, poll.header, left));
-    // Who comes from outside and who has polled starts anew.
-    let all = at_end(function, poll, poll.cold).ins().iconst(I32, 1 << each.log2);
-    go_on(function, poll, &[all.into()]);
-    let [.., branch] = poll.test;
-    for (inst, to) in [(poll.entry, poll.header), (branch, poll.go)] {
-        let mut cursor = FuncCursor::new(function).at_inst(inst);
-        cursor.use_srcloc(inst);
-        let all = cursor.ins().iconst(I32, 1 << each.log2);
-        pass(function, inst, to, all);
-    }
+    let first = function.layout.first_inst(poll.header).expect("the poll");
+    let mut header = FuncCursor::new(function).at_inst(first);
+    header.use_srcloc(first);
+    let next = header.ins().iadd_imm_s(turns, 1);
+    back.iter().for_each(|way| pass(function, *way, poll.header, next));
+    let mut before = FuncCursor::new(function).at_inst(poll.entry);
+    before.use_srcloc(poll.entry);
+    let one = before.ins().iconst(I32, 1);
+    pass(function, poll.entry, poll.header, one);
+    test_bits(function, poll, turns, (1 << poll.turns) - 1);
 }
 
 /// Appends a value to what a branch passes to a block.
@@ -174,8 +203,8 @@ fn pass(function: &mut Function, branch: Inst, to: Block, value: Value) {
     }
 }
 
-/// Moves the poll from the end of the header to a block of its own, and takes the ways from its answer to the header
-/// away: that would poll again.
+/// Moves the poll from the end of the header to a block of its own, and makes that of its answer end without a jump:
+/// the header would poll again.
 fn defer(function: &mut Function, poll: &LoopPoll) -> Block {
     let now = function.dfg.make_block();
     let layout = &mut function.layout;
@@ -185,17 +214,9 @@ fn defer(function: &mut Function, poll: &LoopPoll) -> Block {
         layout.remove_inst(inst);
         layout.append_inst(inst, now);
     }
-    layout.remove_inst(poll.back.0);
-    layout.remove_inst(poll.never.0);
+    let back = layout.last_inst(poll.cold).expect("it goes to the header");
+    layout.remove_inst(back);
     now
-}
-
-/// Lets the answer to a poll go on behind the header.
-fn go_on(function: &mut Function, poll: &LoopPoll, arguments: &[BlockArg]) {
-    let (_, code, leave) = poll.back;
-    at_end(function, poll, poll.cold).ins().brif(code, leave, &[], poll.go, arguments);
-    let (_, never, exit) = poll.never;
-    at_end(function, poll, leave).ins().brif(never, poll.go, arguments, exit, &[]);
 }
 
 /// For code at the end of a block, which belongs to the loop instruction.

@@ -78,7 +78,7 @@ impl Lower<'_, '_, '_> {
         let operands = self.pop_array::<N>();
         let mut arguments = vec![self.vmctx];
         for index in indices {
-            arguments.push(self.constant((*index).into()));
+            arguments.push(self.index(*index));
         }
         for operand in operands {
             arguments.push(self.word(operand));

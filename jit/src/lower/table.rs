@@ -85,7 +85,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn elem_drop(&mut self, segment: u32) {
-        let segment = self.constant(segment.into());
+        let segment = self.index(segment);
         self.infallible(Builtin::ElemDrop, &[self.vmctx, segment]);
     }
 
@@ -97,7 +97,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn ref_func(&mut self, function: u32) {
-        let function = self.constant(function.into());
+        let function = self.index(function);
         let reference = self.infallible(Builtin::RefFunc, &[self.vmctx, function]);
         self.stack.push(reference);
     }
