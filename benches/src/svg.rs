@@ -11,8 +11,9 @@ use crate::curve::{Curve, Curves};
 const SIZE: (f64, f64) = (1000.0, 620.0);
 const MARGINS: (f64, f64, f64, f64) = (80.0, 190.0, 70.0, 60.0);
 
-/// Colours that people who see fewer colours can tell apart too (Okabe and Ito, 2008), without the yellow.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9"];
+/// Colours that people who see fewer colours can tell apart too (Okabe and Ito, 2008), with grey for their yellow.
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00", "#56b4e9", "#7f7f7f"];
 
 /// How far apart labels are at least.
 const LINE: f64 = 18.0;
