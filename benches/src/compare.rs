@@ -201,7 +201,7 @@ impl Turn {
 }
 
 /// The module to run: the program's own, or a pre-linked copy.
-fn module(program: &Program, scratch: &Path) -> Result<PathBuf> {
+pub fn module(program: &Program, scratch: &Path) -> Result<PathBuf> {
     if !program.marks {
         return fs::canonicalize(&program.wasm).map_err(Error::io("find", &program.wasm));
     }
@@ -213,7 +213,7 @@ fn module(program: &Program, scratch: &Path) -> Result<PathBuf> {
 }
 
 /// The end of what a failed command said, to be put behind the reason.
-fn last_words(stderr: &Path) -> String {
+pub fn last_words(stderr: &Path) -> String {
     let bytes = fs::read(stderr).unwrap_or_default();
     let tail = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(400)..]).into_owned();
     let words: Vec<&str> = tail.split_whitespace().collect();

@@ -18,8 +18,10 @@ const NODE_RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/node-wasi.mjs");
 /// An engine that we know how to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Our own.
+    /// Our own, which may keep compiled code from one run to the next.
     Wasmrun,
+    /// Our own, told not to.
+    WasmrunCold,
     /// wasmi's command.
     Wasmi,
     /// Wasmtime's, which keeps compiled modules from one run to the next.
@@ -40,8 +42,6 @@ struct About {
     commands: &'static [&'static str],
     /// How to get it.
     get: &'static str,
-    /// Whether it takes part unasked.
-    usual: bool,
 }
 
 const KINDS: &[About] = &[
@@ -50,43 +50,56 @@ const KINDS: &[About] = &[
         name: "wasmrun",
         commands: &["wasmrun"],
         get: "cargo build --release -p wasmrun-cli",
-        usual: true,
+    },
+    About {
+        kind: Kind::WasmrunCold,
+        name: "wasmrun-cold",
+        commands: &["wasmrun"],
+        get: "cargo build --release -p wasmrun-cli",
     },
     About {
         kind: Kind::Wasmi,
         name: "wasmi",
         commands: &["wasmi", "wasmi_cli"],
         get: "cargo install wasmi_cli --locked",
-        usual: true,
     },
     About {
         kind: Kind::Wasmtime,
         name: "wasmtime",
         commands: &["wasmtime"],
         get: "cargo install wasmtime-cli --version 48.0.8 --locked",
-        usual: true,
     },
     About {
         kind: Kind::WasmtimeCold,
         name: "wasmtime-cold",
         commands: &["wasmtime"],
         get: "cargo install wasmtime-cli --version 48.0.8 --locked",
-        usual: false,
     },
     About {
         kind: Kind::Node,
         name: "node",
         commands: &["node"],
         get: "the distribution's nodejs, 20 or newer",
-        usual: false,
     },
-    About {
-        kind: Kind::Native,
-        name: "native",
-        commands: &["gcc", "cc"],
-        get: "the distribution's gcc",
-        usual: true,
-    },
+    About { kind: Kind::Native, name: "native", commands: &["gcc", "cc"], get: "the distribution's gcc" },
+];
+
+/// Who takes part in the table of CPU time if the command line names nobody.
+pub const USUAL: &[&str] = &["wasmrun", "wasmi", "wasmtime", "native"];
+
+/// Who takes part in the cold table.
+pub const COLD: &[&str] = &["wasmrun:wasmrun-cold", "wasmtime:wasmtime-cold", "wasmi", "node"];
+
+/// Whose start-up curves are drawn.
+pub const CURVES: &[&str] = &[
+    "tiered:wasmrun-cold=--mode tiered",
+    "interp:wasmrun-cold=--mode interp",
+    "jit:wasmrun-cold=--mode jit",
+    "jit-warm:wasmrun=--mode jit",
+    "wasmtime-cold",
+    "wasmtime-warm:wasmtime",
+    "wasmi",
+    "node",
 ];
 
 /// What the command line says of an engine: `[LABEL:]KIND[=COMMAND]`.
@@ -96,12 +109,15 @@ pub struct Wanted {
     pub label: String,
     /// What it is.
     pub kind: Kind,
-    /// Its executable and, behind that, options of its own; empty: to be looked for.
-    pub command: Vec<String>,
+    /// Its executable, unless it is to be looked for.
+    pub command: Option<String>,
+    /// Options of its own.
+    pub options: Vec<String>,
 }
 
 impl Wanted {
-    /// Reads the value of `--engine`.
+    /// Reads the value of `--engine`. A command that starts like an option is one, for the executable that would
+    /// be found anyhow.
     pub fn parse(text: &str) -> std::result::Result<Self, String> {
         let (name, command) = text.split_once('=').unwrap_or((text, ""));
         let (label, kind) = name.split_once(':').unwrap_or((name, name));
@@ -109,16 +125,9 @@ impl Wanted {
             let names: Vec<&str> = KINDS.iter().map(|about| about.name).collect();
             format!("`{kind}` is no engine known here; there are: {}", names.join(", "))
         })?;
-        let command = command.split_whitespace().map(str::to_owned).collect();
-        Ok(Self { label: label.to_owned(), kind: about.kind, command })
-    }
-
-    /// Those that take part if the command line names none.
-    pub fn usual() -> Vec<Self> {
-        let usual = KINDS.iter().filter(|about| about.usual);
-        usual
-            .map(|about| Self { label: about.name.to_owned(), kind: about.kind, command: Vec::new() })
-            .collect()
+        let mut words = command.split_whitespace().map(str::to_owned).peekable();
+        let command = words.next_if(|word| !word.starts_with('-'));
+        Ok(Self { label: label.to_owned(), kind: about.kind, command, options: words.collect() })
     }
 }
 
@@ -143,14 +152,15 @@ impl Engine {
     pub fn find(wanted: &Wanted) -> std::result::Result<Self, String> {
         let about = KINDS.iter().find(|about| about.kind == wanted.kind);
         let (commands, get) = about.map_or((&[][..], ""), |about| (about.commands, about.get));
-        let path = match wanted.command.first() {
+        let path = match &wanted.command {
             Some(given) if given.contains('/') => {
                 fs::canonicalize(given).map_err(|e| format!("{given}: {e}"))?
             }
             Some(given) => on_path(given).ok_or_else(|| format!("no `{given}` on PATH"))?,
             None => {
                 let beside = env::current_exe().ok().and_then(|own| own.parent().map(Path::to_owned));
-                let beside = beside.filter(|_| wanted.kind == Kind::Wasmrun).map(|dir| dir.join("wasmrun"));
+                let own = matches!(wanted.kind, Kind::Wasmrun | Kind::WasmrunCold);
+                let beside = beside.filter(|_| own).map(|dir| dir.join("wasmrun"));
                 beside
                     .filter(|path| path.is_file())
                     .or_else(|| commands.iter().find_map(|name| on_path(name)))
@@ -158,7 +168,7 @@ impl Engine {
             }
         };
         let version = version(&path).map_err(|reason| format!("{}: {reason}", path.display()))?;
-        let options = wanted.command.iter().skip(1).cloned().collect();
+        let options = wanted.options.clone();
         Ok(Self { label: wanted.label.clone(), kind: wanted.kind, path, options, version })
     }
 
@@ -172,6 +182,7 @@ impl Engine {
         let (mut mount, mut cwd) = (program.mount.clone(), scratch.to_owned());
         match self.kind {
             Kind::Wasmrun => command.push("run".into()),
+            Kind::WasmrunCold => command.extend(["run", "--no-cache"].map(Into::into)),
             Kind::Wasmtime | Kind::WasmtimeCold => {
                 let cache = if self.kind == Kind::Wasmtime { "cache=y" } else { "cache=n" };
                 let features = "gc=y,function-references=y,exceptions=y";
@@ -306,6 +317,10 @@ mod tests {
             line(Kind::Wasmrun, &mounted("/s"), scratch),
             (format!("/bin/e run {words}"), scratch.into())
         );
+        assert_eq!(
+            line(Kind::WasmrunCold, &mounted("/s"), scratch).0,
+            format!("/bin/e run --no-cache {words}")
+        );
         for (kind, cache) in [(Kind::Wasmtime, "y"), (Kind::WasmtimeCold, "n")] {
             let wasmtime =
                 format!("/bin/e run -C cache={cache} -W gc=y,function-references=y,exceptions=y {words}");
@@ -346,15 +361,28 @@ mod tests {
 
     #[test]
     fn an_engine_is_asked_for_by_kind_and_perhaps_by_label_and_command() {
-        let wanted = |label: &str, kind, command: &[&str]| Wanted {
+        let wanted = |label: &str, kind, command: Option<&str>, options: &[&str]| Wanted {
             label: label.to_owned(),
             kind,
-            command: command.iter().map(|&word| word.to_owned()).collect(),
+            command: command.map(str::to_owned),
+            options: options.iter().map(|&word| word.to_owned()).collect(),
         };
-        assert_eq!(Wanted::parse("wasmi").unwrap(), wanted("wasmi", Kind::Wasmi, &[]));
-        assert_eq!(Wanted::parse("node=/opt/n").unwrap(), wanted("node", Kind::Node, &["/opt/n"]));
+        assert_eq!(Wanted::parse("wasmi").unwrap(), wanted("wasmi", Kind::Wasmi, None, &[]));
+        assert_eq!(Wanted::parse("node=/opt/n").unwrap(), wanted("node", Kind::Node, Some("/opt/n"), &[]));
         let new = Wanted::parse("new:wasmrun=./w --mode interp -W a=b").unwrap();
-        assert_eq!(new, wanted("new", Kind::Wasmrun, &["./w", "--mode", "interp", "-W", "a=b"]));
-        assert!(Wanted::parse("wasm4").unwrap_err().contains("there are: wasmrun, wasmi"));
+        let options = ["--mode", "interp", "-W", "a=b"];
+        assert_eq!(new, wanted("new", Kind::Wasmrun, Some("./w"), &options));
+        let found = Wanted::parse("new:wasmrun=--mode interp -W a=b").unwrap();
+        assert_eq!(found, wanted("new", Kind::Wasmrun, None, &options));
+        assert!(Wanted::parse("wasm4").unwrap_err().contains("there are: wasmrun, wasmrun-cold, wasmi"));
+    }
+
+    #[test]
+    fn those_who_take_part_unasked_are_written_as_the_command_line_would() {
+        for (list, first) in [(USUAL, "wasmrun"), (COLD, "wasmrun"), (CURVES, "tiered")] {
+            let labels: Vec<String> = list.iter().map(|text| Wanted::parse(text).unwrap().label).collect();
+            assert_eq!(labels[0], first);
+            assert!(labels.iter().enumerate().all(|(i, label)| !labels[..i].contains(label)), "{labels:?}");
+        }
     }
 }

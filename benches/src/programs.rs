@@ -73,6 +73,18 @@ pub fn ours(root: &Path) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
+/// The program for start-up curves, in the repository at `root`. It goes on for longer than anyone waits.
+pub fn curve(root: &Path) -> Program {
+    let guests = root.join("benches/guests");
+    Program {
+        name: "curve".to_owned(),
+        wasm: guests.join("curve.wasm"),
+        args: vec!["1000000000".to_owned()],
+        source: Some(guests.join("curve.c")),
+        ..Program::default()
+    }
+}
+
 /// The programs of `LIST.tsv` in `dir`.
 pub fn suite(dir: &Path) -> Result<Vec<Program>> {
     let list = dir.join("LIST.tsv");
@@ -254,7 +266,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let programs = ours(root).unwrap();
         assert!(programs.len() > 2);
-        for program in programs {
+        for program in programs.into_iter().chain([curve(root)]) {
             assert!(program.wasm.is_file(), "{}", program.wasm.display());
             assert!(program.source.is_none_or(|source| source.is_file()), "{}", program.name);
         }

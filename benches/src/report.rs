@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::cold::{Wait, waits};
 use crate::compare::{Cell, Row, Verdict, overall};
+use crate::engines::Engine;
 use crate::stats::{Overall, Summary};
 
 /// All that was found out.
@@ -14,6 +16,8 @@ pub struct Comparison {
     pub machine: Machine,
     /// How many runs count for a program that does more than start.
     pub runs: usize,
+    /// Whether the question is how long one waits, and not what it costs.
+    pub cold: bool,
     /// Who took part. The first one is compared with each of the others.
     pub engines: Vec<About>,
     /// Who did not.
@@ -31,6 +35,17 @@ pub struct About {
     pub version: String,
     /// Its command, with options of its own.
     pub command: String,
+}
+
+impl About {
+    /// What there is to say of an engine.
+    pub fn of(engine: &Engine) -> Self {
+        let mut command = engine.path.display().to_string();
+        for option in &engine.options {
+            command = format!("{command} {option}");
+        }
+        Self { label: engine.label.clone(), version: engine.version.clone(), command }
+    }
 }
 
 /// An engine that did not take part.
@@ -62,7 +77,9 @@ impl Comparison {
     /// As tables for a terminal.
     pub fn text(&self) -> String {
         let mut out = self.head();
-        for section in [self.programs(), self.starts(), self.notes()] {
+        let tables =
+            if self.cold { [self.waiting(), String::new()] } else { [self.programs(), self.starts()] };
+        for section in tables.into_iter().chain([self.notes()]) {
             if !section.is_empty() {
                 let _ = write!(out, "\n{section}");
             }
@@ -187,7 +204,8 @@ impl Comparison {
         out
     }
 
-    /// As one JSON object: what this is, and the ratios as computed for the text.
+    /// As one JSON object: what this is, and the ratios as computed for the text; of the cold table too, if it is
+    /// that.
     pub fn json(&self) -> serde_json::Result<String> {
         #[derive(Serialize)]
         struct Versus<'a> {
@@ -200,13 +218,15 @@ impl Comparison {
             #[serde(flatten)]
             comparison: &'a Comparison,
             versus: Vec<Versus<'a>>,
+            waits: Option<Vec<Wait>>,
         }
         let others = self.engines.iter().enumerate().skip(1).zip(self.overall());
         let versus = others.map(|((other, engine), overall)| {
             let ratios = self.rows.iter().filter_map(|row| Some((row.program.as_str(), row.ratio(other)?)));
             Versus { engine: &engine.label, overall, ratios: ratios.collect() }
         });
-        serde_json::to_string_pretty(&Whole { comparison: self, versus: versus.collect() })
+        let waits = self.cold.then(|| waits(&self.rows));
+        serde_json::to_string_pretty(&Whole { comparison: self, versus: versus.collect(), waits })
     }
 
     /// As CSV, one line for each program under each engine.
@@ -235,7 +255,7 @@ impl Comparison {
     }
 }
 
-fn shown(cell: &Cell, value: impl Fn(&crate::compare::Measured) -> String) -> String {
+pub fn shown(cell: &Cell, value: impl Fn(&crate::compare::Measured) -> String) -> String {
     match cell {
         Cell::Absent => "-".to_owned(),
         Cell::Failed(_) => "FAILED".to_owned(),
@@ -243,7 +263,7 @@ fn shown(cell: &Cell, value: impl Fn(&crate::compare::Measured) -> String) -> St
     }
 }
 
-fn verdict(verdict: &Verdict) -> &'static str {
+pub fn verdict(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Same => "same",
         Verdict::Alone => "-",
@@ -253,7 +273,7 @@ fn verdict(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn milliseconds(summary: &Summary, runs: usize) -> String {
+pub fn milliseconds(summary: &Summary, runs: usize) -> String {
     format!("{:.1}{}", summary.median * 1e3, spread(summary, runs))
 }
 
@@ -262,7 +282,7 @@ fn spread(summary: &Summary, runs: usize) -> String {
     if runs > 1 { format!(" ±{:>2.0}%", summary.spread() * 100.0) } else { String::new() }
 }
 
-fn two_digits(ratio: f64) -> String {
+pub fn two_digits(ratio: f64) -> String {
     format!("{ratio:.2}")
 }
 
@@ -280,9 +300,9 @@ fn length(text: &str) -> usize {
 }
 
 /// A table with its columns aligned: words to the left, numbers to the right. What is a word's column shows in
-/// its first line: `program`, `start-up`, `engine`, `stdout`.
-fn aligned(table: &[Vec<String>]) -> String {
-    const WORDS: [&str; 4] = ["program", "start-up", "engine", "stdout"];
+/// its first line: `program`, `engine` and so on.
+pub fn aligned(table: &[Vec<String>]) -> String {
+    const WORDS: [&str; 6] = ["program", "start-up", "engine", "best", "goal", "stdout"];
     let head = &table[0];
     let width =
         |column: usize| table.iter().filter_map(|l| l.get(column)).map(|c| length(c)).max().unwrap_or(0);
@@ -330,6 +350,7 @@ mod tests {
         Comparison {
             machine: Machine { cpu: "abacus".to_owned(), threads: 2, load: Some(0.5) },
             runs: 3,
+            cold: false,
             engines: vec![about("wasmrun"), about("wasmi")],
             skipped: vec![Skipped { label: "wasmtime".to_owned(), reason: "not there".to_owned() }],
             rows: vec![

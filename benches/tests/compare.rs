@@ -222,3 +222,64 @@ fn the_peak_of_a_guest_is_not_the_peak_of_the_harness() {
     let peak = json["rows"][0]["cells"][0]["measured"]["peak"]["median"].as_f64().unwrap();
     assert!(peak < f64::from(32 << 20), "{peak}");
 }
+
+#[test]
+fn a_curve_has_a_point_for_each_line_of_each_engine_and_becomes_a_drawing() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "", "");
+    let drawing = dir.path().join("curve.svg");
+    let a = named("a:wasmrun", &engine(dir.path(), "a", "echo hello; echo 1 x; echo 2 y; echo 4 z"));
+    let b = named("wasmi", &engine(dir.path(), "b", "echo hello; echo 1 x; echo 2 y"));
+    let c = named("node", &script(dir.path(), "c", "echo hello; echo 1 y"));
+    let drawn = ["--curve", drawing.to_str().unwrap(), "--seconds", "3600"];
+    let json =
+        compared(dir.path(), &[&drawn[..], &["--engine", &a, "--engine", &b, "--engine", &c]].concat());
+    let units = |engine: usize| -> Vec<u64> {
+        let points = json["curves"][engine]["points"].as_array().unwrap();
+        points.iter().map(|point| point["units"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((units(0), units(1), units(2)), (vec![1, 2, 4], vec![1, 2], vec![]));
+    assert_eq!(json["curves"][2]["failure"], "printed `1 y` where `1 x` had been printed before");
+    let drawing = fs::read_to_string(drawing).unwrap();
+    assert!(drawing.starts_with("<svg ") && drawing.ends_with("</svg>\n"));
+    assert!(
+        drawing.contains(">a</text>")
+            && drawing.contains(">wasmi</text>")
+            && !drawing.contains(">node</text>")
+    );
+}
+
+#[test]
+fn a_run_is_watched_until_its_time_is_up_and_then_stopped_with_all_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "", "");
+    let drawing = dir.path().join("curve.svg");
+    // Its child holds the pipe, and would for longer than the test may take.
+    let a = named("a:wasmrun", &engine(dir.path(), "a", "sleep 100000"));
+    let json =
+        compared(dir.path(), &["--curve", drawing.to_str().unwrap(), "--seconds", "0.2", "--engine", &a]);
+    assert_eq!(json["curves"][0]["failure"], "printed no line that starts with a number in its time");
+}
+
+#[test]
+fn a_drawing_is_of_one_program() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "", "");
+    let a = named("a:wasmrun", &engine(dir.path(), "a", ":"));
+    let output = compare(dir.path(), &["curve", "--curve", "/nowhere/curve.svg", "--engine", &a]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("these are more: curve, guest"), "{said}");
+}
+
+#[test]
+fn the_cold_table_names_the_best_of_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    suite(dir.path(), "", "");
+    let a = named("a:wasmrun-cold", &script(dir.path(), "a", ":"));
+    let b = named("wasmi", &engine(dir.path(), "b", "exit 3"));
+    let c = named("node", &script(dir.path(), "c", ":"));
+    let json = compared(dir.path(), &["--cold", "--engine", &a, "--engine", &b, "--engine", &c]);
+    let wait = &json["waits"][0];
+    assert_eq!((&wait["program"], &wait["best"]), (&"guest".into(), &2.into()), "{json}");
+    assert!(json["cold"].as_bool().unwrap() && wait["ratio"].as_f64().unwrap() > 0.0);
+}
