@@ -227,6 +227,11 @@ impl CompiledTier {
         }
     }
 
+    /// Bytes of code memory that are in use.
+    pub(crate) fn code_size(&self) -> usize {
+        self.shared.space.arena().usage().used
+    }
+
     /// Writes the code of a module to the cache, if there is one and there is more code than was written.
     pub(crate) fn save(&self, module: &Arc<Module>) {
         for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
