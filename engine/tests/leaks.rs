@@ -158,7 +158,7 @@ fn what_goes_leaves_nothing_behind() -> Result<()> {
     let before = Counts::now();
     live_and_die(&jit, 1000, 100_000)?;
     before.assert_still();
-    live_and_die(&tiered, 1000, 10_000)?;
+    live_and_die(&tiered, 1000, 100_000)?;
     before.assert_still();
     // Engines themselves, some while they still compile.
     for _ in 0..50 {

@@ -99,6 +99,32 @@ fn where_addresses_are_few_there_is_less_room_for_code_and_memories_are_checked(
 }
 
 #[test]
+fn what_there_is_no_memory_to_compile_runs_in_tier_0() {
+    alone("what_there_is_no_memory_to_compile_runs_in_tier_0", || {
+        // Compiling this takes a hundred megabytes and more, running it none.
+        let loads = "i32.load ".repeat(50_000);
+        let large = format!(r#"(module (memory 1) (func (export "run") (result i32) i32.const 8 {loads}))"#);
+        for limit in [libc::RLIMIT_AS, libc::RLIMIT_DATA] {
+            set_limit(limit, 250 << 20);
+            for config in compiling() {
+                let engine = Engine::new(&config).unwrap();
+                assert_eq!(engine.no_compiled_code(), None);
+                let module = Module::new(&engine, &large).unwrap();
+                let mut store = Store::new(&engine, ());
+                let instance = Instance::new(&mut store, &module, &[]).unwrap();
+                let run = instance.get_typed_func::<(), i32>(&mut store, "run").unwrap();
+                (0..3).for_each(|_| assert_eq!(run.call(&mut store, ()).unwrap(), 0));
+                let left = module.uncompiled();
+                assert!(left.len() == 1 && left[0].reason.contains("no memory"), "{left:?}");
+                // Small functions still are.
+                assert!(behaves(&engine).unwrap());
+            }
+            set_limit(limit, libc::RLIM_INFINITY);
+        }
+    });
+}
+
+#[test]
 fn a_limit_on_the_size_of_files_does_not_end_the_process() {
     alone("a_limit_on_the_size_of_files_does_not_end_the_process", || {
         // Files in memory are files; the second instance would have its memory from one.

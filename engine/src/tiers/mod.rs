@@ -27,6 +27,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmCont
 
 use crate::cache::{Cache, Keep, Stored, encode};
 use crate::config::Config;
+use crate::headroom::{Headroom, Taken};
 use chaos::Chaos;
 use heat::ModuleTiers;
 use queue::Queue;
@@ -105,6 +106,8 @@ pub(crate) struct CompiledTier {
 struct Shared {
     space: CodeSpace,
     mode: Mode,
+    /// Memory for the compiler.
+    headroom: Headroom,
     /// Where code is kept for later runs.
     cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
@@ -159,7 +162,7 @@ impl CompiledTier {
         let space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
         let cache = config.code_cache().cloned();
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, cache, chosen }),
+            shared: Arc::new(Shared { space, mode, headroom: Headroom::default(), cache, chosen }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
@@ -296,7 +299,7 @@ impl Shared {
         if !(self.chosen)(function) {
             return Ok(None);
         }
-        let mode = self.mode_for(module, function)?;
+        let (mode, _memory) = self.mode_for(module, function)?;
         Ok(Some(self.space.compile(module, function, mode, plan)?))
     }
 
@@ -306,10 +309,13 @@ impl Shared {
         unsafe { publish(module, plan, code.function(), code.entry(), Box::new(code)) };
     }
 
-    /// How a function is compiled, if it is not too large for that.
-    fn mode_for(&self, module: &Module, function: u32) -> Result<Mode, Refusal> {
+    /// How a function is compiled, if it is not too large for that, and the memory for it.
+    fn mode_for(&self, module: &Module, function: u32) -> Result<(Mode, Taken<'_>), Refusal> {
         let len = module.body(function).map_or(0, |body| body.len);
-        mode_of_body(len, self.mode).map_err(Refusal::from)
+        let mode = mode_of_body(len, self.mode)?;
+        let refusal =
+            || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
+        Ok((mode, self.headroom.take(len).ok_or_else(refusal)?))
     }
 
     /// Installs the code of a module that there is already.

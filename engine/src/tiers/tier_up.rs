@@ -107,7 +107,7 @@ impl Shared {
         }
         let started = Instant::now();
         let compiled: Result<_, Refusal> = guarded(|| {
-            let mode = self.mode_for(module, of.function)?;
+            let (mode, _memory) = self.mode_for(module, of.function)?;
             Ok(self.space.compile_loop(module, of.function, of.at, mode, of.plan)?)
         });
         let code = match compiled {
