@@ -15,13 +15,23 @@ use crate::time_limit::TimeLimit;
 use crate::wording::shown;
 use crate::{file_arg, output, source};
 
-/// An engine with the settings of the command line.
+/// An engine with the settings of the command line. Where the system allows no compiled code, that is said, and an error
+/// if it was asked for.
 pub fn engine(options: &Options) -> Outcome<Engine> {
     let engine = Engine::new(&config(options)?).map_err(refuse)?;
-    if let Some(reason) = engine.no_compiled_code() {
-        output::note(&format!("note: the guest runs in the interpreter: {reason}\n"));
+    match engine.no_compiled_code() {
+        Some(reason) if matches!(options.mode, Mode::Jit | Mode::Quick) => Err(no_code(reason)
+            .help("without `--mode jit` or `--mode quick`, the guest runs in the interpreter here")),
+        Some(reason) => {
+            output::note(&format!("note: the guest runs in the interpreter: {reason}\n"));
+            Ok(engine)
+        }
+        None => Ok(engine),
     }
-    Ok(engine)
+}
+
+fn no_code(reason: &str) -> Failure {
+    Failure::new("there can be no compiled code here").because(reason)
 }
 
 /// The same for looking at modules: nothing is compiled to be run.
@@ -108,7 +118,11 @@ pub fn compiled_module(run: &RunArgs) -> Outcome<Module> {
     }
     options.no_cache = true;
     let limit = TimeLimit::starting_now(options.timeout);
-    module(&engine(&options)?, &run.file, &limit)
+    let engine = Engine::new(&config(&options)?).map_err(refuse)?;
+    match engine.no_compiled_code() {
+        Some(reason) => Err(no_code(reason)),
+        None => module(&engine, &run.file, &limit),
+    }
 }
 
 /// The same of a file that may also be a compiled module, if the options say so.

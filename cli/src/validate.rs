@@ -22,5 +22,5 @@ pub fn run(files: &[PathBuf]) -> u8 {
 }
 
 fn check(file: &std::path::Path) -> Outcome {
-    load::module(&load::engine(&Options::default())?, file, &TimeLimit::none()).map(drop)
+    load::module(&load::engine_to_look(&Options::default())?, file, &TimeLimit::none()).map(drop)
 }

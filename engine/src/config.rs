@@ -163,7 +163,7 @@ impl Config {
     }
 
     /// Bytes of compiled code, of all modules together, beyond which functions stay in the interpreter. This much
-    /// address space is reserved.
+    /// address space is reserved, or as much as the system allows, down to a mebibyte.
     pub fn max_code_size(&mut self, bytes: usize) -> &mut Config {
         self.max_code_size = bytes;
         self

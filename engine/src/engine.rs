@@ -18,6 +18,13 @@ use crate::timer::Timer;
 ///
 /// It keeps every distinct function type that its modules and host functions have brought, until it is dropped.
 ///
+/// Compiled code belongs to the process that made the engine. In a forked child, calling it ends the child with `SIGSEGV`;
+/// dropping the engine there is harmless, and a new one works.
+///
+/// The first engine that compiles installs a handler for `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`, which stays. Faults that
+/// are not those of guest code are handled as if it were not there: by the handler before it, or by the end of the process. A
+/// handler that is installed later has to hand on to it the signals that it does not know.
+///
 /// ```
 /// use wasmrun::Engine;
 ///
@@ -161,6 +168,21 @@ impl Engine {
     /// system allows no compiled code.
     pub fn no_compiled_code(&self) -> Option<&str> {
         self.inner.compiled.as_ref().err().map(String::as_str)
+    }
+
+    /// Bytes of machine code that there are now, of the [most](crate::Config::max_code_size) that there may be. The code of a
+    /// module goes with the module; what leads into code and out of it stays.
+    ///
+    /// ```
+    /// use wasmrun::{Config, Engine, Module, Strategy};
+    ///
+    /// let engine = Engine::new(Config::new().strategy(Strategy::Jit))?;
+    /// let module = Module::new(&engine, "(module (func))")?;
+    /// assert_eq!(engine.code_size() == 0, engine.no_compiled_code().is_some());
+    /// # Ok::<(), wasmrun::Error>(())
+    /// ```
+    pub fn code_size(&self) -> usize {
+        self.compiled().map_or(0, CompiledTier::code_size)
     }
 
     /// Lets the code of a store that keeps this engine alive get at the compiling tier.

@@ -50,6 +50,7 @@ mod explore;
 mod externs;
 mod func;
 mod handle;
+mod headroom;
 mod instance;
 mod instantiate;
 mod link;

@@ -6,19 +6,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::process;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use wasmrun_runtime::vm::{InterruptTarget, reason};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::lock::lock;
 
 /// The alarm clock of an engine.
-#[derive(Default)]
 pub(crate) struct Timer {
     shared: Arc<Shared>,
+    /// The process that has the thread.
+    process: u32,
+}
+
+impl Default for Timer {
+    fn default() -> Timer {
+        Timer { shared: Arc::default(), process: process::id() }
+    }
 }
 
 #[derive(Default)]
@@ -51,6 +59,11 @@ pub(crate) struct AlarmKey {
 impl Timer {
     /// Sets an alarm: at `when`, `target` gets a request for [`reason::DEADLINE`].
     pub(crate) fn set(&self, when: Instant, target: Arc<InterruptTarget>) -> Result<AlarmKey> {
+        if self.process != process::id() {
+            return Err(Error::msg(
+                "a forked process has no clock of its parent's; it needs an engine of its own",
+            ));
+        }
         let mut state = lock(&self.shared.state);
         if state.thread.is_none() {
             let shared = self.shared.clone();
@@ -107,6 +120,10 @@ impl Shared {
 
 impl Drop for Timer {
     fn drop(&mut self) {
+        // A forked child has no such thread, which may hold the lock for ever.
+        if self.process != process::id() {
+            return;
+        }
         let thread = {
             let mut state = lock(&self.shared.state);
             state.ended = true;

@@ -57,6 +57,70 @@ fn modules_are_dropped_while_they_are_compiled() -> Result<()> {
 }
 
 #[test]
+fn engines_are_dropped_while_they_compile() -> Result<()> {
+    // Enough for the compiler to be at it when the guest is done.
+    let body = "(local.set 0 (i32.add (i32.load (local.get 0)) (i32.const 3)))".repeat(300);
+    let functions: String =
+        (0..10).map(|i| format!(r#"(func (export "f{i}") (param i32) {body})"#)).collect();
+    let mut left_undone = 0;
+    for threads in [1, 2, 3].repeat(4) {
+        let engine = Engine::new(tiered().tier_up_threshold(1).compile_threads(threads))?;
+        let module = Module::new(&engine, format!("(module (memory 1) {functions})"))?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        for i in 0..10 {
+            let function = instance.get_typed_func::<i32, ()>(&mut store, &format!("f{i}"))?;
+            for _ in 0..3 {
+                function.call(&mut store, 0)?;
+            }
+        }
+        left_undone += module.tiers().iter().filter(|function| !function.compiled).count();
+        let weak = engine.weak();
+        drop((engine, module, store));
+        assert!(weak.upgrade().is_none(), "no thread keeps it");
+    }
+    assert!(left_undone > 0);
+    Ok(())
+}
+
+#[test]
+fn a_compiler_that_panics_on_a_function_still_compiles_the_others() -> Result<()> {
+    for threads in [1, 2] {
+        let mut config = tiered();
+        config.compile_only(
+            |function| if function % 4 == 1 { panic!("a test of what happens then") } else { true },
+        );
+        let engine = Engine::new(config.tier_up_threshold(1).compile_threads(threads))?;
+        let functions: String =
+            (0..20).map(|i| format!(r#"(func (export "{i}") (result i32) (i32.const {i}))"#)).collect();
+        let module = Module::new(&engine, format!("(module {functions})"))?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let mut call_all = || -> Result<()> {
+            for i in 0..20 {
+                let function = instance.get_typed_func::<(), i32>(&mut store, &i.to_string())?;
+                assert_eq!(function.call(&mut store, ())?, i);
+            }
+            Ok(())
+        };
+        // All of them have been asked for after a few calls, and each is compiled or left in the end.
+        let settled = |module: &Module| module.tiers().iter().all(|f| f.compiled || f.reason.is_some());
+        for _ in 0..10_000 {
+            call_all()?;
+            if settled(&module) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        call_all()?;
+        let left: Vec<u32> = module.uncompiled().iter().map(|left| left.function).collect();
+        assert_eq!(left, [1, 5, 9, 13, 17]);
+        assert!(module.uncompiled().iter().all(|left| left.reason.contains("panicked")));
+    }
+    Ok(())
+}
+
+#[test]
 fn many_threads_run_a_module_while_it_changes_its_tier() -> Result<()> {
     let engine = Engine::new(tiered().tier_up_threshold(200).compile_threads(2))?;
     let module = Module::new(&engine, WORK)?;

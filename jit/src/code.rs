@@ -167,9 +167,9 @@ impl LoopCode {
 }
 
 impl CodeSpace {
-    /// Room for so many bytes of code.
+    /// Room for so many bytes of code, or for [as many](Arena::up_to) as the system allows.
     pub fn new(bytes: usize) -> Result<CodeSpace, SpaceError> {
-        let (isa, arena) = (Isa::native()?, Arena::new(bytes)?);
+        let (isa, arena) = (Isa::native()?, Arena::up_to(bytes)?);
         let stubs = Stubs::new(&isa, arena.clone());
         let space = CodeSpace { isa, arena, stubs, entrances: Entrances::default(), recorder: None };
         trap::install(trap_in_current).map_err(SpaceError::Signals)?;

@@ -182,6 +182,12 @@ impl Job {
             inlining: true,
         }
     }
+
+    /// Bytes of the module that are compiled, at most.
+    pub fn bytes(&self, module: &Module) -> u32 {
+        let body = module.body(self.function).map_or(0, |body| body.len);
+        body.saturating_add(if self.inlining { lower::most_inlined(body) } else { 0 })
+    }
 }
 
 /// Compiles a function of `module`.

@@ -27,6 +27,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmCont
 
 use crate::cache::{Cache, Keep, Stored, encode};
 use crate::config::Config;
+use crate::headroom::{Headroom, Taken};
 use chaos::Chaos;
 use heat::ModuleTiers;
 use queue::Queue;
@@ -108,6 +109,8 @@ struct Shared {
     /// Whether frames can leave compiled code.
     leaves: bool,
     inlining: bool,
+    /// Memory for the compiler.
+    headroom: Headroom,
     /// Where code is kept for later runs.
     cache: Option<Cache>,
     /// Whether the function with this index shall be compiled.
@@ -167,7 +170,15 @@ impl CompiledTier {
         let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
         let leaves = chaos.is_some();
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared { space, mode, leaves, inlining: config.inlines(), cache, chosen }),
+            shared: Arc::new(Shared {
+                space,
+                mode,
+                leaves,
+                inlining: config.inlines(),
+                headroom: Headroom::default(),
+                cache,
+                chosen,
+            }),
             threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
             tiered,
             queue: Queue::new(config.compile_threads_wanted()),
@@ -235,6 +246,11 @@ impl CompiledTier {
         }
     }
 
+    /// Bytes of code memory that are in use.
+    pub(crate) fn code_size(&self) -> usize {
+        self.shared.space.arena().usage().used
+    }
+
     /// Writes the code of a module to the cache, if there is one and there is more code than was written.
     pub(crate) fn save(&self, module: &Arc<Module>) {
         for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
@@ -299,7 +315,8 @@ impl Shared {
         if !(self.chosen)(function) {
             return Ok(None);
         }
-        Ok(Some(self.space.compile(module, &self.job(module, plan, function)?)?))
+        let (job, _memory) = self.job(module, plan, function)?;
+        Ok(Some(self.space.compile(module, &job)?))
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
@@ -308,13 +325,16 @@ impl Shared {
         unsafe { publish(module, plan, code.function(), code.entry(), Box::new(code)) };
     }
 
-    /// How a function is compiled, if it is not too large for that.
-    fn job(&self, module: &Module, plan: MemoryPlan, function: u32) -> Result<Job, Refusal> {
+    /// How a function is compiled, if it is not too large for that, and the memory for it.
+    fn job(&self, module: &Module, plan: MemoryPlan, function: u32) -> Result<(Job, Taken<'_>), Refusal> {
         let len = module.body(function).map_or(0, |body| body.len);
         let mode = mode_of_body(len, self.mode)?;
         // It takes time, which is what quick code saves.
         let inlining = self.inlining && mode == Mode::Speed;
-        Ok(Job { mode, memory: plan, leaves: self.leaves, inlining, ..Job::new(function) })
+        let job = Job { mode, memory: plan, leaves: self.leaves, inlining, ..Job::new(function) };
+        let refusal =
+            || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
+        Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
     }
 
     /// Installs the code of a module that there is already.

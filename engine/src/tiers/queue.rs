@@ -5,8 +5,10 @@
 
 use std::collections::BinaryHeap;
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::{mem, process};
 
 use crate::lock::lock;
 
@@ -19,6 +21,8 @@ pub(super) struct Queue {
     /// The most threads; none are started before there is work.
     most: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The process that they are threads of.
+    process: u32,
 }
 
 #[derive(Default)]
@@ -71,7 +75,12 @@ impl Queue {
     pub(super) fn new(threads: Option<usize>) -> Queue {
         let besides =
             || thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).clamp(1, 8);
-        Queue { shared: Arc::default(), most: threads.unwrap_or_else(besides), threads: Mutex::default() }
+        Queue {
+            shared: Arc::default(),
+            most: threads.unwrap_or_else(besides),
+            threads: Mutex::default(),
+            process: process::id(),
+        }
     }
 
     /// Whether work is done by who brings it.
@@ -79,7 +88,7 @@ impl Queue {
         self.most == 0
     }
 
-    /// Brings work. It must not panic.
+    /// Brings work. If it panics on a thread of the queue, other work goes on.
     pub(super) fn push(&self, priority: u64, job: impl FnOnce() + Send + 'static) {
         if self.is_immediate() {
             return job();
@@ -99,8 +108,6 @@ impl Queue {
     /// Starts one more thread, if there may be one. Should the system have none left, what is waiting is left waiting.
     fn start_thread(&self) {
         let mut threads = lock(&self.threads);
-        // A thread that has died would be missed for ever.
-        threads.retain(|thread| !thread.is_finished());
         if threads.len() < self.most {
             let shared = self.shared.clone();
             let started = thread::Builder::new().name("wasmrun-compile".into()).spawn(move || work(&shared));
@@ -121,13 +128,17 @@ impl Queue {
 impl Drop for Queue {
     /// What is waiting is forgotten, and what is being done is waited for.
     fn drop(&mut self) {
+        // A forked child has none of the threads, and some lock may be theirs for ever.
+        if self.process != process::id() {
+            return mem::forget(mem::take(&mut self.threads));
+        }
         let mut state = lock(&self.shared.state);
         state.ended = true;
-        let forgotten = std::mem::take(&mut state.waiting);
+        let forgotten = mem::take(&mut state.waiting);
         drop(state);
         self.shared.changed.notify_all();
         drop(forgotten);
-        for thread in std::mem::take(&mut *lock(&self.threads)) {
+        for thread in mem::take(&mut *lock(&self.threads)) {
             // One that drops the last handle of the queue itself cannot wait for itself.
             if thread.thread().id() != thread::current().id() {
                 let _ = thread.join();
@@ -143,7 +154,7 @@ fn work(shared: &Shared) {
             Some(next) => {
                 state.running += 1;
                 drop(state);
-                (next.job)();
+                let _ = catch_unwind(AssertUnwindSafe(next.job));
                 state = lock(&shared.state);
                 state.running -= 1;
                 shared.changed.notify_all();
@@ -160,6 +171,7 @@ fn work(shared: &Shared) {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -213,6 +225,24 @@ mod tests {
         hold.send(()).unwrap();
         drop(queue);
         assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn work_that_panics_costs_no_thread_and_no_other_work() {
+        let queue = Queue::new(Some(1));
+        let (done, is_done) = mpsc::channel();
+        for number in 0..20 {
+            let done = done.clone();
+            queue.push(0, move || {
+                assert!(number % 2 == 0, "a test of what happens then");
+                done.send(number).unwrap();
+            });
+        }
+        let even: Vec<i32> =
+            (0..10).map_while(|_| is_done.recv_timeout(Duration::from_secs(20)).ok()).collect();
+        assert_eq!(even, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
+        queue.drain();
+        assert!(lock(&queue.threads).iter().all(|thread| !thread.is_finished()));
     }
 
     #[test]

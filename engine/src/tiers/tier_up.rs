@@ -108,7 +108,7 @@ impl Shared {
         }
         let started = Instant::now();
         let compiled: Result<_, Refusal> = guarded(|| {
-            let whole = self.job(module, of.plan, of.function)?;
+            let (whole, _memory) = self.job(module, of.plan, of.function)?;
             Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
         });
         let code = match compiled {

@@ -65,7 +65,7 @@ pub enum ArenaError {
     #[error(
         "no executable memory: reserving {bytes} bytes failed as a dual mapping ({dual}) and by mprotect \
          ({protected}); allow one of memfd_create and mprotect(PROT_EXEC), raise the limit on address space, \
-         ask for a smaller arena, or run without compiled code"
+         or run without compiled code"
     )]
     NoExecutableMemory {
         /// What was asked for.
@@ -178,8 +178,27 @@ impl Arena {
     /// What an arena reserves unless told.
     pub const DEFAULT_BYTES: usize = 1 << 30;
 
+    /// What is worth having: where not even this can be reserved, there is no compiled code.
+    const LEAST_BYTES: usize = 1 << 20;
+
     /// What the addresses of installed code are multiples of.
     pub const ALIGNMENT: usize = free_list::ALIGN;
+
+    /// Reserves `bytes`, or as much as the system allows: each time that it refuses, a quarter of what it refused.
+    ///
+    /// Where the addresses of the process are limited, a quarter of them is the most that code takes, as a dual
+    /// mapping takes twice its size: guests want theirs.
+    pub fn up_to(bytes: usize) -> Result<Arena, ArenaError> {
+        let mut bytes = bytes.min((mapping::most_addresses() / 8).max(Self::LEAST_BYTES));
+        loop {
+            match Arena::new(bytes) {
+                Err(ArenaError::NoExecutableMemory { .. }) if bytes > Self::LEAST_BYTES => {
+                    bytes = (bytes / 4).max(Self::LEAST_BYTES);
+                }
+                done => return done,
+            }
+        }
+    }
 
     /// Reserves `bytes`, rounded up, in the best way that the system allows.
     pub fn new(bytes: usize) -> Result<Arena, ArenaError> {

@@ -55,7 +55,7 @@ impl Inlining {
     pub(super) fn new(module: &Module, job: &Job) -> Inlining {
         let body = module.body(job.function).map_or(0, |body| body.len);
         let is_wanted = job.inlining && module.bytes().len() < MAX_MODULE;
-        let left = if is_wanted { ALWAYS.max(body.saturating_mul(MAX_GROWTH)) } else { 0 };
+        let left = if is_wanted { most_inlined(body) } else { 0 };
         Inlining { left, around: vec![job.function], costs: HashMap::new() }
     }
 
@@ -69,6 +69,11 @@ impl Inlining {
         self.left -= cost;
         true
     }
+}
+
+/// Bytes that are inlined, at most, in a function of so many.
+pub(crate) fn most_inlined(body: u32) -> u32 {
+    ALWAYS.max(body.saturating_mul(MAX_GROWTH))
 }
 
 /// The body of a function that `module` defines.

@@ -47,6 +47,7 @@ use budget::Budget;
 use control::Control;
 use flags::Flags;
 use inline::Inlining;
+pub(crate) use inline::most_inlined;
 pub use places::Places;
 use places::Site;
 use poll::{EntryPoll, Segment};

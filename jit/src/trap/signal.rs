@@ -7,6 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use wasmrun_runtime::trap::Status;
@@ -21,6 +22,9 @@ static LOOKUP: OnceLock<Lookup> = OnceLock::new();
 
 /// What was there before, for each of [`SIGNALS`].
 static PREVIOUS: [OnceLock<libc::sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
+
+/// For each of [`SIGNALS`], whether what was there before wanted to be called once, and has been.
+static SPENT: [AtomicBool; SIGNALS.len()] = [const { AtomicBool::new(false) }; SIGNALS.len()];
 
 /// Installs the signal handler, once for the process. The lookup of the first call counts; later calls answer
 /// as the first did.
@@ -93,11 +97,19 @@ unsafe fn trap(info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
 
 /// Does what would have happened if this handler had not been installed.
 unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let previous = SIGNALS.iter().position(|s| *s == signal).and_then(|i| PREVIOUS[i].get());
+    let at = SIGNALS.iter().position(|s| *s == signal);
+    let previous = at.and_then(|at| {
+        let previous = PREVIOUS[at].get()?;
+        let once = previous.sa_flags & libc::SA_RESETHAND != 0;
+        (!once || !SPENT[at].swap(true, Ordering::Relaxed)).then_some(previous)
+    });
     let (action, flags) = previous.map_or((libc::SIG_DFL, 0), |p| (p.sa_sigaction, p.sa_flags));
     // SAFETY: the action and its flags are those that somebody has installed; the pointers are ours.
     unsafe {
         let sent = (*info).si_code <= 0;
+        if let Some(previous) = previous {
+            mask_as(previous, signal, context.cast());
+        }
         match action {
             libc::SIG_IGN if sent => {}
             // No one survives ignoring a fault.
@@ -118,6 +130,21 @@ unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
                 let action: extern "C" fn(c_int) = std::mem::transmute(action);
                 action(signal);
             }
+        }
+    }
+}
+
+/// Blocks the signals that the system would have blocked for a handler, until this one returns.
+unsafe fn mask_as(previous: &libc::sigaction, signal: c_int, context: *const ucontext_t) {
+    // SAFETY: the context is that of a signal handler; the sets are valid.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const previous.sa_mask, ptr::null_mut());
+        let was_blocked = libc::sigismember(&raw const (*context).uc_sigmask, signal) == 1;
+        if previous.sa_flags & libc::SA_NODEFER != 0 && !was_blocked {
+            let mut this = MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigemptyset(this.as_mut_ptr());
+            libc::sigaddset(this.as_mut_ptr(), signal);
+            libc::pthread_sigmask(libc::SIG_UNBLOCK, this.as_ptr(), ptr::null_mut());
         }
     }
 }

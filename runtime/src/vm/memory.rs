@@ -260,6 +260,13 @@ impl ImageFile {
     pub fn new(contents: &[u8]) -> Option<ImageFile> {
         use std::io::Write;
         use std::os::fd::FromRawFd;
+        // Beyond this limit a write is a deadly signal, and not only an error.
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: getrlimit writes one rlimit.
+        let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) } == 0;
+        if !known || contents.len() as u64 > limit.rlim_cur {
+            return None;
+        }
         // SAFETY: a valid name and flags; the descriptor is owned by nobody else.
         let mut file = unsafe {
             let fd = libc::memfd_create(c"wasm-image".as_ptr(), libc::MFD_CLOEXEC);

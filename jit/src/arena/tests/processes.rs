@@ -255,11 +255,34 @@ fn without_executable_memory_the_error_says_what_was_tried() {
         assert!(matches!(error, ArenaError::NoExecutableMemory { bytes: 0x4000_0000, .. }));
         let text = error.to_string();
         assert!(
-            ["memfd_create", "mprotect", "smaller arena"].iter().all(|word| text.contains(word)),
+            ["memfd_create", "mprotect", "limit on address space"].iter().all(|word| text.contains(word)),
             "{text}"
         );
         // A smaller one is to be had.
         assert_eq!(run(&Arena::new(1 << 20).unwrap().install(&returns(8), Arc::new(())).unwrap()), 8);
+    });
+}
+
+#[test]
+fn where_addresses_are_few_the_arena_is_smaller_and_leaves_most_of_them_to_others() {
+    alone("where_addresses_are_few_the_arena_is_smaller_and_leaves_most_of_them_to_others", || {
+        // The limit says what there is at most.
+        set_limit(libc::RLIMIT_AS, 4 << 30);
+        let arena = Arena::up_to(1 << 30).unwrap();
+        assert_eq!((arena.usage().capacity, arena.mapping()), (512 << 20, MappingKind::Dual));
+        assert_eq!(Arena::up_to(1 << 16).unwrap().usage().capacity, 1 << 16);
+        drop(arena);
+        // Whatever else is there counts as well.
+        let pages = fs::read_to_string("/proc/self/statm").unwrap();
+        let taken = pages.split(' ').next().unwrap().parse::<u64>().unwrap() * 4096;
+        set_limit(libc::RLIMIT_AS, taken + (40 << 20));
+        let held: Vec<Arena> = (0..100).map_while(|_| Arena::up_to(1 << 30).ok()).collect();
+        let sizes: Vec<usize> = held.iter().map(|arena| arena.usage().capacity).collect();
+        assert!(sizes.is_sorted_by(|a, b| a >= b) && sizes[0] > 1 << 20, "{sizes:?}");
+        assert_eq!(sizes.last(), Some(&(1 << 20)), "{sizes:?}");
+        assert!(held.iter().all(|arena| run(&arena.install(&returns(8), Arc::new(())).unwrap()) == 8));
+        let refused = Arena::up_to(1 << 30).unwrap_err();
+        assert!(matches!(refused, ArenaError::NoExecutableMemory { bytes: 0x10_0000, .. }), "{refused}");
     });
 }
 
