@@ -229,3 +229,24 @@ fn a_loop_gets_code_of_its_own_when_the_one_around_it_turns_no_more() -> Result<
     assert_eq!(most, 2);
     Ok(())
 }
+
+#[test]
+fn a_loop_that_makes_calls_is_seen_however_many_it_makes() -> Result<()> {
+    // Each call and each turn counts, so that a report of every so many can always be of a call.
+    for calls in 1..8 {
+        let body = "(local.set $sum (call $f (local.get $sum)))".repeat(calls);
+        let wat = format!(
+            r#"(module
+                 (func $f (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
+                 (func (export "run") (param $n i32) (result i32) (local $sum i32)
+                   (loop $again {body}
+                     (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+                   (local.get $sum)))"#
+        );
+        let engine = Engine::new(tiered().tier_up_threshold(400).compile_threads(0))?;
+        let module = Module::new(&engine, &wat)?;
+        assert_eq!(run(&engine, &module, 100_000)?, 100_000 * calls as i32);
+        assert_eq!(module.tiers()[1].loops, 1, "{calls} calls");
+    }
+    Ok(())
+}

@@ -391,7 +391,7 @@ fn a_cache_does_not_outgrow_its_limit() {
         config.with_files_total_size_soft_limit(limit);
         Cache::new(config).unwrap()
     };
-    let cache = with_limit(bytes + bytes / 2);
+    let cache = with_limit(2 * bytes);
     assert_eq!(run_with(&cache, Config::new().consume_fuel(true)), MISS);
     assert_eq!(cache.stat().unwrap().files, 1);
     assert_eq!(run_with(&cache, Config::new().consume_fuel(true)), HIT);

@@ -264,6 +264,15 @@ impl<'m> Lower<'m, '_, '_> {
         }
     }
 
+    /// Here is a way into the loops around that does not come by their headers, which then cannot count the turns.
+    pub(super) fn enter_loops(&mut self) {
+        for control in &mut self.control {
+            if let Kind::Loop { inside, .. } = &mut control.kind {
+                *inside = Work::ENDLESS;
+            }
+        }
+    }
+
     /// Code behind this point is reached by branches alone.
     pub(super) fn unreachable(&mut self) {
         self.reachable = false;

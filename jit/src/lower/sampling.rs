@@ -53,6 +53,9 @@ impl Work {
     /// Copying or filling a few bytes at once.
     pub(super) const COPY: Work = Work(4096);
 
+    /// More than there can be between two polls.
+    pub(super) const ENDLESS: Work = Work(u32::MAX);
+
     /// Straight-line code.
     pub(super) fn of_bytes(bytes: u32) -> Work {
         Work(bytes)

@@ -106,6 +106,7 @@ impl Lower<'_, '_, '_> {
         take_over.done = true;
         let (entry, slots) = (take_over.entry, take_over.slots);
         let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
+        self.enter_loops();
         let layout = self.layout.clone();
         let joined = self.builder.create_block();
         self.define_operands();

@@ -62,7 +62,37 @@ pub struct Resume {
 
 /// Entries and back edges of tier 0 from one slow path to the next, unless somebody wants to see them more often. So many
 /// turns of the longest loop that has no loop or call in it are over soon.
-const DEFAULT_INTERVAL: i32 = 1 << 10;
+const DEFAULT_INTERVAL: u32 = 1 << 10;
+
+/// How many entries and back edges there are between two slow paths: about as many each time, but never in step with the
+/// guest. A loop that calls makes two of them in each turn; if the number was always even, either the calls or the turns
+/// would never be seen.
+#[derive(Debug)]
+struct Interval {
+    mean: u32,
+    random: u32,
+    /// This one and the one before.
+    now: i32,
+    last: i32,
+}
+
+impl Interval {
+    fn new(mean: u32) -> Interval {
+        let mean = mean.clamp(1, DEFAULT_INTERVAL);
+        Interval { mean, random: 0x9e37_79b9, now: mean as i32, last: mean as i32 }
+    }
+
+    /// Begins the next one.
+    fn begin(&mut self) -> i32 {
+        // Xorshift: Marsaglia, "Xorshift RNGs", 2003.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        self.last = self.now;
+        self.now = (self.mean / 2 + 1 + self.random % self.mean) as i32;
+        self.now
+    }
+}
 
 /// The execution context of a store.
 #[derive(Debug)]
@@ -96,7 +126,7 @@ pub struct ExecContext {
     target: Arc<InterruptTarget>,
     hooks: Option<NonNull<dyn StoreHooks>>,
     /// Entries and back edges of tier 0 from one slow path to the next.
-    interval: i32,
+    interval: Interval,
     /// Whether polls of compiled code take the slow path whenever somebody can see to that.
     pub polls_often: bool,
     /// Contexts, other threads and the code that runs point at this. Not being `Unpin` tells the compiler that
@@ -122,7 +152,7 @@ impl ExecContext {
             poll: PollWords {
                 value_limit: AtomicUsize::new(stack.values_end()),
                 native_limit: AtomicUsize::new(0),
-                count: AtomicI32::new(DEFAULT_INTERVAL),
+                count: AtomicI32::new(DEFAULT_INTERVAL as i32),
             },
             fuel: 0,
             native: NativeWords::NONE,
@@ -139,7 +169,7 @@ impl ExecContext {
             pending: None,
             target: Arc::default(),
             hooks: None,
-            interval: DEFAULT_INTERVAL,
+            interval: Interval::new(DEFAULT_INTERVAL),
             polls_often: false,
             _pinned: PhantomPinned,
         });
@@ -204,10 +234,10 @@ impl ExecContext {
         left < 0
     }
 
-    /// Lets tier 0 take the slow path after so many entries and back edges, at least one.
-    pub fn set_interval(&mut self, interval: u32) {
-        self.interval = i32::try_from(interval).unwrap_or(i32::MAX).clamp(1, DEFAULT_INTERVAL);
-        self.poll.count.store(self.interval, Ordering::Relaxed);
+    /// Lets tier 0 take the slow path after so many entries and back edges in the mean, at least one.
+    pub fn set_interval(&mut self, mean: u32) {
+        self.interval = Interval::new(mean);
+        self.poll.count.store(self.interval.begin(), Ordering::Relaxed);
     }
 
     /// Lets the next poll of compiled code take the slow path, if that is wanted [often](Self::polls_often).
@@ -223,9 +253,9 @@ impl ExecContext {
         self.native_floor
     }
 
-    /// See [`ExecContext::set_interval`].
+    /// The entries and back edges between the last slow path and the one before, if no other thread asked for it.
     pub fn interval(&self) -> u32 {
-        self.interval as u32
+        self.interval.last as u32
     }
 
     /// Remembers what made code stop. The first reason counts.
@@ -281,7 +311,7 @@ impl ExecContext {
             (*this).poll.value_limit.store(end, Ordering::SeqCst);
             (*this).poll.native_limit.store((*this).native_floor, Ordering::SeqCst);
             // One more for the entry that is repeated after this.
-            (*this).poll.count.store((*this).interval, Ordering::SeqCst);
+            (*this).poll.count.store((*this).interval.begin(), Ordering::SeqCst);
             let reasons = (*this).target.take();
             if reasons != 0
                 && let Some(mut hooks) = (*this).hooks
