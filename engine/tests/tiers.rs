@@ -250,3 +250,49 @@ fn a_loop_that_makes_calls_is_seen_however_many_it_makes() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn an_indirect_call_that_is_guessed_may_call_another_function_or_trap() -> Result<()> {
+    // Element 0 for long; then each of them in turn.
+    let wat = r#"(module
+        (type $f (func (param i32) (result i32)))
+        (table 5 funcref)
+        (elem (i32.const 0) $next $twice $other)
+        (func $next (type $f) (i32.add (local.get 0) (i32.const 1)))
+        (func $twice (type $f)
+          (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.mul (local.get 0) (i32.const 3))) (i32.const 1000))))
+          (local.get 0))
+        (func $other (param i64))
+        (func $turn (param $sum i32) (param $element i32) (result i32)
+          (call_indirect (type $f) (i32.xor (local.get $sum) (i32.const 1)) (local.get $element)))
+        (func (export "run") (param $n i32) (param $last i32) (result i32) (local $sum i32)
+          (loop $again
+            (local.set $sum (call $turn (local.get $sum)
+              (select (i32.and (local.get $n) (i32.const 1)) (i32.const 0) (i32.lt_u (local.get $n) (i32.const 50)))))
+            (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+          (call $turn (local.get $sum) (local.get $last))))"#;
+    let outcomes = |config: &mut Config| -> Result<Vec<_>> {
+        let engine = Engine::new(config)?;
+        let module = Module::new(&engine, wat)?;
+        let mut outcomes = Vec::new();
+        for last in 0..6 {
+            let mut store = Store::new(&engine, ());
+            let instance = Instance::new(&mut store, &module, &[])?;
+            let run = instance.get_typed_func::<(i32, i32), i32>(&mut store, "run")?;
+            let outcome = run.call(&mut store, (5000, last));
+            outcomes.push(outcome.map_err(|error| *error.downcast_ref::<wasmrun::Trap>().unwrap()));
+        }
+        Ok(outcomes)
+    };
+    let expected = outcomes(Config::new().strategy(Strategy::Interpreter))?;
+    assert!(expected[..2].iter().all(|outcome| outcome.is_ok()), "{expected:?}");
+    assert!(expected[2..].iter().all(|outcome| outcome.is_err()), "{expected:?}");
+    for inlining in [false, true] {
+        for threshold in [1, 100] {
+            let config = &mut tiered();
+            config.tier_up_threshold(threshold).compile_threads(0).compiler_inlining(inlining);
+            assert_eq!(outcomes(config)?, expected, "inlining {inlining}, threshold {threshold}");
+        }
+    }
+    Ok(())
+}

@@ -66,6 +66,40 @@ pub(crate) struct LoopHeader {
     pub(crate) code: u32,
 }
 
+/// A `call_indirect`: where it is in the module, and where its instruction notes whom it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallSite {
+    /// Offset in the module of the operator.
+    pub(crate) wasm: u32,
+    /// Offset from the entry of its field [`Field::Callee`](crate::field::Field), which `Changes` follows.
+    pub(crate) code: u32,
+}
+
+/// Whom a call has called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The lower half of the index of the last function.
+    pub(crate) callee: u16,
+    /// How many times it was another one than before; the first is one.
+    pub(crate) changes: u16,
+}
+
+/// Notes whom the call calls whose fields are at `seen`.
+///
+/// # Safety
+/// They are, and belong to a [`Code`].
+#[inline(always)]
+pub(crate) unsafe fn note_callee(seen: *const u8, callee: u32) {
+    // SAFETY: the caller's promise; fields are at even addresses. Threads may lose each other's notes.
+    unsafe {
+        let (last, changes) = (&*seen.cast::<AtomicU16>(), &*seen.add(2).cast::<AtomicU16>());
+        if last.load(Ordering::Relaxed) != callee as u16 {
+            last.store(callee as u16, Ordering::Relaxed);
+            changes.store(changes.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        }
+    }
+}
+
 /// The bytecode of one function.
 #[derive(Debug)]
 pub(crate) struct Code {
@@ -74,6 +108,8 @@ pub(crate) struct Code {
     function: u32,
     /// One for each loop that can be reached, in the order of the module.
     loops: Box<[LoopHeader]>,
+    /// Its indirect calls, in the order of the module.
+    calls: Box<[CallSite]>,
     marks: Mutex<Vec<Mark>>,
 }
 
@@ -104,13 +140,14 @@ unsafe impl Send for Code {}
 unsafe impl Sync for Code {}
 
 impl Code {
-    /// Wraps a header followed by instructions, with the loops in them.
-    pub(crate) fn new(bytes: &[u8], function: u32, loops: Vec<LoopHeader>) -> Code {
+    /// Wraps a header followed by instructions, with the loops and indirect calls in them.
+    pub(crate) fn new(bytes: &[u8], function: u32, loops: Vec<LoopHeader>, calls: Vec<CallSite>) -> Code {
         debug_assert!(bytes.len() > Header::SIZE && bytes.len().is_multiple_of(2));
+        debug_assert!(calls.is_sorted_by_key(|call| call.wasm));
         debug_assert!(loops.is_sorted_by(|a, b| a.wasm < b.wasm && a.code <= b.code));
         let unit = |pair: &[u8]| AtomicU16::new(u16::from_ne_bytes([pair[0], pair[1]]));
         let units = bytes.chunks_exact(2).map(unit).collect();
-        Code { units, function, loops: loops.into(), marks: Mutex::default() }
+        Code { units, function, loops: loops.into(), calls: calls.into(), marks: Mutex::default() }
     }
 
     /// The headers of its loops, in order.
@@ -157,6 +194,13 @@ impl Code {
     /// The loop whose header the instruction at `ip` is.
     pub(crate) fn loop_at_address(&self, ip: *const u8) -> Option<LoopHeader> {
         self.loop_at((ip as usize - self.entry() as usize) as u32)
+    }
+
+    /// Whom the `call_indirect` at this offset in the module has called.
+    pub(crate) fn seen_at(&self, wasm: u32) -> Option<Seen> {
+        let index = self.calls.binary_search_by_key(&wasm, |call| call.wasm).ok()?;
+        let field = |at| self.unit(self.calls[index].code + at).load(Ordering::Relaxed);
+        Some(Seen { callee: field(0), changes: field(2) })
     }
 
     /// The loops that the operator at this offset in the module is in, the outermost first; at a loop's own operator

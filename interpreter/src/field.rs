@@ -62,6 +62,10 @@ pub(crate) enum Field {
     Count,
     /// An amount of fuel.
     Fuel,
+    /// The lower half of the index of the function that was called last; written by the instruction.
+    Callee,
+    /// How often that was not the one before; written by the instruction.
+    Changes,
 }
 
 impl Field {
@@ -75,7 +79,9 @@ impl Field {
             | Field::RefDest
             | Field::RefSlot
             | Field::Frame
-            | Field::Count => 2,
+            | Field::Count
+            | Field::Callee
+            | Field::Changes => 2,
             Field::F64 | Field::Bits64 => 8,
             Field::I32
             | Field::I64

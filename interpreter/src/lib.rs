@@ -5,6 +5,7 @@
 
 #[allow(unsafe_code)]
 mod bind;
+mod callees;
 #[allow(unsafe_code)]
 mod caller;
 #[allow(unsafe_code)]
@@ -37,6 +38,7 @@ mod table;
 mod translate;
 
 pub use bind::way_into_compiled;
+pub use callees::usual_callee;
 pub use frames::{Positions, go_on_for_host, invoke, run_for_compiled};
 pub use loops::Loops;
 pub use print::{BytecodeLine, Disassembly, NoBytecode, disassemble};

@@ -180,6 +180,8 @@ impl Disassembly {
             Field::Frame => write!(f, "frame at s{value}"),
             Field::Count => write!(f, "{value} slots"),
             Field::Fuel => write!(f, "{value}"),
+            Field::Callee => write!(f, "last ..{value:04x}"),
+            Field::Changes => write!(f, "{value} changes"),
         }
     }
 }

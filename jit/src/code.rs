@@ -203,14 +203,14 @@ impl CodeSpace {
     }
 
     /// Compiles a function of `module` and installs its code. Where the code may be published is said at [`Job`].
-    pub fn compile(&self, module: &Arc<Module>, job: &Job) -> Result<InstalledFunction, InstallError> {
+    pub fn compile(&self, module: &Arc<Module>, job: &Job<'_>) -> Result<InstalledFunction, InstallError> {
         let compiled = compile::compile(&self.isa, module, job)?;
         self.install(module, compiled)
     }
 
     /// Compiles what a function that `module` defines does from the header of a loop on, and installs the code: for
     /// [`enter_loop`](crate::calls::enter_loop).
-    pub fn compile_loop(&self, module: &Arc<Module>, job: &Job) -> Result<LoopCode, InstallError> {
+    pub fn compile_loop(&self, module: &Arc<Module>, job: &Job<'_>) -> Result<LoopCode, InstallError> {
         debug_assert_ne!(job.start, Start::Entry);
         let compiled = compile::compile(&self.isa, module, job)?;
         let way = without_parameters(module.function_type(job.function));

@@ -151,9 +151,16 @@ impl CompiledFunction {
     }
 }
 
+/// What tier 0 has seen of a module.
+pub trait Profile {
+    /// The function of the module that the `call_indirect` at the offset `at` of the module, in `function`, has called
+    /// nearly always. It may be any at all; a wrong one costs time.
+    fn callee(&self, function: u32, at: u32) -> Option<u32>;
+}
+
 /// What is compiled, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Job {
+#[derive(Clone, Copy)]
+pub struct Job<'p> {
     /// A function that the module defines.
     pub function: u32,
     /// Where its code starts.
@@ -168,11 +175,13 @@ pub struct Job {
     pub leaves: bool,
     /// Whether short functions are compiled in place of calls of them.
     pub inlining: bool,
+    /// What the code is made to be fast for, if that is known.
+    pub profile: Option<&'p dyn Profile>,
 }
 
-impl Job {
+impl Job<'_> {
     /// The whole of a function, as fast as it can be where memories are guarded.
-    pub fn new(function: u32) -> Job {
+    pub fn new(function: u32) -> Job<'static> {
         Job {
             function,
             start: Start::Entry,
@@ -180,6 +189,7 @@ impl Job {
             memory: MemoryPlan::Guarded,
             leaves: false,
             inlining: true,
+            profile: None,
         }
     }
 
@@ -191,7 +201,7 @@ impl Job {
 }
 
 /// Compiles a function of `module`.
-pub fn compile(isa: &Isa, module: &Module, job: &Job) -> Result<CompiledFunction, CompileError> {
+pub fn compile(isa: &Isa, module: &Module, job: &Job<'_>) -> Result<CompiledFunction, CompileError> {
     let isa: &dyn TargetIsa = &**isa.target(job.mode);
     let (clif, places) = lower::function(isa, module, job, &mut FunctionBuilderContext::new())?;
     emit(isa, &mut Context::for_function(clif), &places, job.function)

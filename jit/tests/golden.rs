@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode};
+use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode, Profile};
 use wasmrun_jit::lower;
 
 /// How far a function is followed.
@@ -20,17 +20,15 @@ enum Stage {
 
 /// Lowers function 0 of a module, compares the text with `golden/<name>.clif`, and returns it.
 fn golden(name: &str, text: &str, plan: MemoryPlan, fuel: bool, stage: Stage) -> String {
+    golden_of(name, text, &Job { memory: plan, ..Job::new(0) }, fuel, stage)
+}
+
+fn golden_of(name: &str, text: &str, job: &Job<'_>, fuel: bool, stage: Stage) -> String {
     let isa = Isa::native().unwrap();
     let isa = &**isa.target(Mode::Speed);
     let mut module = modules::parse(text);
     module.charge_fuel(fuel);
-    let (function, _) = lower::function(
-        isa,
-        &module,
-        &Job { memory: plan, ..Job::new(0) },
-        &mut FunctionBuilderContext::new(),
-    )
-    .unwrap();
+    let (function, _) = lower::function(isa, &module, job, &mut FunctionBuilderContext::new()).unwrap();
     let mut context = Context::for_function(function);
     if stage == Stage::Optimised {
         context.optimize(isa, &mut Default::default()).unwrap();
@@ -264,4 +262,32 @@ fn a_function_that_calls_itself_is_called() {
     let text = golden("recursive", source, MemoryPlan::Guarded, false, Stage::Lowered);
     // Its own call, and the poll.
     assert_eq!(count(&text, " call_indirect"), 2, "{text}");
+}
+
+/// Tier 0 has seen calls of one function alone.
+struct Always(u32);
+
+impl Profile for Always {
+    fn callee(&self, _: u32, _: u32) -> Option<u32> {
+        Some(self.0)
+    }
+}
+
+#[test]
+fn a_likely_callee_is_inlined_behind_a_comparison() {
+    let source =
+        "(module (type $f (func (param i32) (result i32))) (table 2 2 funcref) (elem (i32.const 0) $next)
+      (func (param i32) (result i32) (call_indirect (type $f) (i32.const 7) (local.get 0)))
+      (func $next (type $f) (i32.add (local.get 0) (i32.const 1)))
+      (func (param i64)))";
+    fn job(profile: &Always) -> Job<'_> {
+        Job { profile: Some(profile), ..Job::new(0) }
+    }
+    let text = golden_of("call-indirect-guess", source, &job(&Always(1)), false, Stage::Optimised);
+    assert!(text.contains("iconst.i32 8"), "{text}");
+    // What has another type, or is imported, or is not there, is not likely.
+    for other in [0, 2, 9] {
+        let text = golden_of("call-indirect-no-guess", source, &job(&Always(other)), false, Stage::Optimised);
+        assert_eq!(text.contains("iconst.i32 8"), false, "{text}");
+    }
 }

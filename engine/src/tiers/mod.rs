@@ -19,7 +19,7 @@ use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
-use wasmrun_jit::compile::{Job, Mode};
+use wasmrun_jit::compile::{Job, Mode, Profile};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
@@ -315,7 +315,8 @@ impl Shared {
         if !(self.chosen)(function) {
             return Ok(None);
         }
-        let (job, _memory) = self.job(module, plan, function)?;
+        let seen = Seen { module, plan };
+        let (job, _memory) = self.job(module, function, &seen)?;
         Ok(Some(self.space.compile(module, &job)?))
     }
 
@@ -326,12 +327,19 @@ impl Shared {
     }
 
     /// How a function is compiled, if it is not too large for that, and the memory for it.
-    fn job(&self, module: &Module, plan: MemoryPlan, function: u32) -> Result<(Job, Taken<'_>), Refusal> {
+    fn job<'p>(
+        &self,
+        module: &Module,
+        function: u32,
+        seen: &'p Seen<'p>,
+    ) -> Result<(Job<'p>, Taken<'_>), Refusal> {
         let len = module.body(function).map_or(0, |body| body.len);
         let mode = mode_of_body(len, self.mode)?;
         // It takes time, which is what quick code saves.
         let inlining = self.inlining && mode == Mode::Speed;
-        let job = Job { mode, memory: plan, leaves: self.leaves, inlining, ..Job::new(function) };
+        let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
+        let job =
+            Job { mode, memory: seen.plan, leaves: self.leaves, inlining, profile, ..Job::new(function) };
         let refusal =
             || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
         Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
@@ -369,6 +377,19 @@ impl Shared {
             let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
             stored.save(&self.space, module, &lasting);
         }
+    }
+}
+
+/// What tier 0 has seen of a module's functions, in instances of one plan.
+struct Seen<'m> {
+    module: &'m Module,
+    plan: MemoryPlan,
+}
+
+impl Profile for Seen<'_> {
+    fn callee(&self, function: u32, at: u32) -> Option<u32> {
+        let low = interpreter::usual_callee(self.module, self.plan, function, at)?;
+        Some(low.into()).filter(|function| *function < self.module.function_count())
     }
 }
 

@@ -13,7 +13,7 @@ use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
 use super::heat::{Loop, ModuleTiers};
-use super::{CompiledTier, Refusal, Shared, guarded};
+use super::{CompiledTier, Refusal, Seen, Shared, guarded};
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
@@ -108,7 +108,8 @@ impl Shared {
         }
         let started = Instant::now();
         let compiled: Result<_, Refusal> = guarded(|| {
-            let (whole, _memory) = self.job(module, of.plan, of.function)?;
+            let seen = Seen { module, plan: of.plan };
+            let (whole, _memory) = self.job(module, of.function, &seen)?;
             Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
         });
         let code = match compiled {

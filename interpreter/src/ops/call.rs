@@ -18,7 +18,7 @@ use wasmrun_runtime::vm::{
 };
 
 use crate::bind::{bind_in, resolve, resolve_own};
-use crate::code::{Code, Header};
+use crate::code::{Code, Header, note_callee};
 use crate::field::Field;
 use crate::machine::{At, Continuation, Dispatch, Machine, Op, entry_slow, offset_in};
 use crate::mode::{Source, Value};
@@ -235,12 +235,13 @@ impl Op for CallImport {
     }
 }
 
-/// `call_indirect`: index, context offset of the table, type, distance. A [`Restore`] follows.
+/// `call_indirect`: index, context offset of the table, type, whom it has called, distance. A [`Restore`] follows.
 pub(crate) struct CallIndirect<X>(PhantomData<X>);
 
 impl<X: Source<u32>> Op for CallIndirect<X> {
     const NAME: &'static [&'static str] = &["call_indirect"];
-    const FIELDS: &'static [Field] = &[X::FIELD, Field::Context, Field::Type, Field::Frame];
+    const FIELDS: &'static [Field] =
+        &[X::FIELD, Field::Context, Field::Type, Field::Callee, Field::Changes, Field::Frame];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
@@ -256,7 +257,8 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
                 {
                     let entry = (*(*callee).cell).interpreter();
                     if !entry.is_null() {
-                        let frame = NewFrame::new(entry, m.slot::<Self, 3>());
+                        note_callee(m.ip.add(offset_in::<Self, 3>()), (*callee).func_index);
+                        let frame = NewFrame::new(entry, m.slot::<Self, 5>());
                         return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));
                     }
                 }
@@ -295,7 +297,7 @@ unsafe fn call_indirect<X: Source<u32>>(
         let ty = at.field::<CallIndirect<X>, u32, 2>();
         match find_callee(ctx, table, ty, index) {
             Ok(callee) => {
-                let base = at.slot::<CallIndirect<X>, 3>();
+                let base = at.slot::<CallIndirect<X>, 5>();
                 call_any(ip, sp, ctx, callee, base, ip.add(CallIndirect::<X>::SIZE))
             }
             Err(trap) => at.finish(Err(trap.into())),

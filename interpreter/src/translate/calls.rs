@@ -5,6 +5,7 @@ use wasmrun_runtime::types::{FuncType, SignatureSlots};
 
 use super::stack::{Operand, Place, Ty};
 use super::{Translator, control::fits_i32};
+use crate::code::{CallSite, Header};
 use crate::field::Field;
 use crate::table;
 
@@ -101,6 +102,11 @@ impl Translator<'_> {
             }
             this.out.field(Field::Context, table_offset.into());
             this.out.field(Field::Type, ty_index.into());
+            let code = (this.out.here() - Header::SIZE) as u32;
+            this.calls.push(CallSite { wasm: this.out.source, code });
+            // Nearly no function has this number, and if one has, it is not seen.
+            this.out.field(Field::Callee, u16::MAX.into());
+            this.out.field(Field::Changes, 0);
             this.out.field(Field::Frame, at.value.into());
             this.restore(&at);
         });

@@ -21,7 +21,7 @@ use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::{Pending, Trap};
 use wasmrun_runtime::types::FuncType;
 
-use crate::code::{Code, Header, LoopHeader};
+use crate::code::{CallSite, Code, Header, LoopHeader};
 use crate::field::Field;
 use crate::table;
 use control::Control;
@@ -40,7 +40,7 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     if let (Some(to), Some(from)) = (map, result.map) {
         *to = from;
     }
-    Ok(Code::new(&result.bytes, function, result.loops))
+    Ok(Code::new(&result.bytes, function, result.loops, result.calls))
 }
 
 /// The code that stands for that of a function which has compiled code.
@@ -52,7 +52,7 @@ pub(crate) fn way_into_compiled(module: &Module, function: u32) -> Code {
     out.slot(link);
     let slots = u32::from(link) + LINK_SLOTS;
     let (bytes, _) = out.finish(Header { function, frame_bytes: slots * 8, link, zeroes: 0 });
-    Code::new(&bytes, function, Vec::new())
+    Code::new(&bytes, function, Vec::new(), Vec::new())
 }
 
 /// Where each instruction of a function's code comes from.
@@ -79,6 +79,7 @@ const CODE_FACTOR: usize = 64;
 struct Translated {
     bytes: Vec<u8>,
     loops: Vec<LoopHeader>,
+    calls: Vec<CallSite>,
     map: Option<SourceMap>,
     needs_ref_frame: bool,
 }
@@ -91,6 +92,7 @@ struct Translator<'m> {
     stack: Stack,
     control: Vec<Control>,
     loops: Vec<LoopHeader>,
+    calls: Vec<CallSite>,
     /// Constants that were settled within open blocks and are below the innermost of their time, outer ones first.
     settled: Vec<Settled>,
     layout: FrameLayout,
@@ -119,6 +121,7 @@ impl<'m> Translator<'m> {
             stack: Stack::new(&layout),
             control: Vec::new(),
             loops: Vec::new(),
+            calls: Vec::new(),
             settled: Vec::new(),
             layout,
             segment: None,
@@ -162,7 +165,7 @@ impl<'m> Translator<'m> {
             self.out.patch_count(self.ref_slots, references as u16);
         }
         let (bytes, map) = self.out.finish(header);
-        Ok(Translated { bytes, loops: self.loops, map, needs_ref_frame })
+        Ok(Translated { bytes, loops: self.loops, calls: self.calls, map, needs_ref_frame })
     }
 
     fn begin(&mut self) {

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{FuncRef, VmContext};
@@ -63,8 +63,14 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// The function at an index of a table, checked to be of a type. An element that has not been looked up
-    /// yet, and everything that is wrong, is left to the runtime.
-    fn indirect_callee(&mut self, type_index: u32, table: u32) -> Callee {
+    /// yet, and everything that is wrong, is left to the runtime. If a function is `likely` to be there, a block comes
+    /// first that is gone to when it is, with nothing in it yet.
+    fn indirect_callee(
+        &mut self,
+        type_index: u32,
+        table: u32,
+        likely: Option<u32>,
+    ) -> (Callee, Option<Block>) {
         let index = self.pop();
         let index = self.word(index);
         let types = self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::TYPE_IDS as i32);
@@ -79,6 +85,15 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().brif(outside, slow, &[], inside, &[]);
         self.enter_sealed(inside);
         let reference = self.builder.ins().load(I64, self.flags.elements, element, 0);
+        // An element that is this reference is present, and of the function's type.
+        let guessed = likely.and_then(|function| self.module.layout().func_ref(function)).map(|offset| {
+            let guess = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
+            let right = self.builder.ins().icmp(IntCC::Equal, reference, guess);
+            let (guessed, other) = (self.builder.create_block(), self.builder.create_block());
+            self.builder.ins().brif(right, guessed, &[], other, &[]);
+            self.enter_sealed(other);
+            guessed
+        });
         self.builder.ins().brif(reference, present, &[], slow, &[]);
         self.enter_sealed(present);
         let offset = offset_of!(FuncRef, type_id) as i32;
@@ -92,7 +107,7 @@ impl<'m> Lower<'m, '_, '_> {
         self.raise_unless_ok(status, found, &[reference.into()]);
 
         self.enter_sealed(found);
-        self.callee_of(callee)
+        (self.callee_of(callee), guessed)
     }
 
     /// All arguments of a call; those of WebAssembly are popped.
@@ -163,9 +178,44 @@ impl<'m> Lower<'m, '_, '_> {
         Ok(())
     }
 
-    pub(super) fn call_indirect(&mut self, type_index: u32, table: u32) {
-        let callee = self.indirect_callee(type_index, table);
-        self.call_of(&callee, &self.module.types()[type_index as usize]);
+    pub(super) fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<(), LowerError> {
+        let ty = &self.module.types()[type_index as usize];
+        let likely = self.likely_callee(ty);
+        if likely.is_some() {
+            // There will be two ways to what is behind the call.
+            self.define_operands();
+        }
+        let (callee, guessed) = self.indirect_callee(type_index, table, likely);
+        let before = self.stack.clone();
+        self.call_of(&callee, ty);
+        let (Some(function), Some(guessed)) = (likely, guessed) else { return Ok(()) };
+
+        let results = self.block_with_params(ty.results());
+        self.jump(results, ty.results().len());
+        self.end_segment();
+        let height = before.len() - ty.params().len();
+        self.stack = before;
+        self.enter_sealed(guessed);
+        self.call(function)?;
+        if self.reachable {
+            self.jump(results, ty.results().len());
+            self.end_segment();
+        }
+        self.reachable = true;
+        self.enter_sealed(results);
+        self.begin_with(height, results, ty.results());
+        self.new_segment();
+        Ok(())
+    }
+
+    /// The function that the indirect call at hand, of a function of type `ty`, has called nearly always, as far as is
+    /// known.
+    fn likely_callee(&self, ty: &FuncType) -> Option<u32> {
+        let caller = self.module.function_at(self.at)?;
+        let likely = self.profile?.callee(caller, self.at)?;
+        // Of an imported function nothing is known.
+        let is_own = self.module.body(likely).is_some();
+        (is_own && self.module.function_type(likely) == ty).then_some(likely)
     }
 
     pub(super) fn return_call(&mut self, function: u32) {
@@ -174,7 +224,7 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     pub(super) fn return_call_indirect(&mut self, type_index: u32, table: u32) {
-        let callee = self.indirect_callee(type_index, table);
+        let (callee, _) = self.indirect_callee(type_index, table, None);
         self.return_call_of(&callee, &self.module.types()[type_index as usize]);
     }
 }

@@ -279,7 +279,7 @@ impl<'m> Lower<'m, '_, '_> {
         self.end_segment();
     }
 
-    fn block_with_params(&mut self, types: &[ValType]) -> Block {
+    pub(super) fn block_with_params(&mut self, types: &[ValType]) -> Block {
         let block = self.builder.create_block();
         for ty in types {
             self.builder.append_block_param(block, abi::value_type(*ty));
@@ -307,7 +307,7 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// Jumps with the topmost operands, which stay on the stack.
-    fn jump(&mut self, to: Block, count: usize) -> Inst {
+    pub(super) fn jump(&mut self, to: Block, count: usize) -> Inst {
         self.budget.branch();
         let values = arguments(self.top(count));
         self.builder.ins().jump(to, &values)

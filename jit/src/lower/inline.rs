@@ -52,7 +52,7 @@ struct Caller<L> {
 }
 
 impl Inlining {
-    pub(super) fn new(module: &Module, job: &Job) -> Inlining {
+    pub(super) fn new(module: &Module, job: &Job<'_>) -> Inlining {
         let body = module.body(job.function).map_or(0, |body| body.len);
         let is_wanted = job.inlining && module.bytes().len() < MAX_MODULE;
         let left = if is_wanted { most_inlined(body) } else { 0 };

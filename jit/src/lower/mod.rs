@@ -41,7 +41,7 @@ use wasmrun_runtime::{fuel, val_type};
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::calls::without_parameters;
-use crate::compile::Job;
+use crate::compile::{Job, Profile};
 use crate::trap::code::code_of;
 use budget::Budget;
 use control::Control;
@@ -88,10 +88,10 @@ pub enum Start {
 }
 
 /// Lowers a function that `module` defines, and says what its code belongs to in the source. After an error `context` must not be used again.
-pub fn function(
+pub fn function<'m>(
     isa: &dyn TargetIsa,
-    module: &Module,
-    job: &Job,
+    module: &'m Module,
+    job: &Job<'m>,
     context: &mut FunctionBuilderContext,
 ) -> Result<(Function, Places), LowerError> {
     let (index, start) = (job.function, job.start);
@@ -145,6 +145,7 @@ struct Lower<'m, 'f, 'b> {
     memory_plan: MemoryPlan,
     /// Whether frames can go on in tier 0.
     leaves: bool,
+    profile: Option<&'m dyn Profile>,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
     /// The context of the instance.
@@ -191,7 +192,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn new(
         module: &'m Module,
         of: Way<'m>,
-        job: &Job,
+        job: &Job<'m>,
         builder: &'b mut FunctionBuilder<'f>,
     ) -> Lower<'m, 'f, 'b> {
         let entry = builder.create_block();
@@ -211,6 +212,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             layout: Rc::new(layout),
             memory_plan: job.memory,
             leaves: job.leaves,
+            profile: job.profile,
             flags: Flags::new(builder.func),
             builder,
             vmctx: params[abi::VMCTX],
@@ -367,7 +369,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::BrTable { ref targets } => self.br_table(targets),
             O::Return => self.return_(),
             O::Call { function_index } => self.call(function_index)?,
-            O::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index),
+            O::CallIndirect { type_index, table_index } => self.call_indirect(type_index, table_index)?,
             O::ReturnCall { function_index } => self.return_call(function_index),
             O::ReturnCallIndirect { type_index, table_index } => {
                 self.return_call_indirect(type_index, table_index);
