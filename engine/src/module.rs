@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasmrun_jit::artifact::Artifact;
 use wasmrun_runtime::module as runtime;
 
+use crate::cache::Given;
 use crate::engine::Engine;
 use crate::error::{Context, Error, Result};
 use crate::tiers::{self, FunctionTier, Uncompiled};
@@ -78,18 +79,19 @@ impl Module {
 
     /// A module from its binary format, and code that was compiled of it earlier.
     pub(crate) fn from_parts(engine: &Engine, bytes: Vec<u8>, code: Option<Artifact>) -> Result<Module> {
-        let mut inner = parse(engine, bytes)?;
+        let (mut inner, code) = match code {
+            Some(code) => (parse(engine, bytes)?, Given::Artifact(code)),
+            None => parse_known(engine, bytes)?,
+        };
         inner.charge_fuel(engine.config().fuel());
         let Some(compiled) = engine.compiled() else {
-            if code.is_some() {
+            if matches!(code, Given::Artifact(_)) {
                 tiers::set_unfit(&inner, "this engine runs guests in the interpreter");
             }
             return Ok(Module::from_runtime(engine, Arc::new(inner)));
         };
         compiled.prepare(&mut inner);
-        if let Some(code) = code {
-            tiers::give(&inner, code);
-        }
+        tiers::give(&inner, code);
         let inner = Arc::new(inner);
         compiled.compile_ahead(&inner, engine.config().memories());
         Ok(Module::from_runtime(engine, inner))
@@ -187,6 +189,23 @@ impl Module {
 
 fn parse(engine: &Engine, bytes: Vec<u8>) -> Result<runtime::Module> {
     Ok(wasmrun_runtime::parse(bytes, engine.config().features(), engine.registry())?)
+}
+
+/// The same, and code of the module that is in the cache. A module that is known there has been accepted before.
+#[allow(unsafe_code)]
+fn parse_known(engine: &Engine, bytes: Vec<u8>) -> Result<(runtime::Module, Given)> {
+    let config = engine.config();
+    let mut given = Given::Nothing;
+    let are_valid = |bytes: &[u8], outline| {
+        given = engine.compiled().map_or(Given::Nothing, |compiled| compiled.look(bytes, outline, config));
+        matches!(given, Given::Looked { found: Some(_), .. })
+    };
+    // SAFETY: what is in the cache was made of a module with the same bytes, which an engine of this build had accepted
+    // with the same features: its identity says so, and only this user's engines can seal it.
+    let module = unsafe {
+        wasmrun_runtime::parse_unless_valid(bytes, config.features(), engine.registry(), are_valid)?
+    };
+    Ok((module, given))
 }
 
 impl fmt::Debug for Module {

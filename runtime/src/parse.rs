@@ -25,6 +25,34 @@ use crate::types::{
 
 /// Validates `bytes` and makes a module of them.
 pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
+    // SAFETY: nothing is said to be valid.
+    #[allow(unsafe_code)]
+    unsafe {
+        parse_unless_valid(bytes, features, registry, |_, _| false)
+    }
+}
+
+/// What a module defines, as far as is known before its function bodies are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Functions that it defines.
+    pub functions: u32,
+    /// Memories, imported ones included.
+    pub memories: u32,
+}
+
+/// As [`parse`], but for bytes that `are_valid`, function bodies are not looked at: they are most of a module, and most of
+/// the work.
+///
+/// # Safety
+/// Bytes that `are_valid` have been accepted by [`parse`] of this version with these features.
+#[allow(unsafe_code)]
+pub unsafe fn parse_unless_valid(
+    bytes: Vec<u8>,
+    features: Features,
+    registry: &TypeRegistry,
+    are_valid: impl FnOnce(&[u8], Outline) -> bool,
+) -> Result<Module, ParseError> {
     if Parser::is_component(&bytes) {
         return Err(ParseError::Component);
     }
@@ -33,7 +61,11 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Res
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
     let mut builder = Builder::new(features);
-    match builder.read(&bytes).and_then(|()| builder.validate_bodies(&bytes)) {
+    let read = builder.read(&bytes).and_then(|()| match are_valid(&bytes, builder.outline()) {
+        true => Ok(()),
+        false => builder.validate_bodies(&bytes),
+    });
+    match read {
         Ok(()) => {}
         Err(Refusal::TooLarge(error)) => return Err(error),
         Err(Refusal::Invalid { message, offset, function }) => {
@@ -134,6 +166,10 @@ impl Builder {
             self.section(payload)?;
         }
         Ok(())
+    }
+
+    fn outline(&self) -> Outline {
+        Outline { functions: self.declared.bodies.len() as u32, memories: self.declared.memory_count() }
     }
 
     fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {

@@ -25,7 +25,7 @@ use wasmrun_jit::artifact::{Artifact, Identity, Seal};
 use crate::error::{Context, Result};
 use directory::Directory;
 
-pub(crate) use stored::{Keep, Stored, encode};
+pub(crate) use stored::{Given, Keep, Stored, encode};
 
 /// Where compiled code is kept, and how much of it.
 ///
@@ -213,7 +213,7 @@ impl Cache {
     }
 
     /// The code that was made for `identity`, if there is some and nothing is wrong with it.
-    fn load(&self, identity: &Identity) -> Option<Artifact> {
+    pub(crate) fn load(&self, identity: &Identity) -> Option<Artifact> {
         let name = files::name(identity);
         let found = match self.read(&name, identity) {
             Ok(found) => found,

@@ -27,6 +27,23 @@ pub(crate) struct Stored {
     unfit: Option<String>,
 }
 
+/// Code that came with a module.
+#[derive(Default)]
+pub(crate) enum Given {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// It was in the artefact that the module was made of.
+    Artifact(Artifact),
+    /// Somebody has looked in the cache for this.
+    Looked {
+        /// What was looked for.
+        identity: Identity,
+        /// What was found.
+        found: Option<Artifact>,
+    },
+}
+
 /// What keeps installed code alive.
 pub(crate) type Keep = Box<dyn Any + Send + Sync>;
 
@@ -35,28 +52,36 @@ impl Stored {
     /// function, with the entry of its code and what keeps that alive.
     pub(crate) fn load(
         cache: Option<Cache>,
-        given: Option<Artifact>,
+        given: Given,
         space: &CodeSpace,
         module: &Arc<Module>,
         (mode, plan): (Mode, MemoryPlan),
         mut publish: impl FnMut(u32, *const u8, Keep),
     ) -> Stored {
-        let nobody_asks = cache.is_none() && given.is_none();
+        let nobody_asks = cache.is_none() && matches!(given, Given::Nothing);
         let mut stored =
             Stored { cache, identity: None, functions: Vec::new(), refused: Vec::new(), unfit: None };
         if nobody_asks {
             return stored;
         }
-        let identity = Identity::new(space.isa(), module, ModuleHash::of(module.bytes()), mode, plan);
+        let hash = match &given {
+            Given::Looked { identity, .. } => identity.module,
+            _ => ModuleHash::of(module.bytes()),
+        };
+        let identity = Identity::new(space.isa(), module, hash, mode, plan);
         stored.identity = Some(identity);
-        let fitting = given.and_then(|given| match unfit(given.identity(), &identity) {
-            None => Some(given),
-            Some(reason) => {
-                stored.unfit = Some(reason.to_owned());
-                None
-            }
-        });
-        let found = fitting.or_else(|| stored.cache.as_ref()?.load(&identity));
+        let look = |stored: &Stored| stored.cache.as_ref()?.load(&identity);
+        let found = match given {
+            Given::Looked { identity: of, found } if of == identity => found,
+            Given::Artifact(artifact) => match unfit(artifact.identity(), &identity) {
+                None => Some(artifact),
+                Some(reason) => {
+                    stored.unfit = Some(reason.to_owned());
+                    look(&stored)
+                }
+            },
+            _ => look(&stored),
+        };
         let Some(artifact) = found else { return stored };
         let refused = artifact.refused().map(|(function, reason)| (function, reason.to_owned())).collect();
         match install(space, module, artifact, &mut publish) {

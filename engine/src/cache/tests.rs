@@ -505,3 +505,15 @@ fn processes_that_write_at_once_do_not_disturb_each_other() {
     }
     run(&cache);
 }
+
+#[test]
+fn code_of_a_module_does_not_make_it_valid_for_an_engine_that_refuses_it() {
+    let scratch = Scratch::new();
+    let wat = "(module (func (return_call 0)))";
+    for tail_calls in [true, true, false, true] {
+        let mut config = Config::new();
+        config.strategy(Strategy::Jit).wasm_tail_call(tail_calls).cache(Some(scratch.open()));
+        let module = Module::new(&Engine::new(&config).unwrap(), wat);
+        assert_eq!(module.is_ok(), tail_calls);
+    }
+}

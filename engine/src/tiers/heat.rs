@@ -10,12 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use wasmrun_jit::artifact::Artifact;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
 use super::{FunctionTier, Refusal, Uncompiled};
-use crate::cache::Stored;
+use crate::cache::{Given, Stored};
 use crate::lock::lock;
 
 /// What is known of a module's functions.
@@ -35,7 +34,7 @@ pub(super) struct ModuleTiers {
     /// For each plan, whether there is more to be stored.
     news: [AtomicBool; 2],
     /// Code that came with the module and has not been asked for yet.
-    given: Mutex<Option<Artifact>>,
+    given: Mutex<Given>,
     /// Why that code is not used, if it is not.
     pub(super) unfit: OnceLock<String>,
 }
@@ -179,13 +178,13 @@ impl ModuleTiers {
     }
 
     /// Takes code that came with the module.
-    pub(super) fn give(&self, code: Artifact) {
-        *lock(&self.given) = Some(code);
+    pub(super) fn give(&self, code: Given) {
+        *lock(&self.given) = code;
     }
 
     /// The code that came with the module, the first time.
-    pub(super) fn take_given(&self) -> Option<Artifact> {
-        lock(&self.given).take()
+    pub(super) fn take_given(&self) -> Given {
+        mem::take(&mut lock(&self.given))
     }
 
     /// Notes that a function runs in tier 0 for good. The first reason counts.

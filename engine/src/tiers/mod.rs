@@ -16,16 +16,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmrun_interpreter as interpreter;
-use wasmrun_jit::artifact::{Artifact, EncodeError, Identity, ModuleHash};
+use wasmrun_jit::artifact::{EncodeError, Identity, ModuleHash};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
 use wasmrun_jit::compile::{Job, Mode, Profile};
+use wasmrun_runtime::Outline;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
-use crate::cache::{Cache, Keep, Stored, encode};
+use crate::cache::{Cache, Given, Keep, Stored, encode};
 use crate::config::Config;
 use crate::headroom::{Headroom, Taken};
 use chaos::Chaos;
@@ -210,6 +211,17 @@ impl CompiledTier {
             exec.native.entries.leaves = Some(chaos::leaves);
             exec.polls_often = true;
         }
+    }
+
+    /// Looks in the cache for code of a module that has not been made yet, if there is one, and notes what is found. Whether
+    /// there was some: then the bytes have been accepted before.
+    pub(crate) fn look(&self, bytes: &[u8], outline: Outline, config: &Config) -> Given {
+        let (Some(cache), 1..) = (&self.shared.cache, outline.functions) else { return Given::Nothing };
+        let plan = plan_for(outline.memories, config.memories());
+        let settings = (config.features(), config.fuel());
+        let (isa, mode) = (self.shared.space.isa(), self.shared.mode);
+        let identity = Identity::of_bytes(isa, settings, ModuleHash::of(bytes), mode, plan);
+        Given::Looked { identity, found: cache.load(&identity) }
     }
 
     /// Compiles all functions of a module for the instances that are to be expected, if that is the strategy.
@@ -416,7 +428,11 @@ impl From<InstallError> for Refusal {
 
 /// The plan for the memories of the instances that are to be expected of a module.
 pub(crate) fn expected_plan(module: &Module, memories: MemoryStrategy) -> MemoryPlan {
-    let unguarded = memories == MemoryStrategy::Checked && module.memory_count() > 0;
+    plan_for(module.memory_count(), memories)
+}
+
+fn plan_for(count: u32, memories: MemoryStrategy) -> MemoryPlan {
+    let unguarded = memories == MemoryStrategy::Checked && count > 0;
     if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded }
 }
 
@@ -458,7 +474,7 @@ pub(crate) fn report(module: &Module) -> Vec<FunctionTier> {
 }
 
 /// Hands over code that came with a module, for when its functions are compiled.
-pub(crate) fn give(module: &Module, code: Artifact) {
+pub(crate) fn give(module: &Module, code: Given) {
     ModuleTiers::of(module).give(code);
 }
 
