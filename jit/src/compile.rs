@@ -16,6 +16,7 @@ use wasmrun_runtime::module::Module;
 
 pub use crate::lower::Start;
 use crate::lower::{self, LowerError, Places};
+use crate::thunks;
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
 /// already there: below the limit that it compares with there must be room for this and for the runtime.
@@ -112,7 +113,7 @@ pub(crate) fn native(mode: Mode, blocks: bool) -> Result<OwnedTargetIsa, Compile
 pub struct CompiledFunction {
     /// Its index in its module.
     pub function: u32,
-    /// The code, and behind it the constants that it reads. It is entered at its first byte.
+    /// The code, and behind it the constants that it reads and the thunks that it calls. It is entered at its first byte.
     pub code: Vec<u8>,
     /// What the address of the code has to be a multiple of.
     pub alignment: u32,
@@ -214,13 +215,12 @@ pub(crate) fn emit(
     places: &Places,
     function: u32,
 ) -> Result<CompiledFunction, CompileError> {
-    let compiled = context
+    context
         .compile(isa, &mut Default::default())
         .map_err(|error| CompileError::Codegen(describe(error.inner)))?;
-    let buffer = &compiled.buffer;
-    if let Some(relocation) = buffer.relocs().first() {
-        return Err(CompileError::Relocation(format!("{:?}", relocation.target)));
-    }
+    let buffer = &context.compiled_code().expect("it has been compiled").buffer;
+    let mut code = buffer.data().to_vec();
+    thunks::append(&mut code, buffer.relocs(), &context.func.params)?;
     let frame = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     if frame > MAX_FRAME {
         return Err(CompileError::FrameTooLarge(frame));
@@ -231,7 +231,7 @@ pub(crate) fn emit(
     });
     Ok(CompiledFunction {
         function,
-        code: buffer.data().to_vec(),
+        code,
         alignment: buffer.alignment,
         frame,
         traps: buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),

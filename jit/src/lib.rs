@@ -20,4 +20,5 @@ pub mod lower;
 pub mod profiler;
 pub mod references;
 pub mod stubs;
+mod thunks;
 pub mod trap;

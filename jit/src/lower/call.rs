@@ -1,25 +1,37 @@
-//! Calls. All of them, direct ones too, load the callee's code from its cell, so that one store switches
-//! every caller over to other code; the loads are not `readonly` for the same reason.
+//! Calls. All of them, direct ones too, find the callee's code in its cell, so that one store switches
+//! every caller over to other code; loads are not `readonly` for the same reason.
 
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{Block, InstBuilder, SigRef, StackSlotData, StackSlotKind, Value};
+use cranelift_codegen::ir::{
+    Block, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind,
+    UserExternalName, Value,
+};
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::vm::{FuncRef, VmContext};
+use wasmrun_runtime::vm::{FuncRef as FunctionReference, VmContext};
 
 use super::sampling::Work;
 use super::{Lower, LowerError};
 use crate::abi;
 use crate::builtins::Builtin;
+use crate::thunks;
 
 /// A function that is about to be called.
 struct Callee {
-    code: Value,
+    code: Code,
     vmctx: Value,
     id: Value,
+}
+
+/// How its code is reached.
+enum Code {
+    /// Over a [thunk](crate::thunks).
+    Thunk(FuncRef),
+    /// At an address.
+    At(Value),
 }
 
 impl<'m> Lower<'m, '_, '_> {
@@ -32,6 +44,21 @@ impl<'m> Lower<'m, '_, '_> {
         signature
     }
 
+    /// The thunk for a function, by its number among those that the module defines.
+    fn thunk(&mut self, defined: u32, ty: &'m FuncType) -> FuncRef {
+        if let Some(thunk) = self.thunks.get(&defined) {
+            return *thunk;
+        }
+        let signature = self.function_signature(ty);
+        let name = UserExternalName::new(0, defined);
+        let name = self.builder.func.declare_imported_user_function(name);
+        let name = ExternalName::user(name);
+        let data = ExtFuncData { name, signature, colocated: true, patchable: false };
+        let thunk = self.builder.import_function(data);
+        self.thunks.insert(defined, thunk);
+        thunk
+    }
+
     /// A function of the module.
     fn direct_callee(&mut self, function: u32) -> Callee {
         let Some(defined) = function.checked_sub(self.module.imported_function_count()) else {
@@ -39,6 +66,11 @@ impl<'m> Lower<'m, '_, '_> {
             let reference = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
             return self.callee_of(reference);
         };
+        let id = self.constant(abi::direct_callee_id(function));
+        if thunks::can_call(defined) {
+            let thunk = self.thunk(defined, self.module.function_type(function));
+            return Callee { code: Code::Thunk(thunk), vmctx: self.vmctx, id };
+        }
         let cells = self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::CELLS as i32);
         let offset = defined as usize * size_of::<CodeCell>() + CodeCell::NATIVE;
         // Fewer functions than bytes in a module, but sixteen bytes of cells for each of them.
@@ -47,19 +79,19 @@ impl<'m> Lower<'m, '_, '_> {
             Err(_) => (self.builder.ins().iadd_imm_u(cells, offset as i64), 0),
         };
         let code = self.builder.ins().load(I64, self.flags.functions, cell, offset);
-        let id = self.constant(abi::direct_callee_id(function));
-        Callee { code, vmctx: self.vmctx, id }
+        Callee { code: Code::At(code), vmctx: self.vmctx, id }
     }
 
     /// The function that a reference, which is not null, refers to.
     fn callee_of(&mut self, reference: Value) -> Callee {
         let flags = self.flags.functions;
-        let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, cell) as i32);
+        let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FunctionReference, cell) as i32);
         let code = self.builder.ins().load(I64, flags, cell, CodeCell::NATIVE as i32);
-        let vmctx = self.builder.ins().load(I64, flags, reference, offset_of!(FuncRef, vmctx) as i32);
+        let vmctx =
+            self.builder.ins().load(I64, flags, reference, offset_of!(FunctionReference, vmctx) as i32);
         // Functions of the host have no context of their own and see that of their caller.
         let vmctx = self.builder.ins().select(vmctx, vmctx, self.vmctx);
-        Callee { code, vmctx, id: reference }
+        Callee { code: Code::At(code), vmctx, id: reference }
     }
 
     /// The function at an index of a table, checked to be of a type. An element that has not been looked up
@@ -96,7 +128,7 @@ impl<'m> Lower<'m, '_, '_> {
         });
         self.builder.ins().brif(reference, present, &[], slow, &[]);
         self.enter_sealed(present);
-        let offset = offset_of!(FuncRef, type_id) as i32;
+        let offset = offset_of!(FunctionReference, type_id) as i32;
         let actual = self.builder.ins().load(I32, self.flags.functions, reference, offset);
         let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
@@ -121,10 +153,15 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// Calls, and pushes the results.
     fn call_of(&mut self, callee: &Callee, ty: &'m FuncType) {
-        let signature = self.function_signature(ty);
         let results = abi::results_in_memory(ty).then(|| self.result_area(ty));
         let arguments = self.arguments(callee, results, ty);
-        let call = self.builder.ins().call_indirect(signature, callee.code, &arguments);
+        let call = match callee.code {
+            Code::Thunk(thunk) => self.builder.ins().call(thunk, &arguments),
+            Code::At(code) => {
+                let signature = self.function_signature(ty);
+                self.builder.ins().call_indirect(signature, code, &arguments)
+            }
+        };
         match results {
             None => {
                 for (index, ty) in ty.results().iter().enumerate() {
@@ -164,9 +201,14 @@ impl<'m> Lower<'m, '_, '_> {
     /// Calls in place of the function itself. Its results are the function's, so that they go to the same
     /// place.
     fn return_call_of(&mut self, callee: &Callee, ty: &'m FuncType) {
-        let signature = self.function_signature(ty);
         let arguments = self.arguments(callee, self.results, ty);
-        self.builder.ins().return_call_indirect(signature, callee.code, &arguments);
+        match callee.code {
+            Code::Thunk(thunk) => self.builder.ins().return_call(thunk, &arguments),
+            Code::At(code) => {
+                let signature = self.function_signature(ty);
+                self.builder.ins().return_call_indirect(signature, code, &arguments)
+            }
+        };
         self.unreachable();
     }
 

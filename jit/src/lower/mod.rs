@@ -28,7 +28,9 @@ use std::mem;
 use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
-use cranelift_codegen::ir::{Block, Function, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value};
+use cranelift_codegen::ir::{
+    Block, FuncRef, Function, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value,
+};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FunctionBody, Operator};
@@ -182,6 +184,8 @@ struct Lower<'m, 'f, 'b> {
     /// Whether the function calls anything but the poll at its entry.
     calls: bool,
     signatures: HashMap<&'m FuncType, SigRef>,
+    /// The functions that are called, by number among those that the module defines.
+    thunks: HashMap<u32, FuncRef>,
     builtin_signatures: [Option<SigRef>; Builtin::ALL.len()],
     /// Where callees store results that do not fit registers.
     result_slot: Option<StackSlot>,
@@ -234,6 +238,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             loop_polls: Vec::new(),
             calls: false,
             signatures: HashMap::new(),
+            thunks: HashMap::new(),
             builtin_signatures: [None; Builtin::ALL.len()],
             result_slot: None,
             budget: Budget::new(body_len as usize),
