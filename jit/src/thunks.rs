@@ -1,9 +1,9 @@
-//! How compiled code calls functions of its own module: over a thunk of two instructions, of which there is one behind a
-//! function's code for each function that it calls.
+//! How compiled code calls a function of its own module that it calls in many places: over a thunk of two instructions,
+//! behind its own code.
 //!
-//! The thunk jumps to where the callee's code cell says. A call of the cell itself would be an indirect one: the
-//! processor has to have seen each of them to guess where it goes, and a large program has more of them than it
-//! remembers. A call of a thunk goes to a fixed place, and the jump in there is shared.
+//! The thunk jumps to where the callee's code cell says. A call of the cell itself, as there are elsewhere, is an
+//! indirect one: the processor has to have seen each of them to guess where it goes, and remembers only so many. A call
+//! of a thunk goes to a fixed place, and the jump in there is shared.
 //!
 //! The code stays independent of where it is: it finds the cells through the context, which is the first argument of
 //! all functions.

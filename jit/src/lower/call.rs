@@ -1,5 +1,5 @@
 //! Calls. All of them, direct ones too, find the callee's code in its cell, so that one store switches
-//! every caller over to other code; loads are not `readonly` for the same reason.
+//! every caller over to other code; the loads are not `readonly` for the same reason.
 
 use std::mem::offset_of;
 
@@ -18,6 +18,17 @@ use super::{Lower, LowerError};
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::thunks;
+
+/// From so many on, a function's calls of another one go over a thunk: it adds a jump to each, and spares the
+/// processor a guess for each.
+const MANY_CALLS: u32 = 16;
+
+/// The calls of a function so far.
+#[derive(Default)]
+pub(super) struct CallsOf {
+    number: u32,
+    thunk: Option<FuncRef>,
+}
 
 /// A function that is about to be called.
 struct Callee {
@@ -44,19 +55,22 @@ impl<'m> Lower<'m, '_, '_> {
         signature
     }
 
-    /// The thunk for a function, by its number among those that the module defines.
-    fn thunk(&mut self, defined: u32, ty: &'m FuncType) -> FuncRef {
-        if let Some(thunk) = self.thunks.get(&defined) {
-            return *thunk;
+    /// The thunk for a function, by its number among those that the module defines, if it has been called so often
+    /// already that this is worth while.
+    fn thunk(&mut self, defined: u32, ty: &'m FuncType) -> Option<FuncRef> {
+        let calls = self.calls_of.entry(defined).or_default();
+        calls.number += 1;
+        if calls.number < MANY_CALLS || !thunks::can_call(defined) {
+            return None;
         }
-        let signature = self.function_signature(ty);
-        let name = UserExternalName::new(0, defined);
-        let name = self.builder.func.declare_imported_user_function(name);
-        let name = ExternalName::user(name);
-        let data = ExtFuncData { name, signature, colocated: true, patchable: false };
-        let thunk = self.builder.import_function(data);
-        self.thunks.insert(defined, thunk);
-        thunk
+        if calls.thunk.is_none() {
+            let signature = self.function_signature(ty);
+            let name = self.builder.func.declare_imported_user_function(UserExternalName::new(0, defined));
+            let name = ExternalName::user(name);
+            let data = ExtFuncData { name, signature, colocated: true, patchable: false };
+            self.calls_of.entry(defined).or_default().thunk = Some(self.builder.import_function(data));
+        }
+        self.calls_of[&defined].thunk
     }
 
     /// A function of the module.
@@ -67,8 +81,7 @@ impl<'m> Lower<'m, '_, '_> {
             return self.callee_of(reference);
         };
         let id = self.constant(abi::direct_callee_id(function));
-        if thunks::can_call(defined) {
-            let thunk = self.thunk(defined, self.module.function_type(function));
+        if let Some(thunk) = self.thunk(defined, self.module.function_type(function)) {
             return Callee { code: Code::Thunk(thunk), vmctx: self.vmctx, id };
         }
         let cells = self.builder.ins().load(I64, self.flags.context, self.vmctx, VmContext::CELLS as i32);

@@ -28,9 +28,7 @@ use std::mem;
 use std::rc::Rc;
 
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
-use cranelift_codegen::ir::{
-    Block, FuncRef, Function, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value,
-};
+use cranelift_codegen::ir::{Block, Function, InstBuilder, SigRef, StackSlot, Type, UserFuncName, Value};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use wasmparser::{FunctionBody, Operator};
@@ -46,6 +44,7 @@ use crate::calls::without_parameters;
 use crate::compile::{Job, Profile};
 use crate::trap::code::code_of;
 use budget::Budget;
+use call::CallsOf;
 use control::Control;
 use flags::Flags;
 use inline::Inlining;
@@ -185,7 +184,7 @@ struct Lower<'m, 'f, 'b> {
     calls: bool,
     signatures: HashMap<&'m FuncType, SigRef>,
     /// The functions that are called, by number among those that the module defines.
-    thunks: HashMap<u32, FuncRef>,
+    calls_of: HashMap<u32, CallsOf>,
     builtin_signatures: [Option<SigRef>; Builtin::ALL.len()],
     /// Where callees store results that do not fit registers.
     result_slot: Option<StackSlot>,
@@ -238,7 +237,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             loop_polls: Vec::new(),
             calls: false,
             signatures: HashMap::new(),
-            thunks: HashMap::new(),
+            calls_of: HashMap::new(),
             builtin_signatures: [None; Builtin::ALL.len()],
             result_slot: None,
             budget: Budget::new(body_len as usize),
