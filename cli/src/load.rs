@@ -46,6 +46,8 @@ fn refuse(error: Error) -> Failure {
 fn config(options: &Options) -> Outcome<Config> {
     let mut config = Config::new();
     config.consume_fuel(options.fuel.is_some());
+    // Nobody else stops a guest; a signal ends the process.
+    config.interruptible(options.timeout.is_some());
     if options.optimise == Some(false) {
         config.cranelift_opt_level(OptLevel::None);
     }
@@ -118,7 +120,8 @@ pub fn compiled_module(run: &RunArgs) -> Outcome<Module> {
     }
     options.no_cache = true;
     let limit = TimeLimit::starting_now(options.timeout);
-    let engine = Engine::new(&config(&options)?).map_err(refuse)?;
+    // For runs with a timeout and for those without.
+    let engine = Engine::new(config(&options)?.interruptible(true)).map_err(refuse)?;
     match engine.no_compiled_code() {
         Some(reason) => Err(no_code(reason)),
         None => module(&engine, &run.file, &limit),

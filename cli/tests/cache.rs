@@ -222,3 +222,29 @@ fn compile_writes_whole_files_where_it_is_told_to() {
     assert_eq!(fs::read(bench.path("again")).unwrap(), fs::read(bench.path("dir/out")).unwrap());
     assert_eq!(bench.run(&["compile", "--dir", ".", "a.wat"]).code, Some(2));
 }
+
+#[test]
+fn code_of_a_run_without_a_timeout_does_not_keep_another_one_from_ending() {
+    // Nothing polls in the loop of the first run's code.
+    let bench =
+        Bench::with("a.wat", r#"(module (func (export "spin") (param i32) (loop (br_if 0 (local.get 0)))))"#);
+    for mode in ["jit", "quick", "tiered"] {
+        bench.run(&["--mode", mode, "--invoke", "spin", "a.wat", "0"]).assert_clean(0, "");
+        let ran = bench.run(&["--mode", mode, "--timeout", "300ms", "--invoke", "spin", "a.wat", "1"]);
+        assert_eq!(ran.code, Some(134), "{mode}: {}", ran.stderr);
+    }
+    // What `compile` writes serves both.
+    bench.run(&["compile", "a.wat", "-o", "a.wrc"]).assert_clean(0, "");
+    let run = |more: &[&str], argument| {
+        bench.run(
+            &[
+                &["-D", "log-cache", "--allow-precompiled", "--mode", "jit"],
+                more,
+                &["--invoke", "spin", "a.wrc", argument],
+            ]
+            .concat(),
+        )
+    };
+    assert_eq!(run(&[], "0").code, Some(0));
+    assert_eq!(run(&["--timeout", "300ms"], "1").code, Some(134));
+}

@@ -36,6 +36,7 @@ pub struct Config {
     execution: Strategy,
     opt_level: OptLevel,
     inlining: bool,
+    interruptible: bool,
     profiler: Option<Profiler>,
     compile_only: fn(u32) -> bool,
     tier_up_threshold: Option<u32>,
@@ -63,6 +64,7 @@ impl Config {
             execution: Strategy::default(),
             opt_level: OptLevel::default(),
             inlining: true,
+            interruptible: true,
             profiler: None,
             compile_only: |_| true,
             tier_up_threshold: None,
@@ -124,6 +126,14 @@ impl Config {
     /// How much time the compiler takes for its code, where there is one.
     pub fn cranelift_opt_level(&mut self, level: OptLevel) -> &mut Config {
         self.opt_level = level;
+        self
+    }
+
+    /// Whether a guest can be stopped in any loop: by a [timeout](crate::Store::set_timeout), by an epoch or by an
+    /// [`InterruptHandle`](crate::InterruptHandle). If not, compiled code looks for requests where functions are called and nowhere
+    /// else, so that a loop that calls nothing runs on; programs of short loops are some per cent faster.
+    pub fn interruptible(&mut self, enable: bool) -> &mut Config {
+        self.interruptible = enable;
         self
     }
 
@@ -249,6 +259,10 @@ impl Config {
 
     pub(crate) fn wanted_profiler(&self) -> Option<Profiler> {
         self.profiler
+    }
+
+    pub(crate) fn is_interruptible(&self) -> bool {
+        self.interruptible
     }
 
     pub(crate) fn inlines(&self) -> bool {

@@ -197,7 +197,9 @@ fn parse_known(engine: &Engine, bytes: Vec<u8>) -> Result<(runtime::Module, Give
     let config = engine.config();
     let mut given = Given::Nothing;
     let are_valid = |bytes: &[u8], outline| {
-        given = engine.compiled().map_or(Given::Nothing, |compiled| compiled.look(bytes, outline, config));
+        given = engine
+            .compiled()
+            .map_or(Given::Nothing, |compiled| compiled.look(bytes, outline, config.memories()));
         matches!(given, Given::Looked { found: Some(_), .. })
     };
     // SAFETY: what is in the cache was made of a module with the same bytes, which an engine of this build had accepted

@@ -174,6 +174,8 @@ pub struct Job<'p> {
     /// Whether its frames can leave for tier 0: wherever [`NativeEntries::leaves`](wasmrun_runtime::vm::NativeEntries::leaves)
     /// says so, at the entry and at each turn of every loop. Such code is half as fast.
     pub leaves: bool,
+    /// Whether loops poll, so that one that calls nothing can be stopped. Where frames can leave they do anyway.
+    pub interruptible: bool,
     /// Whether short functions are compiled in place of calls of them.
     pub inlining: bool,
     /// What the code is made to be fast for, if that is known.
@@ -189,6 +191,7 @@ impl Job<'_> {
             mode: Mode::Speed,
             memory: MemoryPlan::Guarded,
             leaves: false,
+            interruptible: true,
             inlining: true,
             profile: None,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use wasmrun_jit::artifact::{
-    Artifact, ArtifactError, EncodeError, Encoder, Identity, ModuleHash, Seal, Tables, VERSION,
+    Artifact, ArtifactError, EncodeError, Encoder, Identity, ModuleHash, Seal, Settings, Tables, VERSION,
 };
 use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::{CompiledFunction, Isa, Job, MemoryPlan, Mode, compile};
@@ -21,8 +21,12 @@ fn compiled(isa: &Isa, module: &Module) -> Vec<CompiledFunction> {
         .collect()
 }
 
+fn settings(module: &Module) -> Settings {
+    Settings { features: module.features(), charges_fuel: module.charges_fuel(), interruptible: true }
+}
+
 fn identity(isa: &Isa, module: &Module) -> Identity {
-    Identity::new(isa, module, ModuleHash::of(module.bytes()), Mode::Speed, MemoryPlan::Guarded)
+    Identity::new(isa, settings(module), ModuleHash::of(module.bytes()), Mode::Speed, MemoryPlan::Guarded)
 }
 
 /// An artefact of functions, with two that are refused and some advice.
@@ -132,10 +136,13 @@ fn everything_that_code_depends_on_is_in_its_identity() {
     let mut identities = Vec::new();
     for mode in [Mode::Speed, Mode::Quick] {
         for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
-            identities.push(Identity::new(&isa, &module, hash, mode, plan));
+            identities.push(Identity::new(&isa, settings(&module), hash, mode, plan));
         }
     }
-    identities.push(Identity::new(&isa, &module, ModuleHash::of(b""), Mode::Speed, MemoryPlan::Guarded));
+    let (mode, plan) = (Mode::Speed, MemoryPlan::Guarded);
+    identities.push(Identity::new(&isa, settings(&module), ModuleHash::of(b""), mode, plan));
+    let uninterruptible = Settings { interruptible: false, ..settings(&module) };
+    identities.push(Identity::new(&isa, uninterruptible, hash, mode, plan));
     module.charge_fuel(true);
     identities.push(identity(&isa, &module));
     let names: std::collections::BTreeSet<_> = identities.iter().map(Identity::name).collect();

@@ -298,3 +298,11 @@ fn a_likely_callee_is_inlined_behind_a_comparison() {
         assert!(!text.contains("iconst.i32 8"), "{text}");
     }
 }
+
+#[test]
+fn loops_that_need_not_be_interrupted_have_no_poll() {
+    let source = format!("(module (func (param i32) (loop (br_if 0 {COUNTING}))))");
+    let job = Job { interruptible: false, ..Job::new(0) };
+    let text = golden_of("loop-uninterruptible", &source, &job, false, Stage::Optimised);
+    assert_eq!(count(&text, "call_indirect"), 0, "{text}");
+}

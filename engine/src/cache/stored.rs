@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use wasmrun_jit::artifact::{Artifact, EncodeError, Encoder, Identity, ModuleHash};
+use wasmrun_jit::artifact::{Artifact, EncodeError, Encoder, Identity, ModuleHash, Settings};
 use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
@@ -55,7 +55,7 @@ impl Stored {
         given: Given,
         space: &CodeSpace,
         module: &Arc<Module>,
-        (mode, plan): (Mode, MemoryPlan),
+        (settings, mode, plan): (Settings, Mode, MemoryPlan),
         mut publish: impl FnMut(u32, *const u8, Keep),
     ) -> Stored {
         let nobody_asks = cache.is_none() && matches!(given, Given::Nothing);
@@ -68,11 +68,18 @@ impl Stored {
             Given::Looked { identity, .. } => identity.module,
             _ => ModuleHash::of(module.bytes()),
         };
-        let identity = Identity::new(space.isa(), module, hash, mode, plan);
+        let identity_with = |settings| Identity::new(space.isa(), settings, hash, mode, plan);
+        let identity = identity_with(settings);
         stored.identity = Some(identity);
         let look = |stored: &Stored| stored.cache.as_ref()?.load(&identity);
         let found = match given {
             Given::Looked { identity: of, found } if of == identity => found,
+            // What can be interrupted need not be.
+            Given::Artifact(artifact)
+                if artifact.identity() == &identity_with(Settings { interruptible: true, ..settings }) =>
+            {
+                Some(artifact)
+            }
             Given::Artifact(artifact) => match unfit(artifact.identity(), &identity) {
                 None => Some(artifact),
                 Some(reason) => {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmrun_interpreter as interpreter;
-use wasmrun_jit::artifact::{EncodeError, Identity, ModuleHash};
+use wasmrun_jit::artifact::{EncodeError, Identity, ModuleHash, Settings};
 use wasmrun_jit::calls::{attach, call_compiled, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
 use wasmrun_jit::compile::{Job, Mode, Profile};
@@ -107,6 +107,7 @@ pub(crate) struct CompiledTier {
 struct Shared {
     space: CodeSpace,
     mode: Mode,
+    settings: Settings,
     /// Whether frames can leave compiled code.
     leaves: bool,
     inlining: bool,
@@ -170,10 +171,16 @@ impl CompiledTier {
         let cache = config.code_cache().cloned();
         let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
         let leaves = chaos.is_some();
+        let settings = Settings {
+            features: config.features(),
+            charges_fuel: config.fuel(),
+            interruptible: config.is_interruptible(),
+        };
         Ok(Some(CompiledTier {
             shared: Arc::new(Shared {
                 space,
                 mode,
+                settings,
                 leaves,
                 inlining: config.inlines(),
                 headroom: Headroom::default(),
@@ -213,14 +220,13 @@ impl CompiledTier {
         }
     }
 
-    /// Looks in the cache for code of a module that has not been made yet, if there is one, and notes what is found. Whether
-    /// there was some: then the bytes have been accepted before.
-    pub(crate) fn look(&self, bytes: &[u8], outline: Outline, config: &Config) -> Given {
+    /// Looks in the cache for code of a module that has not been made yet, if there is one. If some is
+    /// found, the bytes have been accepted before.
+    pub(crate) fn look(&self, bytes: &[u8], outline: Outline, memories: MemoryStrategy) -> Given {
         let (Some(cache), 1..) = (&self.shared.cache, outline.functions) else { return Given::Nothing };
-        let plan = plan_for(outline.memories, config.memories());
-        let settings = (config.features(), config.fuel());
-        let (isa, mode) = (self.shared.space.isa(), self.shared.mode);
-        let identity = Identity::of_bytes(isa, settings, ModuleHash::of(bytes), mode, plan);
+        let plan = plan_for(outline.memories, memories);
+        let Shared { space, mode, settings, .. } = &*self.shared;
+        let identity = Identity::new(space.isa(), *settings, ModuleHash::of(bytes), *mode, plan);
         Given::Looked { identity, found: cache.load(&identity) }
     }
 
@@ -239,7 +245,7 @@ impl CompiledTier {
         let shared = &self.shared;
         ModuleTiers::of(module).all_compiled[plan as usize].get_or_init(|| shared.compile_all(module, plan));
         let hash = ModuleHash::of(module.bytes());
-        let identity = Identity::new(shared.space.isa(), module, hash, shared.mode, plan);
+        let identity = Identity::new(shared.space.isa(), shared.settings, hash, shared.mode, plan);
         encode(&shared.space, module, identity, &[], module.bytes())
     }
 
@@ -350,8 +356,15 @@ impl Shared {
         // It takes time, which is what quick code saves.
         let inlining = self.inlining && mode == Mode::Speed;
         let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
-        let job =
-            Job { mode, memory: seen.plan, leaves: self.leaves, inlining, profile, ..Job::new(function) };
+        let job = Job {
+            mode,
+            memory: seen.plan,
+            leaves: self.leaves,
+            interruptible: self.settings.interruptible,
+            inlining,
+            profile,
+            ..Job::new(function)
+        };
         let refusal =
             || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
         Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
@@ -360,7 +373,7 @@ impl Shared {
     /// Installs the code of a module that there is already.
     fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
         let tiers = ModuleTiers::of(module);
-        let (cache, made_for) = (self.cache.clone(), (self.mode, plan));
+        let (cache, made_for) = (self.cache.clone(), (self.settings, self.mode, plan));
         let take = |function: u32, entry: *const u8, keep: Keep| {
             if (self.chosen)(function) {
                 // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cranelift_codegen::isa::TargetIsa;
 use wasmrun_runtime::features::{Features, PROPOSALS};
-use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::module::MemoryPlan;
 
 use crate::compile::{Isa, Mode};
 
@@ -34,6 +34,17 @@ impl fmt::Debug for ModuleHash {
     }
 }
 
+/// What an engine is told that code depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What modules may use.
+    pub features: Features,
+    /// Whether code pays fuel.
+    pub charges_fuel: bool,
+    /// Whether its loops can be [interrupted](crate::compile::Job::interruptible).
+    pub interruptible: bool,
+}
+
 /// What code was made for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -48,19 +59,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of the code that this engine makes of a module whose bytes have the hash `hash`.
-    pub fn new(isa: &Isa, module: &Module, hash: ModuleHash, mode: Mode, plan: MemoryPlan) -> Identity {
-        Identity::of_bytes(isa, (module.features(), module.charges_fuel()), hash, mode, plan)
-    }
-
-    /// The same for a module that is read with these features and charges fuel or not.
-    pub fn of_bytes(
-        isa: &Isa,
-        settings: (Features, bool),
-        hash: ModuleHash,
-        mode: Mode,
-        plan: MemoryPlan,
-    ) -> Identity {
+    /// The identity of the code that an engine with these settings makes of a module whose bytes have the hash `hash`.
+    pub fn new(isa: &Isa, settings: Settings, hash: ModuleHash, mode: Mode, plan: MemoryPlan) -> Identity {
         Identity { build: build(isa, settings), module: hash, plan, mode }
     }
 
@@ -86,7 +86,7 @@ impl fmt::Debug for Identity {
 
 /// A hash of what code depends on beside the module's bytes. Both modes' settings are in it: large functions are
 /// compiled quickly in either.
-fn build(isa: &Isa, (features, charges_fuel): (Features, bool)) -> [u8; 32] {
+fn build(isa: &Isa, settings: Settings) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("wasmrun 2026 build of an artefact");
     let mut add = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
@@ -104,8 +104,9 @@ fn build(isa: &Isa, (features, charges_fuel): (Features, bool)) -> [u8; 32] {
             add(&value.to_string());
         }
     }
-    add(if charges_fuel { "fuel" } else { "no fuel" });
-    for proposal in PROPOSALS.iter().filter(|proposal| features.contains(proposal)) {
+    add(if settings.charges_fuel { "fuel" } else { "no fuel" });
+    add(if settings.interruptible { "interruptible" } else { "not interruptible" });
+    for proposal in PROPOSALS.iter().filter(|proposal| settings.features.contains(proposal)) {
         add(proposal.name);
     }
     hasher.finalize().into()

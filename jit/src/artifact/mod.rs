@@ -22,7 +22,7 @@ mod stream;
 
 pub use encode::{EncodeError, Encoder};
 pub use format::{MAGIC, VERSION};
-pub use identity::{Identity, ModuleHash};
+pub use identity::{Identity, ModuleHash, Settings};
 pub use read::{Artifact, Stored, Tables};
 pub use seal::Seal;
 

@@ -146,6 +146,8 @@ struct Lower<'m, 'f, 'b> {
     memory_plan: MemoryPlan,
     /// Whether frames can go on in tier 0.
     leaves: bool,
+    /// Whether loops poll.
+    polls: bool,
     profile: Option<&'m dyn Profile>,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
@@ -215,6 +217,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             layout: Rc::new(layout),
             memory_plan: job.memory,
             leaves: job.leaves,
+            polls: job.interruptible || job.leaves,
             profile: job.profile,
             flags: Flags::new(builder.func),
             builder,

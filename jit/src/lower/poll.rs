@@ -104,6 +104,9 @@ impl<'m> Lower<'m, '_, '_> {
     /// to from outside. The stack pointer is what it was at the entry: requests alone are looked for, which takes a
     /// register less from the loop.
     pub(super) fn poll_header(&mut self, header: Block, entry: Inst, params: usize) {
+        if !self.polls {
+            return;
+        }
         let params: Vec<BlockArg> =
             self.builder.block_params(header)[..params].iter().copied().map(BlockArg::Value).collect();
         let exec = self.exec();
