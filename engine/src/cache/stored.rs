@@ -74,13 +74,7 @@ impl Stored {
         let look = |stored: &Stored| stored.cache.as_ref()?.load(&identity);
         let found = match given {
             Given::Looked { identity: of, found } if of == identity => found,
-            // What can be interrupted need not be.
-            Given::Artifact(artifact)
-                if artifact.identity() == &identity_with(Settings { interruptible: true, ..settings }) =>
-            {
-                Some(artifact)
-            }
-            Given::Artifact(artifact) => match unfit(artifact.identity(), &identity) {
+            Given::Artifact(artifact) => match unfit_for(artifact.identity(), settings, identity_with) {
                 None => Some(artifact),
                 Some(reason) => {
                     stored.unfit = Some(reason.to_owned());
@@ -134,6 +128,19 @@ impl Stored {
             Ok(bytes) => cache.store(&identity, bytes),
             Err(error) => cache.note(format!("code is not kept: {error}")),
         }
+    }
+}
+
+/// Why code for `given` cannot be used with these settings. What can be interrupted need not be.
+fn unfit_for(
+    given: &Identity,
+    settings: Settings,
+    identity_with: impl Fn(Settings) -> Identity,
+) -> Option<&'static str> {
+    let interruptible = identity_with(Settings { interruptible: true, ..settings });
+    match given.build == interruptible.build {
+        true => unfit(given, &interruptible),
+        false => unfit(given, &identity_with(settings)),
     }
 }
 
