@@ -26,7 +26,6 @@ use crate::error::{Error, Result};
 use crate::func::{Func, TypedFunc, WasmTyList};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::tiers::invoke;
-use crate::timer::AlarmKey;
 use crate::values::Val;
 use stop::{beyond_protocol, stopped, unwrap_panic};
 
@@ -118,38 +117,41 @@ unsafe fn enter<T: 'static, R>(
     func: NonNull<FuncRef>,
     take: impl FnOnce(&StoreOpaque) -> R,
 ) -> Result<R> {
-    let call = WatchedCall::begin(store)?;
-    let status = with_hooks(call.store, |_, exec| {
-        // SAFETY: the caller's promise; `exec` is the store's own.
-        unsafe { invoke(exec, func) }
-    });
-    let outcome = match status {
-        Status::Ok => Ok(take(&call.store.opaque)),
-        Status::Trap => Err(stopped(&mut call.store.opaque)),
-        Status::Exception | Status::TailCall | Status::Suspend | Status::Left => Err(beyond_protocol(status)),
+    let outcome = {
+        let call = WatchedCall::begin(store)?;
+        let status = with_hooks(call.store, |_, exec| {
+            // SAFETY: the caller's promise; `exec` is the store's own.
+            unsafe { invoke(exec, func) }
+        });
+        match status {
+            Status::Ok => Ok(take(&call.store.opaque)),
+            Status::Trap => Err(stopped(&mut call.store.opaque)),
+            Status::Exception | Status::TailCall | Status::Suspend | Status::Left => {
+                Err(beyond_protocol(status))
+            }
+        }
     };
-    drop(call);
     outcome.map_err(unwrap_panic)
 }
 
 /// An entry from the host, which ends also when something unwinds out of it.
 struct WatchedCall<'a, T: 'static> {
     store: &'a mut StoreInner<T>,
-    alarm: Option<AlarmKey>,
+    watched: bool,
 }
 
 impl<'a, T: 'static> WatchedCall<'a, T> {
     #[inline]
     fn begin(store: &'a mut StoreInner<T>) -> Result<WatchedCall<'a, T>> {
-        let alarm = store.opaque.begin_call()?;
-        Ok(WatchedCall { store, alarm })
+        let watched = store.opaque.begin_call()?;
+        Ok(WatchedCall { store, watched })
     }
 }
 
 impl<T: 'static> Drop for WatchedCall<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.store.opaque.end_call(self.alarm.take());
+        self.store.opaque.end_call(self.watched);
     }
 }
 
