@@ -32,17 +32,9 @@ use stop::{beyond_protocol, stopped, unwrap_panic};
 /// The free slots above everything that is running. There are none for a callback in the middle of guest code,
 /// whose frames the tops are below.
 #[inline]
-fn free_slots(store: &StoreOpaque, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
+fn free_slots(store: &mut StoreOpaque, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
     store.check_not_in_callback()?;
-    let exec = store.vm.exec();
-    let (value_top, ref_top) = (exec.value_top, exec.ref_top);
-    let stack = exec.stack();
-    let values_left = stack.values_end().saturating_sub(value_top as usize) / size_of::<u64>();
-    let references_left = stack.references_end().saturating_sub(ref_top as usize) / size_of::<u32>();
-    if values > values_left || references > references_left {
-        return Err(Trap::StackOverflow.into());
-    }
-    Ok((value_top, ref_top))
+    store.vm.exec_mut().free_slots(values, references).ok_or_else(|| Trap::StackOverflow.into())
 }
 
 /// Calls a function whose type is known at compile time.
@@ -55,7 +47,7 @@ pub(crate) fn call_typed<T: 'static, P: WasmTyList, R: WasmTyList>(
     let target = func.func().handle().pointer(&store.opaque)?;
     let values = const { if P::VALUES > R::VALUES { P::VALUES } else { R::VALUES } };
     let references = const { if P::REFERENCES > R::REFERENCES { P::REFERENCES } else { R::REFERENCES } };
-    let (value_top, ref_top) = free_slots(&store.opaque, values, references)?;
+    let (value_top, ref_top) = free_slots(&mut store.opaque, values, references)?;
     // SAFETY: there is room, checked just now, and nothing runs that could use what lies above the top. A
     // `TypedFunc` exists only for a function with these types, so that results are what they are read as.
     unsafe {
@@ -84,7 +76,7 @@ pub(crate) fn call_untyped<T: 'static>(
     }
     let slots = ty.slots();
     let (value_top, ref_top) =
-        free_slots(&store.opaque, slots.shared() as usize, slots.ref_shared() as usize)?;
+        free_slots(&mut store.opaque, slots.shared() as usize, slots.ref_shared() as usize)?;
     // SAFETY: as in `call_typed`; the values are checked against the type as they are written.
     unsafe {
         let mut to = Slots::new(value_top, slots.params as usize, ref_top, slots.ref_params as usize);

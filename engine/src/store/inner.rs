@@ -66,10 +66,11 @@ pub struct StoreOpaque {
 impl<T: 'static> StoreInner<T> {
     pub(super) fn new(engine: &Engine, data: T) -> Result<StoreInner<T>> {
         let config = engine.config();
-        let sizes = config.stack_sizes();
-        let mut vm = vm::Store::new(sizes, config.memories()).ok_or_else(|| {
-            Error::msg(format!("the system has no memory for a guest stack of {} bytes", sizes.values))
+        let stack = engine.stacks().take().ok_or_else(|| {
+            let bytes = config.stack_sizes().values;
+            Error::msg(format!("the system has no memory for a guest stack of {bytes} bytes"))
         })?;
+        let mut vm = vm::Store::on(stack, config.memories());
         vm.exec_mut().backtrace_limit = config.backtrace_frames();
         engine.attach_compiled(vm.exec_mut());
         let signal = engine.register(vm.exec().target().clone());

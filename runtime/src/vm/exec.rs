@@ -115,9 +115,14 @@ impl ExecContext {
     /// Offset of the words for compiled code.
     pub const NATIVE: usize = offset_of!(ExecContext, native);
 
-    /// A context with a stack of its own. Boxed: other threads and contexts point at it.
+    /// A context with a new stack.
     pub fn new(sizes: StackSizes) -> Option<Box<ExecContext>> {
-        let stack = Box::new(Stack::new(sizes)?);
+        Stack::new(sizes).map(ExecContext::on)
+    }
+
+    /// A context on this stack. Boxed: other threads and contexts point at it.
+    pub fn on(stack: Stack) -> Box<ExecContext> {
+        let stack = Box::new(stack);
         let context = Box::new(ExecContext {
             poll: PollWords {
                 value_limit: AtomicUsize::new(stack.values_end()),
@@ -145,7 +150,7 @@ impl ExecContext {
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
         unsafe { context.target.attach(Some(NonNull::from(&context.poll))) };
-        Some(context)
+        context
     }
 
     /// Names the store's hooks for as long as one entry lasts, and returns those of the entry around it. The
@@ -183,6 +188,17 @@ impl ExecContext {
     #[inline]
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// The slots above everything that is running, for an entry from the host; `None` if there are not as many of both
+    /// kinds. Every entry begins with this: what nobody has asked for slots of is taken to be all zeroes.
+    #[inline]
+    pub fn free_slots(&mut self, values: usize, references: usize) -> Option<(*mut u64, *mut u32)> {
+        let (value_top, ref_top) = (self.value_top, self.ref_top);
+        let values_left = self.stack.values_end().saturating_sub(value_top as usize) / size_of::<u64>();
+        let references_left = self.stack.references_end().saturating_sub(ref_top as usize) / size_of::<u32>();
+        self.stack.set_used();
+        (values <= values_left && references <= references_left).then_some((value_top, ref_top))
     }
 
     /// Whether no guest code is running.
@@ -342,7 +358,7 @@ mod tests {
     #[test]
     fn an_entry_sets_the_limit_of_compiled_code_unless_a_request_has_raised_it() {
         let sizes = StackSizes { native: 64 << 10, ..StackSizes::default() };
-        let mut exec = ExecContext::new(sizes).unwrap();
+        let mut exec = ExecContext::on(Stack::new(sizes).unwrap());
         let limit = |exec: &ExecContext| exec.poll.native_limit.load(Ordering::SeqCst);
         let here = &raw const exec as usize;
         for address in [here, here, here - 4096, here] {
