@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use wasmrun_runtime::types::TypeRegistry;
-use wasmrun_runtime::vm::{ExecContext, InterruptTarget, reason};
+use wasmrun_runtime::vm::{ExecContext, InterruptTarget, StackPool, reason};
 
 use crate::config::Config;
 use crate::error::Result;
@@ -45,6 +45,7 @@ struct EngineInner {
     registry: TypeRegistry,
     epoch: AtomicU64,
     stores: Mutex<StoreList>,
+    stacks: Arc<StackPool>,
     timer: Timer,
 }
 
@@ -83,6 +84,7 @@ impl Engine {
             registry: TypeRegistry::default(),
             epoch: AtomicU64::new(0),
             stores: Mutex::default(),
+            stacks: StackPool::new(config.stack_sizes()),
             timer: Timer::default(),
         };
         Ok(Engine { inner: Arc::new(inner) })
@@ -201,6 +203,11 @@ impl Engine {
 
     pub(crate) fn registry(&self) -> &TypeRegistry {
         &self.inner.registry
+    }
+
+    /// The stacks of its stores.
+    pub(crate) fn stacks(&self) -> &Arc<StackPool> {
+        &self.inner.stacks
     }
 
     pub(crate) fn timer(&self) -> &Timer {

@@ -231,10 +231,22 @@ unsafe extern "C" fn call_host(
     // SAFETY: the `to_host` stub passes the reference that it was called by and its own frame, whose first two
     // words are the caller's frame pointer and the address in the caller.
     unsafe {
-        let exec = if vmctx.is_null() { current_exec() } else { VmContext::exec(vmctx) };
-        let (exit_fp, exit_pc) = (*frame, *frame.add(1));
-        let result = try_call_host(exec, vmctx, &*(*func_ref).host, slots, (exit_fp, exit_pc));
-        let status = match result {
+        let exec = if vmctx.is_null() { current_without_caller() } else { VmContext::exec(vmctx) };
+        // Two pushes have just written them: one load of both, which is what the compiler makes of plain reads, would
+        // have to wait until they have arrived in memory.
+        (*exec).native.exit_fp = frame.read_volatile();
+        (*exec).native.exit_pc = frame.add(1).read_volatile();
+        let host = &*(*func_ref).host;
+        let result = match host.slots().ref_shared() {
+            0 => {
+                let call = HostCall { exec, caller: vmctx, values: slots, references: (*exec).ref_top };
+                // The slots are in the frame of the stub: the value stack is free from where it was.
+                host.call_caught(call, (*exec).value_top)
+            }
+            _ => call_with_references(exec, vmctx, host, slots),
+        };
+        // It may have taken long.
+        let status = match result.and_then(|()| builtins::poll(exec)) {
             Ok(()) => Status::Ok,
             Err(pending) => {
                 (*exec).set_pending(pending);
@@ -245,34 +257,33 @@ unsafe extern "C" fn call_host(
     }
 }
 
-unsafe fn try_call_host(
+/// The execution context for a function of the host that no function of WebAssembly has called.
+#[cold]
+#[inline(never)]
+fn current_without_caller() -> *mut ExecContext {
+    current_exec()
+}
+
+/// Calls a function of the host that takes or gives collected references, which are among the slots of values.
+#[inline(never)]
+unsafe fn call_with_references(
     exec: *mut ExecContext,
     caller: *mut VmContext,
     host: &HostFunc,
     slots: *mut u64,
-    exit: (usize, usize),
 ) -> Result<(), Pending> {
     // SAFETY: the slots hold the function's arguments and have room for its results.
     unsafe {
-        let spread = host.slots();
-        let ref_slots = (*exec).ref_top;
-        let ref_end = ref_slots.wrapping_add(spread.ref_shared() as usize);
-        if ref_end as usize > (*exec).ref_limit {
+        let references = (*exec).ref_top;
+        let end = references.wrapping_add(host.slots().ref_shared() as usize);
+        if end as usize > (*exec).ref_limit {
             return Err(Trap::StackOverflow.into());
         }
-        let has_references = spread.ref_shared() != 0;
-        if has_references {
-            references::separate(host.ty().params(), slots, ref_slots);
-        }
-        ((*exec).native.exit_fp, (*exec).native.exit_pc) = exit;
-        let call = HostCall { exec, caller, values: slots, references: ref_slots };
-        // The slots are in the frame of the stub: the value stack is free from where it was.
+        references::separate(host.ty().params(), slots, references);
+        let call = HostCall { exec, caller, values: slots, references };
         host.call_caught(call, (*exec).value_top)?;
-        if has_references {
-            references::join(host.ty().results(), slots, ref_slots);
-        }
-        // It may have taken long.
-        builtins::poll(exec)
+        references::join(host.ty().results(), slots, references);
+        Ok(())
     }
 }
 

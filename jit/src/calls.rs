@@ -10,7 +10,7 @@ use std::{mem, ptr};
 
 use wasmrun_runtime::module::{CodeCell, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::types::{FuncType, ValType};
+use wasmrun_runtime::types::{FuncType, TypeId, ValType};
 use wasmrun_runtime::vm::{
     Entered, ExecContext, FoundFrame, InterpreterRun, Left, NativeEntries, Segment, Site, Tier, VmContext,
 };
@@ -43,6 +43,7 @@ pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: Interpreter
 }
 
 /// The compiled code of functions that have none: it finds out what to call when it is called.
+#[inline]
 pub fn unbound() -> *const u8 {
     lazy_bind as *const u8
 }
@@ -69,26 +70,47 @@ pub unsafe extern "C" fn call_compiled(
     vmctx: *mut VmContext,
     function: u32,
 ) -> Status {
-    // SAFETY: the caller's promise. The segment is withdrawn before it goes out of scope.
+    // SAFETY: the caller's promise.
     unsafe {
         let module = VmContext::module(vmctx);
+        let code = cell(vmctx, module, function).native();
+        call(exec, vmctx, function, module.function_type_id(function), code)
+    }
+}
+
+/// As [`call_compiled`], of a function of which type and code are known.
+unsafe fn call(
+    exec: *mut ExecContext,
+    vmctx: *mut VmContext,
+    function: u32,
+    type_id: TypeId,
+    code: *const u8,
+) -> Status {
+    // SAFETY: as for `call_compiled`. The segment is withdrawn before it goes out of scope.
+    unsafe {
+        let ty = || VmContext::module(vmctx).function_type(function);
         let mut segment = Segment::compiled();
         let _entered = Entered::new(exec, &raw mut segment);
-        let entrance = match entrance(exec, module, function, &raw const segment) {
+        let entrance = match entrance(exec, type_id, ty, &raw const segment) {
             Ok(entrance) => entrance,
-            Err(pending) => {
-                (*exec).take_down_frames(Some(Vec::new()));
-                (*exec).set_pending(pending);
-                return Status::Trap;
-            }
+            Err(pending) => return refused(exec, pending),
         };
-        let ty = module.function_type(function);
         if entrance.spread.ref_params != 0 {
-            references::join(ty.params(), (*exec).value_top, (*exec).ref_top);
+            references::join(ty().params(), (*exec).value_top, (*exec).ref_top);
         }
-        let code = cell(vmctx, module, function).native();
-        run(exec, entrance, ty.results(), code, vmctx, direct_callee_id(function) as u64)
+        run(exec, entrance, || ty().results(), code, vmctx, direct_callee_id(function) as u64)
     }
+}
+
+/// A call that does not come to its first instruction.
+#[cold]
+unsafe fn refused(exec: *mut ExecContext, pending: Pending) -> Status {
+    // SAFETY: the context is alive, and all frames but those of this call, of which there are none, are on the stacks.
+    unsafe {
+        (*exec).take_down_frames(Some(Vec::new()));
+        (*exec).set_pending(pending);
+    }
+    Status::Trap
 }
 
 /// See [`NativeEntries::enter_loop`](wasmrun_runtime::vm::NativeEntries::enter_loop); `code` is a [`LoopCode`].
@@ -106,17 +128,18 @@ pub unsafe extern "C" fn enter_loop(
         let code = &*code.cast::<LoopCode>();
         let mut segment = Segment::compiled();
         let _entered = Entered::new(exec, &raw mut segment);
-        let (entry, results) = (code.code().entry(), code.results().results());
+        let (entry, results) = (code.code().entry(), || code.results().results());
         run(exec, code.entrance(), results, entry, vmctx, frame.expose_provenance() as u64)
     }
 }
 
 /// Runs compiled code, whose arguments are where its entrance expects them, and leaves its results where tier 0 and the
 /// host do: from [`ExecContext::value_top`] and [`ExecContext::ref_top`] on.
-unsafe fn run(
+#[inline]
+unsafe fn run<'a>(
     exec: *mut ExecContext,
     entrance: &Entrance,
-    results: &[ValType],
+    results: impl FnOnce() -> &'a [ValType],
     code: *const u8,
     vmctx: *mut VmContext,
     id: u64,
@@ -134,13 +157,22 @@ unsafe fn run(
             return Status::Left;
         }
         if status != Status::Ok {
-            let frames =
-                (*exec).native.trace.take().map(|addresses| addresses.iter().map(compiled_frame).collect());
-            (*exec).take_down_frames(Some(frames.unwrap_or_default()));
+            take_down_trace(exec);
         } else if entrance.spread.ref_results != 0 {
-            references::separate(results, values, references);
+            references::separate(results(), values, references);
         }
         status
+    }
+}
+
+/// Takes down the frames that a trap has left, which are those of the innermost segment.
+#[cold]
+unsafe fn take_down_trace(exec: *mut ExecContext) {
+    // SAFETY: as for `call_compiled`.
+    unsafe {
+        let frames =
+            (*exec).native.trace.take().map(|addresses| addresses.iter().map(compiled_frame).collect());
+        (*exec).take_down_frames(Some(frames.unwrap_or_default()));
     }
 }
 
@@ -151,10 +183,11 @@ fn compiled_frame(address: &usize) -> FoundFrame {
 }
 
 /// How a function is entered, if there is room on the stacks.
+#[inline]
 unsafe fn entrance<'a>(
     exec: *mut ExecContext,
-    module: &Module,
-    function: u32,
+    type_id: TypeId,
+    ty: impl FnOnce() -> &'a FuncType,
     segment: *const Segment,
 ) -> Result<&'a Entrance, Pending> {
     // SAFETY: as for `call_compiled`.
@@ -162,7 +195,7 @@ unsafe fn entrance<'a>(
         if !(*exec).native_stack_left(segment) {
             return Err(Trap::StackOverflow.into());
         }
-        let entrance = space(exec).entrance(module, function)?;
+        let entrance = space(exec).entrance(type_id, ty)?;
         if (*exec).value_top.wrapping_add(entrance.slots) as usize > (*exec).stack().values_end() {
             return Err(Trap::StackOverflow.into());
         }
@@ -183,7 +216,7 @@ unsafe extern "C" fn call_interpreted(
         let module = VmContext::module(vmctx);
         let function = called(callee_id);
         let ty = module.function_type(function);
-        let spread = match space(exec).entrance(module, function) {
+        let spread = match space(exec).entrance(module.function_type_id(function), || ty) {
             Ok(entrance) => entrance.spread,
             Err(error) => return fail(exec, error.into()),
         };
@@ -294,7 +327,7 @@ unsafe fn prepare_tail_call(exec: *mut ExecContext, references: *const u32) -> R
         let function = called((*target).callee_id);
         let ty = module.function_type(function);
         let bounce = space(exec).stubs().bounce(ty)?;
-        let entrance = space(exec).entrance(module, function)?;
+        let entrance = space(exec).entrance(module.function_type_id(function), || ty)?;
         if (*target).slots.wrapping_add(entrance.slots) as usize > (*exec).stack().values_end() {
             return Err(Trap::StackOverflow.into());
         }

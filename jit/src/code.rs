@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::types::{FuncType, TypeId};
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::arena::{Arena, ArenaError, Blob};
@@ -197,9 +197,14 @@ impl CodeSpace {
         &self.stubs
     }
 
-    /// How a function is entered.
-    pub(crate) fn entrance(&self, module: &Module, function: u32) -> Result<&Entrance, StubError> {
-        self.entrances.get(&self.stubs, module, function)
+    /// How a function of a type is entered: of `ty`, whose id is `id`.
+    #[inline]
+    pub(crate) fn entrance<'t>(
+        &self,
+        id: TypeId,
+        ty: impl FnOnce() -> &'t FuncType,
+    ) -> Result<&Entrance, StubError> {
+        self.entrances.get(&self.stubs, id, ty)
     }
 
     /// Compiles a function of `module` and installs its code. Where the code may be published is said at [`Job`].

@@ -7,7 +7,6 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use wasmrun_runtime::module::Module;
 use wasmrun_runtime::types::{FuncType, SignatureSlots, TypeId};
 
 use crate::stubs::{AbiClass, EnterStub, StubError, Stubs};
@@ -41,16 +40,20 @@ pub(crate) struct Entrances {
 }
 
 impl Entrances {
-    /// The entrance of a function, which it shares with all others of its type.
+    /// The entrance of the functions of a type: `ty`, whose id is `id`.
     #[inline]
-    pub(crate) fn get(&self, stubs: &Stubs, module: &Module, function: u32) -> Result<&Entrance, StubError> {
-        let id = module.function_type_id(function);
+    pub(crate) fn get<'t>(
+        &self,
+        stubs: &Stubs,
+        id: TypeId,
+        ty: impl FnOnce() -> &'t FuncType,
+    ) -> Result<&Entrance, StubError> {
         let (shelf, place) = position(id);
         let known = self.shelves[shelf].get().map(|shelf| shelf[place].load(Ordering::Acquire));
         match known {
             // SAFETY: entrances stay until this is dropped.
             Some(entrance) if !entrance.is_null() => Ok(unsafe { &*entrance }),
-            _ => self.make(stubs, id, module.function_type(function)),
+            _ => self.make(stubs, id, ty()),
         }
     }
 

@@ -13,6 +13,7 @@ use wasmrun_runtime::types::ValType;
 ///
 /// # Safety
 /// `slots` hold values of these types, and `references` has room for those that are collected.
+#[inline(never)]
 pub unsafe fn separate(types: &[ValType], slots: *mut u64, mut references: *mut u32) {
     let (mut from, mut to) = (slots, slots);
     for ty in types {
@@ -35,6 +36,7 @@ pub unsafe fn separate(types: &[ValType], slots: *mut u64, mut references: *mut 
 ///
 /// # Safety
 /// `slots` and `references` hold the values of these types, and the slots have room for all of them.
+#[inline(never)]
 pub unsafe fn join(types: &[ValType], slots: *mut u64, references: *const u32) {
     let values: usize = types.iter().map(|ty| ty.value_slots()).sum();
     let collected = types.iter().filter(|ty| ty.is_collected()).count();

@@ -50,6 +50,7 @@ impl CodeCell {
     pub const NATIVE: usize = std::mem::offset_of!(CodeCell, native);
 
     /// Entry of compiled code, called with `(vmctx, callee_id, args…)`; null when there is none.
+    #[inline]
     pub fn native(&self) -> *const u8 {
         self.native.load(Ordering::Acquire)
     }

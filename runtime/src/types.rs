@@ -193,11 +193,13 @@ impl SignatureSlots {
     }
 
     /// Value slots that arguments and results share at the bottom of a frame.
+    #[inline]
     pub fn shared(self) -> u32 {
         self.params.max(self.results)
     }
 
     /// Reference slots that arguments and results share at the bottom of a frame.
+    #[inline]
     pub fn ref_shared(self) -> u32 {
         self.ref_params.max(self.ref_results)
     }

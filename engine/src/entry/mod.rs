@@ -26,24 +26,15 @@ use crate::error::{Error, Result};
 use crate::func::{Func, TypedFunc, WasmTyList};
 use crate::store::{StoreInner, StoreOpaque};
 use crate::tiers::invoke;
-use crate::timer::AlarmKey;
 use crate::values::Val;
 use stop::{beyond_protocol, stopped, unwrap_panic};
 
 /// The free slots above everything that is running. There are none for a callback in the middle of guest code,
 /// whose frames the tops are below.
 #[inline]
-fn free_slots(store: &StoreOpaque, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
+fn free_slots(store: &mut StoreOpaque, values: usize, references: usize) -> Result<(*mut u64, *mut u32)> {
     store.check_not_in_callback()?;
-    let exec = store.vm.exec();
-    let (value_top, ref_top) = (exec.value_top, exec.ref_top);
-    let stack = exec.stack();
-    let values_left = stack.values_end().saturating_sub(value_top as usize) / size_of::<u64>();
-    let references_left = stack.references_end().saturating_sub(ref_top as usize) / size_of::<u32>();
-    if values > values_left || references > references_left {
-        return Err(Trap::StackOverflow.into());
-    }
-    Ok((value_top, ref_top))
+    store.vm.exec_mut().free_slots(values, references).ok_or_else(|| Trap::StackOverflow.into())
 }
 
 /// Calls a function whose type is known at compile time.
@@ -56,7 +47,7 @@ pub(crate) fn call_typed<T: 'static, P: WasmTyList, R: WasmTyList>(
     let target = func.func().handle().pointer(&store.opaque)?;
     let values = const { if P::VALUES > R::VALUES { P::VALUES } else { R::VALUES } };
     let references = const { if P::REFERENCES > R::REFERENCES { P::REFERENCES } else { R::REFERENCES } };
-    let (value_top, ref_top) = free_slots(&store.opaque, values, references)?;
+    let (value_top, ref_top) = free_slots(&mut store.opaque, values, references)?;
     // SAFETY: there is room, checked just now, and nothing runs that could use what lies above the top. A
     // `TypedFunc` exists only for a function with these types, so that results are what they are read as.
     unsafe {
@@ -85,7 +76,7 @@ pub(crate) fn call_untyped<T: 'static>(
     }
     let slots = ty.slots();
     let (value_top, ref_top) =
-        free_slots(&store.opaque, slots.shared() as usize, slots.ref_shared() as usize)?;
+        free_slots(&mut store.opaque, slots.shared() as usize, slots.ref_shared() as usize)?;
     // SAFETY: as in `call_typed`; the values are checked against the type as they are written.
     unsafe {
         let mut to = Slots::new(value_top, slots.params as usize, ref_top, slots.ref_params as usize);
@@ -118,38 +109,41 @@ unsafe fn enter<T: 'static, R>(
     func: NonNull<FuncRef>,
     take: impl FnOnce(&StoreOpaque) -> R,
 ) -> Result<R> {
-    let call = WatchedCall::begin(store)?;
-    let status = with_hooks(call.store, |_, exec| {
-        // SAFETY: the caller's promise; `exec` is the store's own.
-        unsafe { invoke(exec, func) }
-    });
-    let outcome = match status {
-        Status::Ok => Ok(take(&call.store.opaque)),
-        Status::Trap => Err(stopped(&mut call.store.opaque)),
-        Status::Exception | Status::TailCall | Status::Suspend | Status::Left => Err(beyond_protocol(status)),
+    let outcome = {
+        let call = WatchedCall::begin(store)?;
+        let status = with_hooks(call.store, |_, exec| {
+            // SAFETY: the caller's promise; `exec` is the store's own.
+            unsafe { invoke(exec, func) }
+        });
+        match status {
+            Status::Ok => Ok(take(&call.store.opaque)),
+            Status::Trap => Err(stopped(&mut call.store.opaque)),
+            Status::Exception | Status::TailCall | Status::Suspend | Status::Left => {
+                Err(beyond_protocol(status))
+            }
+        }
     };
-    drop(call);
     outcome.map_err(unwrap_panic)
 }
 
 /// An entry from the host, which ends also when something unwinds out of it.
 struct WatchedCall<'a, T: 'static> {
     store: &'a mut StoreInner<T>,
-    alarm: Option<AlarmKey>,
+    watched: bool,
 }
 
 impl<'a, T: 'static> WatchedCall<'a, T> {
     #[inline]
     fn begin(store: &'a mut StoreInner<T>) -> Result<WatchedCall<'a, T>> {
-        let alarm = store.opaque.begin_call()?;
-        Ok(WatchedCall { store, alarm })
+        let watched = store.opaque.begin_call()?;
+        Ok(WatchedCall { store, watched })
     }
 }
 
 impl<T: 'static> Drop for WatchedCall<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.store.opaque.end_call(self.alarm.take());
+        self.store.opaque.end_call(self.watched);
     }
 }
 

@@ -72,7 +72,7 @@ impl WasmBacktrace {
 /// What frames, of instances that are alive, were executing.
 fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
     let mut interpreted = interpreter::Positions::default();
-    let mut positions = |frame: FoundFrame| match frame.tier {
+    let positions = |frame: FoundFrame| match frame.tier {
         // SAFETY: instances of frames are not freed before the store is idle.
         Tier::Interpreter => unsafe { interpreted.position(frame.site) }.into_iter().collect(),
         Tier::Compiled => match store.engine.compiled() {
@@ -87,7 +87,7 @@ fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
     };
     // A frame of compiled code can be several functions.
     let most = store.engine.config().backtrace_frames();
-    frames.into_iter().flat_map(|frame| positions(frame)).take(most).map(info).collect()
+    frames.into_iter().flat_map(positions).take(most).map(info).collect()
 }
 
 #[cfg(test)]

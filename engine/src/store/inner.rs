@@ -57,6 +57,8 @@ pub struct StoreOpaque {
     timeout: Option<Duration>,
     /// Whether entries from the host have to look at the two fields above.
     attention: bool,
+    /// The alarm for the deadline of the outermost entry.
+    alarm: Option<AlarmKey>,
     /// Whether a callback of the store runs in the middle of guest code, which must not be entered then.
     in_callback: bool,
 }
@@ -64,10 +66,11 @@ pub struct StoreOpaque {
 impl<T: 'static> StoreInner<T> {
     pub(super) fn new(engine: &Engine, data: T) -> Result<StoreInner<T>> {
         let config = engine.config();
-        let sizes = config.stack_sizes();
-        let mut vm = vm::Store::new(sizes, config.memories()).ok_or_else(|| {
-            Error::msg(format!("the system has no memory for a guest stack of {} bytes", sizes.values))
+        let stack = engine.stacks().take().ok_or_else(|| {
+            let bytes = config.stack_sizes().values;
+            Error::msg(format!("the system has no memory for a guest stack of {bytes} bytes"))
         })?;
+        let mut vm = vm::Store::on(stack, config.memories());
         vm.exec_mut().backtrace_limit = config.backtrace_frames();
         engine.attach_compiled(vm.exec_mut());
         let signal = engine.register(vm.exec().target().clone());
@@ -81,6 +84,7 @@ impl<T: 'static> StoreInner<T> {
             timeout: None,
             in_callback: false,
             attention: false,
+            alarm: None,
         };
         Ok(StoreInner { opaque, limiter: None, epoch_callback: None, data })
     }
@@ -269,34 +273,42 @@ impl StoreOpaque {
         Ok(())
     }
 
-    /// Prepares an entry from the host: watches the deadline of the outermost one.
+    /// Prepares an entry from the host: watches the deadline of the outermost one. Returns whether it does.
     #[inline]
-    pub(crate) fn begin_call(&mut self) -> Result<Option<AlarmKey>> {
-        if self.attention { self.begin_watched_call() } else { Ok(None) }
+    pub(crate) fn begin_call(&mut self) -> Result<bool> {
+        if self.attention { self.begin_watched_call() } else { Ok(false) }
     }
 
     #[cold]
-    fn begin_watched_call(&mut self) -> Result<Option<AlarmKey>> {
+    fn begin_watched_call(&mut self) -> Result<bool> {
         if !self.vm.exec().is_idle() {
-            return Ok(None);
+            return Ok(false);
         }
         let now = Instant::now();
         // A timeout beyond what the clock can express is none.
         let by_timeout = self.timeout.and_then(|timeout| now.checked_add(timeout));
-        let Some(deadline) = self.deadline.into_iter().chain(by_timeout).min() else { return Ok(None) };
+        let Some(deadline) = self.deadline.into_iter().chain(by_timeout).min() else { return Ok(false) };
         if deadline <= now {
             return Err(Trap::Deadline.into());
         }
-        self.engine.timer().set(deadline, self.vm.exec().target().clone()).map(Some)
+        self.alarm = Some(self.engine.timer().set(deadline, self.vm.exec().target().clone())?);
+        Ok(true)
     }
 
     /// Ends what [`StoreOpaque::begin_call`] began.
     #[inline]
-    pub(crate) fn end_call(&mut self, alarm: Option<AlarmKey>) {
-        if let Some(alarm) = alarm {
+    pub(crate) fn end_call(&mut self, watched: bool) {
+        if watched {
+            self.end_watched_call();
+        }
+        self.vm.free_if_due();
+    }
+
+    #[cold]
+    fn end_watched_call(&mut self) {
+        if let Some(alarm) = self.alarm.take() {
             self.engine.timer().cancel(alarm);
             self.vm.exec().target().withdraw(reason::DEADLINE);
         }
-        self.vm.free_if_due();
     }
 }

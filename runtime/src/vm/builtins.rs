@@ -35,6 +35,7 @@ unsafe fn charge(ctx: *mut VmContext, amount: u64) -> Result<(), Pending> {
 ///
 /// # Safety
 /// `exec` is alive.
+#[inline]
 pub unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
     // SAFETY: the callers' promise.
     unsafe { if (*exec).value_limit() == 0 { ExecContext::poll_slow(exec, 0) } else { Ok(()) } }

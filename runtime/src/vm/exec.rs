@@ -145,9 +145,14 @@ impl ExecContext {
     /// Offset of the words for compiled code.
     pub const NATIVE: usize = offset_of!(ExecContext, native);
 
-    /// A context with a stack of its own. Boxed: other threads and contexts point at it.
+    /// A context with a new stack.
     pub fn new(sizes: StackSizes) -> Option<Box<ExecContext>> {
-        let stack = Box::new(Stack::new(sizes)?);
+        Stack::new(sizes).map(ExecContext::on)
+    }
+
+    /// A context on this stack. Boxed: other threads and contexts point at it.
+    pub fn on(stack: Stack) -> Box<ExecContext> {
+        let stack = Box::new(stack);
         let context = Box::new(ExecContext {
             poll: PollWords {
                 value_limit: AtomicUsize::new(stack.values_end()),
@@ -175,7 +180,7 @@ impl ExecContext {
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
         unsafe { context.target.attach(Some(NonNull::from(&context.poll))) };
-        Some(context)
+        context
     }
 
     /// Names the store's hooks for as long as one entry lasts, and returns those of the entry around it. The
@@ -210,11 +215,24 @@ impl ExecContext {
     }
 
     /// The current stack.
+    #[inline]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
+    /// The slots above everything that is running, for an entry from the host; `None` if there are not as many of both
+    /// kinds. Every entry begins with this: what nobody has asked for slots of is taken to be all zeroes.
+    #[inline]
+    pub fn free_slots(&mut self, values: usize, references: usize) -> Option<(*mut u64, *mut u32)> {
+        let (value_top, ref_top) = (self.value_top, self.ref_top);
+        let values_left = self.stack.values_end().saturating_sub(value_top as usize) / size_of::<u64>();
+        let references_left = self.stack.references_end().saturating_sub(ref_top as usize) / size_of::<u32>();
+        self.stack.set_used();
+        (values <= values_left && references <= references_left).then_some((value_top, ref_top))
+    }
+
     /// Whether no guest code is running.
+    #[inline]
     pub fn is_idle(&self) -> bool {
         self.segment.is_null()
     }
@@ -324,16 +342,22 @@ impl ExecContext {
 
     /// The outermost entry has been made, from the native stack at `address`: compiled code has what is below it.
     /// A request that has lowered the limit stays.
+    #[inline]
     pub(super) fn entered(&mut self, address: usize) {
         self.stopped = None;
-        self.native_floor =
-            address.saturating_sub(self.stack.sizes().native).max(native_stack::floor(address));
-        let floor = self.native_floor;
-        let keep = |limit| (limit != usize::MAX).then_some(floor);
-        let _ = self.poll.native_limit.fetch_update(Ordering::SeqCst, Ordering::SeqCst, keep);
+        let floor = address.saturating_sub(self.stack.sizes().native).max(native_stack::floor(address));
+        self.native_floor = floor;
+        // Other threads only ever raise the limit, to the same value: one that is right already, or raised, need not be
+        // written, which is the case for all but the first of many calls from one place.
+        let limit = self.poll.native_limit.load(Ordering::Relaxed);
+        if limit != floor && limit != usize::MAX {
+            let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+            let _ = self.poll.native_limit.compare_exchange(limit, floor, success, failure);
+        }
     }
 
     /// Whether the native stack has room for one more entry, whose segment is at `segment`.
+    #[inline]
     pub fn native_stack_left(&self, segment: *const Segment) -> bool {
         segment as usize >= self.native_floor
     }
@@ -359,6 +383,23 @@ mod tests {
     fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {
         // SAFETY: the context is alive.
         unsafe { ExecContext::poll_slow(exec, frame_end) }
+    }
+
+    #[test]
+    fn an_entry_sets_the_limit_of_compiled_code_unless_a_request_has_raised_it() {
+        let sizes = StackSizes { native: 64 << 10, ..StackSizes::default() };
+        let mut exec = ExecContext::on(Stack::new(sizes).unwrap());
+        let limit = |exec: &ExecContext| exec.poll.native_limit.load(Ordering::SeqCst);
+        let here = &raw const exec as usize;
+        for address in [here, here, here - 4096, here] {
+            exec.entered(address);
+            assert_eq!(limit(&exec), address - sizes.native);
+        }
+        exec.target().clone().request(crate::vm::reason::INTERRUPT);
+        for address in [here, here - 4096] {
+            exec.entered(address);
+            assert_eq!((limit(&exec), exec.native_floor()), (usize::MAX, address - sizes.native));
+        }
     }
 
     #[test]

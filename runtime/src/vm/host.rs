@@ -23,7 +23,10 @@ pub struct HostCall {
     pub references: *mut u32,
 }
 
-type Entry = dyn Fn(HostCall) -> Result<(), HostError> + Send + Sync;
+// The fields of a `HostCall`, one by one: they travel in registers, where the struct would be written to memory, and read
+// back before it has arrived there.
+type Entry =
+    dyn Fn(*mut ExecContext, *mut VmContext, *mut u64, *mut u32) -> Result<(), HostError> + Send + Sync;
 
 /// A function of the host with its type. It belongs to no store and no engine; a store that uses it keeps it
 /// alive, and gives its type the id that it has there.
@@ -40,15 +43,19 @@ impl HostFunc {
         entry: impl Fn(HostCall) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> HostFunc {
         let slots = ty.slots();
+        let entry =
+            move |exec, caller, values, references| entry(HostCall { exec, caller, values, references });
         HostFunc { ty, slots, entry: Box::new(entry) }
     }
 
     /// Its type.
+    #[inline]
     pub fn ty(&self) -> &FuncType {
         &self.ty
     }
 
     /// How its arguments and results spread over the stacks.
+    #[inline]
     pub fn slots(&self) -> SignatureSlots {
         self.slots
     }
@@ -59,14 +66,15 @@ impl HostFunc {
     /// # Safety
     /// The pointers of `call` are those of a running call with arguments of this function's type; the slots from
     /// `value_top` on are free, and so are those behind the function's reference slots.
+    #[inline]
     pub unsafe fn call_caught(&self, call: HostCall, value_top: *mut u64) -> Result<(), Pending> {
-        let exec = call.exec;
+        let HostCall { exec, caller, values, references } = call;
         // SAFETY: the context is alive. No reference to it is held while the function runs, which may re-enter.
         unsafe {
             let tops = ((*exec).value_top, (*exec).ref_top);
             (*exec).value_top = value_top;
-            (*exec).ref_top = call.references.wrapping_add(self.slots.ref_shared() as usize);
-            let result = catch_unwind(AssertUnwindSafe(|| (self.entry)(call)));
+            (*exec).ref_top = references.wrapping_add(self.slots.ref_shared() as usize);
+            let result = catch_unwind(AssertUnwindSafe(|| (self.entry)(exec, caller, values, references)));
             ((*exec).value_top, (*exec).ref_top) = tops;
             match result {
                 Ok(result) => result.map_err(Pending::Host),

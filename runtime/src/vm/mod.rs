@@ -37,6 +37,6 @@ pub use native::{
     NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
-pub use stack::{Stack, StackSizes};
+pub use stack::{Stack, StackPool, StackSizes};
 pub use store::{InstanceKey, MAX_EXTERNS, Store, Totals};
 pub use table::{Table, TableDescriptor};

@@ -15,22 +15,32 @@ const LEAST: usize = 96 << 10;
 /// What guest code may use where the system does not tell the bounds of a stack: no thread has much less.
 const UNKNOWN: usize = 512 << 10;
 
+/// What stands for a floor as long as the system has not been asked, and when it has not answered.
+const NOT_ASKED: usize = 0;
+const NO_ANSWER: usize = 1;
+
 thread_local! {
-    /// What the system has said: not asked yet, or nothing, or the floor.
-    static FLOOR: Cell<Option<Option<usize>>> = const { Cell::new(None) };
+    static FLOOR: Cell<usize> = const { Cell::new(NOT_ASKED) };
 }
 
 /// The lowest address that frames of guest code may reach on this thread, which is at `here` now.
 #[inline]
 pub(super) fn floor(here: usize) -> usize {
-    FLOOR.get().unwrap_or_else(find).unwrap_or(here.saturating_sub(UNKNOWN))
+    match FLOOR.get() {
+        NOT_ASKED | NO_ANSWER => find(here),
+        floor => floor,
+    }
 }
 
 #[cold]
-fn find() -> Option<usize> {
-    let floor = bounds().map(|(low, size)| low + reserved(size));
-    FLOOR.set(Some(floor));
-    floor
+fn find(here: usize) -> usize {
+    if FLOOR.get() == NOT_ASKED {
+        FLOOR.set(bounds().map_or(NO_ANSWER, |(low, size)| low + reserved(size)));
+    }
+    match FLOOR.get() {
+        NO_ANSWER => here.saturating_sub(UNKNOWN),
+        floor => floor,
+    }
 }
 
 fn reserved(size: usize) -> usize {

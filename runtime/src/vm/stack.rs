@@ -3,10 +3,14 @@
 //! Values and collected references live on separate stacks, so that a collector can scan the second whole:
 //! no tags, no maps, and no cost for code that has no references. A native stack joins them when compiled
 //! code runs on one of its own; until then guest code uses the host thread's.
+//!
+//! Stores come and go faster than the system gives out address space and takes it back. So the stacks of a store that
+//! has gone wait in the [`StackPool`] of its engine for the next one, which finds them as a new one would: all zeroes.
 
 use std::fmt;
-use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use region::{Allocation, Protection};
 
@@ -30,22 +34,25 @@ impl Default for StackSizes {
 /// A value stack and a reference stack.
 #[derive(Debug)]
 pub struct Stack {
-    values: Region<u64>,
-    references: Region<u32>,
+    // Taken out when this is dropped, and at no other time.
+    memory: ManuallyDrop<StackMemory>,
     sizes: StackSizes,
     /// The stack that started this one; the base stack of a store has none.
     parent: Option<NonNull<Stack>>,
+    /// Where the memory goes in the end, if not back to the system.
+    pool: Option<Arc<StackPool>>,
+    /// Whether there may be anything but zeroes in it.
+    used: bool,
 }
 
 impl Stack {
     /// A stack, or `None` when the system has no memory for it.
     pub fn new(sizes: StackSizes) -> Option<Stack> {
-        Some(Stack {
-            values: Region::new(sizes.values / size_of::<u64>())?,
-            references: Region::new(sizes.references / size_of::<u32>())?,
-            sizes,
-            parent: None,
-        })
+        Some(Stack::of(StackMemory::new(sizes)?, sizes, None))
+    }
+
+    fn of(memory: StackMemory, sizes: StackSizes, pool: Option<Arc<StackPool>>) -> Stack {
+        Stack { memory: ManuallyDrop::new(memory), sizes, parent: None, pool, used: false }
     }
 
     /// The stack that started this one.
@@ -54,58 +61,185 @@ impl Stack {
     }
 
     /// The sizes that it was made with.
+    #[inline]
     pub fn sizes(&self) -> StackSizes {
         self.sizes
     }
 
+    /// Notes that it is about to be written to.
+    #[inline]
+    pub(super) fn set_used(&mut self) {
+        self.used = true;
+    }
+
     /// First value slot.
+    #[inline]
     pub fn values(&self) -> *mut u64 {
-        self.values.start()
+        self.memory.start().cast()
     }
 
     /// Address behind the last value slot.
+    #[inline]
     pub fn values_end(&self) -> usize {
-        self.values.end()
+        self.memory.start() as usize + self.memory.values
     }
 
     /// First reference slot.
+    #[inline]
     pub fn references(&self) -> *mut u32 {
-        self.references.start()
+        self.memory.start().wrapping_add(self.memory.values).cast()
     }
 
     /// Address behind the last reference slot.
+    #[inline]
     pub fn references_end(&self) -> usize {
-        self.references.end()
+        self.values_end() + self.memory.references
     }
 }
 
-/// Zeroed memory that the system provides as it is touched. It is mapped and not allocated: an allocator
-/// that has freed a stack before would clear all of the next one by hand.
-struct Region<T> {
-    memory: Allocation,
-    len: usize,
-    slots: PhantomData<*mut T>,
-}
-
-impl<T: Copy> Region<T> {
-    fn new(len: usize) -> Option<Region<T>> {
-        let len = len.max(1);
-        let bytes = len.checked_mul(size_of::<T>())?;
-        let memory = region::alloc(bytes, Protection::READ_WRITE).ok()?;
-        Some(Region { memory, len, slots: PhantomData })
-    }
-
-    fn start(&self) -> *mut T {
-        self.memory.as_ptr::<T>().cast_mut()
-    }
-
-    fn end(&self) -> usize {
-        self.start() as usize + self.len * size_of::<T>()
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: nothing uses the field after this.
+        let memory = unsafe { ManuallyDrop::take(&mut self.memory) };
+        if let Some(pool) = &self.pool {
+            pool.put(memory, self.used);
+        }
     }
 }
 
-impl<T> fmt::Debug for Region<T> {
+/// Zeroed memory that the system provides as it is touched: values, and behind them references. It is mapped and not
+/// allocated: an allocator that has freed a stack before would clear all of the next one by hand.
+struct StackMemory {
+    mapping: Allocation,
+    /// Bytes of the value slots.
+    values: usize,
+    /// Bytes of the reference slots.
+    references: usize,
+}
+
+// SAFETY: whoever has it owns the mapping, of which no thread knows anything.
+unsafe impl Send for StackMemory {}
+
+impl StackMemory {
+    fn new(sizes: StackSizes) -> Option<StackMemory> {
+        let whole = |bytes: usize, slot: usize| (bytes / slot).max(1) * slot;
+        let values = whole(sizes.values, size_of::<u64>());
+        let references = whole(sizes.references, size_of::<u32>());
+        let mapping = region::alloc(values.checked_add(references)?, Protection::READ_WRITE).ok()?;
+        Some(StackMemory { mapping, values, references })
+    }
+
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        self.mapping.as_ptr::<u8>().cast_mut()
+    }
+
+    /// Makes it all zeroes again, and gives back to the system what was touched but for the first page. Fails where
+    /// the system does not do that.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn clear(&mut self) -> Option<()> {
+        let page = region::page::size();
+        // SAFETY: the mapping is this value's, private and anonymous, and consists of whole pages.
+        unsafe {
+            self.start().write_bytes(0, page);
+            let rest = self.start().add(page).cast();
+            (libc::madvise(rest, self.mapping.len() - page, libc::MADV_DONTNEED) == 0).then_some(())
+        }
+    }
+
+    #[cfg(any(not(target_os = "linux"), miri))]
+    fn clear(&mut self) -> Option<()> {
+        None
+    }
+}
+
+impl fmt::Debug for StackMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Region").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("StackMemory").field("start", &self.start()).finish_non_exhaustive()
+    }
+}
+
+/// Most stacks that wait in a pool. Each takes one page of memory, and address space of its size: more than stores
+/// that are made and dropped by as many threads need.
+const MOST_IDLE: usize = 16;
+
+/// The stacks that no store of an engine uses at present.
+#[derive(Debug)]
+pub struct StackPool {
+    sizes: StackSizes,
+    /// All zeroes.
+    idle: Mutex<Vec<StackMemory>>,
+}
+
+impl StackPool {
+    /// A pool of stacks of this size.
+    pub fn new(sizes: StackSizes) -> Arc<StackPool> {
+        Arc::new(StackPool { sizes, idle: Mutex::default() })
+    }
+
+    /// A stack of the pool or a new one, which goes to the pool in the end; `None` when the system has no memory for it.
+    pub fn take(self: &Arc<Self>) -> Option<Stack> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let memory = idle.or_else(|| StackMemory::new(self.sizes))?;
+        Some(Stack::of(memory, self.sizes, Some(self.clone())))
+    }
+
+    fn put(&self, mut memory: StackMemory, used: bool) {
+        if !used || memory.clear().is_some() {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < MOST_IDLE {
+                idle.push(memory);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_was_used_before_is_as_a_new_one() {
+        let pool = StackPool::new(StackSizes::default());
+        let slots = |stack: &Stack| {
+            let (values, references) = (stack.values(), stack.references());
+            let last = (stack.values_end() - values as usize) / size_of::<u64>() - 1;
+            let last_reference = (stack.references_end() - references as usize) / size_of::<u32>() - 1;
+            let values = [0, 511, 512, 100_000, last].map(|slot| values.wrapping_add(slot));
+            let references = [0, 1023, 1024, last_reference].map(|slot| references.wrapping_add(slot));
+            (values, references)
+        };
+        let mut first = pool.take().unwrap();
+        first.set_used();
+        let start = first.values();
+        let (values, references) = slots(&first);
+        // SAFETY: the slots are the stack's.
+        unsafe {
+            values.into_iter().for_each(|slot| slot.write(u64::MAX));
+            references.into_iter().for_each(|slot| slot.write(u32::MAX));
+        }
+        drop(first);
+        let second = pool.take().unwrap();
+        assert_eq!(second.values(), start, "it is the same stack");
+        let (values, references) = slots(&second);
+        // SAFETY: as above.
+        unsafe {
+            assert_eq!(values.map(|slot| slot.read()), [0; 5]);
+            assert_eq!(references.map(|slot| slot.read()), [0; 4]);
+        }
+    }
+
+    #[test]
+    fn a_pool_keeps_so_many_stacks_and_no_more() {
+        let pool = StackPool::new(StackSizes { values: 1, references: 1, native: 1 });
+        let idle = || pool.idle.lock().unwrap().len();
+        let stacks: Vec<_> = (0..MOST_IDLE + 3).map(|_| pool.take().unwrap()).collect();
+        assert_eq!(idle(), 0);
+        drop(stacks);
+        assert_eq!(idle(), MOST_IDLE);
+        let one = pool.take().unwrap();
+        assert_eq!(idle(), MOST_IDLE - 1);
+        drop(one);
+        assert_eq!(idle(), MOST_IDLE);
     }
 }

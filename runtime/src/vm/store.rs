@@ -16,7 +16,7 @@ use super::func_ref::FuncRef;
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;
-use super::stack::StackSizes;
+use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
 use crate::trap::Trap;
 use crate::types::TypeRegistry;
@@ -89,10 +89,15 @@ unsafe impl Send for Store {}
 unsafe impl Sync for Store {}
 
 impl Store {
-    /// An empty store, or `None` when the system has no memory for its stacks.
+    /// An empty store with a new stack, or `None` when the system has no memory for that.
     pub fn new(sizes: StackSizes, strategy: MemoryStrategy) -> Option<Store> {
-        Some(Store {
-            exec: ExecContext::new(sizes)?,
+        Some(Store::on(Stack::new(sizes)?, strategy))
+    }
+
+    /// An empty store on this stack.
+    pub fn on(stack: Stack, strategy: MemoryStrategy) -> Store {
+        Store {
+            exec: ExecContext::on(stack),
             entries: Vec::new(),
             free: Vec::new(),
             lingering: 0,
@@ -104,15 +109,17 @@ impl Store {
             externs: Vec::new(),
             strategy,
             _pinned: PhantomPinned,
-        })
+        }
     }
 
     /// The execution context.
+    #[inline]
     pub fn exec(&self) -> &ExecContext {
         &self.exec
     }
 
     /// The execution context, to be changed.
+    #[inline]
     pub fn exec_mut(&mut self) -> &mut ExecContext {
         &mut self.exec
     }
