@@ -12,7 +12,8 @@ use wasmrun_runtime::module::{CodeCell, Module};
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, TypeId, ValType};
 use wasmrun_runtime::vm::{
-    Entered, ExecContext, FoundFrame, InterpreterRun, Left, NativeEntries, Segment, Site, Tier, VmContext,
+    Entered, ExecContext, FoundFrame, FuncRef, InterpreterRun, Left, NativeEntries, Segment, Site, Tier,
+    VmContext,
 };
 
 use crate::abi::{Callee, direct_callee_id};
@@ -76,6 +77,16 @@ pub unsafe extern "C" fn call_compiled(
         let code = cell(vmctx, module, function).native();
         call(exec, vmctx, function, module.function_type_id(function), code)
     }
+}
+
+/// As [`call_compiled`], of the function that `callee` refers to: `code` is what its cell had.
+///
+/// # Safety
+/// As for [`call_compiled`].
+#[inline]
+pub unsafe fn call_reference(exec: *mut ExecContext, callee: &FuncRef, code: *const u8) -> Status {
+    // SAFETY: the caller's promise.
+    unsafe { call(exec, callee.vmctx, callee.func_index, callee.type_id, code) }
 }
 
 /// As [`call_compiled`], of a function of which type and code are known.

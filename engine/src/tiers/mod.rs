@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{EncodeError, Identity, ModuleHash, Settings};
-use wasmrun_jit::calls::{attach, call_compiled, unbound};
+use wasmrun_jit::calls::{attach, call_reference, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
 use wasmrun_jit::compile::{Job, Mode, Profile};
 use wasmrun_runtime::Outline;
@@ -513,7 +513,7 @@ pub(crate) unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> S
         if (*exec).native.has_code() && callee.host.is_null() {
             let code = (*callee.cell).native();
             if code != unbound() {
-                return match call_compiled(exec, callee.vmctx, callee.func_index) {
+                return match call_reference(exec, callee, code) {
                     Status::Left => interpreter::go_on_for_host(exec, callee.vmctx),
                     status => status,
                 };

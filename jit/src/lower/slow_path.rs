@@ -60,7 +60,15 @@ impl Lower<'_, '_, '_> {
     /// the failure otherwise.
     pub(super) fn raise_unless_ok(&mut self, status: Value, next: Block, values: &[BlockArg]) {
         let raise = self.cold_block();
-        self.builder.ins().brif(status, raise, &[], next, values);
+        if values.is_empty() {
+            self.builder.ins().brif(status, raise, &[], next, &[]);
+        } else {
+            // In a block of its own: the compiler would make one for the moves, and place it in front of `next`.
+            let go = self.cold_block();
+            self.builder.ins().brif(status, raise, &[], go, &[]);
+            self.enter_sealed(go);
+            self.builder.ins().jump(next, values);
+        }
         self.raise_in(raise);
     }
 
