@@ -16,6 +16,7 @@ in_every_mode! {
     backtraces_are_as_long_as_configured
     backtraces_go_on_behind_host_functions_and_other_instances
     host_functions_can_look_at_their_callers
+    callers_are_the_same_after_the_host_has_called_back
     host_errors_keep_their_type_and_get_a_backtrace
     a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on
     a_start_function_that_traps_is_an_error_with_a_backtrace
@@ -201,6 +202,46 @@ fn host_functions_can_look_at_their_callers(mode: Mode) -> Result<()> {
     instance.get_typed_func::<(), ()>(&mut store, "a")?.call(&mut store, ())?;
     assert_eq!(store.data(), &["b", "a"]);
     assert!(WasmBacktrace::capture(&store).frames().is_empty());
+    Ok(())
+}
+
+fn callers_are_the_same_after_the_host_has_called_back(mode: Mode) -> Result<()> {
+    fn look(caller: &mut Caller<'_, Vec<String>>) {
+        let backtrace = WasmBacktrace::capture(&*caller);
+        let names = backtrace.frames().iter().map(|f| f.func_name().unwrap().to_owned()).collect::<Vec<_>>();
+        caller.data_mut().push(names.join(" "));
+    }
+    let engine = mode.engine();
+    let mut linker = Linker::<Vec<String>>::new(&engine);
+    linker.func_wrap("host", "look", |mut caller: Caller<'_, Vec<String>>, _: i32| look(&mut caller))?;
+    linker.func_wrap("host", "back", |mut caller: Caller<'_, Vec<String>>| -> Result<()> {
+        for _ in 0..2 {
+            let deep = caller.get_export("deep").unwrap().into_func().unwrap().typed::<i32, ()>(&caller)?;
+            deep.call(&mut caller, 2)?;
+            look(&mut caller);
+        }
+        let boom = caller.get_export("boom").unwrap().into_func().unwrap();
+        boom.call(&mut caller, &[], &mut [])
+    })?;
+    let module = Module::new(
+        &engine,
+        r#"(import "host" "look" (func $look (param i32))) (import "host" "back" (func $back))
+           (func $boom (export "boom") unreachable)
+           (func $deep (export "deep") (param i32)
+             (if (local.get 0)
+               (then (call $deep (i32.sub (local.get 0) (i32.const 1))))
+               (else (call $look (local.get 0)))))
+           (func $between (call $back))
+           (func $main (export "main") (call $between))"#,
+    )?;
+    let mut store = Store::new(&engine, Vec::new());
+    let instance = linker.instantiate(&mut store, &module)?;
+    let main = instance.get_typed_func::<(), ()>(&mut store, "main")?;
+    let error = main.call(&mut store, ()).unwrap_err();
+    let names = error.downcast_ref::<WasmBacktrace>().unwrap().frames().iter();
+    assert_eq!(names.map(|f| f.func_name().unwrap()).collect::<Vec<_>>(), ["boom", "between", "main"]);
+    let (deep, again) = ("deep deep deep between main", "between main");
+    assert_eq!(store.data(), &[deep, again, deep, again]);
     Ok(())
 }
 

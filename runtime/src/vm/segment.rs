@@ -146,6 +146,9 @@ pub struct Entered {
     exec: *mut ExecContext,
     previous: *mut Segment,
     ref_frame: *mut u32,
+    /// Where compiled code of the segment before has called out: its frame pointer and address. Whatever is entered
+    /// overwrites them, and who is called may look at them again, or enter something else.
+    native_exit: (usize, usize),
 }
 
 impl Entered {
@@ -163,7 +166,8 @@ impl Entered {
             }
             (*segment).previous = previous;
             (*exec).segment = segment;
-            let entered = Entered { exec, previous, ref_frame: (*exec).ref_frame };
+            let native_exit = ((*exec).native.exit_fp, (*exec).native.exit_pc);
+            let entered = Entered { exec, previous, ref_frame: (*exec).ref_frame, native_exit };
             (*exec).ref_frame = (*exec).ref_top;
             if previous.is_null() {
                 (*exec).entered(segment as usize);
@@ -180,6 +184,7 @@ impl Drop for Entered {
         unsafe {
             (*self.exec).ref_frame = self.ref_frame;
             (*self.exec).segment = self.previous;
+            ((*self.exec).native.exit_fp, (*self.exec).native.exit_pc) = self.native_exit;
         }
     }
 }
