@@ -129,6 +129,7 @@ impl<'m> Lower<'m, '_, '_> {
             signature,
             Some(header),
         );
+        self.open_loops.push(self.control.len() - 1);
         self.poll_header(header, entry, count);
         self.new_segment();
     }
@@ -140,7 +141,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// Whether there is a loop around.
     pub(super) fn is_in_loop(&self) -> bool {
-        self.control.iter().any(|control| matches!(control.kind, Kind::Loop { .. }))
+        !self.open_loops.is_empty()
     }
 
     pub(super) fn if_(&mut self, ty: BlockType) {
@@ -218,6 +219,7 @@ impl<'m> Lower<'m, '_, '_> {
         };
         let control = self.control.pop().expect("an open block");
         if let Some(work) = around {
+            self.open_loops.pop();
             self.takes(work);
         }
         match label {
@@ -255,19 +257,16 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// What comes now takes so much in each turn of the loops around it.
     pub(super) fn takes(&mut self, work: Work) {
-        let inside = self.control.iter_mut().rev().find_map(|control| match &mut control.kind {
-            Kind::Loop { inside, .. } => Some(inside),
-            _ => None,
-        });
-        if let Some(inside) = inside {
+        let Some(innermost) = self.open_loops.last() else { return };
+        if let Kind::Loop { inside, .. } = &mut self.control[*innermost].kind {
             *inside = inside.and(work);
         }
     }
 
     /// Here is a way into the loops around that does not come by their headers, which then cannot count the turns.
     pub(super) fn enter_loops(&mut self) {
-        for control in &mut self.control {
-            if let Kind::Loop { inside, .. } = &mut control.kind {
+        for around in &self.open_loops {
+            if let Kind::Loop { inside, .. } = &mut self.control[*around].kind {
                 *inside = Work::ENDLESS;
             }
         }

@@ -166,6 +166,8 @@ struct Lower<'m, 'f, 'b> {
     /// Where a frame of tier 0 is taken over, in code that starts so.
     take_over: Option<TakeOver>,
     control: Vec<Control<'m>>,
+    /// Which of these are loops, by index.
+    open_loops: Vec<usize>,
     /// Whether code can come here.
     reachable: bool,
     /// Blocks that were opened in code that cannot be reached.
@@ -229,6 +231,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             at: 0,
             take_over: None,
             control: vec![Control::function(ty)],
+            open_loops: Vec::new(),
             reachable: true,
             skipped: 0,
             base: 0,
