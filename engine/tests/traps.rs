@@ -17,6 +17,7 @@ in_every_mode! {
     backtraces_go_on_behind_host_functions_and_other_instances
     host_functions_can_look_at_their_callers
     callers_are_the_same_after_the_host_has_called_back
+    fuel_ends_where_it_ends_in_tier_0_inside_of_inlined_functions_too
     host_errors_keep_their_type_and_get_a_backtrace
     a_panic_of_a_host_function_reaches_the_host_and_the_store_goes_on
     a_start_function_that_traps_is_an_error_with_a_backtrace
@@ -242,6 +243,40 @@ fn callers_are_the_same_after_the_host_has_called_back(mode: Mode) -> Result<()>
     assert_eq!(names.map(|f| f.func_name().unwrap()).collect::<Vec<_>>(), ["boom", "between", "main"]);
     let (deep, again) = ("deep deep deep between main", "between main");
     assert_eq!(store.data(), &[deep, again, deep, again]);
+    Ok(())
+}
+
+fn fuel_ends_where_it_ends_in_tier_0_inside_of_inlined_functions_too(mode: Mode) -> Result<()> {
+    // Offsets of the frames, for as much fuel.
+    let frames = |mode: Mode, fuel: u64| -> Result<Option<Vec<(u32, usize)>>> {
+        let engine = Engine::new(mode.config().consume_fuel(true))?;
+        let module = Module::new(
+            &engine,
+            r#"(func $add (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+               (func $twice (param i32) (result i32)
+                 (if (result i32) (local.get 0)
+                   (then (call $add (local.get 0) (local.get 0))) (else (i32.const 1))))
+               (func (export "main") (local $i i32)
+                 (loop $l
+                   (drop (call $twice (local.get $i)))
+                   (br_if $l (i32.lt_u (local.tee $i (call $add (local.get $i) (i32.const 1))) (i32.const 3)))))"#,
+        )?;
+        let mut store = Store::new(&engine, ());
+        store.set_fuel(fuel)?;
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let main = instance.get_typed_func::<(), ()>(&mut store, "main")?;
+        let Err(error) = main.call(&mut store, ()) else { return Ok(None) };
+        assert_eq!(error.downcast_ref(), Some(&Trap::OutOfFuel));
+        let frames = error.downcast_ref::<WasmBacktrace>().unwrap().frames().iter();
+        Ok(Some(frames.map(|frame| (frame.func_index(), frame.module_offset().unwrap())).collect()))
+    };
+    let mut fuel = 0;
+    while let Some(expected) = frames(Mode::Interp, fuel)? {
+        assert_eq!(frames(mode, fuel)?, Some(expected), "{fuel} units");
+        fuel += 1;
+    }
+    assert_eq!(frames(mode, fuel)?, None, "{fuel} units");
+    assert!(fuel > 30, "{fuel} units are no test");
     Ok(())
 }
 

@@ -140,6 +140,8 @@ impl Lower<'_, '_, '_> {
         let len = self.module.body(function).map_or(0, |body| body.len);
         self.budget.add_body(len as usize);
         self.takes(Work::of_bytes(len));
+        // What the callee is charged at its entry is charged there, and not at the call.
+        self.source(body.get_operators_reader().expect("validated body").original_position());
         self.new_segment();
         let lowered = self.operators(&body);
         let Caller { locals, base, site, skipped, at } = caller;
