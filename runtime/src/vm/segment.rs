@@ -184,7 +184,9 @@ impl Drop for Entered {
         unsafe {
             (*self.exec).ref_frame = self.ref_frame;
             (*self.exec).segment = self.previous;
-            ((*self.exec).native.exit_fp, (*self.exec).native.exit_pc) = self.native_exit;
+            if !self.previous.is_null() {
+                ((*self.exec).native.exit_fp, (*self.exec).native.exit_pc) = self.native_exit;
+            }
         }
     }
 }
