@@ -130,8 +130,9 @@ impl Config {
     }
 
     /// Whether a guest can be stopped in any loop: by a [timeout](crate::Store::set_timeout), by an epoch or by an
-    /// [`InterruptHandle`](crate::InterruptHandle). If not, compiled code looks for requests where functions are called and nowhere
-    /// else, so that a loop that calls nothing runs on; programs of short loops are some per cent faster.
+    /// [`InterruptHandle`](crate::InterruptHandle). If not, compiled code looks for requests where it enters a function
+    /// that is not short, and nowhere else: a loop that calls no such function runs on whatever the deadline.
+    /// Programs of short loops are some per cent faster.
     pub fn interruptible(&mut self, enable: bool) -> &mut Config {
         self.interruptible = enable;
         self
@@ -192,7 +193,8 @@ impl Config {
     }
 
     /// Leaves functions whose index does not satisfy a condition in the interpreter, whatever the strategy: a way
-    /// to test calls between the tiers.
+    /// to test calls between the tiers. In place of a call they may be compiled all the same, unless
+    /// [inlining](Config::compiler_inlining) is off.
     ///
     /// ```
     /// use wasmrun::{Config, Strategy};

@@ -44,8 +44,7 @@ impl Engine {
 
 /// Compiled code as bytes.
 impl Module {
-    /// The module and its compiled code as bytes, for [`Module::deserialize`]. For the same module and engine they are
-    /// always the same.
+    /// The module and its compiled code as bytes, for [`Module::deserialize`].
     ///
     /// # Errors
     /// The engine has no compiled code: its strategy is to interpret, or the system allows none.

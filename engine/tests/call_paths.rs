@@ -13,6 +13,7 @@ in_every_mode! {
     tables_can_be_called_through_for_ever
     host_functions_can_be_tail_called_for_ever
     instances_can_tail_call_each_other_for_ever
+    a_function_can_be_called_in_many_places
 }
 
 const TIMES: i32 = 1_000_000;
@@ -96,4 +97,46 @@ fn instances_can_tail_call_each_other_for_ever(mode: Mode) {
     // The context is right again behind the call: the call that follows goes through its imports.
     let body = "(drop (call $back (local.get 0) (i64.const 0))) (call $host (call $down (local.get 0)))";
     assert_eq!(run(mode, body).unwrap(), TIMES - 2);
+}
+
+/// From some number on, compiled callers share a way to the callee.
+fn a_function_can_be_called_in_many_places(mode: Mode) -> Result<()> {
+    // More arguments than registers, and more results.
+    let params = "i64 ".repeat(12);
+    let results = "i64 ".repeat(10);
+    let arguments: String = (0..11).map(|i| format!("(i64.const {i})")).collect();
+    let keep_last = "(local.set $last) ".to_owned() + &"drop ".repeat(9);
+    let call =
+        format!("(local.get $sum) {arguments} (call $many) {keep_last} (local.set $sum (local.get $last))");
+    let module = format!(
+        r#"(module
+             (func $many (param {params}) (result {results}) (local $i i64)
+               (loop (br_if 0 (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (i64.const 3))))
+               {}
+               (i64.add (i64.add (local.get 0) (local.get 11)) (local.get $i)))
+             (func $tail (param $way i32) (param $sum i64) (result {results})
+               {}
+               (local.get $sum) {arguments} (return_call $many))
+             (func (export "run") (result i64) (local $sum i64) (local $last i64)
+               {}
+               (i32.const 19) (local.get $sum) (call $tail) {keep_last}
+               (local.get $last)))"#,
+        "(i64.const 0) ".repeat(9),
+        format!(
+            "(if (i32.eqz (local.get $way)) (then (local.get $sum) {arguments} (return_call $many)))
+             (local.set $way (i32.sub (local.get $way) (i32.const 1)))"
+        )
+        .repeat(20),
+        call.repeat(20),
+    );
+    let engine = mode.engine();
+    let module = Module::new(&engine, module)?;
+    let mut store = Store::new(&engine, ());
+    let instance = Instance::new(&mut store, &module, &[])?;
+    let run = instance.get_typed_func::<(), i64>(&mut store, "run")?;
+    for _ in 0..3 {
+        assert_eq!(run.call(&mut store, ())?, 21 * (10 + 3));
+    }
+    assert!(module.uncompiled().is_empty(), "{:?}", module.uncompiled());
+    Ok(())
 }

@@ -154,9 +154,9 @@ impl CompiledFunction {
 
 /// What tier 0 has seen of a module.
 pub trait Profile {
-    /// The function of the module that the `call_indirect` at the offset `at` of the module, in `function`, has called
-    /// nearly always. It may be any at all; a wrong one costs time.
-    fn callee(&self, function: u32, at: u32) -> Option<u32>;
+    /// The lower half of the index of the function that the `call_indirect` at the offset `at` of the module, in
+    /// `function`, has called nearly always. It may be any number at all; a wrong one costs time.
+    fn callee(&self, function: u32, at: u32) -> Option<u16>;
 }
 
 /// What is compiled, and how.

@@ -22,7 +22,12 @@ fn compiled(isa: &Isa, module: &Module) -> Vec<CompiledFunction> {
 }
 
 fn settings(module: &Module) -> Settings {
-    Settings { features: module.features(), charges_fuel: module.charges_fuel(), interruptible: true }
+    Settings {
+        features: module.features(),
+        charges_fuel: module.charges_fuel(),
+        interruptible: true,
+        inlining: true,
+    }
 }
 
 fn identity(isa: &Isa, module: &Module) -> Identity {
@@ -143,6 +148,8 @@ fn everything_that_code_depends_on_is_in_its_identity() {
     identities.push(Identity::new(&isa, settings(&module), ModuleHash::of(b""), mode, plan));
     let uninterruptible = Settings { interruptible: false, ..settings(&module) };
     identities.push(Identity::new(&isa, uninterruptible, hash, mode, plan));
+    let not_inlined = Settings { inlining: false, ..settings(&module) };
+    identities.push(Identity::new(&isa, not_inlined, hash, mode, plan));
     module.charge_fuel(true);
     identities.push(identity(&isa, &module));
     let names: std::collections::BTreeSet<_> = identities.iter().map(Identity::name).collect();

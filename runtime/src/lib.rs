@@ -27,7 +27,7 @@ pub mod vm;
 pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
 pub use names::printable;
-pub use parse::{Outline, parse, parse_unless_valid, used_proposals, val_type, validate};
+pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, val_type, validate};
 
 /// The version of this crate. Code on disk names it, because code knows the layouts of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -23,6 +23,10 @@ use crate::types::{
     TypeRegistry, ValType,
 };
 
+/// The validator that decides. It stands in the sources because a hash of these is a part of what code on disk is known by, and
+/// a module of which there is such code is not validated again.
+pub const VALIDATOR: &str = "wasmparser 0.263.0";
+
 /// Validates `bytes` and makes a module of them.
 pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
     // SAFETY: nothing is said to be valid.
@@ -397,4 +401,17 @@ fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
 fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {
     let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
     GlobalType { content: val_type(ty.content_type), mutability }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_validator_is_the_one_that_the_sources_name() {
+        let manifest =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+        let version = VALIDATOR.strip_prefix("wasmparser ").unwrap();
+        assert!(manifest.contains(&format!("\nwasmparser = \"={version}\"\n")), "{VALIDATOR}");
+    }
 }

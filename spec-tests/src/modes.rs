@@ -72,7 +72,10 @@ impl Mode {
         match self {
             Mode::Interp => config.strategy(Strategy::Interpreter),
             Mode::Jit => config.strategy(Strategy::Jit),
-            Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
+            // As in the command without a timeout.
+            Mode::Quick => {
+                config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None).interruptible(false)
+            }
             Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
             Mode::Mixed => config
                 .strategy(Strategy::Jit)

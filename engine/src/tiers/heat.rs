@@ -1,6 +1,6 @@
 //! How warm the functions of a module are, and what has been asked of the compiler for them.
 //!
-//! Tier 0 counts entries and back edges per thread and reports where each hundredth or so of them happened: a
+//! Tier 0 counts entries and back edges per thread and reports where one of some hundred of them happened: a
 //! function that runs often is reported often. Heat is counted in executions of the whole body, as compiling costs
 //! time in proportion to the body: so one threshold serves functions of all sizes.
 

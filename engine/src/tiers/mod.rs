@@ -110,7 +110,6 @@ struct Shared {
     settings: Settings,
     /// Whether frames can leave compiled code.
     leaves: bool,
-    inlining: bool,
     /// Memory for the compiler.
     headroom: Headroom,
     /// Where code is kept for later runs.
@@ -168,13 +167,15 @@ impl CompiledTier {
         if let Some(profiler) = config.wanted_profiler() {
             space.profile_with(profiler).map_err(|error| error.to_string())?;
         }
-        let cache = config.code_cache().cloned();
         let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
+        // Its code is for nobody else, and that of others has no exits.
+        let cache = config.code_cache().filter(|_| chaos.is_none()).cloned();
         let leaves = chaos.is_some();
         let settings = Settings {
             features: config.features(),
             charges_fuel: config.fuel(),
             interruptible: config.is_interruptible(),
+            inlining: config.inlines(),
         };
         Ok(Some(CompiledTier {
             shared: Arc::new(Shared {
@@ -182,7 +183,6 @@ impl CompiledTier {
                 mode,
                 settings,
                 leaves,
-                inlining: config.inlines(),
                 headroom: Headroom::default(),
                 cache,
                 chosen,
@@ -354,7 +354,7 @@ impl Shared {
         let len = module.body(function).map_or(0, |body| body.len);
         let mode = mode_of_body(len, self.mode)?;
         // It takes time, which is what quick code saves.
-        let inlining = self.inlining && mode == Mode::Speed;
+        let inlining = self.settings.inlining && mode == Mode::Speed;
         let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
         let job = Job {
             mode,
@@ -412,9 +412,8 @@ struct Seen<'m> {
 }
 
 impl Profile for Seen<'_> {
-    fn callee(&self, function: u32, at: u32) -> Option<u32> {
-        let low = interpreter::usual_callee(self.module, self.plan, function, at)?;
-        Some(low.into()).filter(|function| *function < self.module.function_count())
+    fn callee(&self, function: u32, at: u32) -> Option<u16> {
+        interpreter::usual_callee(self.module, self.plan, function, at)
     }
 }
 

@@ -257,6 +257,12 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
                 {
                     let entry = (*(*callee).cell).interpreter();
                     if !entry.is_null() {
+                        const {
+                            assert!(matches!(
+                                (Self::FIELDS[3], Self::FIELDS[4]),
+                                (Field::Callee, Field::Changes)
+                            ));
+                        }
                         note_callee(m.ip.add(offset_in::<Self, 3>()), (*callee).func_index);
                         let frame = NewFrame::new(entry, m.slot::<Self, 5>());
                         return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));

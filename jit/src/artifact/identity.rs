@@ -43,6 +43,8 @@ pub struct Settings {
     pub charges_fuel: bool,
     /// Whether its loops can be [interrupted](crate::compile::Job::interruptible).
     pub interruptible: bool,
+    /// Whether functions are [inlined](crate::compile::Job::inlining).
+    pub inlining: bool,
 }
 
 /// What code was made for.
@@ -105,6 +107,7 @@ fn build(isa: &Isa, settings: Settings) -> [u8; 32] {
         }
     }
     add(if settings.charges_fuel { "fuel" } else { "no fuel" });
+    add(if settings.inlining { "inlining" } else { "no inlining" });
     add(if settings.interruptible { "interruptible" } else { "not interruptible" });
     for proposal in PROPOSALS.iter().filter(|proposal| settings.features.contains(proposal)) {
         add(proposal.name);

@@ -28,9 +28,14 @@ impl Budget {
         Budget { values: VALUES + VALUES_PER_BYTE * body_len, locals: 0, steps: 0 }
     }
 
-    /// Says how many locals the function has.
-    pub(super) fn set_locals(&mut self, locals: usize) {
-        self.locals = locals;
+    /// Says that there are so many more locals.
+    pub(super) fn add_locals(&mut self, locals: usize) {
+        self.locals += locals;
+    }
+
+    /// Says that there are so many fewer.
+    pub(super) fn remove_locals(&mut self, locals: usize) {
+        self.locals -= locals;
     }
 
     /// Says that a body of so many bytes is inlined.
@@ -68,7 +73,7 @@ mod tests {
     #[test]
     fn the_product_of_branches_and_locals_is_limited() {
         let mut budget = Budget::new(10);
-        budget.set_locals(STEPS / 2);
+        budget.add_locals(STEPS / 2);
         let dfg = DataFlowGraph::new();
         budget.branch();
         budget.branch();

@@ -1,5 +1,6 @@
 //! Calls. All of them, direct ones too, find the callee's code in its cell, so that one store switches
-//! every caller over to other code; the loads are not `readonly` for the same reason.
+//! every caller over to other code; the loads are not `readonly` for the same reason. Callers that have a body in place
+//! of the call ([`super::inline`]) keep it.
 
 use std::mem::offset_of;
 
@@ -146,7 +147,7 @@ impl<'m> Lower<'m, '_, '_> {
         let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
-        let table = self.index(table);
+        let table = self.cold_index(table);
         let expected = self.word(expected);
         let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, expected]);
         self.raise_unless_ok(status, found, &[reference.into()]);
@@ -241,15 +242,18 @@ impl<'m> Lower<'m, '_, '_> {
             self.define_operands();
         }
         let (callee, guessed) = self.indirect_callee(type_index, table, likely);
-        let before = self.stack.clone();
+        let arguments = likely.map(|_| self.top(ty.params().len()).to_vec());
         self.call_of(&callee, ty);
-        let (Some(function), Some(guessed)) = (likely, guessed) else { return Ok(()) };
+        let (Some(function), Some(guessed), Some(arguments)) = (likely, guessed, arguments) else {
+            return Ok(());
+        };
 
         let results = self.block_with_params(ty.results());
         self.jump(results, ty.results().len());
         self.end_segment();
-        let height = before.len() - ty.params().len();
-        self.stack = before;
+        let height = self.stack.len() - ty.results().len();
+        self.stack.truncate(height);
+        self.stack.extend(arguments);
         self.enter_sealed(guessed);
         self.call(function)?;
         if self.reachable {
@@ -267,10 +271,14 @@ impl<'m> Lower<'m, '_, '_> {
     /// known.
     fn likely_callee(&self, ty: &FuncType) -> Option<u32> {
         let caller = self.module.function_at(self.at)?;
-        let likely = self.profile?.callee(caller, self.at)?;
-        // Of an imported function nothing is known.
-        let is_own = self.module.body(likely).is_some();
-        (is_own && self.module.function_type(likely) == ty).then_some(likely)
+        let low_half = u32::from(self.profile?.callee(caller, self.at)?);
+        // Of an imported function nothing is known, and what no reference refers to is not called so.
+        let mut candidates = (low_half..self.module.function_count()).step_by(1 << 16).filter(|function| {
+            self.module.body(*function).is_some()
+                && self.module.function_type(*function) == ty
+                && self.module.layout().func_ref(*function).is_some()
+        });
+        candidates.next().filter(|_| candidates.next().is_none())
     }
 
     pub(super) fn return_call(&mut self, function: u32) {

@@ -129,6 +129,7 @@ impl<'m> Lower<'m, '_, '_> {
             signature,
             Some(header),
         );
+        self.has_loop = true;
         self.open_loops.push(self.control.len() - 1);
         self.poll_header(header, entry, count);
         self.new_segment();
@@ -255,9 +256,16 @@ impl<'m> Lower<'m, '_, '_> {
         self.unreachable();
     }
 
-    /// What comes now takes so much in each turn of the loops around it.
+    /// What comes now takes so much, in each turn of the loops around it if there are any.
     pub(super) fn takes(&mut self, work: Work) {
-        let Some(innermost) = self.open_loops.last() else { return };
+        let Some(innermost) = self.open_loops.last() else {
+            self.unpolled = self.unpolled.and(work);
+            if self.unpolled.is_most() {
+                self.unpolled = Work::default();
+                self.poll_between();
+            }
+            return;
+        };
         if let Kind::Loop { inside, .. } = &mut self.control[*innermost].kind {
             *inside = inside.and(work);
         }

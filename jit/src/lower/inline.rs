@@ -137,8 +137,12 @@ impl Lower<'_, '_, '_> {
             self.declare_local(*ty, value);
         }
         self.declare_locals(&body);
+        // Those of the caller are alive as well.
+        let locals_here = self.locals.len();
+        self.budget.add_locals(locals_here);
         let len = self.module.body(function).map_or(0, |body| body.len);
         self.budget.add_body(len as usize);
+        self.inlined += len;
         self.takes(Work::of_bytes(len));
         // What the callee is charged at its entry is charged there, and not at the call.
         self.source(body.get_operators_reader().expect("validated body").original_position());
@@ -146,7 +150,7 @@ impl Lower<'_, '_, '_> {
         let lowered = self.operators(&body);
         let Caller { locals, base, site, skipped, at } = caller;
         (self.locals, self.base, self.site, self.skipped) = (locals, base, site, skipped);
-        self.budget.set_locals(self.locals.len());
+        self.budget.remove_locals(locals_here);
         self.source(at.into());
         self.inlining.around.pop();
         lowered?;

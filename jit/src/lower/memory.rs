@@ -202,7 +202,7 @@ impl Lower<'_, '_, '_> {
         });
         let mut arguments = vec![self.vmctx];
         for (memory, _) in &places {
-            arguments.push(self.index(*memory));
+            arguments.push(self.cold_index(*memory));
         }
         arguments.extend(places.iter().map(|(_, at)| *at));
         if let Some(value) = fill {
@@ -221,7 +221,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn data_drop(&mut self, segment: u32) {
-        let segment = self.index(segment);
+        let segment = self.cold_index(segment);
         self.infallible(Builtin::DataDrop, &[self.vmctx, segment]);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) use inline::most_inlined;
 pub use places::Places;
 use places::Site;
 use poll::{EntryPoll, Segment};
-use sampling::LoopPoll;
+use sampling::{LoopPoll, Work};
 use take_over::TakeOver;
 
 /// The upper half of constants for code that hardly ever runs.
@@ -114,6 +114,7 @@ pub fn function<'m>(
         }
     }
     lower.declare_locals(&body);
+    lower.budget.add_locals(lower.locals.len());
     lower.body(&body)?;
     if let Start::Loop(at) = start
         && !lower.has_taken_over()
@@ -186,6 +187,11 @@ struct Lower<'m, 'f, 'b> {
     loop_polls: Vec<LoopPoll>,
     /// Whether the function calls anything but the poll at its entry.
     calls: bool,
+    has_loop: bool,
+    /// What is done outside of loops since the last poll.
+    unpolled: Work,
+    /// Bytes that are inlined.
+    inlined: u32,
     signatures: HashMap<&'m FuncType, SigRef>,
     /// The functions that are called, by number among those that the module defines.
     calls_of: HashMap<u32, CallsOf>,
@@ -242,6 +248,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             entry_poll: None,
             loop_polls: Vec::new(),
             calls: false,
+            has_loop: false,
+            unpolled: Work::default(),
+            inlined: 0,
             signatures: HashMap::new(),
             calls_of: HashMap::new(),
             builtin_signatures: [None; Builtin::ALL.len()],
@@ -292,7 +301,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             let zero = self.zero(abi::value_type(ty));
             (0..count).for_each(|_| self.declare_local(ty, zero));
         }
-        self.budget.set_locals(self.locals.len());
     }
 
     /// The initial value of locals of a type.
@@ -501,8 +509,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         self.builder.ins().iconst(I64, value)
     }
 
-    /// An index of the module for a builtin, which takes the lower half of the word.
-    fn index(&mut self, index: u32) -> Value {
+    /// An index of the module for a builtin in cold code, which takes the lower half of the word.
+    fn cold_index(&mut self, index: u32) -> Value {
         self.constant(UNUSUAL | i64::from(index))
     }
 

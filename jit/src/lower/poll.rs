@@ -6,7 +6,8 @@
 //! the function's entry for that of the loop. The order of the targets of the poll's branch matters as well: the cold
 //! block first.
 //!
-//! What is lowered here polls at each entry and each loop header; [`super::sampling`] makes the latter rarer. In code whose
+//! What is lowered here polls at each entry and, if it can be interrupted, at each loop header; [`super::sampling`] makes the
+//! latter rarer. In code whose
 //! frames can leave for tier 0 all values are alive at each header, and nothing is hoisted that the optimiser meets
 //! behind the way out: it is half as fast, and compiled only for those who want that.
 //!
@@ -88,8 +89,14 @@ impl<'m> Lower<'m, '_, '_> {
     /// host calls without a poll.
     pub(super) fn drop_entry_poll_of_leaf(&mut self, function: u32) {
         let Some(EntryPoll { test, branch, go }) = self.entry_poll.take() else { return };
-        let is_short = self.module.body(function).is_some_and(|body| Work::of_bytes(body.len).is_short());
-        if !is_short || self.calls || self.leaves || self.module.layout().func_ref(function).is_some() {
+        let len = self.module.body(function).map_or(0, |body| body.len);
+        let is_short = Work::of_bytes(len).and(Work::of_bytes(self.inlined)).is_short();
+        if !is_short
+            || self.has_loop
+            || self.calls
+            || self.leaves
+            || self.module.layout().func_ref(function).is_some()
+        {
             return;
         }
         let function = &mut self.builder.func;
@@ -131,6 +138,22 @@ impl<'m> Lower<'m, '_, '_> {
             self.loop_polls.push(LoopPoll { header, entry, test, cold, go, turns: 0 });
         }
         self.builder.switch_to_block(go);
+    }
+
+    /// A poll in straight-line code that takes long. No frame leaves there.
+    pub(super) fn poll_between(&mut self) {
+        if !self.polls || self.leaves {
+            return;
+        }
+        let exec = self.exec();
+        let limit = self.limit(exec);
+        let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
+        let (cold, go) = (self.cold_block(), self.builder.create_block());
+        self.builder.ins().brif(requested, cold, &[], go, &[]);
+        self.enter_sealed(cold);
+        self.call_builtin(Builtin::Poll, &[]);
+        self.builder.ins().jump(go, &[]);
+        self.enter_sealed(go);
     }
 
     /// Calls the slow path of a poll at a place. Returns what tier 0 is reached by, if the frame has to go on there; null

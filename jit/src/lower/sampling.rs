@@ -66,6 +66,11 @@ impl Work {
         self <= Work::CALL
     }
 
+    /// Whether it is as much as there may be between two polls.
+    pub(super) fn is_most(self) -> bool {
+        self >= Work::MOST
+    }
+
     pub(super) fn and(self, other: Work) -> Work {
         Work(self.0.saturating_add(other.0))
     }

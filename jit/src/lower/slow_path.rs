@@ -86,7 +86,7 @@ impl Lower<'_, '_, '_> {
         let operands = self.pop_array::<N>();
         let mut arguments = vec![self.vmctx];
         for index in indices {
-            arguments.push(self.index(*index));
+            arguments.push(self.cold_index(*index));
         }
         for operand in operands {
             arguments.push(self.word(operand));

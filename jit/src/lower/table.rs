@@ -85,7 +85,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn elem_drop(&mut self, segment: u32) {
-        let segment = self.index(segment);
+        let segment = self.cold_index(segment);
         self.infallible(Builtin::ElemDrop, &[self.vmctx, segment]);
     }
 
@@ -97,7 +97,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn ref_func(&mut self, function: u32) {
-        let function = self.index(function);
+        let function = self.cold_index(function);
         let reference = self.infallible(Builtin::RefFunc, &[self.vmctx, function]);
         self.stack.push(reference);
     }
