@@ -1,7 +1,8 @@
 //! Whatever the bytes are, loading, instantiating and running them ends without a panic.
 
-use wasmrun_spec_tests::differential::generate::{Random, damaged, module_of_seed};
-use wasmrun_spec_tests::differential::survive;
+use wasmrun::{Config, Engine, Strategy};
+use wasmrun_spec_tests::differential::generate::{Random, damaged, module_of_seed, seeds};
+use wasmrun_spec_tests::differential::{calls, read_artifact, survive};
 
 #[test]
 fn random_bytes_behind_a_header_do_no_harm() {
@@ -29,4 +30,31 @@ fn damaged_modules_do_no_harm() {
         ran += (0..12).filter(|damage| survive(&damaged(&module, seed << 8 | damage))).count();
     }
     assert!(ran > 100, "only {ran} damaged modules were still valid: the test has lost its teeth");
+}
+
+#[test]
+fn damaged_artefacts_do_no_harm() {
+    /// Bytes of the checksum, which finds the damage before anything else does.
+    const SEAL: usize = 32;
+    let engine = Engine::new(Config::new().strategy(Strategy::Jit)).unwrap();
+    let (mut count, mut read) = (0, 0);
+    for seed in seeds(0..3) {
+        let mut bytes = engine.precompile_module(&calls::module_of_seed(seed)).unwrap();
+        bytes.truncate(bytes.len() - SEAL);
+        assert!(read_artifact(&bytes), "seed {seed}: an undamaged artefact must be read");
+        for damage in 0..400 {
+            let damaged = match damage % 2 {
+                0 => damaged(&bytes, seed << 16 | damage),
+                _ => {
+                    // Tables come first, which are smaller than the code and say where everything is.
+                    let end = bytes.len().min(4096);
+                    [damaged(&bytes[..end], seed << 16 | damage), bytes[end..].to_vec()].concat()
+                }
+            };
+            count += 1;
+            read += usize::from(read_artifact(&damaged));
+        }
+    }
+    println!("{read} of {count} damaged artefacts could be read");
+    assert!(read > 0 && read < count);
 }

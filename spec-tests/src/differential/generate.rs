@@ -1,6 +1,8 @@
 //! From a seed or arbitrary bytes to a valid module that ends, uses only what the engine executes, and
 //! shows all of its state in exports.
 
+use std::ops::Range;
+
 use arbitrary::Unstructured;
 use wasm_smith::Config;
 
@@ -110,6 +112,16 @@ pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())
+}
+
+/// The seeds that `WASMRUN_SEEDS` names as `first..end`, or `few`: how a test runs for longer than it does by itself.
+///
+/// # Panics
+/// The variable has another form.
+pub fn seeds(few: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("WASMRUN_SEEDS") else { return few };
+    let range = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+    range.unwrap_or_else(|| panic!("WASMRUN_SEEDS is `{text}` and not like `1000..9000`"))
 }
 
 /// The module that follows from `seed`.

@@ -1,11 +1,11 @@
 //! wasmi as a subject: another interpreter, by other people, with the same features.
 
 use ::wasmi::{
-    Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, Instance, Memory, Module, Nullable,
-    Ref, Store, Table, TrapCode, Val, ValType,
+    Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, ImportType, Instance, Memory, Module,
+    Nullable, Ref, Store, Table, TrapCode, Val, ValType,
 };
 
-use super::{Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
+use super::{Stop, Subject, TrapKind, Type, Value, calls, host_results, initial_value};
 
 /// An instance on wasmi.
 pub struct Wasmi {
@@ -82,12 +82,17 @@ fn reference(val: Val) -> Ref {
     }
 }
 
-/// What satisfies an import of type `ty`.
-fn provide(store: &mut Store<()>, ty: &ExternType) -> Result<Extern, Error> {
-    Ok(match ty {
+/// What satisfies an import.
+fn provide(store: &mut Store<()>, import: &ImportType<'_>) -> Result<Extern, Error> {
+    Ok(match import.ty() {
         ExternType::Func(ty) => {
             let results: Vec<Type> = ty.results().iter().map(|ty| type_of(*ty)).collect();
+            let back = (import.module() == calls::BACK).then(|| import.name().to_string());
             Func::new(&mut *store, ty.clone(), move |mut caller, args, out| {
+                if let Some(name) = &back {
+                    let called = caller.get_export(name).and_then(Extern::into_func);
+                    return called.expect("what calls back names an export").call(&mut caller, args, out);
+                }
                 let args: Vec<Value> = args
                     .iter()
                     .map(|arg| match arg {
@@ -138,7 +143,7 @@ impl Subject for Wasmi {
         let module = Module::new(&engine, wasm).map_err(refused)?;
         let mut store = Store::new(&engine, ());
         let imports: Result<Vec<Extern>, Error> =
-            module.imports().map(|import| provide(&mut store, import.ty())).collect();
+            module.imports().map(|import| provide(&mut store, &import)).collect();
         let imports = imports.map_err(|error| stop(&error))?;
         let instance = Instance::new(&mut store, &module, &imports).map_err(|error| stop(&error))?;
         Ok(Wasmi { store, instance })

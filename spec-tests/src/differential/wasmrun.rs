@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AsContext, AsContextMut, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType, Instance,
-    Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap, Val, ValType,
+    AsContext, AsContextMut, Caller, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType,
+    ImportType, Instance, Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap,
+    Val, ValType,
 };
 
 use crate::Mode;
 
-use super::{Item, Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
+use super::{Item, Stop, Subject, TrapKind, Type, Value, calls, host_results, initial_value};
 
 /// A [`Mode`] as a type.
 pub trait Way {
@@ -63,7 +64,7 @@ pub(super) fn items(wasm: &[u8]) -> Vec<(String, Item)> {
     module.exports().map(|export| (export.name().to_string(), item(export.ty()))).collect()
 }
 
-fn stop(error: &Error) -> Stop {
+pub(super) fn stop(error: &Error) -> Stop {
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => TrapKind::Unreachable,
         Some(Trap::MemoryOutOfBounds) => TrapKind::MemoryOutOfBounds,
@@ -79,7 +80,7 @@ fn stop(error: &Error) -> Stop {
     Stop::Trap(kind)
 }
 
-fn type_of(ty: ValType) -> Type {
+pub(super) fn type_of(ty: ValType) -> Type {
     match ty {
         ValType::I32 => Type::I32,
         ValType::I64 => Type::I64,
@@ -94,7 +95,7 @@ fn reference_type(ty: RefType) -> Type {
     if ty.heap == HeapType::Extern { Type::Extern } else { Type::Func }
 }
 
-fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
+pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
     match value {
         Val::I32(value) => Value::I32(*value),
         Val::I64(value) => Value::I64(*value),
@@ -108,7 +109,7 @@ fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value 
     }
 }
 
-fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
+pub(super) fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
     Ok(match value {
         Value::I32(value) => Val::I32(value),
         Value::I64(value) => Val::I64(value),
@@ -120,14 +121,24 @@ fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
     })
 }
 
-/// What satisfies an import of type `ty`.
-fn provide(store: &mut Store<StoreLimits>, ty: &ExternType) -> Result<Extern, Error> {
-    Ok(match ty {
+/// What satisfies an import. Its functions show `notice` with what they are called.
+pub(super) fn provide<T: 'static>(
+    store: &mut Store<T>,
+    import: &ImportType<'_>,
+    notice: fn(&mut Caller<'_, T>, &[Value]),
+) -> Result<Extern, Error> {
+    Ok(match import.ty() {
         ExternType::Func(ty) => {
             let results: Vec<Type> = ty.results().iter().map(|ty| type_of(*ty)).collect();
-            Func::new(&mut *store, ty.clone(), move |mut caller, args, out| {
-                let args: Vec<Value> = args.iter().map(|arg| value_of(&caller, arg)).collect();
-                for (slot, value) in out.iter_mut().zip(host_results(&args, &results)) {
+            let back = (import.module() == calls::BACK).then(|| import.name().to_string());
+            Func::new(&mut *store, ty, move |mut caller, args, out| {
+                let values: Vec<Value> = args.iter().map(|arg| value_of(&caller, arg)).collect();
+                notice(&mut caller, &values);
+                if let Some(name) = &back {
+                    let called = caller.get_export(name).and_then(Extern::into_func);
+                    return called.expect("what calls back names an export").call(&mut caller, args, out);
+                }
+                for (slot, value) in out.iter_mut().zip(host_results(&values, &results)) {
                     *slot = val(&mut caller, value)?;
                 }
                 Ok(())
@@ -136,12 +147,12 @@ fn provide(store: &mut Store<StoreLimits>, ty: &ExternType) -> Result<Extern, Er
         }
         ExternType::Global(ty) => {
             let value = val(&mut *store, initial_value(type_of(ty.content)))?;
-            Global::new(&mut *store, *ty, value)?.into()
+            Global::new(&mut *store, ty, value)?.into()
         }
-        ExternType::Memory(ty) => Memory::new(&mut *store, *ty)?.into(),
+        ExternType::Memory(ty) => Memory::new(&mut *store, ty)?.into(),
         ExternType::Table(ty) => {
             let value = val(&mut *store, initial_value(reference_type(ty.element)))?;
-            Table::new(&mut *store, *ty, value.ref_().expect("tables hold references"))?.into()
+            Table::new(&mut *store, ty, value.ref_().expect("tables hold references"))?.into()
         }
     })
 }
@@ -174,7 +185,7 @@ impl<W: Way> Wasmrun<W> {
             store.set_fuel(fuel)?;
         }
         let imports: Result<Vec<Extern>, Error> =
-            module.imports().map(|import| provide(&mut store, &import.ty())).collect();
+            module.imports().map(|import| provide(&mut store, &import, |_, _| {})).collect();
         let instance = Instance::new(&mut store, module, &imports?)?;
         Ok(Wasmrun { store, instance, way: PhantomData })
     }
