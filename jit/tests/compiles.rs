@@ -188,6 +188,16 @@ fn bodies_that_carry_a_thousand_values_with_each_branch_are_left_to_tier_0() {
 }
 
 #[test]
+fn loops_nested_by_the_hundred_are_left_to_tier_0() {
+    let module = |depth: usize| {
+        let (open, close) = ("loop ".repeat(depth), "i32.const 0 br_if 0 end ".repeat(depth));
+        format!("(module (func) (func {open} {close}))")
+    };
+    assert!(!is_too_large(&module(100)));
+    assert!(is_too_large(&module(101)));
+}
+
+#[test]
 fn bodies_of_many_locals_and_branches_are_left_to_tier_0() {
     let module = |locals: usize, branches: usize| {
         let (locals, branches) = ("i64 ".repeat(locals), "i32.const 0 br_if 0 ".repeat(branches));

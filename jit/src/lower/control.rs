@@ -131,6 +131,7 @@ impl<'m> Lower<'m, '_, '_> {
         );
         self.has_loop = true;
         self.open_loops.push(self.control.len() - 1);
+        self.budget.nest(self.open_loops.len());
         self.poll_header(header, entry, count);
         self.new_segment();
     }

@@ -95,6 +95,7 @@ impl Lower<'_, '_, '_> {
 
     /// Pops the dynamic part of an address and makes one that may be accessed, with a constant offset.
     fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
+        self.takes(Work::ACCESS);
         let index = self.pop();
         let index = self.builder.ins().uextend(I64, index);
         let memory = memory_of(memarg);

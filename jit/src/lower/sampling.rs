@@ -47,8 +47,14 @@ impl Work {
     /// The most turns between two polls, as an exponent of two.
     const MOST_TURNS: u32 = 11;
 
+    /// The longest function without a poll.
+    const SHORT: Work = Work(256);
+
     /// A call of a function that may have no poll: see [`Work::is_short`].
-    pub(super) const CALL: Work = Work(256);
+    pub(super) const CALL: Work = Work(1024);
+
+    /// A load or store, beside its bytes: it may be the first of its page.
+    pub(super) const ACCESS: Work = Work(64);
 
     /// Copying or filling a few bytes at once.
     pub(super) const COPY: Work = Work(4096);
@@ -63,7 +69,7 @@ impl Work {
 
     /// Whether code of so much need not poll.
     pub(super) fn is_short(self) -> bool {
-        self <= Work::CALL
+        self <= Work::SHORT
     }
 
     /// Whether it is as much as there may be between two polls.
