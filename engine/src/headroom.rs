@@ -33,12 +33,12 @@ pub(crate) struct Taken<'a> {
 }
 
 impl Headroom {
-    /// Memory for compiling a body of so many bytes, if there is as much beside what others have taken here.
-    pub(crate) fn take(&self, body: u32) -> Option<Taken<'_>> {
-        let bytes = FOR_A_FUNCTION + body as usize * FOR_A_BYTE;
+    /// Memory for compiling so many bytes of the module, if there is as much beside what others have taken here.
+    pub(crate) fn take(&self, compiled: u32) -> Option<Taken<'_>> {
+        let bytes = FOR_A_FUNCTION + compiled as usize * FOR_A_BYTE;
         let mut taken = lock(&self.taken);
         let all = *taken + bytes;
-        if body >= LARGE || is_limited() {
+        if compiled >= LARGE || is_limited() {
             // It is never used, so that the system says what it would give, and gives addresses alone.
             black_box(&mut Vec::<u8>::new()).try_reserve_exact(all).ok()?;
         }

@@ -15,8 +15,9 @@ use crate::types::ExternType;
 
 /// A validated module, ready to be instantiated any number of times.
 ///
-/// Making one validates all of it. With [`Strategy::Interpreter`](crate::Strategy) nothing is translated:
-/// functions are when they are first called; with [`Strategy::Jit`](crate::Strategy) all of them are compiled.
+/// Making one validates all of it, unless the [cache](crate::Config::cache) has code of it: then that was done before. With
+/// [`Strategy::Interpreter`](crate::Strategy) nothing is translated: functions are when they are first called; with
+/// `Tiered` those that run often are compiled later, and with `Jit` all of them are at once.
 /// Cheap to clone, and shared between threads.
 ///
 /// ```

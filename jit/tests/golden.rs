@@ -307,3 +307,19 @@ fn loops_that_need_not_be_interrupted_have_no_poll() {
     // The poll at the entry.
     assert_eq!(count(&text, " call_indirect"), 1, "{text}");
 }
+
+#[test]
+fn code_that_takes_long_polls_on_its_way_without_a_loop() {
+    let copy = "(memory.copy (i32.const 0) (i32.const 8) (i32.const 9))";
+    let polls = |copies: usize, interruptible| {
+        let module = modules::parse(&format!("(module (memory 1) (func {}))", copy.repeat(copies)));
+        let isa = Isa::native().unwrap();
+        let job = Job { interruptible, ..Job::new(0) };
+        let context = &mut FunctionBuilderContext::new();
+        let (function, _) = lower::function(&**isa.target(Mode::Speed), &module, &job, context).unwrap();
+        // The slow path of a poll is the one that keeps all registers.
+        count(&function.display().to_string(), "call_indirect sig0, ")
+    };
+    assert_eq!([polls(500, true), polls(600, true), polls(1100, true)], [1, 2, 3]);
+    assert_eq!(polls(1100, false), 1);
+}

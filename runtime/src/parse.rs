@@ -65,9 +65,8 @@ pub unsafe fn parse_unless_valid(
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
     let mut builder = Builder::new(features);
-    let read = builder.read(&bytes).and_then(|()| match are_valid(&bytes, builder.outline()) {
-        true => Ok(()),
-        false => builder.validate_bodies(&bytes),
+    let read = builder.read(&bytes).and_then(|()| {
+        if are_valid(&bytes, builder.outline()) { Ok(()) } else { builder.validate_bodies(&bytes) }
     });
     match read {
         Ok(()) => {}

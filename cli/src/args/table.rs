@@ -140,7 +140,7 @@ pub const ROWS: &[Row] = &[
         long: Some("no-cache"),
         key: None,
         takes: Takes::Switch,
-        help: "With `--mode jit` or `quick`, neither take compiled code from the cache nor put it there",
+        help: "Neither take compiled code from the cache nor put it there",
         set: |o, v| switch(v).map(|on| o.no_cache = on),
     },
     Row {

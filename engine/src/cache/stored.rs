@@ -138,10 +138,8 @@ fn unfit_for(
     identity_with: impl Fn(Settings) -> Identity,
 ) -> Option<&'static str> {
     let interruptible = identity_with(Settings { interruptible: true, ..settings });
-    match given.build == interruptible.build {
-        true => unfit(given, &interruptible),
-        false => unfit(given, &identity_with(settings)),
-    }
+    let wanted = if given.build == interruptible.build { interruptible } else { identity_with(settings) };
+    unfit(given, &wanted)
 }
 
 /// Why code for `given` cannot be used where code for `wanted` is needed.

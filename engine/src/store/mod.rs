@@ -143,8 +143,9 @@ impl<T: 'static> Store<T> {
     }
 
     /// The moment by which calls into guest code have to be finished; `None` for no such moment. A call that
-    /// is not finished by then traps with [`Trap::Deadline`](crate::Trap) at its next loop or call, and host
-    /// functions that wait are woken (see [`InterruptHandle::add_waker`]). Later calls trap as well, until
+    /// is not finished by then traps with [`Trap::Deadline`](crate::Trap) within milliseconds, if the engine is
+    /// [interruptible](crate::Config::interruptible), and host functions that wait are woken (see
+    /// [`InterruptHandle::add_waker`]). Later calls trap as well, until
     /// the deadline is set anew.
     ///
     /// ```

@@ -96,8 +96,9 @@ const DEFAULT_THRESHOLD: u32 = 1000;
 /// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {
     shared: Arc<Shared>,
-    /// Executions after which a function is compiled; all are compiled ahead where this is not what is wanted.
+    /// Executions after which a function is compiled.
     threshold: u32,
+    /// Whether that is waited for; all are compiled ahead otherwise.
     tiered: bool,
     queue: Queue,
     chaos: Option<Chaos>,

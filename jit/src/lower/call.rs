@@ -270,8 +270,7 @@ impl<'m> Lower<'m, '_, '_> {
     /// The function that the indirect call at hand, of a function of type `ty`, has called nearly always, as far as is
     /// known.
     fn likely_callee(&self, ty: &FuncType) -> Option<u32> {
-        let caller = self.module.function_at(self.at)?;
-        let low_half = u32::from(self.profile?.callee(caller, self.at)?);
+        let low_half = u32::from(self.profile?.callee(self.inlining.function(), self.at)?);
         // Of an imported function nothing is known, and what no reference refers to is not called so.
         let mut candidates = (low_half..self.module.function_count()).step_by(1 << 16).filter(|function| {
             self.module.body(*function).is_some()

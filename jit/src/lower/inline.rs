@@ -59,6 +59,11 @@ impl Inlining {
         Inlining { left, around: vec![job.function], costs: HashMap::new() }
     }
 
+    /// The function that the instruction at hand belongs to.
+    pub(super) fn function(&self) -> u32 {
+        *self.around.last().expect("the function that is lowered")
+    }
+
     /// Whether a call of `function` shall be replaced by its body, of as many bytes at most.
     fn take(&mut self, module: &Module, function: u32, most: u32) -> bool {
         if self.around.len() > MAX_DEPTH || self.around.contains(&function) {

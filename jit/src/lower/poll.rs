@@ -90,7 +90,7 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn drop_entry_poll_of_leaf(&mut self, function: u32) {
         let Some(EntryPoll { test, branch, go }) = self.entry_poll.take() else { return };
         let len = self.module.body(function).map_or(0, |body| body.len);
-        let is_short = Work::of_bytes(len).and(Work::of_bytes(self.inlined)).is_short();
+        let is_short = Work::of_bytes(len + self.inlined).is_short();
         if !is_short
             || self.has_loop
             || self.calls
@@ -116,13 +116,8 @@ impl<'m> Lower<'m, '_, '_> {
         }
         let params: Vec<BlockArg> =
             self.builder.block_params(header)[..params].iter().copied().map(BlockArg::Value).collect();
-        let exec = self.exec();
-        let limit = self.limit(exec);
-        let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
-        let (cold, go) = (self.cold_block(), self.builder.create_block());
-        let branch = self.builder.ins().brif(requested, cold, &[], go, &[]);
+        let (test, cold, go) = self.poll_request();
         self.builder.seal_block(go);
-        self.enter_sealed(cold);
         if self.leaves {
             let code = self.ask(self.at);
             let leave = self.cold_block();
@@ -133,8 +128,6 @@ impl<'m> Lower<'m, '_, '_> {
         } else {
             self.call_builtin(Builtin::Poll, &[]);
             self.builder.ins().jump(header, &params);
-            let inst = |value| self.builder.func.dfg.value_def(value).unwrap_inst();
-            let test = [inst(exec), inst(limit), inst(requested), branch];
             self.loop_polls.push(LoopPoll { header, entry, test, cold, go, turns: 0 });
         }
         self.builder.switch_to_block(go);
@@ -145,15 +138,23 @@ impl<'m> Lower<'m, '_, '_> {
         if !self.polls || self.leaves {
             return;
         }
+        let (_, _, go) = self.poll_request();
+        self.call_builtin(Builtin::Poll, &[]);
+        self.builder.ins().jump(go, &[]);
+        self.enter_sealed(go);
+    }
+
+    /// Looks for requests. Begins the cold block where there is one, and returns what that takes, this block, and the one
+    /// that goes on, to which there may be more ways.
+    fn poll_request(&mut self) -> ([Inst; 4], Block, Block) {
         let exec = self.exec();
         let limit = self.limit(exec);
         let requested = self.builder.ins().icmp_imm_s(IntCC::Equal, limit, -1);
         let (cold, go) = (self.cold_block(), self.builder.create_block());
-        self.builder.ins().brif(requested, cold, &[], go, &[]);
+        let branch = self.builder.ins().brif(requested, cold, &[], go, &[]);
         self.enter_sealed(cold);
-        self.call_builtin(Builtin::Poll, &[]);
-        self.builder.ins().jump(go, &[]);
-        self.enter_sealed(go);
+        let inst = |value| self.builder.func.dfg.value_def(value).unwrap_inst();
+        ([inst(exec), inst(limit), inst(requested), branch], cold, go)
     }
 
     /// Calls the slow path of a poll at a place. Returns what tier 0 is reached by, if the frame has to go on there; null
