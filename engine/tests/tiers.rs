@@ -218,7 +218,7 @@ fn a_loop_gets_code_of_its_own_when_the_one_around_it_turns_no_more() -> Result<
         Ok((self::run(&engine, &module, first)?, module.tiers()[0].loops))
     };
     let mut most = 0;
-    for first in 100..220 {
+    for first in 20..220 {
         let (expected, _) = run(Config::new().strategy(Strategy::Interpreter), first)?;
         let (sum, loops) = run(tiered().tier_up_threshold(40).compile_threads(0), first)?;
         assert_eq!(sum, expected, "{first}");

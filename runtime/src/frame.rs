@@ -11,8 +11,6 @@
 //!
 //! Nothing here touches a frame: slots are numbers, counted from the frame's start.
 
-use wasmparser::{BinaryReader, FunctionBody};
-
 use crate::module::Module;
 use crate::types::{FuncType, ValType};
 use crate::val_type;
@@ -109,12 +107,8 @@ impl FrameLayout {
 
     /// The frame of a function of a module; `None` for one that the module does not define.
     pub fn of(module: &Module, function: u32) -> Option<FrameLayout> {
-        let body = module.body(function)?;
-        let bytes = &module.bytes()[body.start as usize..(body.start + body.len) as usize];
-        let features = module.features().to_validator();
-        let reader = BinaryReader::new_features(bytes, u64::from(body.start), features);
-        // The body has been validated: reading it again cannot fail.
-        let declared = FunctionBody::new(reader).get_locals_reader().expect("validated locals");
+        let body = module.function_body(function)?;
+        let declared = body.get_locals_reader().expect("validated locals");
         let declared = declared.into_iter().map(|run| {
             let (count, ty) = run.expect("validated locals");
             (count, val_type(ty))

@@ -23,11 +23,13 @@ pub mod types;
 pub mod value;
 #[allow(unsafe_code)]
 pub mod vm;
+mod work;
 
 pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
 pub use names::printable;
 pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, val_type, validate};
+pub use work::Work;
 
 /// The version of this crate. Code on disk names it, because code knows the layouts of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

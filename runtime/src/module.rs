@@ -6,6 +6,8 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
+use wasmparser::{BinaryReader, FunctionBody};
+
 pub use crate::cells::{Bytecode, Cells, CodeBlob, CodeCell, MemoryPlan};
 use crate::const_expr::ConstExpr;
 use crate::declarations::Declarations;
@@ -145,6 +147,14 @@ impl Module {
     pub fn body(&self, function: u32) -> Option<Body> {
         let defined = function.checked_sub(self.declared.imported_functions)?;
         self.declared.bodies.get(defined as usize).copied()
+    }
+
+    /// The body of a function, to be read; `None` for an imported one. The module is valid, so that reading cannot fail.
+    pub fn function_body(&self, function: u32) -> Option<FunctionBody<'_>> {
+        let Body { start, len } = self.body(function)?;
+        let bytes = &self.bytes()[start as usize..(start + len) as usize];
+        let features = self.features().to_validator();
+        Some(FunctionBody::new(BinaryReader::new_features(bytes, start.into(), features)))
     }
 
     /// The function whose body has a byte at `offset` of the module.

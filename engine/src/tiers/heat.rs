@@ -1,18 +1,21 @@
 //! How warm the functions of a module are, and what has been asked of the compiler for them.
 //!
 //! Tier 0 counts entries and back edges per thread and reports where one of some hundred of them happened: a
-//! function that runs often is reported often. Heat is counted in executions of the whole body, as compiling costs
-//! time in proportion to the body: so one threshold serves functions of all sizes.
+//! function that runs often is reported often. What counts is the work that has been done, in bytes of bodies that were
+//! executed, beside the bytes of the whole body, as compiling costs time in proportion to those: so one threshold serves
+//! functions of all sizes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use wasmrun_runtime::Work;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
+use super::staying::StayingLoops;
 use super::{FunctionTier, Refusal, Uncompiled};
 use crate::cache::{Given, Stored};
 use crate::lock::lock;
@@ -22,7 +25,7 @@ use crate::lock::lock;
 pub(super) struct ModuleTiers {
     /// Of the functions that the module defines, from the first report on.
     functions: OnceLock<Box<[Function]>>,
-    loops: Mutex<HashMap<Loop, Staying>>,
+    pub(super) loops: StayingLoops,
     /// Why functions have no compiled code, by index.
     left: Mutex<BTreeMap<u32, Refusal>>,
     /// What chaos has compiled.
@@ -41,7 +44,12 @@ pub(super) struct ModuleTiers {
 
 #[derive(Debug, Default)]
 struct Function {
-    heat: AtomicU32,
+    /// What a call and a turn of each loop execute.
+    work: OnceLock<Box<Work>>,
+    /// Bytes that have been executed.
+    done: AtomicU64,
+    /// Those of them that were not executed by frames that stay in a loop.
+    by_calls: AtomicU64,
     /// Whether the compiler has been asked for its code, a bit for each plan.
     asked: AtomicU8,
     /// Whether it has code that callers find, a bit for each plan.
@@ -51,24 +59,6 @@ struct Function {
     size: AtomicU32,
     /// Loops with code of their own.
     loops: AtomicU32,
-}
-
-/// What is known of a loop that frames stay in.
-#[derive(Debug, Default)]
-struct Staying {
-    /// How many times one was found there.
-    found: u32,
-    /// Whether the compiler has been asked for its code.
-    asked: bool,
-}
-
-/// A loop, in instances of one plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Loop {
-    pub(super) plan: MemoryPlan,
-    pub(super) function: u32,
-    /// Offset in the module of its operator.
-    pub(super) at: u32,
 }
 
 impl ModuleTiers {
@@ -85,13 +75,31 @@ impl ModuleTiers {
         &functions[(function - imported) as usize]
     }
 
-    /// Adds executions of a function. Returns how many there have been.
-    pub(super) fn heat(&self, module: &Module, function: u32, executions: u32) -> u32 {
-        let heat = &self.function(module, function).heat;
+    /// What a call of a function and a turn of each of its loops execute.
+    pub(super) fn work(&self, module: &Module, function: u32) -> &Work {
+        self.function(module, function).work.get_or_init(|| {
+            let body = module.function_body(function).expect("tier 0 runs functions that have bodies");
+            Box::new(Work::of(&body))
+        })
+    }
+
+    /// Notes that so many bytes of a function have been executed, perhaps by a frame that stays in a loop. Returns how many
+    /// there have been.
+    pub(super) fn add_work(&self, module: &Module, function: u32, bytes: u64, stays: bool) -> u64 {
+        let function = self.function(module, function);
         // Threads may lose each other's counts, and none is exact.
-        let now = heat.load(Ordering::Relaxed).saturating_add(executions);
-        heat.store(now, Ordering::Relaxed);
-        now
+        let add = |count: &AtomicU64, bytes| {
+            let now = count.load(Ordering::Relaxed).saturating_add(bytes);
+            count.store(now, Ordering::Relaxed);
+            now
+        };
+        add(&function.by_calls, if stays { 0 } else { bytes });
+        add(&function.done, bytes)
+    }
+
+    /// Bytes that have been executed by other frames of a function than those that stay in a loop.
+    pub(super) fn done_by_calls(&self, module: &Module, function: u32) -> u64 {
+        self.function(module, function).by_calls.load(Ordering::Relaxed)
     }
 
     /// Notes that the compiler is asked for the code of a function. Whether that is for the first time.
@@ -130,15 +138,17 @@ impl ModuleTiers {
         (module.imported_function_count()..module.function_count())
             .map(|index| {
                 let function = self.function(module, index);
+                let body = module.body(index).map_or(0, |body| body.len);
+                let executions = function.done.load(Ordering::Relaxed) / u64::from(body.max(1));
                 let time = function.time.load(Ordering::Relaxed);
                 let size = function.size.load(Ordering::Relaxed);
                 FunctionTier {
                     function: index,
                     name: module.function_name(index).map(str::to_owned),
-                    body: module.body(index).map_or(0, |body| body.len),
+                    body,
                     compiled: function.compiled.load(Ordering::Relaxed) != 0,
                     from_cache: stored(index),
-                    executions: function.heat.load(Ordering::Relaxed),
+                    executions: u32::try_from(executions).unwrap_or(u32::MAX),
                     loops: function.loops.load(Ordering::Relaxed),
                     compile_time: (size > 0).then(|| Duration::from_micros(time.into())),
                     code_size: (size > 0).then_some(size),
@@ -146,19 +156,6 @@ impl ModuleTiers {
                 }
             })
             .collect()
-    }
-
-    /// Notes that a frame stays in a loop. Returns how many times that has been noted.
-    pub(super) fn found_in(&self, of: Loop) -> u32 {
-        let mut loops = lock(&self.loops);
-        let times = &mut loops.entry(of).or_default().found;
-        *times = times.saturating_add(1);
-        *times
-    }
-
-    /// Notes that code for a loop is asked for. Whether that is for the first time.
-    pub(super) fn ask_loop(&self, of: Loop) -> bool {
-        !mem::replace(&mut lock(&self.loops).entry(of).or_default().asked, true)
     }
 
     /// Whether a function has code that was there at the start, or cannot have any, as was known then.

@@ -6,6 +6,7 @@
 mod chaos;
 mod heat;
 mod queue;
+mod staying;
 mod tier_up;
 
 use std::iter;
@@ -89,9 +90,10 @@ const MAX_BODY: u32 = 1 << 20;
 /// thread fifty.
 const PARALLEL_THRESHOLD: u64 = 4 << 10;
 
-/// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes
-/// 2 µs for a byte, and tier 0 a nanosecond or two to execute one.
-const DEFAULT_THRESHOLD: u32 = 1000;
+/// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes 1
+/// to 2 µs for a byte, and tier 0 a nanosecond or two to execute one: after a thousand, waiting has cost as much as compiling.
+/// The compiler has a core of its own, and what is asked for early need not be compiled first.
+const DEFAULT_THRESHOLD: u32 = 500;
 
 /// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {

@@ -1,4 +1,6 @@
-//! Work that is done beside the guest: a queue with priorities, and the threads that take from it.
+//! Work that is done beside the guest: a queue, the most urgent first, and the threads that take from it.
+//!
+//! How urgent something is changes while it waits: it is asked again now and then.
 //!
 //! The threads are started when there is something to do, and ended with the queue. Without any, work is done at
 //! once by who brings it.
@@ -13,7 +15,15 @@ use std::{mem, process};
 use crate::lock::lock;
 
 /// Something to do.
-type Job = Box<dyn FnOnce() + Send>;
+pub(super) trait Job: Send {
+    /// How urgent it is by now.
+    fn urgency(&self) -> u64;
+    fn run(self: Box<Self>);
+}
+
+/// Jobs are asked again how urgent they are when one in so many has been taken, so that asking costs a little for each
+/// however many there are.
+const ASKED_AGAIN: usize = 64;
 
 /// Work waits here until a thread has time.
 pub(super) struct Queue {
@@ -35,7 +45,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: BinaryHeap<Waiting>,
-    /// Jobs so far, so that of two with one priority the older comes first.
+    /// Jobs that have been taken since those that wait were asked how urgent they are.
+    taken: usize,
+    /// Jobs so far, so that of two that are as urgent the older comes first.
     brought: u64,
     /// Threads that wait for work.
     idle: usize,
@@ -45,9 +57,9 @@ struct State {
 }
 
 struct Waiting {
-    priority: u64,
+    urgency: u64,
     number: u64,
-    job: Job,
+    job: Box<dyn Job>,
 }
 
 impl PartialEq for Waiting {
@@ -66,7 +78,20 @@ impl PartialOrd for Waiting {
 
 impl Ord for Waiting {
     fn cmp(&self, other: &Waiting) -> std::cmp::Ordering {
-        self.priority.cmp(&other.priority).then(other.number.cmp(&self.number))
+        self.urgency.cmp(&other.urgency).then(other.number.cmp(&self.number))
+    }
+}
+
+impl State {
+    /// Takes the most urgent job.
+    fn take(&mut self) -> Option<Box<dyn Job>> {
+        self.taken += 1;
+        if self.taken > self.waiting.len() / ASKED_AGAIN {
+            self.taken = 0;
+            let asked = |waiting: Waiting| Waiting { urgency: waiting.job.urgency(), ..waiting };
+            self.waiting = mem::take(&mut self.waiting).into_iter().map(asked).collect();
+        }
+        self.waiting.pop().map(|next| next.job)
     }
 }
 
@@ -89,14 +114,15 @@ impl Queue {
     }
 
     /// Brings work. If it panics on a thread of the queue, other work goes on.
-    pub(super) fn push(&self, priority: u64, job: impl FnOnce() + Send + 'static) {
+    pub(super) fn push(&self, job: impl Job + 'static) {
+        let job: Box<dyn Job> = Box::new(job);
         if self.is_immediate() {
-            return job();
+            return job.run();
         }
         let mut state = lock(&self.shared.state);
         let number = state.brought;
         state.brought += 1;
-        state.waiting.push(Waiting { priority, number, job: Box::new(job) });
+        state.waiting.push(Waiting { urgency: job.urgency(), number, job });
         let busy = state.idle < state.waiting.len();
         drop(state);
         self.shared.changed.notify_all();
@@ -150,11 +176,11 @@ impl Drop for Queue {
 fn work(shared: &Shared) {
     let mut state = lock(&shared.state);
     while !state.ended {
-        match state.waiting.pop() {
-            Some(next) => {
+        match state.take() {
+            Some(job) => {
                 state.running += 1;
                 drop(state);
-                let _ = catch_unwind(AssertUnwindSafe(next.job));
+                let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
                 state = lock(&shared.state);
                 state.running -= 1;
                 shared.changed.notify_all();
@@ -170,25 +196,45 @@ fn work(shared: &Shared) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
+
+    /// Does something, as urgently as a number says.
+    struct Doing<F>(Arc<AtomicU64>, F);
+
+    impl<F: FnOnce() + Send> Job for Doing<F> {
+        fn urgency(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        fn run(self: Box<Self>) {
+            self.1();
+        }
+    }
+
+    impl Queue {
+        fn push_at(&self, urgency: u64, job: impl FnOnce() + Send + 'static) {
+            self.push(Doing(Arc::new(AtomicU64::new(urgency)), job));
+        }
+    }
 
     #[test]
     fn the_most_urgent_comes_first_and_then_the_oldest() {
         let queue = Queue::new(Some(1));
         let (hold, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
-        queue.push(9, move || {
+        queue.push_at(9, move || {
             started.send(()).unwrap();
             held.recv().unwrap();
         });
         has_started.recv().unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
-        for (priority, name) in [(1, 'd'), (3, 'b'), (2, 'c'), (7, 'a'), (1, 'e')] {
+        for (urgency, name) in [(1, 'd'), (3, 'b'), (2, 'c'), (7, 'a'), (1, 'e')] {
             let order = order.clone();
-            queue.push(priority, move || lock(&order).push(name));
+            queue.push_at(urgency, move || lock(&order).push(name));
         }
         hold.send(()).unwrap();
         queue.drain();
@@ -196,10 +242,36 @@ mod tests {
     }
 
     #[test]
+    fn what_has_become_urgent_while_it_waited_comes_first() {
+        let queue = Queue::new(Some(1));
+        let (hold, held) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        queue.push_at(9, move || {
+            started.send(()).unwrap();
+            held.recv().unwrap();
+        });
+        has_started.recv().unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let urgencies: Vec<_> = (0..ASKED_AGAIN as u64).map(|_| Arc::new(AtomicU64::new(1))).collect();
+        for (name, urgency) in urgencies.iter().enumerate() {
+            let order = order.clone();
+            queue.push(Doing(urgency.clone(), move || lock(&order).push(name)));
+        }
+        urgencies[20].store(7, Ordering::Relaxed);
+        urgencies[50].store(3, Ordering::Relaxed);
+        hold.send(()).unwrap();
+        queue.drain();
+        let order = lock(&order);
+        assert!(order.iter().position(|name| *name == 20) < Some(3), "{order:?}");
+        assert!(order.iter().position(|name| *name == 50) < Some(4), "{order:?}");
+        assert_eq!(order.len(), urgencies.len());
+    }
+
+    #[test]
     fn without_threads_work_is_done_at_once() {
         let queue = Queue::new(Some(0));
         let done = Arc::new(Mutex::new(false));
-        queue.push(0, {
+        queue.push_at(0, {
             let done = done.clone();
             move || *lock(&done) = true
         });
@@ -213,14 +285,14 @@ mod tests {
         let queue = Queue::new(Some(2));
         let (hold, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
-        queue.push(1, move || {
+        queue.push_at(1, move || {
             started.send(()).unwrap();
             held.recv().unwrap();
         });
         has_started.recv().unwrap();
         for _ in 0..100 {
             let alive = alive.clone();
-            queue.push(0, move || drop(alive));
+            queue.push_at(0, move || drop(alive));
         }
         hold.send(()).unwrap();
         drop(queue);
@@ -233,7 +305,7 @@ mod tests {
         let (done, is_done) = mpsc::channel();
         for number in 0..20 {
             let done = done.clone();
-            queue.push(0, move || {
+            queue.push_at(0, move || {
                 assert!(number % 2 == 0, "a test of what happens then");
                 done.send(number).unwrap();
             });
@@ -254,15 +326,15 @@ mod tests {
                 scope.spawn(|| {
                     for priority in 0..250 {
                         let done = done.clone();
-                        queue.push(priority, move || {
-                            done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        queue.push_at(priority, move || {
+                            done.fetch_add(1, Ordering::Relaxed);
                         });
                     }
                 });
             }
         });
         queue.drain();
-        assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), 1000);
+        assert_eq!(done.load(Ordering::Relaxed), 1000);
         assert!(lock(&queue.threads).len() <= 3);
     }
 }

@@ -1,10 +1,10 @@
 //! When code of tier 0 is compiled while it runs.
 //!
-//! A function that has been executed as often as compiling it is worth goes to the queue, the warmest first. A frame
-//! that stays in a loop is not helped by that: for it the loop gets code of its own, in which tier 0 goes on when it comes to
-//! the header again. The outermost loop that still turns is chosen, so that the compiler sees as much of the work as it can.
+//! A function that has done as much work as compiling it is worth goes to the queue; so does a [loop](super::staying)
+//! that a frame stays in. What comes first is what has done the most work beside what compiling it costs, by the time when
+//! a thread is free.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use wasmrun_interpreter::Loops;
@@ -12,15 +12,19 @@ use wasmrun_jit::compile::{Job, Start};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
-use super::heat::{Loop, ModuleTiers};
-use super::{CompiledTier, Refusal, Seen, Shared, guarded};
+use super::heat::ModuleTiers;
+use super::staying::{Loop, Patience, Step};
+use super::{CompiledTier, MAX_BODY, Refusal, Seen, Shared, guarded, queue};
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
 
-/// Reports on a loop after which it gets code of its own although one around it has: that may have turned its last time. Many
-/// more than there are while the other one is compiled.
-const PATIENCE: u32 = 4000;
+/// How many times as much as is enough for a function is done in another one, whose frames have code around them that
+/// they do not come to, before that gets code too.
+const TOO_MANY: u64 = 8;
+
+/// How much more urgent a loop is than a function that has done as much.
+const LOOPS_FIRST: u64 = 4;
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
 pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
@@ -35,6 +39,11 @@ pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmCo
     }
 }
 
+/// Bytes of a function's body, for comparing with the bytes that it has executed.
+fn size(module: &Module, function: u32) -> u64 {
+    module.body(function).map_or(1, |body| body.len.max(1)).into()
+}
+
 impl CompiledTier {
     /// Code of `module` has been entered `interval` times somewhere, the last of them at `place`, by a frame that has been
     /// found there `stays` times.
@@ -42,53 +51,103 @@ impl CompiledTier {
         if let Some(chaos) = &self.chaos {
             return self.disturb(chaos, module, plan, place);
         }
-        let Place { function, at, len, .. } = place;
-        let body = module.body(function).map_or(1, |body| body.len).max(1);
-        let turned = if at == 0 { body } else { len };
-        let executions = u64::from(interval) * u64::from(turned) / u64::from(body);
+        let Place { function, at, .. } = place;
         let tiers = ModuleTiers::of(module);
-        let heat = tiers.heat(module, function, u32::try_from(executions).unwrap_or(u32::MAX).max(1));
-        if heat < self.threshold {
-            return;
+        let body = size(module, function);
+        if body > MAX_BODY.into() {
+            // All that there is to do is to note why it is not compiled.
+            return self.ask(module, plan, function);
         }
-        if at != 0 && stays >= STAYS {
-            self.compile_around(module, Loop { plan, function, at });
+        let work = tiers.work(module, function);
+        let bytes = u64::from(interval) * u64::from(if at == 0 { work.of_call() } else { work.of_turn(at) });
+        let enough = u64::from(self.threshold.saturating_sub(1)) * body;
+        let stays = at != 0 && stays >= STAYS;
+        if stays {
+            // A thread is in it.
+            let patience = Patience { enough: enough / 2, too_many: (enough + body) * TOO_MANY };
+            self.stays_in(module, Loop { plan, function, at }, bytes, patience);
         }
-        if tiers.ask(module, plan, function) {
-            let shared = self.shared.clone();
-            let module = Arc::downgrade(module);
-            self.queue.push(heat.into(), move || {
-                if let Some(module) = module.upgrade() {
-                    shared.compile(&module, plan, function);
-                }
-            });
+        // What frames did that stay in a loop counts for half, so that the loop comes first.
+        if tiers.add_work(module, function, bytes, stays) + tiers.done_by_calls(module, function)
+            >= enough * 2
+        {
+            self.ask(module, plan, function);
         }
     }
 
-    /// Guest code stays in a loop: asks for code of the outermost loop around it that turns.
-    fn compile_around(&self, module: &Arc<Module>, of: Loop) {
-        let tiers = ModuleTiers::of(module);
+    /// Guest code stays in a loop and has executed so many bytes there: if it is time for that, asks for code of the
+    /// outermost loop around it that turns.
+    fn stays_in(&self, module: &Arc<Module>, of: Loop, bytes: u64, patience: Patience) {
+        let staying = &ModuleTiers::of(module).loops;
         let loops = Loops::of(module, of.plan, of.function);
-        let wanted = match tiers.found_in(of) {
-            1 => return loops.watch_around(of.at),
-            2 => Loop { at: loops.outermost_turning(of.at), ..of },
-            PATIENCE => of,
-            _ => return,
+        let chosen = match staying.stays_in(of, bytes, patience) {
+            None => return,
+            Some(Step::Watch) => return loops.watch_around(of.at),
+            Some(Step::Choose) => Loop { at: loops.outermost_turning(of.at), ..of },
+            Some(Step::Insist) => of,
         };
-        if tiers.ask_loop(wanted) {
-            self.ask_for_loop(module, wanted);
+        if staying.ask(chosen, of) {
+            let (shared, module) = (self.shared.clone(), Arc::downgrade(module));
+            self.queue.push(LoopJob { shared, module, chosen, of });
         }
     }
 
-    fn ask_for_loop(&self, module: &Arc<Module>, of: Loop) {
-        let (shared, module) = (self.shared.clone(), Arc::downgrade(module));
-        // Before all that is only warm: a thread is in it.
-        self.queue.push(u64::MAX, move || {
-            if let Some(module) = module.upgrade() {
-                shared.compile_loop(&module, of);
-            }
-        });
+    /// Asks for the code of a function, unless that has been done.
+    fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+        if ModuleTiers::of(module).ask(module, plan, function) {
+            let (shared, module) = (self.shared.clone(), Arc::downgrade(module));
+            self.queue.push(FunctionJob { shared, module, plan, function });
+        }
     }
+}
+
+/// A function that is to be compiled, unless its module is gone by then.
+struct FunctionJob {
+    shared: Arc<Shared>,
+    module: Weak<Module>,
+    plan: MemoryPlan,
+    function: u32,
+}
+
+impl queue::Job for FunctionJob {
+    fn urgency(&self) -> u64 {
+        let done = |module: &Module| ModuleTiers::of(module).done_by_calls(module, self.function);
+        urgency(&self.module, self.function, done)
+    }
+
+    fn run(self: Box<Self>) {
+        if let Some(module) = self.module.upgrade() {
+            self.shared.compile(&module, self.plan, self.function);
+        }
+    }
+}
+
+/// A loop that is to be compiled, for frames that stay in `of`.
+struct LoopJob {
+    shared: Arc<Shared>,
+    module: Weak<Module>,
+    chosen: Loop,
+    of: Loop,
+}
+
+impl queue::Job for LoopJob {
+    fn urgency(&self) -> u64 {
+        let done = |module: &Module| ModuleTiers::of(module).loops.done(self.of);
+        urgency(&self.module, self.of.function, done).saturating_mul(LOOPS_FIRST)
+    }
+
+    fn run(self: Box<Self>) {
+        if let Some(module) = self.module.upgrade() {
+            self.shared.compile_loop(&module, self.chosen);
+        }
+    }
+}
+
+/// How often as many bytes as a function has have been executed, in parts that are small enough for large functions. What
+/// there is nothing to do for comes first: it is in the way.
+fn urgency(module: &Weak<Module>, function: u32, done: impl FnOnce(&Module) -> u64) -> u64 {
+    const PARTS: u64 = 1 << 10;
+    module.upgrade().map_or(u64::MAX, |module| done(&module).saturating_mul(PARTS) / size(&module, function))
 }
 
 impl Shared {
@@ -98,6 +157,7 @@ impl Shared {
             // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
             unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
         }
+        ModuleTiers::of(module).loops.answered(of);
     }
 
     /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier

@@ -14,7 +14,7 @@ mod emit;
 mod operators;
 mod stack;
 
-use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmparser::Operator;
 use wasmrun_runtime::frame::{FrameLayout, Heights, LINK_SLOTS};
 use wasmrun_runtime::fuel;
 use wasmrun_runtime::module::Module;
@@ -133,16 +133,10 @@ impl<'m> Translator<'m> {
     }
 
     fn run(mut self) -> Result<Translated, Pending> {
-        let body = self.module.body(self.function).expect("imported functions have no code");
-        let range = body.start as usize..(body.start + body.len) as usize;
-        let reader = BinaryReader::new_features(
-            &self.module.bytes()[range.clone()],
-            u64::from(body.start),
-            self.module.features().to_validator(),
-        );
-        // The body has been validated: reading it again cannot fail.
-        let mut operators = FunctionBody::new(reader).get_operators_reader().expect("validated body");
-        let limit = CODE_BASE + CODE_FACTOR * body.len as usize;
+        let len = self.module.body(self.function).map_or(0, |body| body.len);
+        let body = self.module.function_body(self.function).expect("imported functions have no code");
+        let mut operators = body.get_operators_reader().expect("validated body");
+        let limit = CODE_BASE + CODE_FACTOR * len as usize;
         self.out.source = operators.original_position() as u32;
         self.begin();
         while !operators.eof() {

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use cranelift_codegen::ir::Value;
-use wasmparser::{BinaryReader, FunctionBody, Operator};
+use wasmparser::Operator;
 use wasmrun_runtime::module::Module;
 
 use super::places::{MAX_MODULE, Site};
@@ -81,21 +81,13 @@ pub(crate) fn most_inlined(body: u32) -> u32 {
     ALWAYS.max(body.saturating_mul(MAX_GROWTH))
 }
 
-/// The body of a function that `module` defines.
-pub(super) fn body_of(module: &Module, function: u32) -> FunctionBody<'_> {
-    let body = module.body(function).expect("imported functions have no body");
-    let range = body.start as usize..(body.start + body.len) as usize;
-    let features = module.features().to_validator();
-    FunctionBody::new(BinaryReader::new_features(&module.bytes()[range], u64::from(body.start), features))
-}
-
 /// Bytes of the body of a function that can be inlined.
 fn cost(module: &Module, function: u32) -> Option<u32> {
     let len = module.body(function)?.len;
     if len > MAX_IN_LOOP {
         return None;
     }
-    let (body, ty) = (body_of(module, function), module.function_type(function));
+    let (body, ty) = (module.function_body(function)?, module.function_type(function));
     let mut values = ty.params().len() + ty.results().len();
     for local in body.get_locals_reader().expect("validated body") {
         values = values.saturating_add(local.expect("validated locals").0 as usize);
@@ -123,7 +115,7 @@ impl Lower<'_, '_, '_> {
             return Ok(false);
         }
         self.inlining.around.push(function);
-        let body = body_of(self.module, function);
+        let body = self.module.function_body(function).expect("imported functions are not inlined");
         let arguments: Vec<Value> = self.top(self.module.function_type(function).params().len()).to_vec();
         self.define_operands();
         self.open_inlined(self.module.function_type(function));

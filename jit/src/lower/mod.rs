@@ -103,7 +103,7 @@ pub fn function<'m>(
     };
     let mut function = Function::with_name_signature(UserFuncName::user(0, index), signature);
     let mut builder = FunctionBuilder::new(&mut function, context);
-    let body = inline::body_of(module, index);
+    let body = module.function_body(index).expect("imported functions have no body");
     let results_only = without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
     let mut lower = Lower::new(module, way, job, &mut builder);
