@@ -19,6 +19,7 @@ use crate::artifact::{Artifact, Stored, Tables};
 use crate::calls::without_parameters;
 use crate::compile::{self, CompileError, CompiledFunction, Isa, Job, MemoryPlan, Start};
 use crate::entrances::{Entrance, Entrances};
+use crate::placement;
 use crate::profiler::{Profiler, Recorder};
 use crate::stubs::{StubError, Stubs};
 use crate::trap::{self, TrapInfo, current_exec};
@@ -239,7 +240,10 @@ impl CodeSpace {
         let function = compiled.function;
         let code = std::mem::take(&mut compiled.code);
         let description = Description { module: Arc::downgrade(module), functions: Functions::One(compiled) };
-        let blob = self.arena.install(&code, Arc::new(description))?;
+        let blob = match placement::line_at(&code) {
+            Some(offset) => self.arena.install_with_line_at(&code, offset as usize, Arc::new(description))?,
+            None => self.arena.install(&code, Arc::new(description))?,
+        };
         if let Some(recorder) = self.recorder {
             recorder.record(module, function, &blob, 0..code.len());
         }
@@ -265,7 +269,8 @@ impl CodeSpace {
         let tables = Arc::new(OnceLock::new());
         let functions = Functions::Many(Arc::clone(&tables));
         let description = Description { module: Arc::downgrade(module), functions };
-        let blob = self.arena.install(artifact.code(), Arc::new(description))?;
+        // Where its functions are in lines has been seen to when it was made.
+        let blob = self.arena.install_with_line_at(artifact.code(), 0, Arc::new(description))?;
         if let Some(recorder) = self.recorder {
             for stored in artifact.tables().functions() {
                 recorder.record(module, stored.function, &blob, stored.code);

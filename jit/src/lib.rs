@@ -17,6 +17,7 @@ mod entrances;
 #[cfg(feature = "explore")]
 pub mod explore;
 pub mod lower;
+mod placement;
 pub mod profiler;
 pub mod references;
 pub mod stubs;

@@ -5,6 +5,7 @@ use super::identity::{Identity, mode_code, plan_code};
 use super::stream;
 use crate::arena::Arena;
 use crate::compile::CompiledFunction;
+use crate::placement;
 
 /// What code is separated by: `int3` on x86, so that a jump to where no function is stops there.
 const PADDING: u8 = 0xCC;
@@ -66,7 +67,7 @@ impl Encoder {
             return Err(EncodeError::Empty(*function));
         }
         let step = (*alignment as usize).max(Arena::ALIGNMENT);
-        let start = self.code.len().next_multiple_of(step);
+        let start = placement::start_from(self.code.len(), step, placement::line_at(code));
         place(start.saturating_add(code.len()))?;
         let record = Record {
             function: *function,

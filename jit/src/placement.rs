@@ -1,0 +1,151 @@
+//! Where in a cache line the code of a function starts best.
+//!
+//! A processor fetches decoded instructions line by line: a loop of a few instructions that lies across the end of a
+//! line takes longer than one that does not. Cranelift does not align loops, and code memory places whole
+//! functions. So a function is placed such that its short loops, the innermost before all, cross as few lines as can be: in code
+//! memory, and in artefacts, which are installed in one piece.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::arena::Arena;
+
+/// Bytes of a line.
+pub(crate) const LINE: u32 = 64;
+
+/// Bytes of the longest loop that is looked at: a longer one hardly notices one line more.
+const MAX_LOOP: u32 = 4 * LINE;
+
+/// So many times as often as the loop around it does a loop turn.
+const NESTING: u64 = 4;
+
+/// The deepest nesting that counts.
+const MAX_DEPTH: usize = 8;
+
+/// The offset in the code where a line had best begin, below the length of a line; `None` if it does not matter. It is found by the
+/// look of the machine's branches, where those are known.
+pub(crate) fn line_at(code: &[u8]) -> Option<u32> {
+    if !cfg!(target_arch = "x86_64") {
+        return None;
+    }
+    let loops = short_loops(code);
+    let cost =
+        |start| loops.iter().map(|(range, weight)| weight * u64::from(excess(range, start))).sum::<u64>();
+    let costs = (0..LINE).step_by(Arena::ALIGNMENT).map(|start| (cost(start), start));
+    let (best, start) = costs.clone().min()?;
+    costs.clone().any(|(cost, _)| cost > best).then_some((LINE - start) % LINE)
+}
+
+/// The first multiple of `step` from `from` on where code can start for a line to begin at its offset `line`, if that can be.
+pub(crate) fn start_from(from: usize, step: usize, line: Option<u32>) -> usize {
+    let first = from.next_multiple_of(step);
+    let mut starts = (first..).step_by(step).take(LINE as usize / Arena::ALIGNMENT);
+    let begins =
+        |start: &usize| line.is_none_or(|line| (start + line as usize).is_multiple_of(LINE as usize));
+    starts.find(begins).unwrap_or(first)
+}
+
+/// Lines that a range touches beyond those that it must, if the code starts at `start` in a line.
+fn excess(range: &Range<u32>, start: u32) -> u32 {
+    let touched = (start + range.end).div_ceil(LINE) - (start + range.start) / LINE;
+    touched - (range.end - range.start).div_ceil(LINE)
+}
+
+/// Short loops, with their weights.
+fn short_loops(code: &[u8]) -> Vec<(Range<u32>, u64)> {
+    // Of all branches back to a header the nearest counts: polls branch back, too, from where the code is that hardly
+    // ever runs.
+    let mut ends = BTreeMap::new();
+    for (header, end) in branches_back(code) {
+        ends.entry(header).or_insert(end);
+    }
+    let mut open: Vec<u32> = Vec::new();
+    let mut short = Vec::new();
+    // In the order of their headers: those that are open at one are around it.
+    for (header, end) in ends {
+        open.retain(|other| *other >= end);
+        let length = end - header;
+        if length <= MAX_LOOP {
+            // A line more is the worse, the fewer there are.
+            let weight = NESTING.pow(open.len().min(MAX_DEPTH) as u32) * u64::from(MAX_LOOP / length);
+            short.push((header..end, weight));
+        }
+        open.push(end);
+    }
+    short
+}
+
+/// Where branches lead that go back, and where they end, in the order of their ends. Bytes that merely look like a branch
+/// do no harm.
+fn branches_back(code: &[u8]) -> impl Iterator<Item = (u32, u32)> {
+    code.windows(6).zip(6u32..).filter_map(|(bytes, end)| {
+        let [first, second, ref distance @ ..] = *bytes.first_chunk::<6>()?;
+        let distance = i32::from_le_bytes(*distance);
+        // `jcc rel32` is all of the window, `jmp rel32` all but its first byte.
+        let is_branch = distance < 0 && (second == 0xE9 || (first == 0x0F && second & 0xF0 == 0x80));
+        let header = end.checked_add_signed(distance).filter(|_| is_branch)?;
+        Some((header, end))
+    })
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+
+    /// Code of which all is padding but for branches: conditional ones or not, the address behind them, the target.
+    fn code(len: usize, branches: &[(bool, u32, u32)]) -> Vec<u8> {
+        let mut code = vec![0x90; len];
+        for &(conditional, behind, to) in branches {
+            let end = behind as usize;
+            let opcode: &[u8] = if conditional { &[0x0F, 0x82] } else { &[0xE9] };
+            code[end - 4 - opcode.len()..end - 4].copy_from_slice(opcode);
+            code[end - 4..end].copy_from_slice(&to.wrapping_sub(behind).to_le_bytes());
+        }
+        code
+    }
+
+    #[test]
+    fn code_without_short_loops_may_be_anywhere() {
+        assert_eq!(line_at(&code(30, &[(true, 10, 20), (false, 20, 25)])), None);
+        assert_eq!(line_at(&code(1000, &[(false, 900, 10)])), None);
+        // Of the length of a line, it is nowhere better off than elsewhere.
+        assert_eq!(line_at(&code(72, &[(true, 72, 8)])), None);
+        assert_eq!(line_at(&[]), None);
+        assert_eq!(line_at(&[0xE9, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), None);
+    }
+
+    #[test]
+    fn a_short_loop_lies_within_one_line() {
+        for conditional in [false, true] {
+            for header in 0..200 {
+                let end = header + 40;
+                let line = line_at(&code(300, &[(conditional, end, header)]));
+                let start = start_from(1000, Arena::ALIGNMENT, line);
+                assert!(start.is_multiple_of(Arena::ALIGNMENT) && (1000..1064).contains(&start));
+                let line = |at: u32| (start as u32 + at) / LINE;
+                assert_eq!(line(header), line(end - 1), "{header}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_asked_for_in_vain_is_the_first_one() {
+        assert_eq!(start_from(100, 64, Some(16)), 128);
+        assert_eq!(start_from(100, 16, None), 112);
+    }
+
+    #[test]
+    fn the_loop_inside_of_another_counts_more_than_one_beside_it() {
+        // The outer loop ends in two branches.
+        let code = code(340, &[(true, 70, 50), (true, 145, 125), (true, 320, 300), (false, 325, 100)]);
+        assert_eq!(short_loops(&code), [(50..70, 12), (100..325, 1), (125..145, 48), (300..320, 48)]);
+        let start = (LINE - line_at(&code).unwrap()) % LINE;
+        assert_eq!((excess(&(125..145), start), excess(&(300..320), start)), (0, 0));
+    }
+
+    #[test]
+    fn the_branch_back_from_a_poll_is_not_the_loop() {
+        assert_eq!(short_loops(&code(70, &[(true, 40, 16), (false, 70, 16)])), [(16..40, 10)]);
+    }
+}
