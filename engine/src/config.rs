@@ -184,7 +184,8 @@ impl Config {
     /// [strategy](Config::strategy) nothing is read or written. See [`Cache`] for an example.
     ///
     /// With [`Strategy::Tiered`] the code that has been compiled is written when [`Module::store_code`](crate::Module::store_code)
-    /// is called.
+    /// is called. Of a module that has code there, functions are compiled sooner than the
+    /// [threshold](Config::tier_up_threshold) says: after a few runs all is compiled that these runs execute more than once or twice.
     ///
     /// What is wrong with the files there costs time and nothing else; see [`Cache::problems`].
     pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmrun::{Config, Engine, Instance, Module, Result, Store, Strategy};
+use wasmrun::{Cache, CacheConfig, Config, Engine, Instance, Module, Result, Store, Strategy};
 
 /// `run(n)` is a sum over a loop with a call in it.
 const WORK: &str = r#"(module
@@ -295,4 +295,34 @@ fn an_indirect_call_that_is_guessed_may_call_another_function_or_trap() -> Resul
         }
     }
     Ok(())
+}
+
+#[test]
+fn what_functions_do_in_one_run_counts_in_the_next() -> Result<()> {
+    let function =
+        |name: &str| format!(r#"(func (export "{name}") (result i32) (i32.const {}))"#, name.len());
+    let wat = format!("(module {})", ["often", "sometimes", "never"].map(function).concat());
+    let directory = tempfile::tempdir()?;
+    let compiled = |module: &Module| module.tiers().iter().map(|tier| tier.compiled).collect::<Vec<_>>();
+    let run = |before: [bool; 3], after: [bool; 3]| -> Result<()> {
+        let cache = Cache::new(CacheConfig::new().with_directory(directory.path().join("cache")).clone())?;
+        let engine = Engine::new(tiered().compile_threads(0).cache(Some(cache)))?;
+        let module = Module::new(&engine, &wat)?;
+        assert_eq!(compiled(&module), before);
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        for (name, calls) in [("sometimes", 300), ("often", 5000)] {
+            let function = instance.get_typed_func::<(), i32>(&mut store, name)?;
+            for _ in 0..calls {
+                assert_eq!(function.call(&mut store, ())?, name.len() as i32);
+            }
+        }
+        module.store_code();
+        assert_eq!(compiled(&module), after);
+        Ok(())
+    };
+    run([false, false, false], [true, false, false])?;
+    // What was too little for a module that may never be run again is enough for one that is.
+    run([true, true, false], [true, true, false])?;
+    run([true, true, false], [true, true, false])
 }

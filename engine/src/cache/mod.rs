@@ -14,6 +14,7 @@ mod key;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use crate::error::{Context, Result};
 use directory::Directory;
 
 pub(crate) use stored::{Given, Keep, Stored, encode};
+use work::Done;
 
 /// Where compiled code is kept, and how much of it.
 ///

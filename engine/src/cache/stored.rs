@@ -12,7 +12,7 @@ use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::Mode;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
-use super::Cache;
+use super::{Cache, Done, work};
 
 /// The code that there was of one module, for one memory plan.
 pub(crate) struct Stored {
@@ -23,6 +23,8 @@ pub(crate) struct Stored {
     functions: Vec<u32>,
     /// Functions that cannot be compiled, in ascending order, with the reasons.
     refused: Vec<(u32, String)>,
+    /// What functions without code have done in earlier runs, in ascending order; `None` where nothing is known of such.
+    earlier_work: Option<Vec<Done>>,
     /// Why the artefact that the module was made of does not serve.
     unfit: Option<String>,
 }
@@ -59,8 +61,14 @@ impl Stored {
         mut publish: impl FnMut(u32, *const u8, Keep),
     ) -> Stored {
         let nobody_asks = cache.is_none() && matches!(given, Given::Nothing);
-        let mut stored =
-            Stored { cache, identity: None, functions: Vec::new(), refused: Vec::new(), unfit: None };
+        let mut stored = Stored {
+            cache,
+            identity: None,
+            functions: Vec::new(),
+            refused: Vec::new(),
+            earlier_work: None,
+            unfit: None,
+        };
         if nobody_asks {
             return stored;
         }
@@ -85,8 +93,12 @@ impl Stored {
         };
         let Some(artifact) = found else { return stored };
         let refused = artifact.refused().map(|(function, reason)| (function, reason.to_owned())).collect();
+        let earlier_work = work::decode(artifact.profile(), module);
         match install(space, module, artifact, &mut publish) {
-            Ok(functions) => (stored.functions, stored.refused) = (functions, refused),
+            Ok(functions) => {
+                (stored.functions, stored.refused) = (functions, refused);
+                stored.earlier_work = Some(earlier_work);
+            }
             // No room in code memory, which compiling will find out for itself. What is on disk stays: it is more than
             // there will be now.
             Err(error) => {
@@ -115,16 +127,28 @@ impl Stored {
         self.refused.iter().map(|(function, reason)| (*function, &**reason))
     }
 
+    /// What functions without code have done in earlier runs; `None` if there have been none that left code.
+    pub(crate) fn earlier_work(&self) -> Option<&[Done]> {
+        self.earlier_work.as_deref()
+    }
+
     /// Why the artefact that the module was made of does not serve, if it does not.
     pub(crate) fn unfit(&self) -> Option<&str> {
         self.unfit.as_deref()
     }
 
     /// Writes all code that the module has by now to the cache, if there is one. To be called when some of it is new.
-    /// `refused` are the functions that cannot be compiled, in ascending order, with the reasons.
-    pub(crate) fn save(&self, space: &CodeSpace, module: &Arc<Module>, refused: &[(u32, &str)]) {
+    /// `refused` are the functions that cannot be compiled, in ascending order, with the reasons, and `work` what others without
+    /// code have done.
+    pub(crate) fn save(
+        &self,
+        space: &CodeSpace,
+        module: &Arc<Module>,
+        refused: &[(u32, &str)],
+        work: impl IntoIterator<Item = Done>,
+    ) {
         let (Some(cache), Some(identity)) = (&self.cache, self.identity) else { return };
-        match encode(space, module, identity, refused, &[]) {
+        match encode(space, module, identity, refused, &work::encode(work), &[]) {
             Ok(bytes) => cache.store(&identity, bytes),
             Err(error) => cache.note(format!("code is not kept: {error}")),
         }
@@ -175,12 +199,13 @@ fn install(
     Ok(functions)
 }
 
-/// An artefact of all code that the module has for a plan.
+/// An artefact of all code that the module has for a plan, with an encoding of what other functions have done.
 pub(crate) fn encode(
     space: &CodeSpace,
     module: &Arc<Module>,
     identity: Identity,
     refused: &[(u32, &str)],
+    work: &[u8],
     wasm: &[u8],
 ) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = Encoder::new(identity);
@@ -192,5 +217,5 @@ pub(crate) fn encode(
     for (function, reason) in refused {
         encoder.refused(*function, reason)?;
     }
-    encoder.finish(&[], wasm)
+    encoder.finish(work, wasm)
 }

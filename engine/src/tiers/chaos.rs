@@ -84,7 +84,7 @@ impl CompiledTier {
         let known = &ModuleTiers::of(module).known;
         let mut functions = lock(&known.functions);
         let entry = functions.entry((plan, function)).or_insert_with(|| {
-            let code = guarded(|| self.shared.code_of(module, plan, function));
+            let code = guarded(|| self.compiler.code_of(module, plan, function));
             let code = code.unwrap_or_else(|reason| {
                 ModuleTiers::of(module).leave(function, reason);
                 None
@@ -95,14 +95,14 @@ impl CompiledTier {
             && entry.publications < MAX_PUBLICATIONS
         {
             entry.publications += 1;
-            self.shared.publish(module, plan, code.clone());
+            self.compiler.publish(module, plan, code.clone());
         }
     }
 
     fn known_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
         let known = &ModuleTiers::of(module).known;
         let mut loops = lock(&known.loops);
-        *loops.entry(of).or_insert_with(|| self.shared.code_of_loop(module, of))
+        *loops.entry(of).or_insert_with(|| self.compiler.code_of_loop(module, of))
     }
 }
 

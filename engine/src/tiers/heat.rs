@@ -15,8 +15,9 @@ use wasmrun_runtime::Work;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
+use super::compiler::Refusal;
 use super::staying::StayingLoops;
-use super::{FunctionTier, Refusal, Uncompiled};
+use super::{FunctionTier, Uncompiled};
 use crate::cache::{Given, Stored};
 use crate::lock::lock;
 
@@ -97,6 +98,16 @@ impl ModuleTiers {
         add(&function.done, bytes)
     }
 
+    /// What the functions that the module defines and that have no code for a plan have done.
+    pub(super) fn done_without_code(&self, module: &Module, plan: MemoryPlan) -> Vec<(u32, u64)> {
+        let functions = self.functions.get().map_or(&[][..], |functions| functions);
+        let left = functions.iter().zip(module.imported_function_count()..).map(|(function, index)| {
+            let compiled = function.compiled.load(Ordering::Relaxed) & (1 << plan as u8) != 0;
+            (index, if compiled { 0 } else { function.done.load(Ordering::Relaxed) })
+        });
+        left.filter(|(_, done)| *done > 0).collect()
+    }
+
     /// Bytes that have been executed by other frames of a function than those that stay in a loop.
     pub(super) fn done_by_calls(&self, module: &Module, function: u32) -> u64 {
         self.function(module, function).by_calls.load(Ordering::Relaxed)
@@ -162,6 +173,16 @@ impl ModuleTiers {
     pub(super) fn has(&self, plan: MemoryPlan, function: u32) -> bool {
         let stored = self.stored[plan as usize].get();
         stored.is_some_and(|stored| stored.has(function) || stored.refused(function).is_some())
+    }
+
+    /// What functions without code have done in earlier runs.
+    pub(super) fn earlier_work(&self, plan: MemoryPlan) -> &[(u32, u64)] {
+        self.stored[plan as usize].get().and_then(Stored::earlier_work).unwrap_or_default()
+    }
+
+    /// Whether the module has been run before, with code that was kept.
+    pub(super) fn has_been_run(&self, plan: MemoryPlan) -> bool {
+        self.stored[plan as usize].get().is_some_and(|stored| stored.earlier_work().is_some())
     }
 
     /// Notes that there is more to be stored.

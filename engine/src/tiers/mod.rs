@@ -4,91 +4,37 @@
 #![allow(unsafe_code)]
 
 mod chaos;
+mod compiler;
 mod heat;
 mod queue;
 mod staying;
+mod strategy;
 mod tier_up;
 
-use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmrun_interpreter as interpreter;
 use wasmrun_jit::artifact::{EncodeError, Identity, ModuleHash, Settings};
 use wasmrun_jit::calls::{attach, call_reference, unbound};
-use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
-use wasmrun_jit::compile::{Job, Mode, Profile};
+use wasmrun_jit::code::CodeSpace;
 use wasmrun_runtime::Outline;
 use wasmrun_runtime::module::{MemoryPlan, Module};
-use wasmrun_runtime::parallel::on_all_cores;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
 
-use crate::cache::{Cache, Given, Keep, Stored, encode};
+use crate::cache::{Given, encode};
 use crate::config::Config;
-use crate::headroom::{Headroom, Taken};
+use crate::headroom::Headroom;
 use chaos::Chaos;
+use compiler::Compiler;
+pub(crate) use compiler::guarded;
+#[cfg(feature = "explore")]
+pub(crate) use compiler::mode_of_body;
 use heat::ModuleTiers;
 use queue::Queue;
-
-/// How an engine runs guest code.
-///
-/// ```
-/// use wasmrun::{Config, Engine, Strategy};
-///
-/// let mut config = Config::new();
-/// config.strategy(Strategy::Jit);
-/// let engine = Engine::new(&config)?;
-/// # Ok::<(), wasmrun::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// All of it in tier 0, which starts at once.
-    Interpreter,
-    /// All functions of a module are compiled when it is made. Those that cannot be compiled, and all of them
-    /// where the system allows no compiled code (see
-    /// [`Engine::no_compiled_code`](crate::Engine::no_compiled_code)), run in tier 0.
-    Jit,
-    /// All functions start in tier 0. Those that run often are compiled meanwhile, on other threads, and loops that
-    /// run long go on in compiled code. What `Jit` says of functions without compiled code holds here too.
-    #[default]
-    Tiered,
-}
-
-/// How much time the compiler takes for its code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OptLevel {
-    /// As little as possible: code that is there in half the time, twice as large and half as fast.
-    None,
-    /// What fast code takes.
-    #[default]
-    Speed,
-}
-
-impl OptLevel {
-    /// The compiler's word for it.
-    pub(crate) fn mode(self) -> Mode {
-        match self {
-            OptLevel::None => Mode::Quick,
-            OptLevel::Speed => Mode::Speed,
-        }
-    }
-}
-
-/// Bytes of the largest body that is compiled to fast code, and of the largest that is compiled at all; larger ones are
-/// compiled quickly, and not. The compiler takes up to two kilobytes of memory for a byte of a body, and half of that
-/// for quick code; it works on one function for each core.
-const MAX_FAST_BODY: u32 = 256 << 10;
-const MAX_BODY: u32 = 1 << 20;
-
-/// Bytes of bodies from which on they are compiled on all cores: compiling takes some 2 µs a byte, and starting a
-/// thread fifty.
-const PARALLEL_THRESHOLD: u64 = 4 << 10;
+pub use strategy::{OptLevel, Strategy};
 
 /// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes 1
 /// to 2 µs for a byte, and tier 0 a nanosecond or two to execute one: after a thousand, waiting has cost as much as compiling.
@@ -97,28 +43,13 @@ const DEFAULT_THRESHOLD: u32 = 500;
 
 /// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {
-    shared: Arc<Shared>,
+    compiler: Arc<Compiler>,
     /// Executions after which a function is compiled.
     threshold: u32,
     /// Whether that is waited for; all are compiled ahead otherwise.
     tiered: bool,
     queue: Queue,
     chaos: Option<Chaos>,
-}
-
-/// What threads that compile need.
-struct Shared {
-    space: CodeSpace,
-    mode: Mode,
-    settings: Settings,
-    /// Whether frames can leave compiled code.
-    leaves: bool,
-    /// Memory for the compiler.
-    headroom: Headroom,
-    /// Where code is kept for later runs.
-    cache: Option<Cache>,
-    /// Whether the function with this index shall be compiled.
-    chosen: fn(u32) -> bool,
 }
 
 /// A function that runs in tier 0 for want of compiled code.
@@ -144,7 +75,8 @@ pub struct FunctionTier {
     pub compiled: bool,
     /// Whether its code was there when the module was made.
     pub from_cache: bool,
-    /// How often tier 0 has executed it, or as much code as it has: from samples. Compiled code is not counted.
+    /// How often tier 0 has executed it, or as much code as it has: from samples, those of earlier runs included that the
+    /// [cache](crate::Config::cache) knows of. Compiled code is not counted.
     pub executions: u32,
     /// Its loops that have code of their own, for frames that were in them.
     pub loops: u32,
@@ -181,7 +113,7 @@ impl CompiledTier {
             inlining: config.inlines(),
         };
         Ok(Some(CompiledTier {
-            shared: Arc::new(Shared {
+            compiler: Arc::new(Compiler {
                 space,
                 mode,
                 settings,
@@ -209,7 +141,7 @@ impl CompiledTier {
     /// The tier stays where it is and outlives the store.
     pub(crate) unsafe fn attach(&self, exec: &mut ExecContext) {
         // SAFETY: the caller's promise.
-        unsafe { attach(exec, &self.shared.space, run_interpreter) };
+        unsafe { attach(exec, &self.compiler.space, run_interpreter) };
         if self.tiered {
             exec.native.tiers = ptr::from_ref(self).cast();
             exec.native.entries.counted = Some(tier_up::counted);
@@ -226,9 +158,9 @@ impl CompiledTier {
     /// Looks in the cache for code of a module that has not been made yet, if there is one. If some is
     /// found, the bytes have been accepted before.
     pub(crate) fn look(&self, bytes: &[u8], outline: Outline, memories: MemoryStrategy) -> Given {
-        let (Some(cache), 1..) = (&self.shared.cache, outline.functions) else { return Given::Nothing };
+        let (Some(cache), 1..) = (&self.compiler.cache, outline.functions) else { return Given::Nothing };
         let plan = plan_for(outline.memories, memories);
-        let Shared { space, mode, settings, .. } = &*self.shared;
+        let Compiler { space, mode, settings, .. } = &*self.compiler;
         let identity = Identity::new(space.isa(), *settings, ModuleHash::of(bytes), *mode, plan);
         Given::Looked { identity, found: cache.load(&identity) }
     }
@@ -245,11 +177,12 @@ impl CompiledTier {
         memories: MemoryStrategy,
     ) -> Result<Vec<u8>, EncodeError> {
         let plan = expected_plan(module, memories);
-        let shared = &self.shared;
-        ModuleTiers::of(module).all_compiled[plan as usize].get_or_init(|| shared.compile_all(module, plan));
+        let compiler = &self.compiler;
+        ModuleTiers::of(module).all_compiled[plan as usize]
+            .get_or_init(|| compiler.compile_all(module, plan));
         let hash = ModuleHash::of(module.bytes());
-        let identity = Identity::new(shared.space.isa(), shared.settings, hash, shared.mode, plan);
-        encode(&shared.space, module, identity, &[], module.bytes())
+        let identity = Identity::new(compiler.space.isa(), compiler.settings, hash, compiler.mode, plan);
+        encode(&compiler.space, module, identity, &[], &[], module.bytes())
     }
 
     /// Compiles all functions of a module for instances as `plan` says, unless that has been done, if that is the
@@ -259,23 +192,31 @@ impl CompiledTier {
         if module.function_count() == module.imported_function_count() {
             return;
         }
-        let (tiers, shared) = (ModuleTiers::of(module), &self.shared);
-        tiers.stored[plan as usize].get_or_init(|| shared.load_stored(module, plan));
-        if !self.tiered {
-            tiers.all_compiled[plan as usize].get_or_init(|| shared.compile_all(module, plan));
-            shared.save(module, plan);
+        let (tiers, compiler) = (ModuleTiers::of(module), &self.compiler);
+        let mut is_new = false;
+        tiers.stored[plan as usize].get_or_init(|| {
+            is_new = true;
+            compiler.load_stored(module, plan)
+        });
+        if self.tiered {
+            if is_new {
+                self.go_on_from_earlier_runs(module, plan);
+            }
+        } else {
+            tiers.all_compiled[plan as usize].get_or_init(|| compiler.compile_all(module, plan));
+            compiler.save(module, plan);
         }
     }
 
     /// Bytes of code memory that are in use.
     pub(crate) fn code_size(&self) -> usize {
-        self.shared.space.arena().usage().used
+        self.compiler.space.arena().usage().used
     }
 
     /// Writes the code of a module to the cache, if there is one and there is more code than was written.
     pub(crate) fn save(&self, module: &Arc<Module>) {
         for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
-            self.shared.save(module, plan);
+            self.compiler.save(module, plan);
         }
     }
 
@@ -285,159 +226,7 @@ impl CompiledTier {
     /// The code is that of a frame of guest code, running or just stopped.
     pub(crate) unsafe fn positions(&self, pc: usize) -> Vec<Position> {
         // SAFETY: the caller's promise.
-        unsafe { self.shared.space.positions(pc) }
-    }
-}
-
-impl Shared {
-    /// On all cores; the calling thread takes its share.
-    fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
-        let tiers = ModuleTiers::of(module);
-        let functions = module.imported_function_count()..module.function_count();
-        let missing = || functions.clone().filter(|function| !tiers.has(plan, *function));
-        let next = AtomicU32::new(functions.start);
-        let work = || {
-            iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
-                .take_while(|function| *function < functions.end)
-                .filter(|function| !tiers.has(plan, *function))
-                .for_each(|function| self.compile(module, plan, function));
-        };
-        let bytes: u64 = missing().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
-        on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
-    }
-
-    /// Compiles a function, or notes why not.
-    fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
-        let tiers = ModuleTiers::of(module);
-        let started = Instant::now();
-        match guarded(|| self.code_of(module, plan, function)) {
-            Ok(Some(code)) => {
-                tiers.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
-                self.publish(module, plan, Arc::new(code));
-                tiers.has_news(plan);
-            }
-            Ok(None) => {}
-            Err(refusal) => {
-                if refusal.lasting {
-                    tiers.has_news(plan);
-                }
-                tiers.leave(function, refusal);
-            }
-        }
-    }
-
-    /// The compiled code of a function; none of one that shall not be compiled.
-    fn code_of(
-        &self,
-        module: &Arc<Module>,
-        plan: MemoryPlan,
-        function: u32,
-    ) -> Result<Option<InstalledFunction>, Refusal> {
-        if !(self.chosen)(function) {
-            return Ok(None);
-        }
-        let seen = Seen { module, plan };
-        let (job, _memory) = self.job(module, function, &seen)?;
-        Ok(Some(self.space.compile(module, &job)?))
-    }
-
-    /// Lets callers find the code of a function, which has been compiled for this plan.
-    fn publish(&self, module: &Module, plan: MemoryPlan, code: Arc<InstalledFunction>) {
-        // SAFETY: this is the function's code, compiled for this plan.
-        unsafe { publish(module, plan, code.function(), code.entry(), Box::new(code)) };
-    }
-
-    /// How a function is compiled, if it is not too large for that, and the memory for it.
-    fn job<'p>(
-        &self,
-        module: &Module,
-        function: u32,
-        seen: &'p Seen<'p>,
-    ) -> Result<(Job<'p>, Taken<'_>), Refusal> {
-        let len = module.body(function).map_or(0, |body| body.len);
-        let mode = mode_of_body(len, self.mode)?;
-        // It takes time, which is what quick code saves.
-        let inlining = self.settings.inlining && mode == Mode::Speed;
-        let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
-        let job = Job {
-            mode,
-            memory: seen.plan,
-            leaves: self.leaves,
-            interruptible: self.settings.interruptible,
-            inlining,
-            profile,
-            ..Job::new(function)
-        };
-        let refusal =
-            || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
-        Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
-    }
-
-    /// Installs the code of a module that there is already.
-    fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
-        let tiers = ModuleTiers::of(module);
-        let (cache, made_for) = (self.cache.clone(), (self.settings, self.mode, plan));
-        let take = |function: u32, entry: *const u8, keep: Keep| {
-            if (self.chosen)(function) {
-                // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.
-                unsafe { publish(module, plan, function, entry, keep) };
-                tiers.ask(module, plan, function);
-            }
-        };
-        let stored = Stored::load(cache, tiers.take_given(), &self.space, module, made_for, take);
-        if let Some(reason) = stored.unfit() {
-            set_unfit(module, reason);
-        }
-        for (function, reason) in stored.all_refused() {
-            tiers.ask(module, plan, function);
-            tiers.leave(function, Refusal::from(reason.to_owned()));
-        }
-        stored
-    }
-
-    /// See [`CompiledTier::save`].
-    fn save(&self, module: &Arc<Module>, plan: MemoryPlan) {
-        let tiers = ModuleTiers::of(module);
-        if let Some(stored) = tiers.stored[plan as usize].get()
-            && tiers.take_news(plan)
-        {
-            let lasting = tiers.lasting();
-            let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
-            stored.save(&self.space, module, &lasting);
-        }
-    }
-}
-
-/// What tier 0 has seen of a module's functions, in instances of one plan.
-struct Seen<'m> {
-    module: &'m Module,
-    plan: MemoryPlan,
-}
-
-impl Profile for Seen<'_> {
-    fn callee(&self, function: u32, at: u32) -> Option<u16> {
-        interpreter::usual_callee(self.module, self.plan, function, at)
-    }
-}
-
-/// Why a function has no compiled code.
-#[derive(Clone, Debug)]
-struct Refusal {
-    reason: String,
-    /// Whether another attempt would end in the same way.
-    lasting: bool,
-}
-
-/// The function itself is the reason.
-impl From<String> for Refusal {
-    fn from(reason: String) -> Refusal {
-        Refusal { reason, lasting: true }
-    }
-}
-
-impl From<InstallError> for Refusal {
-    fn from(error: InstallError) -> Refusal {
-        Refusal { reason: error.to_string(), lasting: matches!(error, InstallError::Compile(_)) }
+        unsafe { self.compiler.space.positions(pc) }
     }
 }
 
@@ -449,33 +238,6 @@ pub(crate) fn expected_plan(module: &Module, memories: MemoryStrategy) -> Memory
 fn plan_for(count: u32, memories: MemoryStrategy) -> MemoryPlan {
     let unguarded = memories == MemoryStrategy::Checked && count > 0;
     if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded }
-}
-
-/// How a body of so many bytes is compiled where functions are compiled in `mode`, or why it is not.
-pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
-    if len > MAX_BODY {
-        return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
-    }
-    Ok(if len > MAX_FAST_BODY { Mode::Quick } else { mode })
-}
-
-/// Publishes the code of a function.
-///
-/// # Safety
-/// It is the code of this function for this plan, and lives as long as what is kept.
-unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
-    let way_in = interpreter::way_into_compiled(module, function);
-    ModuleTiers::of(module).set_compiled(module, plan, function);
-    // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
-    // code runs.
-    unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
-}
-
-/// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
-/// then that function runs in tier 0, and nothing else happens.
-pub(crate) fn guarded<T, E: From<String>>(compile: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(compile))
-        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned().into()))
 }
 
 /// The functions of a module that were to be compiled and were not.
@@ -540,6 +302,7 @@ unsafe extern "C" fn run_interpreter(
 mod tests {
     use wasmrun_runtime::vm::Tier;
 
+    use super::compiler::MAX_BODY;
     use super::*;
 
     /// The functions of a module that are left to the interpreter, and why.

@@ -12,9 +12,13 @@ use wasmrun_jit::compile::{Job, Start};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
+use super::compiler::{Compiler, MAX_BODY, Refusal, Seen, guarded};
 use super::heat::ModuleTiers;
 use super::staying::{Loop, Patience, Step};
-use super::{CompiledTier, MAX_BODY, Refusal, Seen, Shared, guarded, queue};
+use super::{CompiledTier, queue};
+
+/// How much less is enough in a module that has been run before, which is a module that will be run again.
+const RUN_AGAIN: u64 = 16;
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
@@ -60,7 +64,7 @@ impl CompiledTier {
         }
         let work = tiers.work(module, function);
         let bytes = u64::from(interval) * u64::from(if at == 0 { work.of_call() } else { work.of_turn(at) });
-        let enough = u64::from(self.threshold.saturating_sub(1)) * body;
+        let enough = self.enough(module, plan, body);
         let stays = at != 0 && stays >= STAYS;
         if stays {
             // A thread is in it.
@@ -72,6 +76,24 @@ impl CompiledTier {
             >= enough * 2
         {
             self.ask(module, plan, function);
+        }
+    }
+
+    /// Bytes that a function of so many has to execute before it is compiled.
+    fn enough(&self, module: &Module, plan: MemoryPlan, body: u64) -> u64 {
+        let enough = u64::from(self.threshold.saturating_sub(1)) * body;
+        if ModuleTiers::of(module).has_been_run(plan) { enough / RUN_AGAIN } else { enough }
+    }
+
+    /// Adds what functions have done in earlier runs, and asks for the code of those for which that is enough now.
+    pub(super) fn go_on_from_earlier_runs(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let tiers = ModuleTiers::of(module);
+        for &(function, done) in tiers.earlier_work(plan) {
+            if tiers.add_work(module, function, done, false)
+                >= self.enough(module, plan, size(module, function))
+            {
+                self.ask(module, plan, function);
+            }
         }
     }
 
@@ -87,23 +109,23 @@ impl CompiledTier {
             Some(Step::Insist) => of,
         };
         if staying.ask(chosen, of) {
-            let (shared, module) = (self.shared.clone(), Arc::downgrade(module));
-            self.queue.push(LoopJob { shared, module, chosen, of });
+            let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
+            self.queue.push(LoopJob { compiler, module, chosen, of });
         }
     }
 
     /// Asks for the code of a function, unless that has been done.
     fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         if ModuleTiers::of(module).ask(module, plan, function) {
-            let (shared, module) = (self.shared.clone(), Arc::downgrade(module));
-            self.queue.push(FunctionJob { shared, module, plan, function });
+            let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
+            self.queue.push(FunctionJob { compiler, module, plan, function });
         }
     }
 }
 
 /// A function that is to be compiled, unless its module is gone by then.
 struct FunctionJob {
-    shared: Arc<Shared>,
+    compiler: Arc<Compiler>,
     module: Weak<Module>,
     plan: MemoryPlan,
     function: u32,
@@ -117,14 +139,14 @@ impl queue::Job for FunctionJob {
 
     fn run(self: Box<Self>) {
         if let Some(module) = self.module.upgrade() {
-            self.shared.compile(&module, self.plan, self.function);
+            self.compiler.compile(&module, self.plan, self.function);
         }
     }
 }
 
 /// A loop that is to be compiled, for frames that stay in `of`.
 struct LoopJob {
-    shared: Arc<Shared>,
+    compiler: Arc<Compiler>,
     module: Weak<Module>,
     chosen: Loop,
     of: Loop,
@@ -138,7 +160,7 @@ impl queue::Job for LoopJob {
 
     fn run(self: Box<Self>) {
         if let Some(module) = self.module.upgrade() {
-            self.shared.compile_loop(&module, self.chosen);
+            self.compiler.compile_loop(&module, self.chosen);
         }
     }
 }
@@ -150,7 +172,7 @@ fn urgency(module: &Weak<Module>, function: u32, done: impl FnOnce(&Module) -> u
     module.upgrade().map_or(u64::MAX, |module| done(&module).saturating_mul(PARTS) / size(&module, function))
 }
 
-impl Shared {
+impl Compiler {
     /// Compiles a loop and leads tier 0 to its code.
     fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
         if let Some(code) = self.code_of_loop(module, of) {

@@ -1,0 +1,225 @@
+//! The compiler as an engine has it: how a function is compiled, where its code is published, and what is kept of it for later
+//! runs. All threads that compile share it.
+#![allow(unsafe_code)]
+
+use std::iter;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use wasmrun_interpreter as interpreter;
+use wasmrun_jit::artifact::Settings;
+use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
+use wasmrun_jit::compile::{Job, Mode, Profile};
+use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::parallel::on_all_cores;
+
+use super::heat::ModuleTiers;
+use super::set_unfit;
+use crate::cache::{Cache, Keep, Stored};
+use crate::headroom::{Headroom, Taken};
+
+/// Bytes of the largest body that is compiled to fast code, and of the largest that is compiled at all; larger ones are
+/// compiled quickly, and not. The compiler takes up to two kilobytes of memory for a byte of a body, and half of that
+/// for quick code; it works on one function for each core.
+const MAX_FAST_BODY: u32 = 256 << 10;
+pub(super) const MAX_BODY: u32 = 1 << 20;
+
+/// Bytes of bodies from which on they are compiled on all cores: compiling takes some 2 µs a byte, and starting a
+/// thread fifty.
+const PARALLEL_THRESHOLD: u64 = 4 << 10;
+
+/// What threads that compile need.
+pub(super) struct Compiler {
+    pub(super) space: CodeSpace,
+    pub(super) mode: Mode,
+    pub(super) settings: Settings,
+    /// Whether frames can leave compiled code.
+    pub(super) leaves: bool,
+    /// Memory for the compiler.
+    pub(super) headroom: Headroom,
+    /// Where code is kept for later runs.
+    pub(super) cache: Option<Cache>,
+    /// Whether the function with this index shall be compiled.
+    pub(super) chosen: fn(u32) -> bool,
+}
+
+impl Compiler {
+    /// On all cores; the calling thread takes its share.
+    pub(super) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let tiers = ModuleTiers::of(module);
+        let functions = module.imported_function_count()..module.function_count();
+        let missing = || functions.clone().filter(|function| !tiers.has(plan, *function));
+        let next = AtomicU32::new(functions.start);
+        let work = || {
+            iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
+                .take_while(|function| *function < functions.end)
+                .filter(|function| !tiers.has(plan, *function))
+                .for_each(|function| self.compile(module, plan, function));
+        };
+        let bytes: u64 = missing().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
+    }
+
+    /// Compiles a function, or notes why not.
+    pub(super) fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+        let tiers = ModuleTiers::of(module);
+        let started = Instant::now();
+        match guarded(|| self.code_of(module, plan, function)) {
+            Ok(Some(code)) => {
+                tiers.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
+                self.publish(module, plan, Arc::new(code));
+                tiers.has_news(plan);
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                if refusal.lasting {
+                    tiers.has_news(plan);
+                }
+                tiers.leave(function, refusal);
+            }
+        }
+    }
+
+    /// The compiled code of a function; none of one that shall not be compiled.
+    pub(super) fn code_of(
+        &self,
+        module: &Arc<Module>,
+        plan: MemoryPlan,
+        function: u32,
+    ) -> Result<Option<InstalledFunction>, Refusal> {
+        if !(self.chosen)(function) {
+            return Ok(None);
+        }
+        let seen = Seen { module, plan };
+        let (job, _memory) = self.job(module, function, &seen)?;
+        Ok(Some(self.space.compile(module, &job)?))
+    }
+
+    /// Lets callers find the code of a function, which has been compiled for this plan.
+    pub(super) fn publish(&self, module: &Module, plan: MemoryPlan, code: Arc<InstalledFunction>) {
+        // SAFETY: this is the function's code, compiled for this plan.
+        unsafe { publish(module, plan, code.function(), code.entry(), Box::new(code)) };
+    }
+
+    /// How a function is compiled, if it is not too large for that, and the memory for it.
+    pub(super) fn job<'p>(
+        &self,
+        module: &Module,
+        function: u32,
+        seen: &'p Seen<'p>,
+    ) -> Result<(Job<'p>, Taken<'_>), Refusal> {
+        let len = module.body(function).map_or(0, |body| body.len);
+        let mode = mode_of_body(len, self.mode)?;
+        // It takes time, which is what quick code saves.
+        let inlining = self.settings.inlining && mode == Mode::Speed;
+        let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
+        let job = Job {
+            mode,
+            memory: seen.plan,
+            leaves: self.leaves,
+            interruptible: self.settings.interruptible,
+            inlining,
+            profile,
+            ..Job::new(function)
+        };
+        let refusal =
+            || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
+        Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
+    }
+
+    /// Installs the code of a module that there is already.
+    pub(super) fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
+        let tiers = ModuleTiers::of(module);
+        let (cache, made_for) = (self.cache.clone(), (self.settings, self.mode, plan));
+        let take = |function: u32, entry: *const u8, keep: Keep| {
+            if (self.chosen)(function) {
+                // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.
+                unsafe { publish(module, plan, function, entry, keep) };
+                tiers.ask(module, plan, function);
+            }
+        };
+        let stored = Stored::load(cache, tiers.take_given(), &self.space, module, made_for, take);
+        if let Some(reason) = stored.unfit() {
+            set_unfit(module, reason);
+        }
+        for (function, reason) in stored.all_refused() {
+            tiers.ask(module, plan, function);
+            tiers.leave(function, Refusal::from(reason.to_owned()));
+        }
+        stored
+    }
+
+    /// See [`CompiledTier::save`].
+    pub(super) fn save(&self, module: &Arc<Module>, plan: MemoryPlan) {
+        let tiers = ModuleTiers::of(module);
+        if let Some(stored) = tiers.stored[plan as usize].get()
+            && tiers.take_news(plan)
+        {
+            let lasting = tiers.lasting();
+            let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
+            stored.save(&self.space, module, &lasting, tiers.done_without_code(module, plan));
+        }
+    }
+}
+
+/// What tier 0 has seen of a module's functions, in instances of one plan.
+pub(super) struct Seen<'m> {
+    pub(super) module: &'m Module,
+    pub(super) plan: MemoryPlan,
+}
+
+impl Profile for Seen<'_> {
+    fn callee(&self, function: u32, at: u32) -> Option<u16> {
+        interpreter::usual_callee(self.module, self.plan, function, at)
+    }
+}
+
+/// Why a function has no compiled code.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// Whether another attempt would end in the same way.
+    pub(super) lasting: bool,
+}
+
+/// The function itself is the reason.
+impl From<String> for Refusal {
+    fn from(reason: String) -> Refusal {
+        Refusal { reason, lasting: true }
+    }
+}
+
+impl From<InstallError> for Refusal {
+    fn from(error: InstallError) -> Refusal {
+        Refusal { reason: error.to_string(), lasting: matches!(error, InstallError::Compile(_)) }
+    }
+}
+
+/// How a body of so many bytes is compiled where functions are compiled in `mode`, or why it is not.
+pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
+    if len > MAX_BODY {
+        return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
+    }
+    Ok(if len > MAX_FAST_BODY { Mode::Quick } else { mode })
+}
+
+/// Publishes the code of a function.
+///
+/// # Safety
+/// It is the code of this function for this plan, and lives as long as what is kept.
+unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
+    let way_in = interpreter::way_into_compiled(module, function);
+    ModuleTiers::of(module).set_compiled(module, plan, function);
+    // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
+    // code runs.
+    unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
+}
+
+/// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
+/// then that function runs in tier 0, and nothing else happens.
+pub(crate) fn guarded<T, E: From<String>>(compile: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(compile))
+        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned().into()))
+}
