@@ -1,16 +1,11 @@
 //! `wasmrun compile`: a module and its machine code in one file, for `wasmrun run --allow-precompiled`.
-//!
-//! The file is complete from the moment at which it has its name.
 
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::file_arg::{display_name, is_stdin};
-use crate::load;
+use crate::{load, output};
 
 /// The ending of compiled modules.
 const EXTENSION: &str = "wrc";
@@ -25,8 +20,7 @@ pub fn run(run: &RunArgs, out: Option<&Path>) -> Outcome {
     let bytes = module.serialize().map_err(|error| {
         Failure::new(format!("{} cannot be compiled", display_name(&run.file))).because_of(error.chain())
     })?;
-    write(&out, &bytes)
-        .map_err(|error| Failure::new(format!("cannot write {}", display_name(&out))).because(error))
+    output::write_file(&out, &bytes)
 }
 
 /// The name of the file in the current directory, if nothing else is said.
@@ -36,18 +30,4 @@ fn beside(file: &Path) -> Outcome<PathBuf> {
         _ => Err(Failure::usage("the standard input has no name to call the compiled module by")
             .help("`-o OUT` says what file to write")),
     }
-}
-
-fn write(out: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // A device or a pipe is written to, and not replaced.
-    if std::fs::metadata(out).is_ok_and(|there| !there.is_file()) {
-        return std::fs::write(out, bytes);
-    }
-    let directory = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let as_umask_says = Permissions::from_mode(0o666);
-    let mut file =
-        tempfile::Builder::new().prefix(".wasmrun-").permissions(as_umask_says).tempfile_in(directory)?;
-    file.write_all(bytes)?;
-    file.persist(out)?;
-    Ok(())
 }

@@ -20,6 +20,7 @@ mod inspect;
 mod load;
 mod output;
 mod run;
+mod signals;
 mod source;
 mod tiers;
 mod time_limit;
@@ -35,6 +36,7 @@ use args::Command;
 use errors::{Outcome, exit};
 
 fn main() -> ExitCode {
+    signals::ignore_full_files();
     let done = match args::parse(std::env::args_os()) {
         Ok(command) => execute(command),
         Err(message) => tell(&message),

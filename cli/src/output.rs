@@ -1,13 +1,17 @@
-//! The command's own standard output: what `inspect`, `explain`, `explore`, `wast`, `completion`, `--help` and `--invoke`
-//! print.
+//! What the command itself writes: to the standard output what `inspect`, `explain`, `explore`, `wast`, `completion`, `--help`
+//! and `--invoke` print, and files.
 //!
 //! A reader that has seen enough and closes the pipe is no error: the command stops quietly. Any other
-//! failure to write is one.
+//! failure to write is one. A file is complete from the moment at which it has its name.
 
 use std::fmt::Write as _;
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use crate::errors::{Failure, Outcome};
+use crate::file_arg::display_name;
 
 /// Writes `text` to stdout, and all of it before it returns.
 pub fn print(text: &str) -> Outcome {
@@ -28,6 +32,26 @@ pub fn written(result: io::Result<()>) -> Outcome {
 /// Writes a remark to stderr. Nobody is left to be told when that is not possible.
 pub fn note(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes a file, in place of one that there may be.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
+    replace(path, bytes)
+        .map_err(|error| Failure::new(format!("cannot write {}", display_name(path))).because(error))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device or a pipe is written to, and not replaced.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, bytes);
+    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let as_umask_says = Permissions::from_mode(0o666);
+    let mut file =
+        tempfile::Builder::new().prefix(".wasmrun-").permissions(as_umask_says).tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Writes `value` as indented JSON, followed by a newline.

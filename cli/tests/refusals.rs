@@ -95,21 +95,42 @@ fn a_full_disk_costs_the_time_to_compile() {
     );
 }
 
+/// Runs the command where files can have a hundred bytes.
+fn with_small_files(bench: &Bench, args: &[&str]) -> Ran {
+    run(bench, args, || {
+        let limit = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+        // SAFETY: plain data.
+        match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    })
+}
+
 #[test]
 fn a_limit_on_the_size_of_files_costs_the_time_to_compile() {
     let bench = Bench::with("a.wat", ARGS);
     for mode in ["jit", "tiered"] {
-        let limited = run(&bench, &["--mode", mode, "a.wat"], || {
-            let limit = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
-            // SAFETY: plain data.
-            match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            }
-        });
-        limited.assert_clean(0, "a.wat\0");
+        with_small_files(&bench, &["--mode", mode, "a.wat"]).assert_clean(0, "a.wat\0");
     }
     assert_eq!(cached(&bench), ["key"]);
+}
+
+#[test]
+fn what_cannot_be_written_whole_is_an_error() {
+    let bench = Bench::with("a.wat", ARGS);
+    for args in [&["compile", "a.wat", "-o", "a.cwasm"][..], &["explore", "a.wat", "-o", "a.html"]] {
+        let ran = with_small_files(&bench, args);
+        assert_eq!(ran.code, Some(1), "{args:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with("error: ") && ran.stderr.contains("too large"),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+    assert_eq!(fs::read_dir(bench.root()).unwrap().count(), 1, "what was begun is removed");
+    // A profile that lacks names is better than no run.
+    with_small_files(&bench, &["--mode", "jit", "--profile", "jitdump", "a.wat"]).assert_clean(0, "a.wat\0");
 }
 
 #[test]

@@ -187,6 +187,11 @@ impl Engine {
         self.compiled().map_or(0, CompiledTier::code_size)
     }
 
+    /// Whether guest code can be stopped in any loop.
+    pub(crate) fn can_interrupt_loops(&self) -> bool {
+        self.config().is_interruptible() || self.compiled().is_none()
+    }
+
     /// Lets the code of a store that keeps this engine alive get at the compiling tier.
     #[allow(unsafe_code)]
     pub(crate) fn attach_compiled(&self, exec: &mut ExecContext) {

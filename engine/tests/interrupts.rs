@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmrun::{
-    Caller, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module, ResourceLimiter,
-    Result, Store, Trap, TypedFunc, UpdateDeadline, Val, WasmBacktrace,
+    Caller, Engine, Error, Func, Instance, InterruptHandle, Linker, Memory, MemoryType, Module,
+    ResourceLimiter, Result, Store, Trap, TypedFunc, UpdateDeadline, Val, WasmBacktrace,
 };
 
 use common::{Mode, in_every_mode};
@@ -26,6 +26,7 @@ in_every_mode! {
     an_epoch_callback_sees_no_frames_of_calls_that_are_over
     a_timeout_stops_each_call_anew
     a_deadline_in_the_past_stops_calls_before_they_begin
+    a_deadline_that_nothing_would_hold_is_refused
     a_deadline_covers_host_functions_and_wakes_them
     a_deadline_that_a_host_function_ignores_stops_the_guest_when_it_comes_back
     a_deadline_that_stopped_a_nested_call_stops_those_around_it_too
@@ -315,6 +316,23 @@ fn a_deadline_in_the_past_stops_calls_before_they_begin(mode: Mode) -> Result<()
     assert_eq!(trap(guest.nothing.call(&mut guest.store, ())), Some(Trap::Deadline));
     guest.store.set_deadline(None);
     guest.nothing.call(&mut guest.store, ())
+}
+
+fn a_deadline_that_nothing_would_hold_is_refused(mode: Mode) -> Result<()> {
+    let engine = Engine::new(mode.config().interruptible(false))?;
+    let module = Module::new(&engine, r#"(module (func (export "run")))"#)?;
+    let mut store = Store::new(&engine, ());
+    let run = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "run")?;
+    run.call(&mut store, ())?;
+    store.set_timeout(Duration::from_secs(100));
+    let refused = run.call(&mut store, ());
+    if mode == Mode::Interp {
+        return refused;
+    }
+    let error = refused.unwrap_err();
+    assert!(error.to_string().contains("Config::interruptible"), "{error}");
+    store.set_timeout(None);
+    run.call(&mut store, ())
 }
 
 fn a_deadline_covers_host_functions_and_wakes_them(mode: Mode) -> Result<()> {

@@ -8,7 +8,6 @@ mod page;
 mod wat;
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use wasmrun::Module;
@@ -43,8 +42,7 @@ pub fn run(args: &ExploreArgs) -> Outcome {
     if file_arg::is_stdin(&to) {
         return output::print(&html);
     }
-    fs::write(&to, &html)
-        .map_err(|error| Failure::new(format!("cannot write `{}`", shown(to.display()))).because(error))?;
+    output::write_file(&to, html.as_bytes())?;
     let bytes = grouped(html.len() as u64);
     let functions = plural(shown_functions as u64, "function");
     output::print(&format!("{}: {functions}, {bytes} bytes\n", shown(to.display())))

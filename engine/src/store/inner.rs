@@ -291,6 +291,12 @@ impl StoreOpaque {
         if deadline <= now {
             return Err(Trap::Deadline.into());
         }
+        if !self.engine.can_interrupt_loops() {
+            return Err(Error::msg(
+                "the store has a deadline, and loops of this engine's compiled code cannot be interrupted: see \
+                 `Config::interruptible`",
+            ));
+        }
         self.alarm = Some(self.engine.timer().set(deadline, self.vm.exec().target().clone())?);
         Ok(true)
     }

@@ -143,10 +143,9 @@ impl<T: 'static> Store<T> {
     }
 
     /// The moment by which calls into guest code have to be finished; `None` for no such moment. A call that
-    /// is not finished by then traps with [`Trap::Deadline`](crate::Trap) within milliseconds, if the engine is
-    /// [interruptible](crate::Config::interruptible), and host functions that wait are woken (see
-    /// [`InterruptHandle::add_waker`]). Later calls trap as well, until
-    /// the deadline is set anew.
+    /// is not finished by then traps with [`Trap::Deadline`](crate::Trap) within milliseconds, and host functions
+    /// that wait are woken (see [`InterruptHandle::add_waker`]). Later calls trap as well, until
+    /// the deadline is set anew. Calls are refused if the engine is not [interruptible](crate::Config::interruptible).
     ///
     /// ```
     /// use std::time::{Duration, Instant};
