@@ -195,8 +195,7 @@ impl Config {
     }
 
     /// Leaves functions whose index does not satisfy a condition in the interpreter, whatever the strategy: a way
-    /// to test calls between the tiers. In place of a call they may be compiled all the same, unless
-    /// [inlining](Config::compiler_inlining) is off.
+    /// to test calls between the tiers.
     ///
     /// ```
     /// use wasmrun::{Config, Strategy};
@@ -265,7 +264,8 @@ impl Config {
         self.profiler
     }
 
-    pub(crate) fn is_interruptible(&self) -> bool {
+    /// Whether guests [can be stopped](Config::interruptible) in any loop.
+    pub fn is_interruptible(&self) -> bool {
         self.interruptible
     }
 

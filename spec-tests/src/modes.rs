@@ -77,10 +77,7 @@ impl Mode {
                 config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None).interruptible(false)
             }
             Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
-            Mode::Mixed => config
-                .strategy(Strategy::Jit)
-                .compile_only(|function| function % 2 == 1)
-                .compiler_inlining(false),
+            Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
             Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20),
             Mode::Chaos => config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1),
             Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),

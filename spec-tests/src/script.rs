@@ -26,7 +26,7 @@ const STACK: usize = 64 << 20;
 pub struct Options {
     /// The engine's settings. A mode of execution is a setting like any other.
     pub config: Config,
-    /// Time that a single call or instantiation may take before the guest is stopped.
+    /// Time that a single call or instantiation may take before the guest is stopped, if it can be.
     pub timeout: Duration,
 }
 
@@ -164,7 +164,7 @@ impl State {
     fn new(options: &Options) -> wasmrun::Result<State> {
         let engine = Engine::new(&options.config)?;
         let mut store = Store::new(&engine, ());
-        store.set_timeout(options.timeout);
+        store.set_timeout(options.config.is_interruptible().then_some(options.timeout));
         let mut linker = Linker::new(&engine);
         linker.allow_shadowing(true);
         spectest::define(&mut linker, &mut store)?;

@@ -236,7 +236,7 @@ fn in_process(config: &Config, program: &Path, spec: &Spec, root: Option<&Path>)
     let mut linker = Linker::new(&engine);
     add_to_linker(&mut linker, |ctx| ctx)?;
     let mut store = Store::new(&engine, builder.build()?);
-    store.set_timeout(TIMEOUT);
+    store.set_timeout(config.is_interruptible().then_some(TIMEOUT));
     let ended = linker.instantiate(&mut store, &module).and_then(|instance| {
         let start = instance.get_typed_func::<(), ()>(&mut store, "_start")?;
         start.call(&mut store, ())

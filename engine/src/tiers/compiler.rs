@@ -121,6 +121,7 @@ impl Compiler {
             leaves: self.leaves,
             interruptible: self.settings.interruptible,
             inlining,
+            may_be_inlined: self.chosen,
             profile,
             ..Job::new(function)
         };

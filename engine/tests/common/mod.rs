@@ -31,14 +31,8 @@ impl Mode {
             Mode::Interp => config.strategy(Strategy::Interpreter),
             Mode::Jit => config.strategy(Strategy::Jit),
             Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
-            Mode::Mixed => config
-                .strategy(Strategy::Jit)
-                .compile_only(|function| function % 2 == 1)
-                .compiler_inlining(false),
-            Mode::MixedOtherwise => config
-                .strategy(Strategy::Jit)
-                .compile_only(|function| function % 2 == 0)
-                .compiler_inlining(false),
+            Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
+            Mode::MixedOtherwise => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 0),
             Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
             Mode::Chaos => config.strategy(Strategy::Tiered).chaos(1),
         };

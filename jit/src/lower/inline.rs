@@ -36,6 +36,8 @@ const MAX_VALUES: usize = 16;
 pub(super) struct Inlining {
     /// Bytes that may still be inlined.
     left: u32,
+    /// Whether a function may be inlined at all.
+    may_be: fn(u32) -> bool,
     /// The function that is lowered and those that are inlined around the instruction at hand.
     around: Vec<u32>,
     /// Bytes of the bodies that can be inlined, by function; `None` of those that cannot.
@@ -56,7 +58,7 @@ impl Inlining {
         let body = module.body(job.function).map_or(0, |body| body.len);
         let is_wanted = job.inlining && module.bytes().len() < MAX_MODULE;
         let left = if is_wanted { most_inlined(body) } else { 0 };
-        Inlining { left, around: vec![job.function], costs: HashMap::new() }
+        Inlining { left, may_be: job.may_be_inlined, around: vec![job.function], costs: HashMap::new() }
     }
 
     /// The function that the instruction at hand belongs to.
@@ -66,7 +68,7 @@ impl Inlining {
 
     /// Whether a call of `function` shall be replaced by its body, of as many bytes at most.
     fn take(&mut self, module: &Module, function: u32, most: u32) -> bool {
-        if self.around.len() > MAX_DEPTH || self.around.contains(&function) {
+        if self.around.len() > MAX_DEPTH || self.around.contains(&function) || !(self.may_be)(function) {
             return false;
         }
         let cost = *self.costs.entry(function).or_insert_with(|| cost(module, function));

@@ -165,7 +165,7 @@ pub(super) fn load<W: Way>(wasm: &[u8], fuel: bool) -> Result<Module, Error> {
 }
 
 impl<W: Way> Wasmrun<W> {
-    /// An instance of a module, with little memory and time for each call.
+    /// An instance of a module, with little memory, and time for each call if that can be limited.
     pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun<W>, Error> {
         Wasmrun::of(&load::<W>(wasm, false)?, memory, timeout, None)
     }
@@ -180,7 +180,7 @@ impl<W: Way> Wasmrun<W> {
         let limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(memory / 8).build();
         let mut store = Store::new(module.engine(), limits);
         store.limiter(|limits| limits);
-        store.set_timeout(timeout);
+        store.set_timeout(module.engine().config().is_interruptible().then_some(timeout));
         if let Some(fuel) = fuel {
             store.set_fuel(fuel)?;
         }
