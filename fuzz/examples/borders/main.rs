@@ -166,7 +166,8 @@ fn median(mut samples: Vec<f64>) -> f64 {
 }
 
 fn wasmrun(strategy: wasmrun::Strategy) -> Result<Wasmrun, String> {
-    let engine = wasmrun::Engine::new(wasmrun::Config::new().strategy(strategy));
+    // As Wasmtime's is, unless it is asked for something else.
+    let engine = wasmrun::Engine::new(wasmrun::Config::new().strategy(strategy).interruptible(false));
     let engine = engine.map_err(|error| format!("{error:?}"))?;
     if let Some(reason) = engine.no_compiled_code() {
         return Err(format!("there is no compiled code here: {reason}"));
