@@ -36,7 +36,7 @@ use args::Command;
 use errors::{Outcome, exit};
 
 fn main() -> ExitCode {
-    signals::ignore_full_files();
+    signals::ignore_full_file();
     let done = match args::parse(std::env::args_os()) {
         Ok(command) => execute(command),
         Err(message) => tell(&message),

@@ -41,6 +41,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What a link leads to is replaced, not the link.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     // A device or a pipe is written to, and not replaced.
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return fs::write(path, bytes);

@@ -186,7 +186,7 @@ impl Config {
     ///
     /// With [`Strategy::Tiered`] the code that has been compiled is written when [`Module::store_code`](crate::Module::store_code)
     /// is called. Of a module that has code there, functions are compiled sooner than the
-    /// [threshold](Config::tier_up_threshold) says: after a few runs all is compiled that these runs execute more than once or twice.
+    /// [threshold](Config::tier_up_threshold) says: after a few runs, most of what these runs execute is compiled.
     ///
     /// What is wrong with the files there costs time and nothing else; see [`Cache::problems`].
     pub fn cache(&mut self, cache: Option<Cache>) -> &mut Config {
@@ -195,7 +195,8 @@ impl Config {
     }
 
     /// Leaves functions whose index does not satisfy a condition in the interpreter, whatever the strategy: a way
-    /// to test calls between the tiers.
+    /// to test calls between the tiers. Code from a [cache](Config::cache) that was made without the condition may have them in
+    /// place of calls.
     ///
     /// ```
     /// use wasmrun::{Config, Strategy};

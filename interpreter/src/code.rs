@@ -217,9 +217,14 @@ impl Code {
         }
     }
 
-    /// Whether code has come to this header since it is watched.
+    /// Whether code has come to this header since it is watched, or goes on elsewhere when it does.
     pub(crate) fn has_been_seen(&self, header: LoopHeader) -> bool {
-        self.marks().iter().any(|mark| mark.code == header.code && mark.sign == Sign::Seen)
+        self.marks().iter().any(|mark| mark.code == header.code && mark.sign != Sign::Watched)
+    }
+
+    /// Lets code at this header go on as if nobody had watched it.
+    pub(crate) fn stop_watching(&self, header: LoopHeader) {
+        self.unmark(header, |sign| !matches!(sign, Sign::Compiled(_)));
     }
 
     /// Lets code that comes to this header go on in the loop's compiled code.
@@ -229,8 +234,13 @@ impl Code {
 
     /// Lets code at this header go on as if it had never been told to look.
     pub(crate) fn forget(&self, header: LoopHeader) {
+        self.unmark(header, |_| true);
+    }
+
+    /// Takes a sign from a header, if it is one of those.
+    fn unmark(&self, header: LoopHeader, is_one: impl Fn(Sign) -> bool) {
         let mut marks = self.marks();
-        if let Some(at) = marks.iter().position(|mark| mark.code == header.code) {
+        if let Some(at) = marks.iter().position(|mark| mark.code == header.code && is_one(mark.sign)) {
             let mark = marks.swap_remove(at);
             self.unit(mark.code).store(mark.original, Ordering::Relaxed);
         }

@@ -48,12 +48,12 @@ impl<'m> Loops<'m> {
         self.with(|code| around(code, at).for_each(|header| code.watch(header)));
     }
 
-    /// The outermost loop around this one whose header has been come to since it is watched; this one if there is
-    /// none. The others are not watched any more.
+    /// The outermost loop around this one whose header has been come to since it is watched, or has compiled code; this one if
+    /// there is none. The others are not watched any more.
     pub fn outermost_turning(&self, at: u32) -> u32 {
         let outermost = self.with(|code| {
             let outermost = around(code, at).find(|header| code.has_been_seen(*header));
-            around(code, at).for_each(|header| code.forget(header));
+            around(code, at).for_each(|header| code.stop_watching(header));
             outermost.map(|header| header.wasm)
         });
         outermost.flatten().unwrap_or(at)
@@ -145,6 +145,14 @@ mod tests {
         assert_eq!(run(&mut store, context, 5), 15);
         assert_eq!(loops.outermost_turning(inner), outer);
         assert_eq!(loops.outermost_turning(inner), inner, "it was forgotten");
+        // A loop with code keeps it, whoever looks.
+        let compiled = std::ptr::without_provenance(16);
+        // SAFETY: it is never run.
+        unsafe { loops.lead_out(outer, compiled) };
+        loops.watch_around(inner);
+        assert_eq!(loops.outermost_turning(inner), outer);
+        assert_eq!(loops.outermost_turning(inner), outer);
+        loops.keep_in(outer);
     }
 
     #[test]

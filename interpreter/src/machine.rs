@@ -285,8 +285,7 @@ unsafe fn back_edge(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status 
             && let Some(counted) = (*exec).native.entries.counted
             && let Some((function, header)) = loop_at(at)
         {
-            let len = header.end - header.wasm;
-            counted(exec, ctx, &Place { function, at: header.wasm, len, frame: sp });
+            counted(exec, ctx, &Place { function, at: header.wasm, frame: sp });
         }
         at.finish(polled)
     }
@@ -316,7 +315,7 @@ pub(crate) unsafe fn entry_slow(
         ExecContext::poll_slow(exec, frame_end)?;
         if let Some(counted) = (*exec).native.entries.counted {
             let function = Header::of(entry).function;
-            counted(exec, ctx, &Place { function, at: 0, len: 0, frame: ptr::null_mut() });
+            counted(exec, ctx, &Place { function, at: 0, frame: ptr::null_mut() });
         }
         Ok(())
     }

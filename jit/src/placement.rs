@@ -20,6 +20,9 @@ const MAX_LOOP: u32 = 4 * LINE;
 /// So many times as often as the loop around it does a loop turn.
 const NESTING: u64 = 4;
 
+/// The most loops of a function that is placed. Beside so many, one loop decides little; and constants of the guest can look like branches.
+const MAX_LOOPS: usize = 1 << 10;
+
 /// The deepest nesting that counts.
 const MAX_DEPTH: usize = 8;
 
@@ -59,6 +62,9 @@ fn short_loops(code: &[u8]) -> Vec<(Range<u32>, u64)> {
     let mut ends = BTreeMap::new();
     for (header, end) in branches_back(code) {
         ends.entry(header).or_insert(end);
+        if ends.len() > MAX_LOOPS {
+            return Vec::new();
+        }
     }
     let mut open: Vec<u32> = Vec::new();
     let mut short = Vec::new();

@@ -1,4 +1,4 @@
-//! What becomes of functions for whose code, or for whose stubs, there is no place. In a process of its own: who
+//! Where code is placed, and what becomes of functions for whose code, or for whose stubs, there is no place. In a process of its own: who
 //! makes a code space names the handler of traps.
 
 #![allow(unsafe_code)]
@@ -8,9 +8,10 @@ use std::ptr;
 use std::sync::Arc;
 
 use wasmrun_jit::arena::{Arena, ArenaError};
+use wasmrun_jit::artifact::{Artifact, Encoder, Identity, ModuleHash, Settings};
 use wasmrun_jit::calls::{attach, unbound};
 use wasmrun_jit::code::{CodeSpace, InstallError};
-use wasmrun_jit::compile::{CompiledFunction, Job, compile};
+use wasmrun_jit::compile::{CompiledFunction, Job, MemoryPlan, Mode, compile};
 use wasmrun_jit::stubs::StubError;
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
@@ -69,5 +70,59 @@ fn a_call_for_whose_stub_there_is_no_place_says_so() {
             assert!(matches!(reason, Some(StubError::Install(ArenaError::Exhausted { .. }))), "{error}");
             assert!(error.to_string().contains("code memory is full"), "{error}");
         }
+    }
+}
+
+/// The shortest loop in compiled code, by the look of the branch back: where it begins and ends.
+fn loop_of(code: &[u8]) -> (usize, usize) {
+    let branches = code.windows(6).zip(6..).filter(|(bytes, _)| bytes[0] == 0x0f && bytes[1] & 0xf0 == 0x80);
+    let loops = branches.filter_map(|(bytes, end): (&[u8], usize)| {
+        let distance = i32::from_le_bytes(bytes[2..].try_into().unwrap()) as isize;
+        (distance < 0).then(|| (end.checked_add_signed(distance).unwrap(), end))
+    });
+    loops.min_by_key(|(header, end)| end - header).expect("there is a loop")
+}
+
+#[test]
+fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_disk() {
+    // Loops at all distances from the entries of their functions.
+    let functions: String = (0..40)
+        .map(|before| {
+            let before = "(local.set 0 (i32.mul (local.get 0) (i32.const 77777)))".repeat(before);
+            format!(
+                "(func (param i32) (result i32) {before}
+                   (loop (br_if 0 (i32.and (local.tee 0 (i32.sub (local.get 0) (i32.const 3))) (i32.const 64))))
+                   (local.get 0))"
+            )
+        })
+        .collect();
+    let bytes = wat::parse_str(format!("(module {functions})")).unwrap();
+    let registry = TypeRegistry::default();
+    let module = Arc::new(wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap());
+    let space = CodeSpace::new(1 << 20).unwrap();
+    let is_within_a_line = |entry: *const u8, code: &[u8]| {
+        let (header, end) = loop_of(code);
+        assert!(end - header < 48, "a short loop");
+        (entry.addr() + header) / 64 == (entry.addr() + end - 1) / 64
+    };
+    let settings =
+        Settings { features: module.features(), charges_fuel: false, interruptible: false, inlining: false };
+    let hash = ModuleHash::of(module.bytes());
+    let identity = Identity::new(space.isa(), settings, hash, Mode::Speed, MemoryPlan::Guarded);
+    let mut encoder = Encoder::new(identity);
+    let mut installed = Vec::new();
+    for function in 0..40 {
+        let compiled =
+            compile(space.isa(), &module, &Job { interruptible: false, ..Job::new(function) }).unwrap();
+        encoder.function(&compiled).unwrap();
+        let code = compiled.code.clone();
+        installed.push(space.install(&module, compiled).unwrap());
+        assert!(is_within_a_line(installed.last().unwrap().entry(), &code), "{function} as compiled");
+    }
+    let artifact = Artifact::new(encoder.finish(&[], &[]).unwrap()).unwrap();
+    let codes: Vec<_> = (0..40).map(|function| artifact.function(function).unwrap().code).collect();
+    let stored = space.install_artifact(&module, artifact).unwrap();
+    for (function, entry) in stored.entries() {
+        assert!(is_within_a_line(entry, &codes[function as usize]), "{function} from disk");
     }
 }

@@ -1,8 +1,8 @@
 //! Code of a module that exists before anything of it is compiled: from a cache, or from an artefact that the module was
 //! made of.
 //!
-//! The tiers call three things: [`Stored::load`] before they compile, [`Stored::has`] and [`Stored::refused`] for each
-//! function, and [`Stored::save`] when there is more code than there was.
+//! The tiers call [`Stored::load`] before they compile, ask what it has of each function, and call [`Stored::save`] when there is
+//! more to be kept than there was.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Stored {
     functions: Vec<u32>,
     /// Functions that cannot be compiled, in ascending order, with the reasons.
     refused: Vec<(u32, String)>,
-    /// What functions without code have done in earlier runs, in ascending order; `None` where nothing is known of such.
+    /// What functions without code have done in earlier runs, in ascending order; `None` where the cache knows of none.
     earlier_work: Option<Vec<Done>>,
     /// Why the artefact that the module was made of does not serve.
     unfit: Option<String>,
@@ -80,10 +80,14 @@ impl Stored {
         let identity = identity_with(settings);
         stored.identity = Some(identity);
         let look = |stored: &Stored| stored.cache.as_ref()?.load(&identity);
+        let mut is_from_cache = true;
         let found = match given {
             Given::Looked { identity: of, found } if of == identity => found,
             Given::Artifact(artifact) => match unfit_for(artifact.identity(), settings, identity_with) {
-                None => Some(artifact),
+                None => {
+                    is_from_cache = false;
+                    Some(artifact)
+                }
                 Some(reason) => {
                     stored.unfit = Some(reason.to_owned());
                     look(&stored)
@@ -97,7 +101,7 @@ impl Stored {
         match install(space, module, artifact, &mut publish) {
             Ok(functions) => {
                 (stored.functions, stored.refused) = (functions, refused);
-                stored.earlier_work = Some(earlier_work);
+                stored.earlier_work = is_from_cache.then_some(earlier_work);
             }
             // No room in code memory, which compiling will find out for itself. What is on disk stays: it is more than
             // there will be now.
@@ -127,7 +131,7 @@ impl Stored {
         self.refused.iter().map(|(function, reason)| (*function, &**reason))
     }
 
-    /// What functions without code have done in earlier runs; `None` if there have been none that left code.
+    /// What functions without code have done in earlier runs; `None` if the cache knows of none.
     pub(crate) fn earlier_work(&self) -> Option<&[Done]> {
         self.earlier_work.as_deref()
     }
@@ -137,7 +141,7 @@ impl Stored {
         self.unfit.as_deref()
     }
 
-    /// Writes all code that the module has by now to the cache, if there is one. To be called when some of it is new.
+    /// Writes all code that the module has by now to the cache, if there is one. To be called when there is news.
     /// `refused` are the functions that cannot be compiled, in ascending order, with the reasons, and `work` what others without
     /// code have done.
     pub(crate) fn save(

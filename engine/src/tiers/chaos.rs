@@ -11,7 +11,7 @@ use wasmrun_jit::code::InstalledFunction;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
-use super::heat::ModuleTiers;
+use super::module_tiers::ModuleTiers;
 use super::staying::Loop;
 use super::{CompiledTier, guarded};
 use crate::lock::lock;

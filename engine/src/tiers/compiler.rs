@@ -1,5 +1,7 @@
-//! The compiler as an engine has it: how a function is compiled, where its code is published, and what is kept of it for later
-//! runs. All threads that compile share it.
+//! The compiler as an engine has it: how functions and loops are compiled, where their code is published, and what is kept of it
+//! for later runs. All threads that compile share it.
+//!
+//! This is one of the modules that hold the crate's `unsafe`: it publishes compiled code where callers find it.
 #![allow(unsafe_code)]
 
 use std::iter;
@@ -8,22 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use wasmrun_interpreter as interpreter;
+use wasmrun_interpreter::{self as interpreter, Loops};
 use wasmrun_jit::artifact::Settings;
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
-use wasmrun_jit::compile::{Job, Mode, Profile};
+use wasmrun_jit::compile::{Job, Mode, Profile, Start};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 
-use super::heat::ModuleTiers;
+use super::module_tiers::ModuleTiers;
 use super::set_unfit;
+use super::staying::Loop;
 use crate::cache::{Cache, Keep, Stored};
 use crate::headroom::{Headroom, Taken};
 
-/// Bytes of the largest body that is compiled to fast code, and of the largest that is compiled at all; larger ones are
-/// compiled quickly, and not. The compiler takes up to two kilobytes of memory for a byte of a body, and half of that
-/// for quick code; it works on one function for each core.
+/// Bytes of the largest body that is compiled to fast code; larger ones are compiled quickly. The compiler takes up to two
+/// kilobytes of memory for a byte of a body, and half of that for quick code; it works on one function for each core.
 const MAX_FAST_BODY: u32 = 256 << 10;
+
+/// Bytes of the largest body that is compiled at all.
 pub(super) const MAX_BODY: u32 = 1 << 20;
 
 /// Bytes of bodies from which on they are compiled on all cores: compiling takes some 2 µs a byte, and starting a
@@ -68,7 +72,7 @@ impl Compiler {
         let started = Instant::now();
         match guarded(|| self.code_of(module, plan, function)) {
             Ok(Some(code)) => {
-                tiers.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
+                tiers.functions.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
                 self.publish(module, plan, Arc::new(code));
                 tiers.has_news(plan);
             }
@@ -95,6 +99,46 @@ impl Compiler {
         let seen = Seen { module, plan };
         let (job, _memory) = self.job(module, function, &seen)?;
         Ok(Some(self.space.compile(module, &job)?))
+    }
+
+    /// Compiles a loop and leads tier 0 to its code.
+    pub(super) fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
+        if let Some(code) = self.code_of_loop(module, of) {
+            // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
+            unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
+        }
+        let tiers = ModuleTiers::of(module);
+        tiers.loops.answered(of);
+        // It is not code that is stored, but work of its function, for the next run.
+        tiers.has_news(of.plan);
+    }
+
+    /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier
+    /// 0, and it is noted why.
+    pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
+        if !(self.chosen)(of.function) {
+            return None;
+        }
+        let started = Instant::now();
+        let compiled: Result<_, Refusal> = guarded(|| {
+            let seen = Seen { module, plan: of.plan };
+            let (whole, _memory) = self.job(module, of.function, &seen)?;
+            Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
+        });
+        let code = match compiled {
+            Ok(code) => Box::new(code),
+            Err(Refusal { reason, .. }) => {
+                let reason = format!("at its loop at {:#x}: {reason}", of.at);
+                // It says nothing of the function as a whole.
+                ModuleTiers::of(module).leave(of.function, Refusal { reason, lasting: false });
+                return None;
+            }
+        };
+        let size = code.code().addresses().len();
+        ModuleTiers::of(module).functions.add_cost(module, of.function, started.elapsed(), size, true);
+        let address = (&raw const *code).expose_provenance();
+        module.keep_code(code);
+        Some(address)
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
@@ -138,7 +182,7 @@ impl Compiler {
             if (self.chosen)(function) {
                 // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.
                 unsafe { publish(module, plan, function, entry, keep) };
-                tiers.ask(module, plan, function);
+                tiers.functions.ask(module, plan, function);
             }
         };
         let stored = Stored::load(cache, tiers.take_given(), &self.space, module, made_for, take);
@@ -146,7 +190,7 @@ impl Compiler {
             set_unfit(module, reason);
         }
         for (function, reason) in stored.all_refused() {
-            tiers.ask(module, plan, function);
+            tiers.functions.ask(module, plan, function);
             tiers.leave(function, Refusal::from(reason.to_owned()));
         }
         stored
@@ -160,7 +204,7 @@ impl Compiler {
         {
             let lasting = tiers.lasting();
             let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
-            stored.save(&self.space, module, &lasting, tiers.done_without_code(module, plan));
+            stored.save(&self.space, module, &lasting, tiers.work_to_keep(module, plan));
         }
     }
 }
@@ -212,10 +256,11 @@ pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
 /// It is the code of this function for this plan, and lives as long as what is kept.
 unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *const u8, keep: Keep) {
     let way_in = interpreter::way_into_compiled(module, function);
-    ModuleTiers::of(module).set_compiled(module, plan, function);
     // SAFETY: the caller's promise; what is kept is dropped with the module, which instances keep alive while their
     // code runs.
     unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
+    // In this order: who finds this finds the code.
+    ModuleTiers::of(module).functions.set_compiled(module, plan, function);
 }
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,

@@ -1,11 +1,12 @@
 //! Which tier runs a function: what an engine compiles and when, and how calls from the host find the code.
 //!
-//! This is one of the modules that hold the crate's `unsafe`: it publishes compiled code where callers find it.
+//! This is one of the modules that hold the crate's `unsafe`: it goes from the host into code of each tier.
 #![allow(unsafe_code)]
 
 mod chaos;
 mod compiler;
-mod heat;
+mod functions;
+mod module_tiers;
 mod queue;
 mod staying;
 mod strategy;
@@ -32,7 +33,7 @@ use compiler::Compiler;
 pub(crate) use compiler::guarded;
 #[cfg(feature = "explore")]
 pub(crate) use compiler::mode_of_body;
-use heat::ModuleTiers;
+use module_tiers::ModuleTiers;
 use queue::Queue;
 pub use strategy::{OptLevel, Strategy};
 

@@ -83,15 +83,14 @@ impl Ord for Waiting {
 }
 
 impl State {
-    /// Takes the most urgent job.
-    fn take(&mut self) -> Option<Box<dyn Job>> {
+    /// Takes out all that waits, if it is time to ask it again.
+    fn take_all_if_due(&mut self) -> Option<BinaryHeap<Waiting>> {
         self.taken += 1;
-        if self.taken > self.waiting.len() / ASKED_AGAIN {
+        let is_time = self.taken > self.waiting.len() / ASKED_AGAIN && self.waiting.len() > 1;
+        is_time.then(|| {
             self.taken = 0;
-            let asked = |waiting: Waiting| Waiting { urgency: waiting.job.urgency(), ..waiting };
-            self.waiting = mem::take(&mut self.waiting).into_iter().map(asked).collect();
-        }
-        self.waiting.pop().map(|next| next.job)
+            mem::take(&mut self.waiting)
+        })
     }
 }
 
@@ -176,8 +175,24 @@ impl Drop for Queue {
 fn work(shared: &Shared) {
     let mut state = lock(&shared.state);
     while !state.ended {
-        match state.take() {
-            Some(job) => {
+        if let Some(waiting) = state.take_all_if_due() {
+            // Not under the lock: a module may end with the question, if nobody else has it any more.
+            state.running += 1;
+            drop(state);
+            let asked = |waiting: Waiting| Waiting { urgency: waiting.job.urgency(), ..waiting };
+            let asked: Vec<Waiting> = waiting.into_iter().map(asked).collect();
+            state = lock(&shared.state);
+            state.running -= 1;
+            state.waiting.extend(asked);
+            shared.changed.notify_all();
+            if state.ended {
+                let forgotten = mem::take(&mut state.waiting);
+                drop(state);
+                return drop(forgotten);
+            }
+        }
+        match state.waiting.pop() {
+            Some(Waiting { job, .. }) => {
                 state.running += 1;
                 drop(state);
                 let _ = catch_unwind(AssertUnwindSafe(|| job.run()));

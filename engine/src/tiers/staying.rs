@@ -1,7 +1,7 @@
 //! Loops that frames of tier 0 stay in, and which of them get code of their own.
 //!
 //! A frame that stays in a loop is not helped by code of its function, which only calls find. So a loop gets code, in which the
-//! frame goes on when it comes to the header again: once the frame has done as much work there as compiling is worth. It is
+//! frame goes on when it comes to the header again: once the frame has done work enough there. It is
 //! the outermost loop that still turns, so that the compiler sees as much of the work as it can. Whether the loops around turn is
 //! watched meanwhile. The one that is chosen may have turned its last time: then frames go on doing work in tier 0 although
 //! there is code, and after a while the loop that they are in gets code too.

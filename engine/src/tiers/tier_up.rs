@@ -5,26 +5,25 @@
 //! a thread is free.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use wasmrun_interpreter::Loops;
-use wasmrun_jit::compile::{Job, Start};
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
-use super::compiler::{Compiler, MAX_BODY, Refusal, Seen, guarded};
-use super::heat::ModuleTiers;
+use super::compiler::{Compiler, MAX_BODY};
+use super::module_tiers::ModuleTiers;
 use super::staying::{Loop, Patience, Step};
 use super::{CompiledTier, queue};
 
-/// How much less is enough in a module that has been run before, which is a module that will be run again.
+/// How much less is enough in a module that has been run before, which is a module that will be run again. With the usual
+/// threshold it is less than one report stands for: what is seen once is compiled.
 const RUN_AGAIN: u64 = 16;
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
 
-/// How many times as much as is enough for a function is done in another one, whose frames have code around them that
-/// they do not come to, before that gets code too.
+/// How many times as much as is enough for a function is done in a loop whose frames have code around them that they do not come
+/// to, before that loop gets code too.
 const TOO_MANY: u64 = 8;
 
 /// How much more urgent a loop is than a function that has done as much.
@@ -62,24 +61,22 @@ impl CompiledTier {
             // All that there is to do is to note why it is not compiled.
             return self.ask(module, plan, function);
         }
-        let work = tiers.work(module, function);
+        let work = tiers.functions.work(module, function);
         let bytes = u64::from(interval) * u64::from(if at == 0 { work.of_call() } else { work.of_turn(at) });
         let enough = self.enough(module, plan, body);
         let stays = at != 0 && stays >= STAYS;
         if stays {
-            // A thread is in it.
+            // Half of what is enough for a function: a thread is in it.
             let patience = Patience { enough: enough / 2, too_many: (enough + body) * TOO_MANY };
             self.stays_in(module, Loop { plan, function, at }, bytes, patience);
         }
-        // What frames did that stay in a loop counts for half, so that the loop comes first.
-        if tiers.add_work(module, function, bytes, stays) + tiers.done_by_calls(module, function)
-            >= enough * 2
-        {
+        tiers.functions.add_work(module, plan, function, bytes, stays);
+        if tiers.functions.worth(module, plan, function) >= enough {
             self.ask(module, plan, function);
         }
     }
 
-    /// Bytes that a function of so many has to execute before it is compiled.
+    /// Bytes that a function of so many has to execute before it is compiled. With a threshold of one that is none.
     fn enough(&self, module: &Module, plan: MemoryPlan, body: u64) -> u64 {
         let enough = u64::from(self.threshold.saturating_sub(1)) * body;
         if ModuleTiers::of(module).has_been_run(plan) { enough / RUN_AGAIN } else { enough }
@@ -89,9 +86,10 @@ impl CompiledTier {
     pub(super) fn go_on_from_earlier_runs(&self, module: &Arc<Module>, plan: MemoryPlan) {
         let tiers = ModuleTiers::of(module);
         for &(function, done) in tiers.earlier_work(plan) {
-            if tiers.add_work(module, function, done, false)
-                >= self.enough(module, plan, size(module, function))
-            {
+            tiers.functions.add_work(module, plan, function, done, false);
+            let is_enough = done >= self.enough(module, plan, size(module, function));
+            // One that calls through tables waits for a report: until then nobody knows whom it calls.
+            if is_enough && !tiers.functions.work(module, function).calls_indirectly() {
                 self.ask(module, plan, function);
             }
         }
@@ -116,7 +114,7 @@ impl CompiledTier {
 
     /// Asks for the code of a function, unless that has been done.
     fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
-        if ModuleTiers::of(module).ask(module, plan, function) {
+        if ModuleTiers::of(module).functions.ask(module, plan, function) {
             let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
             self.queue.push(FunctionJob { compiler, module, plan, function });
         }
@@ -133,7 +131,8 @@ struct FunctionJob {
 
 impl queue::Job for FunctionJob {
     fn urgency(&self) -> u64 {
-        let done = |module: &Module| ModuleTiers::of(module).done_by_calls(module, self.function);
+        let done =
+            |module: &Module| ModuleTiers::of(module).functions.worth(module, self.plan, self.function);
         urgency(&self.module, self.function, done)
     }
 
@@ -170,43 +169,4 @@ impl queue::Job for LoopJob {
 fn urgency(module: &Weak<Module>, function: u32, done: impl FnOnce(&Module) -> u64) -> u64 {
     const PARTS: u64 = 1 << 10;
     module.upgrade().map_or(u64::MAX, |module| done(&module).saturating_mul(PARTS) / size(&module, function))
-}
-
-impl Compiler {
-    /// Compiles a loop and leads tier 0 to its code.
-    fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
-        if let Some(code) = self.code_of_loop(module, of) {
-            // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
-            unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
-        }
-        ModuleTiers::of(module).loops.answered(of);
-    }
-
-    /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier
-    /// 0, and it is noted why.
-    pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
-        if !(self.chosen)(of.function) {
-            return None;
-        }
-        let started = Instant::now();
-        let compiled: Result<_, Refusal> = guarded(|| {
-            let seen = Seen { module, plan: of.plan };
-            let (whole, _memory) = self.job(module, of.function, &seen)?;
-            Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
-        });
-        let code = match compiled {
-            Ok(code) => Box::new(code),
-            Err(Refusal { reason, .. }) => {
-                let reason = format!("at its loop at {:#x}: {reason}", of.at);
-                // It says nothing of the function as a whole.
-                ModuleTiers::of(module).leave(of.function, Refusal { reason, lasting: false });
-                return None;
-            }
-        };
-        let size = code.code().addresses().len();
-        ModuleTiers::of(module).add_cost(module, of.function, started.elapsed(), size, true);
-        let address = (&raw const *code).expose_provenance();
-        module.keep_code(code);
-        Some(address)
-    }
 }

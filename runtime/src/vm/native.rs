@@ -103,8 +103,6 @@ pub struct Place {
     pub function: u32,
     /// Offset in the module of the `loop` operator; 0 for the function's entry.
     pub at: u32,
-    /// Bytes of the loop in the module; 0 for an entry.
-    pub len: u32,
     /// The frame that is there, for a loop; null for an entry.
     pub frame: *mut u64,
 }
