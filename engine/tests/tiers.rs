@@ -326,3 +326,24 @@ fn what_functions_do_in_one_run_counts_in_the_next() -> Result<()> {
     run([true, true, false], [true, true, false])?;
     run([true, true, false], [true, true, false])
 }
+
+#[test]
+fn a_program_of_one_long_loop_has_compiled_code_in_its_second_run() -> Result<()> {
+    let wat = r#"(module (func (export "run") (param $n i32) (result i32) (local $sum i32)
+        (loop $again
+          (local.set $sum (i32.add (local.get $sum) (i32.mul (local.get $n) (local.get $n))))
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+        (local.get $sum)))"#;
+    let directory = tempfile::tempdir()?;
+    for is_first in [true, false] {
+        let cache = Cache::new(CacheConfig::new().with_directory(directory.path().join("cache")).clone())?;
+        let engine = Engine::new(tiered().compile_threads(0).cache(Some(cache)))?;
+        let module = Module::new(&engine, wat)?;
+        let main = |module: &Module| module.tiers()[0].compiled;
+        assert_eq!(main(&module), !is_first);
+        assert_eq!(run(&engine, &module, 100_000)?, expected(100_000));
+        assert_eq!(main(&module), !is_first, "the loop alone had code in the first run");
+        module.store_code();
+    }
+    Ok(())
+}

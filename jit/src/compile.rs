@@ -176,8 +176,9 @@ pub struct Job<'p> {
     pub leaves: bool,
     /// Whether loops poll, so that one that calls nothing can be stopped. Where frames can leave they do anyway.
     pub interruptible: bool,
-    /// Whether short functions are compiled in place of calls of them, and which of them may be.
+    /// Whether short functions are compiled in place of calls of them.
     pub inlining: bool,
+    /// Of those, whether the function with this index may be.
     pub may_be_inlined: fn(u32) -> bool,
     /// What the code is made to be fast for, if that is known.
     pub profile: Option<&'p dyn Profile>,

@@ -88,7 +88,7 @@ fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_
     // Loops at all distances from the entries of their functions.
     let functions: String = (0..40)
         .map(|before| {
-            let before = "(local.set 0 (i32.mul (local.get 0) (i32.const 77777)))".repeat(before);
+            let before = "(local.set 0 (i32.xor (i32.rotl (local.get 0) (i32.const 5)) (i32.const 77777)))".repeat(before);
             format!(
                 "(func (param i32) (result i32) {before}
                    (loop (br_if 0 (i32.and (local.tee 0 (i32.sub (local.get 0) (i32.const 3))) (i32.const 64))))
@@ -110,15 +110,17 @@ fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_
     let hash = ModuleHash::of(module.bytes());
     let identity = Identity::new(space.isa(), settings, hash, Mode::Speed, MemoryPlan::Guarded);
     let mut encoder = Encoder::new(identity);
-    let mut installed = Vec::new();
+    let (mut installed, mut unlucky) = (Vec::new(), 0);
     for function in 0..40 {
         let compiled =
             compile(space.isa(), &module, &Job { interruptible: false, ..Job::new(function) }).unwrap();
         encoder.function(&compiled).unwrap();
         let code = compiled.code.clone();
+        unlucky += u32::from(!is_within_a_line(ptr::null(), &code));
         installed.push(space.install(&module, compiled).unwrap());
         assert!(is_within_a_line(installed.last().unwrap().entry(), &code), "{function} as compiled");
     }
+    assert!(unlucky > 5, "loops that would cross a line if all functions began one: {unlucky}");
     let artifact = Artifact::new(encoder.finish(&[], &[]).unwrap()).unwrap();
     let codes: Vec<_> = (0..40).map(|function| artifact.function(function).unwrap().code).collect();
     let stored = space.install_artifact(&module, artifact).unwrap();

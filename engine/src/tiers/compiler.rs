@@ -103,14 +103,14 @@ impl Compiler {
 
     /// Compiles a loop and leads tier 0 to its code.
     pub(super) fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
+        let tiers = ModuleTiers::of(module);
         if let Some(code) = self.code_of_loop(module, of) {
             // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
             unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
+            // It is not this code that is stored, but the work of its function, for the next run.
+            tiers.has_news(of.plan);
         }
-        let tiers = ModuleTiers::of(module);
         tiers.loops.answered(of);
-        // It is not code that is stored, but work of its function, for the next run.
-        tiers.has_news(of.plan);
     }
 
     /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier

@@ -138,7 +138,8 @@ impl Functions {
     /// What is known of each function, in order: but for where its code is from, and why it has none.
     pub(super) fn report(&self, module: &Module) -> impl Iterator<Item = FunctionTier> {
         self.all(module).iter().zip(module.imported_function_count()..).map(|(function, index)| {
-            let counts = function.counts();
+            let none = Counts::default();
+            let counts = function.counts.get().map_or(&none, |counts| counts);
             let body = module.body(index).map_or(0, |body| body.len);
             let done =
                 counts.done.iter().map(|done| done.load(Ordering::Relaxed)).fold(0, u64::saturating_add);

@@ -15,7 +15,7 @@ use super::{FunctionTier, Uncompiled};
 use crate::cache::{Given, Stored};
 use crate::lock::lock;
 
-/// What is known of a module's functions.
+/// What the tiers know of a module.
 #[derive(Default)]
 pub(super) struct ModuleTiers {
     pub(super) functions: Functions,
@@ -37,7 +37,7 @@ pub(super) struct ModuleTiers {
 }
 
 impl ModuleTiers {
-    /// What is known of the functions of `module`.
+    /// What is known of `module`.
     pub(super) fn of(module: &Module) -> &ModuleTiers {
         let tiers = module.tiers().get_or_init(|| Box::new(ModuleTiers::default()));
         tiers.downcast_ref().expect("nobody else puts something there")
@@ -60,7 +60,7 @@ impl ModuleTiers {
     pub(super) fn work_to_keep(&self, module: &Module, plan: MemoryPlan) -> Vec<(u32, u64)> {
         let mut work = self.functions.done_without_code(module, plan);
         let left = lock(&self.left);
-        work.retain(|(function, _)| !left.contains_key(function));
+        work.retain(|(function, _)| left.get(function).is_none_or(|refusal| !refusal.lasting));
         work
     }
 

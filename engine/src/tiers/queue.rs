@@ -118,10 +118,11 @@ impl Queue {
         if self.is_immediate() {
             return job.run();
         }
+        let urgency = job.urgency();
         let mut state = lock(&self.shared.state);
         let number = state.brought;
         state.brought += 1;
-        state.waiting.push(Waiting { urgency: job.urgency(), number, job });
+        state.waiting.push(Waiting { urgency, number, job });
         let busy = state.idle < state.waiting.len();
         drop(state);
         self.shared.changed.notify_all();
@@ -186,9 +187,8 @@ fn work(shared: &Shared) {
             state.waiting.extend(asked);
             shared.changed.notify_all();
             if state.ended {
-                let forgotten = mem::take(&mut state.waiting);
-                drop(state);
-                return drop(forgotten);
+                // They end with the queue.
+                break;
             }
         }
         match state.waiting.pop() {
@@ -234,18 +234,24 @@ mod tests {
         fn push_at(&self, urgency: u64, job: impl FnOnce() + Send + 'static) {
             self.push(Doing(Arc::new(AtomicU64::new(urgency)), job));
         }
+
+        /// A queue whose only thread is busy until it is told to go on.
+        fn held() -> (Queue, mpsc::Sender<()>) {
+            let queue = Queue::new(Some(1));
+            let (hold, held) = mpsc::channel::<()>();
+            let (started, has_started) = mpsc::channel();
+            queue.push_at(9, move || {
+                started.send(()).unwrap();
+                held.recv().unwrap();
+            });
+            has_started.recv().unwrap();
+            (queue, hold)
+        }
     }
 
     #[test]
     fn the_most_urgent_comes_first_and_then_the_oldest() {
-        let queue = Queue::new(Some(1));
-        let (hold, held) = mpsc::channel::<()>();
-        let (started, has_started) = mpsc::channel();
-        queue.push_at(9, move || {
-            started.send(()).unwrap();
-            held.recv().unwrap();
-        });
-        has_started.recv().unwrap();
+        let (queue, hold) = Queue::held();
         let order = Arc::new(Mutex::new(Vec::new()));
         for (urgency, name) in [(1, 'd'), (3, 'b'), (2, 'c'), (7, 'a'), (1, 'e')] {
             let order = order.clone();
@@ -258,14 +264,7 @@ mod tests {
 
     #[test]
     fn what_has_become_urgent_while_it_waited_comes_first() {
-        let queue = Queue::new(Some(1));
-        let (hold, held) = mpsc::channel::<()>();
-        let (started, has_started) = mpsc::channel();
-        queue.push_at(9, move || {
-            started.send(()).unwrap();
-            held.recv().unwrap();
-        });
-        has_started.recv().unwrap();
+        let (queue, hold) = Queue::held();
         let order = Arc::new(Mutex::new(Vec::new()));
         let urgencies: Vec<_> = (0..ASKED_AGAIN as u64).map(|_| Arc::new(AtomicU64::new(1))).collect();
         for (name, urgency) in urgencies.iter().enumerate() {
