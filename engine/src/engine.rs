@@ -21,7 +21,7 @@ use crate::timer::Timer;
 /// Compiled code belongs to the process that made the engine. In a forked child, calling it ends the child with `SIGSEGV`;
 /// dropping the engine there is harmless, and a new one works.
 ///
-/// The first engine that compiles installs a handler for `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`, which stays. Faults that
+/// The first engine that compiles installs a handler for `SIGSEGV`, `SIGILL` and `SIGFPE`, which stays. Faults that
 /// are not those of guest code are handled as if it were not there: by the handler before it, or by the end of the process. A
 /// handler that is installed later has to hand on to it the signals that it does not know.
 ///

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use wasmrun_interpreter as interpreter;
-use wasmrun_jit::compile::Mode;
+use wasmrun_jit::compile::{Job, Mode};
 use wasmrun_jit::explore::{self, Line, Listing};
 
 use crate::error::{Error, Result};
@@ -63,7 +63,8 @@ impl Module {
     /// Shows what becomes of a function: its bytecode, and what the compiler makes of it on the way to machine code.
     ///
     /// The function is compiled for that, with the settings of the engine, whichever way the engine
-    /// [runs](crate::Strategy) code. Nothing of it is kept, and no code is made runnable.
+    /// [runs](crate::Strategy) code, and without what running it would show about its calls through tables. Nothing of it is
+    /// kept, and no code is made runnable.
     ///
     /// # Errors
     /// The module does not define a function with this index.
@@ -100,13 +101,15 @@ impl Module {
             Err(reason) => (Vec::new(), Some(reason.to_string())),
         };
         let config = self.engine().config();
-        let mode = tiers::mode_of_body(body.len, config.opt_level().mode());
-        let quick = matches!(mode, Ok(Mode::Quick));
+        let plan = tiers::expected_plan(module, config.memories());
+        let job = tiers::job(module, function, config.opt_level().mode(), tiers::settings(config), plan);
+        let quick = job.as_ref().is_ok_and(|job| job.mode == Mode::Quick);
         let compiled = tiers::guarded(|| {
-            if !config.to_be_compiled()(function) {
+            let chosen = config.to_be_compiled();
+            if !chosen(function) {
                 return Err("the engine is configured to leave it to the interpreter".to_owned());
             }
-            Ok(explore::explore(module, function, mode?, tiers::expected_plan(module, config.memories())))
+            Ok(explore::explore(module, &Job { may_be_inlined: chosen, ..job? }))
         });
         let (compiled, not_compiled) = match compiled {
             Ok(mut explored) => {

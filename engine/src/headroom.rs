@@ -12,13 +12,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::lock::lock;
 
-/// Bytes for a function, and for each byte of its body: what the largest have been seen to take. The first is also more
-/// than allocators keep for themselves when it is given back.
-const FOR_A_FUNCTION: usize = 33 << 20;
-const FOR_A_BYTE: usize = 2 << 10;
-
-/// Bytes of a body that is large.
-const LARGE: u32 = 16 << 10;
+/// Bytes that the system is asked for anywhere.
+const LARGE: usize = 64 << 20;
 
 /// What the compilations of an engine may take at the moment.
 #[derive(Default)]
@@ -33,12 +28,11 @@ pub(crate) struct Taken<'a> {
 }
 
 impl Headroom {
-    /// Memory for compiling so many bytes of the module, if there is as much beside what others have taken here.
-    pub(crate) fn take(&self, compiled: u32) -> Option<Taken<'_>> {
-        let bytes = FOR_A_FUNCTION + compiled as usize * FOR_A_BYTE;
+    /// So many bytes, if there are as many beside what others have taken here.
+    pub(crate) fn take(&self, bytes: usize) -> Option<Taken<'_>> {
         let mut taken = lock(&self.taken);
         let all = *taken + bytes;
-        if compiled >= LARGE || is_limited() {
+        if bytes >= LARGE || is_limited() {
             // It is never used, so that the system says what it would give, and gives addresses alone.
             black_box(&mut Vec::<u8>::new()).try_reserve_exact(all).ok()?;
         }
@@ -65,13 +59,13 @@ mod tests {
     #[test]
     fn what_is_under_way_counts_until_it_has_ended() {
         let headroom = Headroom::default();
-        let [first, second] = [0, 10].map(|body| headroom.take(body).unwrap());
-        assert_eq!(*lock(&headroom.taken), 2 * FOR_A_FUNCTION + 10 * FOR_A_BYTE);
+        let [first, second] = [1, 10].map(|bytes| headroom.take(bytes).unwrap());
+        assert_eq!(*lock(&headroom.taken), 11);
         drop(first);
-        assert_eq!(*lock(&headroom.taken), FOR_A_FUNCTION + 10 * FOR_A_BYTE);
+        assert_eq!(*lock(&headroom.taken), 10);
         drop(second);
         assert_eq!(*lock(&headroom.taken), 0);
-        *lock(&headroom.taken) = isize::MAX as usize;
+        *lock(&headroom.taken) = isize::MAX as usize - LARGE;
         assert!(headroom.take(LARGE).is_none());
     }
 }

@@ -60,3 +60,13 @@ fn a_large_body_is_shown_as_it_is_compiled() {
     assert_eq!((explored.opt_level, explored.not_compiled), (OptLevel::None, None));
     assert!(explored.body.len() > 256 << 10);
 }
+
+#[test]
+fn what_is_shown_is_what_the_engine_would_run() {
+    let polls = |config: &mut Config| {
+        let text = "(module (func (param i32) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))";
+        module(config, text).explore(0).unwrap().machine.len()
+    };
+    let (with, without) = (polls(&mut Config::new()), polls(Config::new().interruptible(false)));
+    assert!(without < with, "{without} lines without polls, {with} with them");
+}

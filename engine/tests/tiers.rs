@@ -328,6 +328,25 @@ fn what_functions_do_in_one_run_counts_in_the_next() -> Result<()> {
 }
 
 #[test]
+fn a_run_that_compiles_nothing_counts_in_the_next() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    for is_first in [true, false] {
+        let cache = Cache::new(CacheConfig::new().with_directory(directory.path().join("cache")).clone())?;
+        let engine = Engine::new(tiered().compile_threads(0).cache(Some(cache)))?;
+        let module = Module::new(&engine, r#"(module (func (export "f") (result i32) (i32.const 1)))"#)?;
+        assert_eq!(module.tiers()[0].compiled, !is_first);
+        let mut store = Store::new(&engine, ());
+        let f = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), i32>(&mut store, "f")?;
+        for _ in 0..300 {
+            assert_eq!(f.call(&mut store, ())?, 1);
+        }
+        assert_eq!(module.tiers()[0].compiled, !is_first, "once it is too little");
+        module.store_code();
+    }
+    Ok(())
+}
+
+#[test]
 fn a_program_of_one_long_loop_has_compiled_code_in_its_second_run() -> Result<()> {
     let wat = r#"(module (func (export "run") (param $n i32) (result i32) (local $sum i32)
         (loop $again

@@ -59,9 +59,12 @@ unsafe fn resolve_in(
 ) -> Result<*const u8, Pending> {
     // SAFETY: the cell is that of the function, and the context alive.
     unsafe {
-        if (*cell).interpreter().is_null() {
-            bind_in(vmctx, function)?;
+        loop {
+            // One load: another thread may take back what is there, for code that has been withdrawn.
+            match (*cell).interpreter() {
+                code if code.is_null() => bind_in(vmctx, function)?,
+                code => return Ok(code),
+            }
         }
-        Ok((*cell).interpreter())
     }
 }

@@ -146,6 +146,11 @@ pub fn load_slot(
     builder.ins().load(value_type(ty), flags, base, offset)
 }
 
+/// The type of code that goes on in the middle of a function of type `ty`.
+pub(crate) fn without_parameters(ty: &FuncType) -> FuncType {
+    FuncType::new([], ty.results().iter().copied())
+}
+
 #[cfg(test)]
 mod tests {
     use wasmrun_runtime::vm::NULL_FUNC_REF;

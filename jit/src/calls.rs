@@ -16,7 +16,7 @@ use wasmrun_runtime::vm::{
     VmContext,
 };
 
-use crate::abi::{Callee, direct_callee_id};
+use crate::abi::{Callee, direct_callee_id, without_parameters};
 use crate::code::{CodeSpace, LoopCode};
 use crate::entrances::Entrance;
 use crate::references;
@@ -259,11 +259,6 @@ pub(crate) unsafe fn way_out(
             _ => space(exec).stubs().resume(&without_parameters(ty)),
         }
     }
-}
-
-/// The type of code that goes on in the middle of a function of type `ty`.
-pub(crate) fn without_parameters(ty: &FuncType) -> FuncType {
-    FuncType::new([], ty.results().iter().copied())
 }
 
 /// What the `resume` stubs call: as [`call_interpreted`], for a frame that goes on at a loop header in tier 0, with its

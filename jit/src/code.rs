@@ -14,9 +14,9 @@ use wasmrun_runtime::module::Module;
 use wasmrun_runtime::types::{FuncType, TypeId};
 use wasmrun_runtime::vm::{ExecContext, Position};
 
+use crate::abi::without_parameters;
 use crate::arena::{Arena, ArenaError, Blob};
 use crate::artifact::{Artifact, Stored, Tables};
-use crate::calls::without_parameters;
 use crate::compile::{self, CompileError, CompiledFunction, Isa, Job, MemoryPlan, Start};
 use crate::entrances::{Entrance, Entrances};
 use crate::placement;
@@ -196,6 +196,12 @@ impl CodeSpace {
     /// The stubs at its borders.
     pub fn stubs(&self) -> &Stubs {
         &self.stubs
+    }
+
+    /// Sees to it that calls of functions that a module knows of never fail for want of code memory, in whatever tiers
+    /// they are: to be done before any code of the module is published. See [`Stubs::set_room_aside`].
+    pub fn make_room_for_calls(&self, module: &Module) -> Result<(), StubError> {
+        self.stubs.set_room_aside(module.types())
     }
 
     /// How a function of a type is entered: of `ty`, whose id is `id`.

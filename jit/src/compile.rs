@@ -11,6 +11,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{CodegenError, Context};
 use cranelift_frontend::FunctionBuilderContext;
+use wasmparser::Operator;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
@@ -153,7 +154,7 @@ impl CompiledFunction {
 }
 
 /// What tier 0 has seen of a module.
-pub trait Profile {
+pub trait Profile: Sync {
     /// The lower half of the index of the function that the `call_indirect` at the offset `at` of the module, in
     /// `function`, has called nearly always. It may be any number at all; a wrong one costs time.
     fn callee(&self, function: u32, at: u32) -> Option<u16>;
@@ -200,10 +201,43 @@ impl Job<'_> {
         }
     }
 
-    /// Bytes of the module that are compiled, at most.
-    pub fn bytes(&self, module: &Module) -> u32 {
-        let body = module.body(self.function).map_or(0, |body| body.len);
-        body.saturating_add(if self.inlining { lower::most_inlined(body) } else { 0 })
+    /// Bytes of memory that the compiler takes for it at most, as far as has been seen.
+    pub fn memory(&self, module: &Module) -> usize {
+        /// For a function: more than allocators keep for themselves when it is given back.
+        const FUNCTION: usize = 33 << 20;
+        /// For a byte of the module that is compiled.
+        const BYTE: usize = 2 << 10;
+        /// On top, for an instruction that calls something, and for one that calls through a table: at each of them all
+        /// registers change, and there are ways that are hardly ever gone.
+        const CALL: usize = 12 << 10;
+        const CALL_INDIRECT: usize = 28 << 10;
+        let Some(body) = module.function_body(self.function) else { return FUNCTION };
+        let len = body.as_bytes().len() as u32;
+        let inlined = if self.inlining { lower::most_inlined(len) } else { 0 };
+        let mut bytes = FUNCTION + (len as usize + inlined as usize) * BYTE;
+        let mut operators = body.get_operators_reader().expect("validated body");
+        while !operators.eof() {
+            bytes += match operators.read().expect("validated operators") {
+                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => CALL_INDIRECT,
+                Operator::Call { .. }
+                | Operator::ReturnCall { .. }
+                | Operator::RefFunc { .. }
+                | Operator::MemoryGrow { .. }
+                | Operator::MemoryFill { .. }
+                | Operator::MemoryCopy { .. }
+                | Operator::MemoryInit { .. }
+                | Operator::DataDrop { .. }
+                | Operator::TableGet { .. }
+                | Operator::TableSet { .. }
+                | Operator::TableGrow { .. }
+                | Operator::TableFill { .. }
+                | Operator::TableCopy { .. }
+                | Operator::TableInit { .. }
+                | Operator::ElemDrop { .. } => CALL,
+                _ => 0,
+            };
+        }
+        bytes
     }
 }
 

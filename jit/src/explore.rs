@@ -11,9 +11,9 @@ use std::fmt;
 
 use cranelift_codegen::Context;
 use cranelift_frontend::FunctionBuilderContext;
-use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::module::Module;
 
-use crate::compile::{self, CompileError, Job, Mode};
+use crate::compile::{self, CompileError, Job};
 use crate::lower;
 
 /// Bytes of text that a stage may have. What does not fit is left out, and a last line says so.
@@ -44,26 +44,19 @@ pub struct Explored {
 }
 
 /// Compiles a function that `module` defines, to show what becomes of it.
-pub fn explore(module: &Module, function: u32, mode: Mode, memory: MemoryPlan) -> Explored {
+pub fn explore(module: &Module, job: &Job<'_>) -> Explored {
     let mut explored = Explored::default();
-    explored.error = explored.fill(module, function, mode, memory).err();
+    explored.error = explored.fill(module, job).err();
     explored
 }
 
 impl Explored {
-    fn fill(
-        &mut self,
-        module: &Module,
-        function: u32,
-        mode: Mode,
-        memory: MemoryPlan,
-    ) -> Result<(), CompileError> {
-        let isa = compile::native(mode, true)?;
-        let job = Job { mode, memory, ..Job::new(function) };
-        let (clif, places) = lower::function(&*isa, module, &job, &mut FunctionBuilderContext::new())?;
+    fn fill(&mut self, module: &Module, job: &Job<'_>) -> Result<(), CompileError> {
+        let isa = compile::native(job.mode, true)?;
+        let (clif, places) = lower::function(&*isa, module, job, &mut FunctionBuilderContext::new())?;
         self.lowered = clif::lines(&clif, &places);
         let mut context = Context::for_function(clif);
-        let compiled = compile::emit(&*isa, &mut context, &places, function);
+        let compiled = compile::emit(&*isa, &mut context, &places, job.function);
         // An error of Cranelift itself can come before anything is optimised.
         if !matches!(compiled, Err(CompileError::Codegen(_))) {
             self.optimised = clif::lines(&context.func, &places);
@@ -105,11 +98,12 @@ mod tests {
     use wasmrun_runtime::types::TypeRegistry;
 
     use super::*;
+    use crate::compile::Mode;
 
     fn explored(text: &str, mode: Mode) -> Explored {
         let bytes = wat::parse_str(text).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
-        let explored = explore(&module, 0, mode, MemoryPlan::Guarded);
+        let explored = explore(&module, &Job { mode, ..Job::new(0) });
         assert!(explored.error.is_none(), "{:?}", explored.error);
         explored
     }
@@ -185,7 +179,7 @@ mod tests {
         let text = format!("(module (memory 1) (func (param i32) (result i32) {loads} {adds}))");
         let bytes = wat::parse_str(text).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
-        let explored = explore(&module, 0, Mode::Quick, MemoryPlan::Guarded);
+        let explored = explore(&module, &Job { mode: Mode::Quick, ..Job::new(0) });
         assert!(matches!(explored.error, Some(CompileError::FrameTooLarge(_))), "{:?}", explored.error);
         assert!(
             !explored.lowered.is_empty() && !explored.optimised.is_empty() && explored.machine.is_empty()

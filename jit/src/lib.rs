@@ -20,6 +20,7 @@ pub mod lower;
 mod placement;
 pub mod profiler;
 pub mod references;
+pub mod roomy;
 pub mod stubs;
 mod thunks;
 pub mod trap;

@@ -6,6 +6,10 @@ use std::{panic, thread};
 /// More threads than this would wait for memory and for each other.
 const MOST: usize = 16;
 
+/// Bytes of the stack of a thread that validates or compiles, whatever the environment has as a default: they use less than a
+/// tenth.
+pub const STACK_SIZE: usize = 2 << 20;
+
 /// Runs `worker` on this thread and, when that is worth while, at the same time on others, one for each further
 /// core. Returns what each has returned, this thread's first; a panic of one goes on here.
 ///
@@ -18,7 +22,7 @@ pub fn on_all_cores<R: Send>(worth_while: bool, worker: impl Fn() -> R + Sync) -
     }
     thread::scope(|scope| {
         let handles: Vec<_> = (1..cores.min(MOST))
-            .filter_map(|_| thread::Builder::new().spawn_scoped(scope, &worker).ok())
+            .filter_map(|_| thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, &worker).ok())
             .collect();
         let mut results = vec![worker()];
         let join = |handle: thread::ScopedJoinHandle<'_, R>| {

@@ -16,9 +16,9 @@ use super::{Cache, Done, work};
 
 /// The code that there was of one module, for one memory plan.
 pub(crate) struct Stored {
-    cache: Option<Cache>,
-    /// What the module's code is made for; `None` where nobody asks.
-    identity: Option<Identity>,
+    /// Where more of it is to be kept, and what it is made for; `None` where it is not kept, or where what was found is more
+    /// than there is room for now.
+    keep: Option<(Cache, Identity)>,
     /// Functions whose code is installed now, in ascending order.
     functions: Vec<u32>,
     /// Functions that cannot be compiled, in ascending order, with the reasons.
@@ -60,16 +60,14 @@ impl Stored {
         (settings, mode, plan): (Settings, Mode, MemoryPlan),
         mut publish: impl FnMut(u32, *const u8, Keep),
     ) -> Stored {
-        let nobody_asks = cache.is_none() && matches!(given, Given::Nothing);
         let mut stored = Stored {
-            cache,
-            identity: None,
+            keep: None,
             functions: Vec::new(),
             refused: Vec::new(),
             earlier_work: None,
             unfit: None,
         };
-        if nobody_asks {
+        if cache.is_none() && matches!(given, Given::Nothing) {
             return stored;
         }
         let hash = match &given {
@@ -78,8 +76,7 @@ impl Stored {
         };
         let identity_with = |settings| Identity::new(space.isa(), settings, hash, mode, plan);
         let identity = identity_with(settings);
-        stored.identity = Some(identity);
-        let look = |stored: &Stored| stored.cache.as_ref()?.load(&identity);
+        let look = || cache.as_ref()?.load(&identity);
         let mut is_from_cache = true;
         let found = match given {
             Given::Looked { identity: of, found } if of == identity => found,
@@ -90,13 +87,15 @@ impl Stored {
                 }
                 Some(reason) => {
                     stored.unfit = Some(reason.to_owned());
-                    look(&stored)
+                    look()
                 }
             },
-            _ => look(&stored),
+            _ => look(),
         };
+        stored.keep = cache.map(|cache| (cache, identity));
         let Some(artifact) = found else { return stored };
-        let refused = artifact.refused().map(|(function, reason)| (function, reason.to_owned())).collect();
+        let refused = artifact.refused().filter(|(function, _)| module.body(*function).is_some());
+        let refused = refused.map(|(function, reason)| (function, reason.to_owned())).collect();
         let earlier_work = work::decode(artifact.profile(), module);
         match install(space, module, artifact, &mut publish) {
             Ok(functions) => {
@@ -106,8 +105,7 @@ impl Stored {
             // No room in code memory, which compiling will find out for itself. What is on disk stays: it is more than
             // there will be now.
             Err(error) => {
-                stored.identity = None;
-                if let Some(cache) = &stored.cache {
+                if let Some((cache, _)) = stored.keep.take() {
                     cache.note(format!("code cannot be installed: {error}"));
                 }
             }
@@ -115,7 +113,7 @@ impl Stored {
         stored
     }
 
-    /// Whether a function has code now.
+    /// Whether code of a function was found, and is installed.
     pub(crate) fn has(&self, function: u32) -> bool {
         self.functions.binary_search(&function).is_ok()
     }
@@ -151,9 +149,9 @@ impl Stored {
         refused: &[(u32, &str)],
         work: impl IntoIterator<Item = Done>,
     ) {
-        let (Some(cache), Some(identity)) = (&self.cache, self.identity) else { return };
-        match encode(space, module, identity, refused, &work::encode(work), &[]) {
-            Ok(bytes) => cache.store(&identity, bytes),
+        let Some((cache, identity)) = &self.keep else { return };
+        match encode(space, module, *identity, refused, &work::encode(work), &[]) {
+            Ok(bytes) => cache.store(identity, bytes),
             Err(error) => cache.note(format!("code is not kept: {error}")),
         }
     }
@@ -194,6 +192,7 @@ fn install(
     if artifact.tables().is_empty() {
         return Ok(Vec::new());
     }
+    space.make_room_for_calls(module)?;
     let installed = Arc::new(space.install_artifact(module, artifact)?);
     let mut functions = Vec::with_capacity(installed.entries().len());
     for (function, entry) in installed.entries() {

@@ -86,7 +86,7 @@ impl CompiledTier {
         let entry = functions.entry((plan, function)).or_insert_with(|| {
             let code = guarded(|| self.compiler.code_of(module, plan, function));
             let code = code.unwrap_or_else(|reason| {
-                ModuleTiers::of(module).leave(function, reason);
+                ModuleTiers::of(module).leave(plan, function, reason);
                 None
             });
             Entry { code: code.map(Arc::new), publications: 0 }

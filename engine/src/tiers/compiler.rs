@@ -14,6 +14,7 @@ use wasmrun_interpreter::{self as interpreter, Loops};
 use wasmrun_jit::artifact::Settings;
 use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
 use wasmrun_jit::compile::{Job, Mode, Profile, Start};
+use wasmrun_jit::roomy::on_roomy_stack;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 
@@ -29,6 +30,9 @@ const MAX_FAST_BODY: u32 = 256 << 10;
 
 /// Bytes of the largest body that is compiled at all.
 pub(super) const MAX_BODY: u32 = 1 << 20;
+
+/// Bytes of memory that the compiler takes for one function at most. Bodies alone take less.
+const MAX_MEMORY: usize = 5 << 29;
 
 /// Bytes of bodies from which on they are compiled on all cores: compiling takes some 2 µs a byte, and starting a
 /// thread fifty.
@@ -54,15 +58,18 @@ impl Compiler {
     pub(super) fn compile_all(&self, module: &Arc<Module>, plan: MemoryPlan) {
         let tiers = ModuleTiers::of(module);
         let functions = module.imported_function_count()..module.function_count();
-        let missing = || functions.clone().filter(|function| !tiers.has(plan, *function));
+        let is_missing = |function: &u32| {
+            !tiers.has(plan, *function) && !tiers.functions.is_compiled(module, plan, *function)
+        };
         let next = AtomicU32::new(functions.start);
         let work = || {
             iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed))
                 .take_while(|function| *function < functions.end)
-                .filter(|function| !tiers.has(plan, *function))
+                .filter(is_missing)
                 .for_each(|function| self.compile(module, plan, function));
         };
-        let bytes: u64 = missing().filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
+        let missing = functions.clone().filter(is_missing);
+        let bytes: u64 = missing.filter_map(|f| module.body(f)).map(|body| u64::from(body.len)).sum();
         on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
     }
 
@@ -74,14 +81,17 @@ impl Compiler {
             Ok(Some(code)) => {
                 tiers.functions.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
                 self.publish(module, plan, Arc::new(code));
+                tiers.is_left_no_more(plan, function);
                 tiers.has_news(plan);
             }
             Ok(None) => {}
             Err(refusal) => {
-                if refusal.lasting {
-                    tiers.has_news(plan);
+                let lasting = refusal.lasting;
+                tiers.leave(plan, function, refusal);
+                match lasting {
+                    true => tiers.has_news(plan),
+                    false => tiers.functions.put_off(module, plan, function),
                 }
-                tiers.leave(function, refusal);
             }
         }
     }
@@ -129,8 +139,7 @@ impl Compiler {
             Ok(code) => Box::new(code),
             Err(Refusal { reason, .. }) => {
                 let reason = format!("at its loop at {:#x}: {reason}", of.at);
-                // It says nothing of the function as a whole.
-                ModuleTiers::of(module).leave(of.function, Refusal { reason, lasting: false });
+                ModuleTiers::of(module).leave_loop(of.function, reason);
                 return None;
             }
         };
@@ -154,24 +163,17 @@ impl Compiler {
         function: u32,
         seen: &'p Seen<'p>,
     ) -> Result<(Job<'p>, Taken<'_>), Refusal> {
-        let len = module.body(function).map_or(0, |body| body.len);
-        let mode = mode_of_body(len, self.mode)?;
-        // It takes time, which is what quick code saves.
-        let inlining = self.settings.inlining && mode == Mode::Speed;
-        let profile: Option<&dyn Profile> = if inlining { Some(seen) } else { None };
-        let job = Job {
-            mode,
-            memory: seen.plan,
-            leaves: self.leaves,
-            interruptible: self.settings.interruptible,
-            inlining,
-            may_be_inlined: self.chosen,
-            profile,
-            ..Job::new(function)
-        };
-        let refusal =
-            || Refusal { reason: "the system has no memory for compiling it".into(), lasting: false };
-        Ok((job, self.headroom.take(job.bytes(module)).ok_or_else(refusal)?))
+        let job = job(module, function, self.mode, self.settings, seen.plan)?;
+        ModuleTiers::of(module).make_room(&self.space, module).map_err(Refusal::for_now)?;
+        let profile: Option<&dyn Profile> = if job.inlining { Some(seen) } else { None };
+        let job = Job { leaves: self.leaves, may_be_inlined: self.chosen, profile, ..job };
+        let memory = job.memory(module);
+        if memory > MAX_MEMORY {
+            let reason = "the compiler would take gigabytes of memory for all of its calls";
+            return Err(reason.to_owned().into());
+        }
+        let refusal = || Refusal::for_now("the system has no memory for compiling it");
+        Ok((job, self.headroom.take(memory).ok_or_else(refusal)?))
     }
 
     /// Installs the code of a module that there is already.
@@ -191,7 +193,7 @@ impl Compiler {
         }
         for (function, reason) in stored.all_refused() {
             tiers.functions.ask(module, plan, function);
-            tiers.leave(function, Refusal::from(reason.to_owned()));
+            tiers.leave(plan, function, Refusal::from(reason.to_owned()));
         }
         stored
     }
@@ -202,7 +204,7 @@ impl Compiler {
         if let Some(stored) = tiers.stored[plan as usize].get()
             && tiers.take_news(plan)
         {
-            let lasting = tiers.lasting();
+            let lasting = tiers.lasting(plan);
             let lasting: Vec<_> = lasting.iter().map(|(function, reason)| (*function, &**reason)).collect();
             stored.save(&self.space, module, &lasting, tiers.work_to_keep(module, plan));
         }
@@ -229,6 +231,12 @@ pub(super) struct Refusal {
     pub(super) lasting: bool,
 }
 
+impl Refusal {
+    fn for_now(reason: impl ToString) -> Refusal {
+        Refusal { reason: reason.to_string(), lasting: false }
+    }
+}
+
 /// The function itself is the reason.
 impl From<String> for Refusal {
     fn from(reason: String) -> Refusal {
@@ -242,8 +250,22 @@ impl From<InstallError> for Refusal {
     }
 }
 
+/// How a function is compiled of which nothing is known but the module, if it is not too large for that.
+pub(crate) fn job(
+    module: &Module,
+    function: u32,
+    mode: Mode,
+    settings: Settings,
+    memory: MemoryPlan,
+) -> Result<Job<'static>, String> {
+    let mode = mode_of_body(module.body(function).map_or(0, |body| body.len), mode)?;
+    // It takes time, which is what quick code saves.
+    let inlining = settings.inlining && mode == Mode::Speed;
+    Ok(Job { mode, memory, interruptible: settings.interruptible, inlining, ..Job::new(function) })
+}
+
 /// How a body of so many bytes is compiled where functions are compiled in `mode`, or why it is not.
-pub(crate) fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
+fn mode_of_body(len: u32, mode: Mode) -> Result<Mode, String> {
     if len > MAX_BODY {
         return Err(format!("its body has {len} bytes; the compiler takes up to {MAX_BODY}"));
     }
@@ -265,7 +287,10 @@ unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *cons
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,
 /// then that function runs in tier 0, and nothing else happens.
-pub(crate) fn guarded<T, E: From<String>>(compile: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(compile))
-        .unwrap_or_else(|_| Err("the compiler panicked: please report this module".to_owned().into()))
+pub(crate) fn guarded<T: Send, E: From<String> + Send>(
+    compile: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, E> {
+    let compiled = catch_unwind(AssertUnwindSafe(|| on_roomy_stack(compile)));
+    let compiled = compiled.map_err(|_| "the compiler panicked: please report this module".to_owned())?;
+    compiled.map_err(|error| format!("there is no stack for the compiler: {error}"))?
 }

@@ -36,6 +36,8 @@ struct Counts {
     done: [AtomicU64; 2],
     /// Those of them that were not executed by frames that stay in a loop.
     by_calls: [AtomicU64; 2],
+    /// For each plan, how often the compiler was asked in vain, for a reason that may pass.
+    in_vain: [AtomicU8; 2],
     /// Microseconds that all of its code has taken, and bytes of that.
     time: AtomicU32,
     size: AtomicU32,
@@ -112,6 +114,23 @@ impl Functions {
         let asked = &self.one(module, function).asked;
         asked.load(Ordering::Relaxed) & bit(plan) == 0
             && asked.fetch_or(bit(plan), Ordering::Relaxed) & bit(plan) == 0
+    }
+
+    /// Notes that there is no code of a function for now: the compiler is to be asked again.
+    pub(super) fn put_off(&self, module: &Module, plan: MemoryPlan, function: u32) {
+        let one = self.one(module, function);
+        one.counts().in_vain[plan as usize].fetch_add(1, Ordering::Relaxed);
+        one.asked.fetch_and(!bit(plan), Ordering::Relaxed);
+    }
+
+    /// How often that has happened.
+    pub(super) fn in_vain(&self, module: &Module, plan: MemoryPlan, function: u32) -> u8 {
+        self.one(module, function).counts().in_vain[plan as usize].load(Ordering::Relaxed)
+    }
+
+    /// Whether callers find code of a function.
+    pub(super) fn is_compiled(&self, module: &Module, plan: MemoryPlan, function: u32) -> bool {
+        self.one(module, function).is_compiled(plan)
     }
 
     /// Notes that callers find code of a function.

@@ -23,7 +23,7 @@ use wasmrun_jit::code::CodeSpace;
 use wasmrun_runtime::Outline;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, Memory, MemoryStrategy, Position, VmContext};
 
 use crate::cache::{Given, encode};
 use crate::config::Config;
@@ -32,7 +32,7 @@ use chaos::Chaos;
 use compiler::Compiler;
 pub(crate) use compiler::guarded;
 #[cfg(feature = "explore")]
-pub(crate) use compiler::mode_of_body;
+pub(crate) use compiler::job;
 use module_tiers::ModuleTiers;
 use queue::Queue;
 pub use strategy::{OptLevel, Strategy};
@@ -107,12 +107,7 @@ impl CompiledTier {
         // Its code is for nobody else, and that of others has no exits.
         let cache = config.code_cache().filter(|_| chaos.is_none()).cloned();
         let leaves = chaos.is_some();
-        let settings = Settings {
-            features: config.features(),
-            charges_fuel: config.fuel(),
-            interruptible: config.is_interruptible(),
-            inlining: config.inlines(),
-        };
+        let settings = settings(config);
         Ok(Some(CompiledTier {
             compiler: Arc::new(Compiler {
                 space,
@@ -217,6 +212,9 @@ impl CompiledTier {
     /// Writes the code of a module to the cache, if there is one and there is more code than was written.
     pub(crate) fn save(&self, module: &Arc<Module>) {
         for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
+            if self.tiered && self.compiler.cache.is_some() {
+                self.note_work(module, plan);
+            }
             self.compiler.save(module, plan);
         }
     }
@@ -231,14 +229,24 @@ impl CompiledTier {
     }
 }
 
+/// What the compiled code of an engine depends on.
+pub(crate) fn settings(config: &Config) -> Settings {
+    Settings {
+        features: config.features(),
+        charges_fuel: config.fuel(),
+        interruptible: config.is_interruptible(),
+        inlining: config.inlines(),
+    }
+}
+
 /// The plan for the memories of the instances that are to be expected of a module.
 pub(crate) fn expected_plan(module: &Module, memories: MemoryStrategy) -> MemoryPlan {
     plan_for(module.memory_count(), memories)
 }
 
 fn plan_for(count: u32, memories: MemoryStrategy) -> MemoryPlan {
-    let unguarded = memories == MemoryStrategy::Checked && count > 0;
-    if unguarded { MemoryPlan::Checked } else { MemoryPlan::Guarded }
+    let unguarded = || memories == MemoryStrategy::Checked || !Memory::can_be_guarded();
+    if count > 0 && unguarded() { MemoryPlan::Checked } else { MemoryPlan::Guarded }
 }
 
 /// The functions of a module that were to be compiled and were not.

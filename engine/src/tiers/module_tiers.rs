@@ -1,10 +1,12 @@
 //! What the tiers know of a module: its functions and loops, the code that there was of it, and what is still to be stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use wasmrun_jit::code::CodeSpace;
+use wasmrun_jit::stubs::StubError;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
@@ -20,8 +22,9 @@ use crate::lock::lock;
 pub(super) struct ModuleTiers {
     pub(super) functions: Functions,
     pub(super) loops: StayingLoops,
-    /// Why functions have no compiled code, by index.
-    left: Mutex<BTreeMap<u32, Refusal>>,
+    /// Whether there is room for the module's calls in code memory, whatever else goes there.
+    has_room: AtomicBool,
+    left: Mutex<Left>,
     /// What chaos has compiled.
     pub(super) known: Known,
     /// For each plan, once all functions have been compiled.
@@ -34,6 +37,24 @@ pub(super) struct ModuleTiers {
     given: Mutex<Given>,
     /// Why that code is not used, if it is not.
     pub(super) unfit: OnceLock<String>,
+}
+
+/// Why there is no compiled code, by function.
+#[derive(Default)]
+struct Left {
+    /// For each plan.
+    functions: [BTreeMap<u32, Refusal>; 2],
+    /// Of one of a function's loops.
+    loops: BTreeMap<u32, String>,
+}
+
+impl Left {
+    fn reason(&self, function: u32) -> Option<&str> {
+        let of_function = self.functions.iter().find_map(|of_plan| of_plan.get(&function));
+        of_function
+            .map(|refusal| &*refusal.reason)
+            .or_else(|| self.loops.get(&function).map(|reason| &**reason))
+    }
 }
 
 impl ModuleTiers {
@@ -50,7 +71,7 @@ impl ModuleTiers {
             |function| self.stored.iter().any(|stored| stored.get().is_some_and(|s| s.has(function)));
         let complete = |tier: FunctionTier| FunctionTier {
             from_cache: stored(tier.function),
-            reason: left.get(&tier.function).map(|refusal| refusal.reason.clone()),
+            reason: left.reason(tier.function).map(str::to_owned),
             ..tier
         };
         self.functions.report(module).map(complete).collect()
@@ -59,7 +80,7 @@ impl ModuleTiers {
     /// What functions have done that have no code and could have some.
     pub(super) fn work_to_keep(&self, module: &Module, plan: MemoryPlan) -> Vec<(u32, u64)> {
         let mut work = self.functions.done_without_code(module, plan);
-        let left = lock(&self.left);
+        let left = &lock(&self.left).functions[plan as usize];
         work.retain(|(function, _)| left.get(function).is_none_or(|refusal| !refusal.lasting));
         work
     }
@@ -100,23 +121,48 @@ impl ModuleTiers {
         mem::take(&mut lock(&self.given))
     }
 
-    /// Notes that a function runs in tier 0 for good. The first reason counts.
-    pub(super) fn leave(&self, function: u32, refusal: Refusal) {
-        lock(&self.left).entry(function).or_insert(refusal);
+    /// Sees to it that there is room for the module's calls in code memory.
+    pub(super) fn make_room(&self, space: &CodeSpace, module: &Module) -> Result<(), StubError> {
+        if !self.has_room.load(Ordering::Relaxed) {
+            space.make_room_for_calls(module)?;
+            self.has_room.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// The functions that run in tier 0 for good, by index.
+    /// Notes why a function has no compiled code. A reason that lasts is the last one.
+    pub(super) fn leave(&self, plan: MemoryPlan, function: u32, refusal: Refusal) {
+        let mut left = lock(&self.left);
+        let known = left.functions[plan as usize].entry(function).or_insert_with(|| refusal.clone());
+        if !known.lasting {
+            *known = refusal;
+        }
+    }
+
+    /// Notes that there is no reason any more.
+    pub(super) fn is_left_no_more(&self, plan: MemoryPlan, function: u32) {
+        lock(&self.left).functions[plan as usize].remove(&function);
+    }
+
+    /// Notes why a loop of a function has no compiled code, which says nothing of the function as a whole.
+    pub(super) fn leave_loop(&self, function: u32, reason: String) {
+        lock(&self.left).loops.entry(function).or_insert(reason);
+    }
+
+    /// The functions that run in tier 0, or one of whose loops does, by index.
     pub(super) fn uncompiled(&self) -> Vec<Uncompiled> {
         let left = lock(&self.left);
-        left.iter()
-            .map(|(function, refusal)| Uncompiled { function: *function, reason: refusal.reason.clone() })
-            .collect()
+        let functions: BTreeSet<u32> =
+            left.functions.iter().flat_map(BTreeMap::keys).chain(left.loops.keys()).copied().collect();
+        let reason = |function| left.reason(function).map(str::to_owned);
+        let uncompiled = |function| Some(Uncompiled { function, reason: reason(function)? });
+        functions.into_iter().filter_map(uncompiled).collect()
     }
 
-    /// Those of them that would be refused again, with the reasons.
-    pub(super) fn lasting(&self) -> Vec<(u32, String)> {
+    /// Those of them that would be refused again for this plan, with the reasons.
+    pub(super) fn lasting(&self, plan: MemoryPlan) -> Vec<(u32, String)> {
         let left = lock(&self.left);
-        let lasting = left.iter().filter(|(_, refusal)| refusal.lasting);
+        let lasting = left.functions[plan as usize].iter().filter(|(_, refusal)| refusal.lasting);
         lasting.map(|(function, refusal)| (*function, refusal.reason.clone())).collect()
     }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::{mem, process};
 
+use wasmrun_runtime::parallel::STACK_SIZE;
+
 use crate::lock::lock;
 
 /// Something to do.
@@ -136,7 +138,8 @@ impl Queue {
         let mut threads = lock(&self.threads);
         if threads.len() < self.most {
             let shared = self.shared.clone();
-            let started = thread::Builder::new().name("wasmrun-compile".into()).spawn(move || work(&shared));
+            let thread = thread::Builder::new().name("wasmrun-compile".into()).stack_size(STACK_SIZE);
+            let started = thread.spawn(move || work(&shared));
             threads.extend(started);
         }
     }

@@ -71,15 +71,43 @@ impl CompiledTier {
             self.stays_in(module, Loop { plan, function, at }, bytes, patience);
         }
         tiers.functions.add_work(module, plan, function, bytes, stays);
+        // Each time that the compiler was asked in vain, twice as much is enough.
+        let enough = match tiers.functions.in_vain(module, plan, function) {
+            0 => enough,
+            times => (enough + body).saturating_mul(1_u64.checked_shl(times.into()).unwrap_or(u64::MAX)),
+        };
         if tiers.functions.worth(module, plan, function) >= enough {
             self.ask(module, plan, function);
         }
     }
 
+    /// Notes that there is more to be stored if a function without code has done much in this run: an eighth of what is enough in
+    /// modules that have been run before, so that it takes no more than eight runs to get it compiled.
+    pub(super) fn note_work(&self, module: &Module, plan: MemoryPlan) {
+        const MUCH: u64 = 8;
+        let tiers = ModuleTiers::of(module);
+        let earlier = tiers.earlier_work(plan);
+        let done_earlier = |function: u32| {
+            earlier.binary_search_by_key(&function, |(function, _)| *function).map_or(0, |at| earlier[at].1)
+        };
+        let is_much = |&(function, done): &(u32, u64)| {
+            let enough = self.usual_enough(size(module, function)) / RUN_AGAIN;
+            done - done_earlier(function).min(done) >= (enough / MUCH).max(1)
+        };
+        if tiers.work_to_keep(module, plan).iter().any(is_much) {
+            tiers.has_news(plan);
+        }
+    }
+
     /// Bytes that a function of so many has to execute before it is compiled. With a threshold of one that is none.
     fn enough(&self, module: &Module, plan: MemoryPlan, body: u64) -> u64 {
-        let enough = u64::from(self.threshold.saturating_sub(1)) * body;
+        let enough = self.usual_enough(body);
         if ModuleTiers::of(module).has_been_run(plan) { enough / RUN_AGAIN } else { enough }
+    }
+
+    /// The same for a module that has never been run before.
+    fn usual_enough(&self, body: u64) -> u64 {
+        u64::from(self.threshold.saturating_sub(1)) * body
     }
 
     /// Adds what functions have done in earlier runs, and asks for the code of those for which that is enough now.

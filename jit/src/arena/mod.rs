@@ -8,8 +8,9 @@
 //! **The one rule of lifetimes**: *a blob must not be dropped while a thread executes it or has a frame that
 //! returns into it*; neither arena nor blob can know. Who cannot be sure [retires](Blob::retire) the blob: it
 //! then stays whole (code, metadata, lookup) until [`Arena::collect`], which the owner calls when no
-//! compiled code runs. What all others use is [kept](Blob::keep) until the arena goes. From this rule it follows that what a signal handler looks up for an address of the
-//! thread that it interrupted is alive for as long as the handler runs, with no lock or count.
+//! compiled code runs. What all others use is [kept](Blob::keep) until the arena goes. From this rule it follows
+//! that what a signal handler looks up for an address of the thread that it interrupted is alive for as long as the
+//! handler runs, with no lock or count.
 //!
 //! When a blob is freed, in this order: the lookup stops finding it, its bytes become trap instructions, its
 //! metadata are dropped, its range is free. When that range is used again, the other cores are made to
@@ -41,7 +42,7 @@ use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use free_list::{FreeList, Placement};
+use free_list::{Extent, FreeList, LINE, Placement};
 use index::{Index, Meta, SlotIds};
 use mapping::Mapping;
 
@@ -155,6 +156,13 @@ struct State {
     touched: usize,
     retired: Vec<Installed>,
     kept: Vec<Installed>,
+}
+
+/// Room that was [set aside](Arena::set_aside) for code.
+#[derive(Debug)]
+pub struct Room {
+    /// What is left of it, as offsets.
+    range: Range<usize>,
 }
 
 /// What it takes to free a blob.
@@ -272,34 +280,49 @@ impl Arena {
         placement: Placement,
         meta: Arc<dyn Any + Send + Sync>,
     ) -> Result<Blob, ArenaError> {
-        let shared = &self.shared;
         if code.is_empty() {
             return Err(ArenaError::Empty);
         }
-        if shared.is_foreign() {
-            return Err(ArenaError::Forked);
-        }
-        let mut guard = shared.lock();
-        let state = &mut *guard;
-        let extent = state.free.allocate(code.len(), placement).ok_or_else(|| ArenaError::Exhausted {
-            asked: code.len(),
+        let mut state = self.shared.lock_to_change()?;
+        let extent = self.take(&mut state, code.len(), placement)?;
+        let range = extent.range.clone();
+        let installed = self.put(&mut state, extent, code, meta).inspect_err(|_| state.free.free(range))?;
+        Ok(Blob { shared: Arc::clone(&self.shared), installed })
+    }
+
+    /// Takes an extent for so many bytes, with memory behind it.
+    fn take(&self, state: &mut State, len: usize, placement: Placement) -> Result<Extent, ArenaError> {
+        let extent = state.free.allocate(len, placement).ok_or_else(|| ArenaError::Exhausted {
+            asked: len,
             largest: state.free.largest_hole(),
             free: state.free.free_bytes(),
-            capacity: shared.capacity,
+            capacity: self.shared.capacity,
         })?;
-        let written = state.mapping.commit(extent.range.end).and_then(|()| {
-            let lead = extent.start - extent.range.start;
-            // SAFETY: just committed; the range was free, so that no blob is there and no thread runs there.
-            unsafe {
-                state
-                    .mapping
-                    .write(extent.range.clone(), |bytes| bytes[lead..lead + code.len()].copy_from_slice(code))
+        match state.mapping.commit(extent.range.end) {
+            Ok(()) => Ok(extent),
+            Err(error) => {
+                state.free.free(extent.range);
+                Err(ArenaError::Memory(error))
             }
-        });
-        if let Err(error) = written {
-            state.free.free(extent.range);
-            return Err(ArenaError::Memory(error));
         }
+    }
+
+    /// Copies code to where nothing is, and lets it be found.
+    fn put(
+        &self,
+        state: &mut State,
+        extent: Extent,
+        code: &[u8],
+        meta: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Installed, ArenaError> {
+        let lead = extent.start - extent.range.start;
+        // SAFETY: committed; no blob is in the range, and no thread runs there.
+        unsafe {
+            state
+                .mapping
+                .write(extent.range.clone(), |bytes| bytes[lead..lead + code.len()].copy_from_slice(code))
+        }
+        .map_err(ArenaError::Memory)?;
         if extent.range.start < state.touched {
             coherence::serialise_cores();
         }
@@ -307,9 +330,41 @@ impl Arena {
 
         let code = extent.start..extent.start + code.len();
         let meta = Box::into_raw(Box::new(meta));
-        let slot = shared.index.insert(&mut state.slots, &code, meta);
-        let installed = Installed { code, range: extent.range, slot, meta };
-        Ok(Blob { shared: Arc::clone(shared), installed })
+        let slot = self.shared.index.insert(&mut state.slots, &code, meta);
+        Ok(Installed { code, range: extent.range, slot, meta })
+    }
+
+    /// Sets room aside for that many pieces of code of so many bytes together, which are
+    /// [installed there](Arena::install_in) later, however full the arena is by then. It stays for as long as the arena.
+    pub fn set_aside(&self, pieces: usize, bytes: usize) -> Result<Room, ArenaError> {
+        let mut state = self.shared.lock_to_change()?;
+        let bytes = bytes + pieces * (LINE + state.mapping.granule().max(LINE));
+        let Extent { range, start } = self.take(&mut state, bytes, Placement::Anywhere)?;
+        Ok(Room { range: start..range.end })
+    }
+
+    /// As [`install`](Arena::install), in room that was set aside in this arena, and [keeps](Blob::keep) the code.
+    /// Returns where it starts; `None` if there is too little room left.
+    pub fn install_in(
+        &self,
+        room: &mut Room,
+        code: &[u8],
+        meta: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Option<*const u8>, ArenaError> {
+        if code.is_empty() {
+            return Err(ArenaError::Empty);
+        }
+        let mut state = self.shared.lock_to_change()?;
+        let Range { start, end } = room.range;
+        // Whole granules, as pieces are written apart, and starts as far apart as the index wants them.
+        let next = (start + code.len().max(LINE)).next_multiple_of(state.mapping.granule().max(LINE));
+        if next > end {
+            return Ok(None);
+        }
+        let installed = self.put(&mut state, Extent { range: start..next, start }, code, meta)?;
+        room.range.start = next;
+        state.kept.push(installed);
+        Ok(Some(self.shared.base.as_ptr().wrapping_add(start)))
     }
 
     /// The blob that the address lies in.
@@ -367,6 +422,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For a process that may install.
+    fn lock_to_change(&self) -> Result<MutexGuard<'_, State>, ArenaError> {
+        if self.is_foreign() { Err(ArenaError::Forked) } else { Ok(self.lock()) }
     }
 
     fn is_foreign(&self) -> bool {

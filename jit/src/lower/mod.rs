@@ -40,7 +40,6 @@ use wasmrun_runtime::{fuel, val_type};
 
 use crate::abi;
 use crate::builtins::Builtin;
-use crate::calls::without_parameters;
 use crate::compile::{Job, Profile};
 use crate::trap::code::code_of;
 use budget::Budget;
@@ -104,7 +103,7 @@ pub fn function<'m>(
     let mut function = Function::with_name_signature(UserFuncName::user(0, index), signature);
     let mut builder = FunctionBuilder::new(&mut function, context);
     let body = module.function_body(index).expect("imported functions have no body");
-    let results_only = without_parameters(ty);
+    let results_only = abi::without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
     let mut lower = Lower::new(module, way, job, &mut builder);
     match start {

@@ -4,12 +4,12 @@
 //! same function time and again should keep it.
 
 use std::array;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use wasmrun_runtime::types::FuncType;
@@ -19,8 +19,10 @@ use super::{
     AbiClass, EnterStub, StubError, compile_bounce, compile_enter, compile_resume, compile_to_host,
     compile_to_interp,
 };
-use crate::arena::Arena;
+use crate::abi;
+use crate::arena::{Arena, Room};
 use crate::compile::{Isa, Mode};
+use crate::roomy::on_roomy_stack;
 
 /// Which border a stub is at. It is what the [lookup](Arena::lookup) of code memory gives for its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,6 +58,8 @@ pub struct Stubs {
     isa: OwnedTargetIsa,
     arena: Arena,
     made: RwLock<Made>,
+    /// Bytes that are set aside for stubs. Held by who sets more aside.
+    set_aside: Mutex<usize>,
 }
 
 #[derive(Default)]
@@ -70,8 +74,28 @@ struct OfClass {
     class: AbiClass,
     /// By kind; null as long as there is none.
     code: [AtomicPtr<u8>; StubKind::COUNT],
-    /// Held by who makes one.
-    making: Mutex<()>,
+    /// Where they go, once that has been set aside. Held by who makes one.
+    room: Mutex<Option<Room>>,
+}
+
+impl Made {
+    fn of_class(&mut self, class: AbiClass) -> Arc<OfClass> {
+        let stubs = self.by_class.entry(class).or_insert_with_key(|class| {
+            Arc::new(OfClass {
+                class: class.clone(),
+                code: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+                room: Mutex::default(),
+            })
+        });
+        stubs.clone()
+    }
+}
+
+impl OfClass {
+    fn room(&self) -> MutexGuard<'_, Option<Room>> {
+        // Nothing panics half-way through a change.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for Stubs {
@@ -83,7 +107,49 @@ impl fmt::Debug for Stubs {
 impl Stubs {
     /// No stubs yet, for this machine and this code memory.
     pub fn new(isa: &Isa, arena: Arena) -> Stubs {
-        Stubs { isa: isa.target(Mode::Speed).clone(), arena, made: RwLock::default() }
+        Stubs {
+            isa: isa.target(Mode::Speed).clone(),
+            arena,
+            made: RwLock::default(),
+            set_aside: Mutex::default(),
+        }
+    }
+
+    /// Sets room aside for all stubs of functions of these types. From then on, calls of such functions between tiers never
+    /// fail for want of code memory, so that code which makes them can be published. As stubs are there for as long as code
+    /// memory is, a quarter of that is the most for one call of this, which is to be for one module, and half of it
+    /// for all.
+    pub fn set_room_aside(&self, types: &[FuncType]) -> Result<(), StubError> {
+        let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let capacity = self.arena.usage().capacity;
+        let most = (capacity / 4).min((capacity / 2).saturating_sub(*set_aside));
+        let mut without = HashSet::new();
+        let mut bytes = 0;
+        for ty in types {
+            // Loops are entered and left through stubs of the second.
+            for class in [AbiClass::of(ty), AbiClass::of(&abi::without_parameters(ty))] {
+                if without.contains(&class) || self.has_room(&class) {
+                    continue;
+                }
+                bytes += class.most_bytes();
+                if bytes > most {
+                    return Err(StubError::TooMany { most });
+                }
+                without.insert(class);
+            }
+        }
+        for class in without {
+            let bytes = class.most_bytes();
+            let stubs = self.made.write().unwrap_or_else(PoisonError::into_inner).of_class(class);
+            *stubs.room() = Some(self.arena.set_aside(StubKind::COUNT, bytes)?);
+            *set_aside += bytes;
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, class: &AbiClass) -> bool {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        made.by_class.get(class).is_some_and(|stubs| stubs.room().is_some())
     }
 
     /// What [`enter`](super::enter) calls functions of a type through.
@@ -141,30 +207,31 @@ impl Stubs {
 
     #[cold]
     fn make(&self, kind: StubKind, ty: &FuncType) -> Result<*const u8, StubError> {
-        let stubs = self.of_class(ty);
-        let _making = stubs.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let stubs = self.of_type(ty);
+        let mut room = stubs.room();
         let place = &stubs.code[kind as usize];
         let made = place.load(Ordering::Acquire);
         if !made.is_null() {
             return Ok(made);
         }
-        let code = kind.compile(&*self.isa, &stubs.class)?;
-        let code = self.arena.install(&code, Arc::new(kind))?.keep();
+        // Asked for from wherever the guest is on its stack.
+        let code = on_roomy_stack(|| kind.compile(&*self.isa, &stubs.class)).map_err(StubError::Thread)??;
+        let meta = Arc::new(kind);
+        let there = match &mut *room {
+            Some(room) => self.arena.install_in(room, &code, meta.clone())?,
+            None => None,
+        };
+        let code = match there {
+            Some(code) => code,
+            None => self.arena.install(&code, meta)?.keep(),
+        };
         place.store(code.cast_mut(), Ordering::Release);
         Ok(code)
     }
 
-    fn of_class(&self, ty: &FuncType) -> Arc<OfClass> {
+    fn of_type(&self, ty: &FuncType) -> Arc<OfClass> {
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        let class = AbiClass::of(ty);
-        let stubs = made.by_class.entry(class).or_insert_with_key(|class| {
-            Arc::new(OfClass {
-                class: class.clone(),
-                code: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-                making: Mutex::new(()),
-            })
-        });
-        let stubs = stubs.clone();
+        let stubs = made.of_class(AbiClass::of(ty));
         made.by_type.insert(ty.clone(), stubs.clone());
         stubs
     }
@@ -179,7 +246,7 @@ mod tests {
     use wasmrun_runtime::types::ValType;
 
     use super::*;
-    use crate::arena::MappingKind;
+    use crate::arena::{Blob, MappingKind};
 
     const KINDS: [StubKind; StubKind::COUNT] =
         [StubKind::Enter, StubKind::ToHost, StubKind::ToInterp, StubKind::Bounce, StubKind::Resume];
@@ -250,6 +317,61 @@ mod tests {
         assert_eq!(meta.strong_count(), 1);
         drop(arena);
         assert_eq!(meta.strong_count(), 0, "and no longer");
+    }
+
+    #[test]
+    fn stubs_for_which_room_was_set_aside_have_it_however_full_code_memory_is() {
+        for kind in [MappingKind::Dual, MappingKind::Protected] {
+            let arena = Arena::with_mapping(8 << 20, kind).unwrap();
+            let stubs = Stubs::new(&Isa::native().unwrap(), arena.clone());
+            let all =
+                [ValType::I32, ValType::I64, ValType::F32, ValType::F64, ValType::V128, ValType::EXTERNREF];
+            let types: Vec<FuncType> = [0, 1, 2, 7, 8, 9, 40, 1000]
+                .into_iter()
+                .flat_map(|n| all.map(|ty| FuncType::new([ty].repeat(n), [ty].repeat(n % 41))))
+                .collect();
+            stubs.set_room_aside(&types).unwrap();
+            let usage = arena.usage();
+            stubs.set_room_aside(&types).unwrap();
+            assert_eq!(arena.usage(), usage, "once is enough");
+            while arena.install(&[0xc3; 64], Arc::new(())).map(Blob::keep).is_ok() {}
+            for ty in &types {
+                for kind in KINDS {
+                    let ty = if kind == StubKind::Resume { &abi::without_parameters(ty) } else { ty };
+                    let (params, results) = (ty.params(), ty.results());
+                    stubs.get(kind, ty).unwrap_or_else(|error| {
+                        panic!(
+                            "{kind:?}, {} {:?}, {} results: {error}",
+                            params.len(),
+                            params.first(),
+                            results.len()
+                        )
+                    });
+                }
+                stubs.enter(&abi::without_parameters(ty)).unwrap();
+            }
+            let other = ty(&[ValType::I32, ValType::F32]);
+            assert!(matches!(stubs.enter(&other), Err(StubError::Install(_))));
+            assert!(matches!(stubs.set_room_aside(&[other]), Err(StubError::Install(_))));
+        }
+    }
+
+    #[test]
+    fn stubs_of_one_module_take_a_quarter_of_code_memory_and_all_of_them_half() {
+        let stubs = stubs();
+        let types = |ty: ValType, range: std::ops::Range<usize>| -> Vec<FuncType> {
+            range.map(|n| FuncType::new([ty].repeat(n), [])).collect()
+        };
+        let too_many =
+            |types: &[FuncType]| matches!(stubs.set_room_aside(types), Err(StubError::TooMany { .. }));
+        assert!(too_many(&types(ValType::I32, 0..100)));
+        assert_eq!(stubs.arena.usage().used, 0);
+        for ty in [ValType::I32, ValType::F32] {
+            stubs.set_room_aside(&types(ty, 0..50)).unwrap();
+        }
+        let (last, first) = (types(ValType::F64, 0..50), types(ValType::I32, 0..40));
+        assert!(too_many(&last));
+        stubs.set_room_aside(&first).unwrap();
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl AbiClass {
         abi::signature_of(&[I64, I64], &self.results)
     }
 
+    /// Bytes that its stubs, one of each kind, take together at most.
+    pub fn most_bytes(&self) -> usize {
+        832 + 160 * (self.params.len() + self.results.len())
+    }
+
     /// Slots of 8 bytes that arguments and results share: both start at slot 0.
     pub fn slots(&self) -> usize {
         let bytes = |types: &[Type]| types.iter().map(|ty| slot_bytes(*ty)).sum::<usize>();

@@ -17,6 +17,7 @@ mod outward;
 mod to_host;
 mod to_interp;
 
+use std::io;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use cranelift_codegen::control::ControlPlane;
@@ -49,6 +50,17 @@ pub enum StubError {
     /// There is no code memory for it.
     #[error("a stub has no place: {0}")]
     Install(#[from] ArenaError),
+    /// The guest has left no stack for the compiler, and the system has no thread for it.
+    #[error("the compiler of a stub has no stack: {0}")]
+    Thread(#[source] io::Error),
+    /// There are more function types than room for their stubs is set aside for.
+    #[error(
+        "the stubs for the module's function types would take more code memory than the {most} bytes that they may"
+    )]
+    TooMany {
+        /// What is left for them.
+        most: usize,
+    },
 }
 
 /// The guest cannot go on, and it is not its fault: the host learns the reason.

@@ -10,13 +10,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
-use wasmrun_runtime::trap::Status;
+use wasmrun_runtime::trap::{Status, Trap};
 
 use super::context::{Landing, position, resume_at};
 use super::{Lookup, code, current_exec, trace};
 
-/// Guard pages, guard pages on other systems, `ud2`, divisions.
-const SIGNALS: [c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+/// Guard pages, `ud2`, divisions.
+const SIGNALS: [c_int; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];
+
+/// Addresses below this are null, which compiled code makes of addresses that its own checks find outside.
+const NULL_END: usize = 4096;
 
 static LOOKUP: OnceLock<Lookup> = OnceLock::new();
 
@@ -61,14 +64,14 @@ fn replace(signal: c_int, previous: &OnceLock<libc::sigaction>) -> io::Result<()
 unsafe extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the system calls this with valid pointers.
     unsafe {
-        if trap(info, context.cast()).is_none() {
+        if trap(signal, info, context.cast()).is_none() {
             pass_on(signal, info, context);
         }
     }
 }
 
 /// Turns a fault of compiled code into a trap; `None` when it is none.
-unsafe fn trap(info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
+unsafe fn trap(signal: c_int, info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
     // SAFETY: the pointers are those of a signal handler. `current_exec` is alive, and the code that faulted is
     // compiled code, which has no borrow of it.
     unsafe {
@@ -79,6 +82,18 @@ unsafe fn trap(info: *const siginfo_t, context: *mut ucontext_t) -> Option<()> {
         }
         let (pc, fp) = position(&*context);
         let trap = code::trap_of(LOOKUP.get()?(pc)?.code)?;
+        let is_its = match signal {
+            // Where it accesses what it never should, code is wrong, and nothing that it does later is to be trusted.
+            libc::SIGSEGV => {
+                let address = (*info).si_addr() as usize;
+                trap == Trap::MemoryOutOfBounds && (address < NULL_END || (*exec).is_reserved(address))
+            }
+            libc::SIGFPE => matches!(trap, Trap::IntegerDivisionByZero | Trap::IntegerOverflow),
+            _ => trap != Trap::MemoryOutOfBounds,
+        };
+        if !is_its {
+            return None;
+        }
         (*exec).set_pending(trap.into());
         // Others leave the address behind a call there: one inside the next instruction keeps the rule that
         // the instruction is before it.

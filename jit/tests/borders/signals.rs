@@ -166,6 +166,14 @@ fn run(before: &str, fault: &str) {
             let ud2 = install(&[0x0f, 0x0b], Vec::new());
             let _ = guest.call(&entry, ud2, &mut [0]);
         }
+        "elsewhere" => {
+            // mov rax, an address that is nobody's; mov eax, [rax]; ret: an access of the guest's memory gone astray.
+            let mut code = vec![0x48, 0xb8];
+            code.extend(0x5000_0000_0000_u64.to_le_bytes());
+            code.extend([0x8b, 0x00, 0xc3]);
+            let code = install(&code, vec![(10, TrapCode::HEAP_OUT_OF_BOUNDS)]);
+            let _ = guest.call(&entry, code, &mut [0]);
+        }
         "overflow" => stack_end::overflow(),
         "sent-in-code" => {
             // mov edi, edx; mov esi, SIGSEGV; mov eax, SYS_tkill; syscall; nop: the signal arrives at an
@@ -203,6 +211,7 @@ fn end_of(scenario: &str) -> ExitStatus {
 #[test]
 fn faults_of_others_reach_the_handler_that_was_there_before() {
     for scenario in [
+        "plain elsewhere",
         "plain in-host",
         "siginfo in-host",
         "plain in-code",
@@ -241,6 +250,13 @@ fn faults_of_others_end_the_process_if_nobody_handles_them() {
         assert_eq!(end_of(&format!("{before} in-code")).signal(), Some(libc::SIGILL), "{before}");
     }
     assert_eq!(end_of("default sent").signal(), Some(libc::SIGSEGV));
+}
+
+#[test]
+fn compiled_code_that_accesses_what_it_never_should_is_no_trap_of_the_guest() {
+    for before in ["rust", "default"] {
+        assert_eq!(end_of(&format!("{before} elsewhere")).signal(), Some(libc::SIGSEGV), "{before}");
+    }
 }
 
 #[test]

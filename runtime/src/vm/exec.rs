@@ -5,6 +5,7 @@
 
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -129,6 +130,9 @@ pub struct ExecContext {
     interval: Interval,
     /// Whether polls of compiled code take the slow path whenever somebody can see to that.
     pub polls_often: bool,
+    /// What code without bounds checks can reach. It changes only while no code of the guest runs: the signal handler
+    /// reads it.
+    reservations: Vec<Range<usize>>,
     /// Contexts, other threads and the code that runs point at this. Not being `Unpin` tells the compiler that
     /// a `&mut` of it is not the only way to it.
     _pinned: PhantomPinned,
@@ -176,6 +180,7 @@ impl ExecContext {
             hooks: None,
             interval: Interval::new(DEFAULT_INTERVAL),
             polls_often: false,
+            reservations: Vec::new(),
             _pinned: PhantomPinned,
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
@@ -354,6 +359,22 @@ impl ExecContext {
             let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
             let _ = self.poll.native_limit.compare_exchange(limit, floor, success, failure);
         }
+    }
+
+    /// Notes what code without bounds checks can reach besides what is known.
+    pub(super) fn add_reservations(&mut self, more: impl IntoIterator<Item = Range<usize>>) {
+        self.reservations.extend(more);
+    }
+
+    /// Notes what code without bounds checks can reach, and nothing else.
+    pub(super) fn set_reservations(&mut self, all: impl IntoIterator<Item = Range<usize>>) {
+        self.reservations.clear();
+        self.reservations.extend(all);
+    }
+
+    /// Whether code without bounds checks can reach an address: a fault elsewhere is none of the guest's. Async-signal-safe.
+    pub fn is_reserved(&self, address: usize) -> bool {
+        self.reservations.iter().any(|reservation| reservation.contains(&address))
     }
 
     /// Whether the native stack has room for one more entry, whose segment is at `segment`.

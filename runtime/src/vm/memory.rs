@@ -9,6 +9,7 @@ use std::alloc::{self, Layout as AllocLayout};
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use region::{Allocation, Protection};
@@ -112,6 +113,14 @@ impl Memory {
         Ok(memory)
     }
 
+    /// Whether the addresses that the process may have are enough to guard one.
+    pub fn can_be_guarded() -> bool {
+        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: getrlimit writes one rlimit, or nothing.
+        unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+        limit.rlim_cur > (RESERVATION + GUARD) as u64
+    }
+
     /// Its type as declared.
     pub fn ty(&self) -> MemoryType {
         self.ty
@@ -145,6 +154,12 @@ impl Memory {
     /// Whether the whole address range is reserved.
     pub fn is_guarded(&self) -> bool {
         matches!(self.storage, Storage::Guarded(_))
+    }
+
+    /// The addresses that code without bounds checks can reach; `None` of a memory that is checked.
+    pub fn reservation(&self) -> Option<Range<usize>> {
+        let base = self.descriptor.base as usize;
+        self.is_guarded().then(|| base..base + RESERVATION + GUARD)
     }
 
     /// The bytes.

@@ -17,7 +17,7 @@ mod interrupt;
 mod lookup;
 mod memory;
 mod native;
-mod native_stack;
+pub mod native_stack;
 mod segment;
 mod stack;
 mod store;

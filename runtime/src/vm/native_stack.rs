@@ -32,6 +32,13 @@ pub(super) fn floor(here: usize) -> usize {
     }
 }
 
+/// Bytes between here and the lowest address that frames of guest code may reach on this thread.
+pub fn left() -> usize {
+    let here = 0u8;
+    let here = &raw const here as usize;
+    here.saturating_sub(floor(here))
+}
+
 #[cold]
 fn find(here: usize) -> usize {
     if FLOOR.get() == NOT_ASKED {

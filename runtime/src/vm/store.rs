@@ -149,6 +149,7 @@ impl Store {
         self.totals.instances += 1;
         self.totals.memories += instance.memories.len();
         self.totals.tables += instance.tables.len();
+        self.exec.add_reservations(instance.memories.iter().filter_map(|memory| memory.reservation()));
         instance.index = self.free.last().map_or(self.entries.len() as u32, |index| *index);
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[index as usize];
@@ -271,6 +272,10 @@ impl Store {
                 self.lingering -= 1;
             }
         }
+        let left = self.entries.iter().filter_map(|entry| entry.instance.as_ref());
+        self.exec.set_reservations(
+            left.flat_map(|instance| &instance.memories).filter_map(|memory| memory.reservation()),
+        );
         self.survivors = self.lingering;
         self.due = false;
     }
