@@ -281,7 +281,8 @@ pub const ROWS: &[Row] = &[
         long: Some("stats"),
         key: None,
         takes: Takes::Value("text|json"),
-        help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not",
+        help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not; \
+               preloaded modules come after the guest",
         set: |o, v| named(v, &[("text", false), ("json", true)]).map(|json| o.stats = Some(json)),
     },
 ];
