@@ -88,7 +88,7 @@ pub enum ArenaError {
     /// No hole is large enough. Dropping blobs, or collecting retired ones, makes room.
     #[error(
         "code memory is full: {asked} bytes asked for, {largest} in the largest hole, {free} free of \
-         {capacity} in all; drop modules that are done, or ask for a larger arena"
+         {capacity} in all; drop modules that are done, or ask for more (`max_code_size`)"
     )]
     Exhausted {
         /// Bytes of the code.
