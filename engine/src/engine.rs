@@ -18,8 +18,8 @@ use crate::timer::Timer;
 ///
 /// It keeps every distinct function type that its modules and host functions have brought, until it is dropped.
 ///
-/// Compiled code belongs to the process that made the engine. In a forked child, calling it ends the child with `SIGSEGV`;
-/// dropping the engine there is harmless, and a new one works.
+/// Compiled code belongs to the process that made the engine. In a forked child nothing more is compiled, and calling what
+/// has been can end the child with `SIGSEGV`; dropping the engine there is harmless, and a new one works.
 ///
 /// The first engine that compiles installs a handler for `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`, which stays. Faults that
 /// are not those of guest code are handled as if it were not there: by the handler before it, or by the end of the process. A

@@ -98,15 +98,6 @@ impl Mapping {
         }
     }
 
-    /// The process that may install code: with `Dual`, a forked child has no views.
-    pub fn owner(&self) -> Option<u32> {
-        match &self.views {
-            #[cfg(target_os = "linux")]
-            Views::Dual(dual) => Some(dual.execute.owner),
-            Views::Protected { .. } => None,
-        }
-    }
-
     /// Blobs that are written apart take multiples of this.
     pub fn granule(&self) -> usize {
         match self.kind() {

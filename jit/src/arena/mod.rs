@@ -104,10 +104,7 @@ pub enum ArenaError {
     #[error("the system refused memory for code: {0}")]
     Memory(#[source] io::Error),
     /// The process is a fork of the one that made the arena, whose code memory it does not share.
-    #[error(
-        "a forked process has no part in its parent's code memory; make the engine after the fork, or with \
-         protected code memory"
-    )]
+    #[error("a forked process has no part in its parent's code memory; make the engine after the fork")]
     Forked,
     /// Nothing to install.
     #[error("no code to install")]
@@ -136,8 +133,8 @@ pub struct Usage {
 struct Shared {
     base: NonNull<u8>,
     capacity: usize,
-    /// The only process that may install or free, where that matters.
-    owner: Option<u32>,
+    /// The only process that may install or free: in a forked child, a thread that is not there may hold the lock for ever.
+    owner: u32,
     index: Index,
     state: Mutex<State>,
 }
@@ -229,7 +226,7 @@ impl Arena {
             shared: Arc::new(Shared {
                 base: mapping.base(),
                 capacity: bytes,
-                owner: mapping.owner(),
+                owner: process::id(),
                 index: Index::new(bytes),
                 state: Mutex::new(State {
                     free: FreeList::new(bytes, mapping.granule()),
@@ -370,12 +367,12 @@ impl Shared {
     }
 
     fn is_foreign(&self) -> bool {
-        self.owner.is_some_and(|owner| owner != process::id())
+        self.owner != process::id()
     }
 
     /// Frees a blob that nobody runs. The caller forgets it then.
     fn release(&self, installed: &Installed) {
-        // In a forked child the code is gone already, and the lock may be held by a thread that is, too.
+        // In a forked child the lock may be held by a thread that is gone, and the code may be gone, too.
         if self.is_foreign() {
             return;
         }
