@@ -136,7 +136,7 @@ impl Config {
     /// Whether a guest can be stopped in any loop: by a [timeout](crate::Store::set_timeout), by an epoch or by an
     /// [`InterruptHandle`](crate::InterruptHandle). If not, compiled code looks for requests where it enters a function
     /// that is not short, and nowhere else: a loop that calls no such function runs on, whatever was asked for. Calls of a store
-    /// with a deadline or a timeout are therefore refused, unless there is no compiled code.
+    /// with a deadline, a timeout or an epoch deadline are therefore refused, unless there is no compiled code.
     /// Programs of short loops are some per cent faster.
     pub fn interruptible(&mut self, enable: bool) -> &mut Config {
         self.interruptible = enable;

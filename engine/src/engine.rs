@@ -114,7 +114,8 @@ impl Engine {
     }
 
     /// Advances the engine's epoch by one. Guest code of stores whose
-    /// [deadline](crate::Store::set_epoch_deadline) is reached stops at its next loop or call.
+    /// [deadline](crate::Store::set_epoch_deadline) is reached stops at its next loop or call; where it would not,
+    /// such stores are refused their calls.
     pub fn increment_epoch(&self) {
         let epoch = self.inner.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         self.for_each_store(|signal| {
@@ -124,8 +125,8 @@ impl Engine {
         });
     }
 
-    /// Interrupts the guest code of all stores, as [`InterruptHandle::interrupt`](crate::InterruptHandle)
-    /// does for one.
+    /// Interrupts the guest code of all stores, as [`InterruptHandle::interrupt`](crate::InterruptHandle::interrupt)
+    /// does for one: in any loop only if the engine is [interruptible](crate::Config::interruptible).
     pub fn interrupt_all(&self) {
         self.for_each_store(|signal| signal.target.request(reason::INTERRUPT));
     }
