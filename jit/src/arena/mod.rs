@@ -20,15 +20,13 @@
 #![allow(unsafe_code)]
 
 mod coherence;
-#[cfg(target_os = "linux")]
 mod dual;
 mod free_list;
 mod index;
-#[cfg(target_os = "linux")]
 pub mod jitdump;
 mod mapping;
 pub mod perf_map;
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;
 
 use std::any::Any;
@@ -58,9 +56,6 @@ pub enum ArenaError {
         /// The largest size.
         max: usize,
     },
-    /// There is no compiler for this machine, and so no rules for its code memory.
-    #[error("compiled code is supported on x86-64 only; use the interpreter here")]
-    Target,
     /// The system refuses executable memory, in whichever way it is asked for.
     #[error(
         "no executable memory: reserving {bytes} bytes failed as a dual mapping ({dual}) and by mprotect \
@@ -213,9 +208,6 @@ impl Arena {
 
     /// Reserves `bytes`, rounded up, in this way and no other.
     pub fn with_mapping(bytes: usize, kind: MappingKind) -> Result<Arena, ArenaError> {
-        if !cfg!(target_arch = "x86_64") {
-            return Err(ArenaError::Target);
-        }
         if bytes == 0 || bytes > Index::MAX_BYTES {
             return Err(ArenaError::Size { asked: bytes, max: Index::MAX_BYTES });
         }
