@@ -3,12 +3,16 @@
 //!
 //! It is a hash of the compiler's sources and, in the repository, of those of the runtime; a published runtime is known
 //! by its version. The version of rustc is in it, because it decides on the layout of structures.
+//!
+//! And what a build for a machine without a compiler says at once, in one sentence: it would be a list of names otherwise that
+//! this crate does not find there. All that runs guests is built on it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 fn main() {
+    refuse_other_machines();
     let mut hash = Fnv::default();
     let own = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     for sources in [own.join("src"), own.join("../runtime/src")] {
@@ -22,6 +26,17 @@ fn main() {
     let version = Command::new(rustc).arg("-vV").output().expect("rustc says its version");
     hash.add(&version.stdout);
     println!("cargo::rustc-env=WASMRUN_JIT_SOURCES={:016x}", hash.0);
+}
+
+/// Stubs, traps and code memory are written for one system on one architecture.
+fn refuse_other_machines() {
+    let target = |part: &str| env::var(format!("CARGO_CFG_TARGET_{part}")).unwrap_or_default();
+    let (system, architecture) = (target("OS"), target("ARCH"));
+    if (system.as_str(), architecture.as_str()) != ("linux", "x86_64") {
+        println!(
+            "cargo::error=wasmrun is for Linux on x86-64, and this build is for {system} on {architecture}"
+        );
+    }
 }
 
 /// Adds all files below a directory, by name in sorted order.

@@ -57,6 +57,9 @@ fn config(options: &Options) -> Outcome<Config> {
         Mode::Jit => config.strategy(Strategy::Jit),
         Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
     };
+    if let Some(bytes) = options.max_code_size {
+        config.max_code_size(bytes);
+    }
     if let Some(profiler) = options.profiler {
         config.profiler(profiler);
     }

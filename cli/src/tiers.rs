@@ -34,6 +34,34 @@ pub struct Report {
     pub tiers: Vec<Row>,
 }
 
+/// What `run --stats` tells: of the module, and of each that was preloaded, in their order.
+#[derive(Debug, Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    module: Report,
+    preloaded: Vec<Preloaded>,
+}
+
+/// A preloaded module.
+#[derive(Debug, Serialize)]
+struct Preloaded {
+    /// What others import from it by.
+    preloaded_as: String,
+    #[serde(flatten)]
+    module: Report,
+}
+
+impl Stats {
+    fn text(&self) -> String {
+        let mut text = self.module.text();
+        for library in &self.preloaded {
+            let _ =
+                write!(text, "\npreloaded as `{}`: {}", shown(&library.preloaded_as), library.module.text());
+        }
+        text
+    }
+}
+
 /// A function.
 #[derive(Debug, Serialize)]
 pub struct Row {
@@ -150,9 +178,13 @@ pub fn explain(run: &RunArgs, json: bool) -> Outcome {
     if json { output::print_json(&report) } else { output::print(&report.text()) }
 }
 
-/// `run --stats`: what became of the functions in a run that has ended.
-pub fn tell(module: &Module, json: bool) {
-    let report = Report::of(module);
-    let text = if json { output::json(&report) } else { Ok(report.text()) };
+/// `run --stats`: what became of the functions in a run that has ended, the libraries' included.
+pub fn tell(run: &RunArgs, module: &Module, libraries: &[Module], json: bool) {
+    let preloaded = run.options.preloads.iter().zip(libraries).map(|(preload, library)| Preloaded {
+        preloaded_as: preload.name.clone(),
+        module: Report::of(library),
+    });
+    let stats = Stats { module: Report::of(module), preloaded: preloaded.collect() };
+    let text = if json { output::json(&stats) } else { Ok(stats.text()) };
     output::note(&text.unwrap_or_default());
 }

@@ -44,6 +44,35 @@ fn the_second_run_takes_its_code_from_the_cache() {
 }
 
 #[test]
+fn code_of_preloaded_modules_is_found_by_the_next_run_too() {
+    let lib = r#"(module (func (export "sum") (param i32) (result i32) (local i32)
+        (loop
+            (local.set 1 (i32.add (local.get 1) (local.get 0)))
+            (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (local.get 1)))"#;
+    let app = r#"(module (import "lib" "sum" (func $sum (param i32) (result i32)))
+        (func (export "run") (param i32) (result i32) (local i32)
+            (loop
+                (drop (call $sum (i32.const 1000)))
+                (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (local.get 0))))
+            (local.get 1)))"#;
+    let bench = Bench::with("app.wat", app).file("lib.wat", lib);
+    let stats = |calls: u32| {
+        let run = ["--stats", "json", "--preload", "lib=lib.wat", "--invoke", "run", "app.wat"];
+        let ran = bench.run(&[&run[..], &[&calls.to_string()]].concat());
+        assert_eq!((ran.code, ran.text().trim_end()), (Some(0), &*calls.to_string()), "{}", ran.stderr);
+        let stats: Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!(stats["preloaded"][0]["preloaded_as"], "lib");
+        stats
+    };
+    // When something is compiled is the tiers' to say: the guest calls more often until it is.
+    let compiled = |calls: &u32| stats(*calls)["preloaded"][0]["compiled"] == 1;
+    let calls = (10..17).map(|bits| 1 << bits).find(compiled).expect("so many calls make a function warm");
+    let again = stats(calls);
+    assert_eq!(again["preloaded"][0]["from_cache"], 1, "{again}");
+}
+
+#[test]
 fn a_trap_reads_the_same_whether_its_code_was_compiled_or_found() {
     let bench = Bench::with("a.wat", TRAPS);
     let runs: Vec<_> = (0..2).map(|_| bench.run(&["--mode", "jit", "a.wat"])).collect();

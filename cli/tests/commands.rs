@@ -337,3 +337,49 @@ fn stats_of_a_run_tell_what_was_compiled_while_it_ran() {
     let text = bench.run(&["--no-cache", "--stats", "text", "two.wat"]);
     assert!(text.stderr.starts_with("2 functions, "), "{}", text.stderr);
 }
+
+#[test]
+fn stats_tell_of_preloaded_modules_too() {
+    let app = r#"(module (import "lib" "f" (func $f)) (func (export "_start") (call $f)))"#;
+    let lib = r#"(module (func $first) (func $second (export "f")))"#;
+    let bench = Bench::with("app.wat", app).file("lib.wat", lib);
+    let stats = |form| {
+        let run = ["--no-cache", "--mode", "jit", "--stats", form, "--preload", "lib=lib.wat", "app.wat"];
+        let ran = bench.run(&run);
+        assert_eq!((ran.code, ran.text()), (Some(0), ""), "{}", ran.stderr);
+        ran.stderr
+    };
+    let json: serde_json::Value = serde_json::from_str(&stats("json")).unwrap();
+    assert_eq!((&json["functions"], &json["compiled"]), (&1.into(), &1.into()), "{json}");
+    let [lib] = &json["preloaded"].as_array().unwrap()[..] else { panic!("{json}") };
+    assert_eq!(
+        (&lib["preloaded_as"], &lib["functions"], &lib["compiled"]),
+        (&"lib".into(), &2.into(), &2.into())
+    );
+    assert_eq!(lib["tiers"][1]["name"], "second");
+    let text = stats("text");
+    let (of_app, of_lib) = text.split_once("\npreloaded as `lib`: 2 functions, 2 compiled").unwrap();
+    assert!(of_app.starts_with("1 functions, 1 compiled") && of_lib.contains("second"), "{text}");
+}
+
+#[test]
+fn code_that_may_not_be_larger_is_left_to_the_interpreter() {
+    let long = "(local.set 0 (i32.rotl (i32.add (local.get 0) (i32.const 12345)) (i32.mul (local.get 0) (i32.const 7))))";
+    let function = format!("(func (param i32) (result i32) {} (local.get 0))", long.repeat(30));
+    let module = format!(r#"(module {} (func (export "_start")))"#, function.repeat(200));
+    let bench = Bench::with("large.wat", module);
+    let stats = |size: &str| {
+        let size = format!("max-code-size={size}");
+        let run = ["--no-cache", "--mode", "quick", "-O", &size, "--stats", "json", "large.wat"];
+        let ran = bench.run(&run);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        serde_json::from_str::<serde_json::Value>(&ran.stderr).unwrap()
+    };
+    assert_eq!(stats("16MiB")["compiled"], 201);
+    let little = stats("64KiB");
+    assert!(little["compiled"].as_u64() < Some(200), "{little}");
+    let reasons = little["tiers"].as_array().unwrap().iter().filter_map(|row| row["reason"].as_str());
+    let full =
+        reasons.filter(|reason| reason.contains("code memory is full") && reason.contains("max_code_size"));
+    assert!(full.count() > 0, "{little}");
+}

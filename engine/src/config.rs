@@ -104,6 +104,10 @@ impl Config {
     ///
     /// Compiled code uses the stack of the host's thread, as much of it as is said here and no more than the
     /// thread has; a part is left to functions of the host.
+    ///
+    /// A host may call from a stack that it has made itself, a coroutine's, and nobody can tell where that ends: compiled code
+    /// uses 512 KiB of it below the call, or less if less is said here, and functions of the host come on top. A function of the
+    /// host that guest code calls has to call back from the stack on which it was called.
     pub fn max_wasm_stack(&mut self, bytes: usize) -> &mut Config {
         self.max_wasm_stack = bytes;
         self
@@ -132,7 +136,7 @@ impl Config {
     /// Whether a guest can be stopped in any loop: by a [timeout](crate::Store::set_timeout), by an epoch or by an
     /// [`InterruptHandle`](crate::InterruptHandle). If not, compiled code looks for requests where it enters a function
     /// that is not short, and nowhere else: a loop that calls no such function runs on, whatever was asked for. Calls of a store
-    /// with a deadline or a timeout are therefore refused, unless there is no compiled code.
+    /// with a deadline, a timeout or an epoch deadline are therefore refused, unless there is no compiled code.
     /// Programs of short loops are some per cent faster.
     pub fn interruptible(&mut self, enable: bool) -> &mut Config {
         self.interruptible = enable;

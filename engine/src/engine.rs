@@ -18,8 +18,8 @@ use crate::timer::Timer;
 ///
 /// It keeps every distinct function type that its modules and host functions have brought, until it is dropped.
 ///
-/// Compiled code belongs to the process that made the engine. In a forked child, calling it ends the child with `SIGSEGV`;
-/// dropping the engine there is harmless, and a new one works.
+/// Compiled code belongs to the process that made the engine. In a forked child nothing more is compiled, and calling what
+/// has been can end the child with `SIGSEGV`; dropping the engine there is harmless, and a new one works.
 ///
 /// The first engine that compiles installs a handler for `SIGSEGV`, `SIGILL` and `SIGFPE`, which stays. Faults that
 /// are not those of guest code are handled as if it were not there: by the handler before it, or by the end of the process. A
@@ -114,7 +114,8 @@ impl Engine {
     }
 
     /// Advances the engine's epoch by one. Guest code of stores whose
-    /// [deadline](crate::Store::set_epoch_deadline) is reached stops at its next loop or call.
+    /// [deadline](crate::Store::set_epoch_deadline) is reached stops at its next loop or call; where it would not,
+    /// such stores are refused their calls.
     pub fn increment_epoch(&self) {
         let epoch = self.inner.epoch.fetch_add(1, Ordering::SeqCst) + 1;
         self.for_each_store(|signal| {
@@ -124,8 +125,8 @@ impl Engine {
         });
     }
 
-    /// Interrupts the guest code of all stores, as [`InterruptHandle::interrupt`](crate::InterruptHandle)
-    /// does for one.
+    /// Interrupts the guest code of all stores, as [`InterruptHandle::interrupt`](crate::InterruptHandle::interrupt)
+    /// does for one: in any loop only if the engine is [interruptible](crate::Config::interruptible).
     pub fn interrupt_all(&self) {
         self.for_each_store(|signal| signal.target.request(reason::INTERRUPT));
     }

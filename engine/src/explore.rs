@@ -44,8 +44,7 @@ pub struct Explored {
     pub lowered: Vec<CodeLine>,
     /// The intermediate code that machine code is made of.
     pub optimised: Vec<CodeLine>,
-    /// The machine code. Its offsets count from the function's entry. Bytes are shown where the machine is one for
-    /// which there is no disassembler: any but x86-64.
+    /// The machine code. Its offsets count from the function's entry.
     pub machine: Vec<CodeLine>,
     /// The effort with which it is compiled: that of the engine, or less for a large body.
     pub opt_level: OptLevel,

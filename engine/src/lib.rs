@@ -1,5 +1,5 @@
 //! An embeddable WebAssembly engine: it starts like an interpreter and has the API that users of Wasmtime
-//! and wasmi know.
+//! and wasmi know. It is for Linux on x86-64; a build for anything else says so and fails.
 //!
 //! An [`Engine`] holds the settings, a [`Module`] is code, a [`Store`] is where instances live together with
 //! the host's data, and a [`Linker`] gives modules what they import:

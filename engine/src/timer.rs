@@ -84,6 +84,10 @@ impl Timer {
 
     /// Cancels an alarm. Afterwards it will not ring; it may have done so before.
     pub(crate) fn cancel(&self, alarm: AlarmKey) {
+        // In a forked child nothing rings, and the locks may be held for ever by the thread that it does not have.
+        if self.process != process::id() {
+            return;
+        }
         lock(&alarm.alarm).take();
         lock(&self.shared.state).alarms.remove(&alarm.key);
     }
@@ -145,5 +149,33 @@ impl fmt::Debug for Timer {
         f.debug_struct("Timer")
             .field("alarms", &lock(&self.shared.state).alarms.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_alarm_of_the_parents_is_cancelled_in_a_forked_child_without_its_locks() {
+        let mut timer = Timer::default();
+        let alarm = timer.set(Instant::now() + Duration::from_secs(1000), Arc::default()).unwrap();
+        let shared = timer.shared.clone();
+        let ringing = alarm.alarm.clone();
+        let held = (lock(&shared.state), lock(&ringing));
+        // As it is for a child.
+        timer.process = !timer.process;
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            timer.cancel(alarm);
+            timer.process = !timer.process;
+            done.send(timer).unwrap();
+        });
+        let timer = is_done.recv_timeout(Duration::from_secs(20)).expect("it waits for no lock");
+        drop(held);
+        drop(timer);
     }
 }

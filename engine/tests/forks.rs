@@ -14,7 +14,10 @@ use wasmrun::{Config, Engine, Instance, Module, Result, Store, Strategy, TypedFu
 
 const GUEST: &str = r#"(module
     (func (export "twice") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
-    (func (export "cold") (result i32) (i32.const 5)))"#;
+    (func (export "cold") (result i32) (i32.const 5))
+    (func (export "long") (result i32) (local i32)
+        (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))
+        (local.get 0)))"#;
 
 struct Guest {
     engine: Engine,
@@ -98,6 +101,20 @@ fn a_forked_child_can_drop_its_parents_engine_and_make_its_own_and_nothing_else(
             Ok(())
         });
         assert_eq!(waits_for_a_deadline, 42);
+        let gets_warm = end_of_child(|| {
+            let guest = guest.as_mut().unwrap();
+            guest.store.set_timeout(None);
+            for name in ["cold", "long", "cold"] {
+                let function = guest.instance.get_typed_func::<(), i32>(&mut guest.store, name)?;
+                for _ in 0..100 {
+                    function.call(&mut guest.store, ())?;
+                }
+            }
+            // What would be compiled has no thread for that, and gets none.
+            assert_eq!(std::fs::read_dir("/proc/self/task").unwrap().count(), 1);
+            Ok(())
+        });
+        assert_eq!(gets_warm, 42);
         let runs_compiled_code = end_of_child(|| {
             let guest = guest.as_mut().unwrap();
             guest.store.set_timeout(None);

@@ -324,15 +324,23 @@ fn a_deadline_that_nothing_would_hold_is_refused(mode: Mode) -> Result<()> {
     let mut store = Store::new(&engine, ());
     let run = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "run")?;
     run.call(&mut store, ())?;
-    store.set_timeout(Duration::from_secs(100));
-    let refused = run.call(&mut store, ());
-    if mode == Mode::Interp {
-        return refused;
+    let set: [(fn(&mut Store<()>), fn(&mut Store<()>)); 2] = [
+        (|store| store.set_timeout(Duration::from_secs(100)), |store| store.set_timeout(None)),
+        (|store| store.set_epoch_deadline(1), |store| store.set_epoch_deadline(u64::MAX)),
+    ];
+    for (set, take_back) in set {
+        set(&mut store);
+        match run.call(&mut store, ()) {
+            Ok(()) => assert_eq!(mode, Mode::Interp),
+            Err(error) => {
+                assert_ne!(mode, Mode::Interp, "{error}");
+                assert!(error.to_string().contains("Config::interruptible"), "{error}");
+            }
+        }
+        take_back(&mut store);
+        run.call(&mut store, ())?;
     }
-    let error = refused.unwrap_err();
-    assert!(error.to_string().contains("Config::interruptible"), "{error}");
-    store.set_timeout(None);
-    run.call(&mut store, ())
+    Ok(())
 }
 
 fn a_deadline_covers_host_functions_and_wakes_them(mode: Mode) -> Result<()> {

@@ -5,6 +5,9 @@
 //! keeps it, `artifact` is its form on disk, `stubs` are the borders to the host and to tier 0, and `trap` turns faults of
 //! compiled code into traps. `explore`, behind the feature of that name, shows what the first two make of a function.
 //! Semantics are not shared with tier 0 on purpose: each is the other's oracle.
+//!
+//! The machine is Linux on x86-64; `build.rs` refuses all others. What would have to be written for another one is in files of
+//! their own in `stubs` and `trap`, and in `arena`, `thunks` and `placement`.
 
 pub mod abi;
 pub mod arena;

@@ -27,11 +27,8 @@ const MAX_LOOPS: usize = 1 << 10;
 const MAX_DEPTH: usize = 8;
 
 /// The offset in the code where a line had best begin, below the length of a line; `None` if it does not matter. It is found by the
-/// look of the machine's branches, where those are known.
+/// look of the machine's branches.
 pub(crate) fn line_at(code: &[u8]) -> Option<u32> {
-    if !cfg!(target_arch = "x86_64") {
-        return None;
-    }
     let loops = short_loops(code);
     let cost =
         |start| loops.iter().map(|(range, weight)| weight * u64::from(excess(range, start))).sum::<u64>();
@@ -95,7 +92,7 @@ fn branches_back(code: &[u8]) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

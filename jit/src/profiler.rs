@@ -6,7 +6,6 @@ use std::ops::Range;
 use wasmrun_runtime::module::Module;
 
 use crate::arena::Blob;
-#[cfg(target_os = "linux")]
 use crate::arena::jitdump::Jitdump;
 use crate::arena::perf_map::PerfMap;
 
@@ -31,7 +30,6 @@ impl Profiler {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Recorder {
     PerfMap(&'static PerfMap),
-    #[cfg(target_os = "linux")]
     Jitdump(&'static Jitdump),
 }
 
@@ -39,10 +37,7 @@ impl Recorder {
     pub(crate) fn open(profiler: Profiler) -> io::Result<Recorder> {
         match profiler {
             Profiler::PerfMap => PerfMap::of_this_process().map(Recorder::PerfMap),
-            #[cfg(target_os = "linux")]
             Profiler::Jitdump => Jitdump::of_this_process().map(Recorder::Jitdump),
-            #[cfg(not(target_os = "linux"))]
-            Profiler::Jitdump => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -57,7 +52,6 @@ impl Recorder {
         };
         let _ = match self {
             Recorder::PerfMap(map) => map.record(blob, part, &name),
-            #[cfg(target_os = "linux")]
             Recorder::Jitdump(dump) => dump.record(blob, part, &name),
         };
     }

@@ -22,10 +22,9 @@ use crate::compile::CompileError;
 /// Bytes of a thunk, and what its address is a multiple of.
 const SIZE: usize = 16;
 
-/// Whether functions can be called so, on this machine: the function with this number among those that the module
-/// defines.
+/// Whether the function with this number among those that the module defines can be called so.
 pub(crate) fn can_call(defined: u32) -> bool {
-    cfg!(target_arch = "x86_64") && displacement(defined).is_some()
+    displacement(defined).is_some()
 }
 
 /// Where the code is in the table of cells.
@@ -83,7 +82,7 @@ fn thunk(callee: u32) -> Vec<u8> {
     thunk
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

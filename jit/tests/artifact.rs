@@ -1,7 +1,6 @@
 //! Compiled code comes back from its bytes, and no bytes do harm to who reads them.
 
 #![allow(unsafe_code)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod modules;
 

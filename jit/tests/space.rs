@@ -2,7 +2,6 @@
 //! makes a code space names the handler of traps.
 
 #![allow(unsafe_code)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::ptr;
 use std::sync::Arc;

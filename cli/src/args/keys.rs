@@ -1,4 +1,4 @@
-//! The letters `-W`, `-D` and `-S` with their `key[=value][,key=value…]`, in wasmtime's spelling.
+//! The letters in front of keys, like `-W` and `-O`, with their `key[=value][,key=value…]`, in wasmtime's spelling.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;

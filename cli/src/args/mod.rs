@@ -377,7 +377,10 @@ fn options(matches: &ArgMatches, offer: Offer) -> Result<Option<Options>, Mistak
         };
         result.map_err(invalid)?;
     }
-    Ok(Some(options))
+    match options.contradiction() {
+        Some(message) => Err(Mistake { kind: ErrorKind::ArgumentConflict, message: message.to_owned() }),
+        None => Ok(Some(options)),
+    }
 }
 
 fn invalid(message: String) -> Mistake {
@@ -486,6 +489,26 @@ mod tests {
         assert_eq!(run(&["-Wfuel=2", "--fuel=1", "a.wasm"]).options.fuel, Some(1));
         assert!(!run(&["--inherit-env", "-S", "inherit-env=n", "a.wasm"]).options.inherit_env);
         assert!(run(&["-S", "inherit-env=n", "--inherit-env", "a.wasm"]).options.inherit_env);
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for (args, error) in [
+            (&["--mode", "quick", "-O", "opt-level=2"][..], "error: `--mode quick` compiles to slower code"),
+            (&["-Oopt-level=s", "--mode=quick"], "error: `--mode quick` compiles to slower code"),
+            (&["--mode", "interp", "-O", "opt-level=0"], "error: `--mode interp` compiles nothing"),
+            (&["--mode", "interp", "-O", "max-code-size=1MiB"], "error: `--mode interp` compiles nothing"),
+        ] {
+            let refused = refused(&[args, &["a.wasm"]].concat());
+            assert!(refused.starts_with(error), "{refused}");
+        }
+        let options = run(&["--mode", "quick", "-O", "opt-level=0,max-code-size=2MiB", "a.wasm"]).options;
+        assert_eq!((options.optimise, options.max_code_size), (Some(false), Some(2 << 20)));
+        // The last of one kind counts.
+        assert_eq!(
+            run(&["--mode", "quick", "-Oopt-level=2,opt-level=0", "a.wasm"]).options.mode,
+            Mode::Quick
+        );
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Options {
     pub mode: Mode,
     /// Whether compiled code is made to be fast.
     pub optimise: Option<bool>,
+    /// Bytes that compiled code may have.
+    pub max_code_size: Option<usize>,
     /// What is told the names of compiled functions.
     pub profiler: Option<Profiler>,
     /// How long the guest may run.
@@ -92,6 +94,20 @@ pub struct Options {
 }
 
 impl Options {
+    /// What is wrong with options that are right one by one: an option has an effect, or it is refused.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        match self.mode {
+            Mode::Quick if self.optimise == Some(true) => Some(
+                "`--mode quick` compiles to slower code in less time, and `-O opt-level` asks for fast code; \
+                 `--mode jit` compiles to fast code",
+            ),
+            Mode::Interp if self.optimise.is_some() || self.max_code_size.is_some() => {
+                Some("`--mode interp` compiles nothing, and `-O` is about compiled code")
+            }
+            _ => None,
+        }
+    }
+
     /// All directories, the guest's `.` included.
     pub fn all_dirs(&self) -> impl Iterator<Item = &DirGrant> {
         self.cwd.iter().chain(&self.dirs)

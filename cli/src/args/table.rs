@@ -118,11 +118,19 @@ pub const ROWS: &[Row] = &[
         long: None,
         key: Some(("O", "opt-level")),
         takes: Takes::Value("0|1|2|s"),
-        help: "With `--mode jit`, compile at load to fast code, or with 0 in half the time to slower code",
+        help: "Compile to fast code, with 1, 2 and s alike, which is the default of all modes but `quick`; or in half the \
+               time to slower code, with 0",
         set: |o, v| {
             const LEVELS: &[(&str, bool)] = &[("0", false), ("1", true), ("2", true), ("s", true)];
             named(v, LEVELS).map(|optimise| o.optimise = Some(optimise))
         },
+    },
+    Row {
+        long: None,
+        key: Some(("O", "max-code-size")),
+        takes: Takes::Value("SIZE"),
+        help: "Let compiled code have at most so many bytes, of all modules together; what has no place is interpreted",
+        set: |o, v| size(v).map(|bytes| o.max_code_size = Some(bytes)),
     },
     Row {
         long: Some("profile"),
@@ -281,7 +289,8 @@ pub const ROWS: &[Row] = &[
         long: Some("stats"),
         key: None,
         takes: Takes::Value("text|json"),
-        help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not",
+        help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not; \
+               preloaded modules come after the guest",
         set: |o, v| named(v, &[("text", false), ("json", true)]).map(|json| o.stats = Some(json)),
     },
 ];

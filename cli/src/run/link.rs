@@ -1,12 +1,12 @@
 //! Giving a module its imports: WASI, preloaded modules, and for what is still missing the option that
 //! would provide it.
 
-use wasmrun::{Instance, Linker, Module, Store};
+use wasmrun::{Engine, Instance, Linker, Module, Store};
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
 use crate::args::{Preload, RunArgs};
-use crate::errors::Failure;
+use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
 use crate::wording::{grouped, shown};
 use crate::{file_arg, imports, load};
@@ -14,31 +14,36 @@ use crate::{file_arg, imports, load};
 /// So many missing imports are named one by one.
 const NAMED: usize = 10;
 
-/// Loads what is to be preloaded, then instantiates the module.
+/// Loads what is to be preloaded, in that order.
+pub fn libraries(run: &RunArgs, engine: &Engine, limit: &TimeLimit) -> Outcome<Vec<Module>> {
+    let preloads = &run.options.preloads;
+    for (i, preload) in preloads.iter().enumerate() {
+        if let Some(first) = preloads[..i].iter().find(|first| first.name == preload.name) {
+            let files = [&first.file, &preload.file].map(|file| file_arg::display_name(file));
+            return Err(Failure::usage(format!("two modules are preloaded as `{}`", shown(&preload.name)))
+                .because(format!("they are {} and {}", files[0], files[1])));
+        }
+    }
+    preloads.iter().map(|preload| load::any_module(engine, &preload.file, &run.options, limit)).collect()
+}
+
+/// Instantiates the [libraries], then the module.
 pub fn instantiate(
     run: &RunArgs,
     module: &Module,
-    limit: &TimeLimit,
+    libraries: &[Module],
     linker: &mut Linker<Host>,
     store: &mut Store<Host>,
 ) -> Result<Instance, Stopped> {
-    if !run.options.preloads.is_empty() {
+    if !libraries.is_empty() {
         // A preloaded module stands in front of WASI.
         linker.allow_shadowing(true);
     }
     let preloads = &run.options.preloads;
-    for (loaded, preload) in preloads.iter().enumerate() {
-        if let Some(first) = preloads[..loaded].iter().find(|first| first.name == preload.name) {
-            let files = [&first.file, &preload.file].map(|file| file_arg::display_name(file));
-            return Err(Failure::usage(format!("two modules are preloaded as `{}`", shown(&preload.name)))
-                .because(format!("they are {} and {}", files[0], files[1]))
-                .into());
-        }
-        let library = load::any_module(module.engine(), &preload.file, &run.options, limit)?;
-        let made = linker.module(&mut *store, &preload.name, &library).map(drop);
-        made.map_err(|error| {
-            let preloads = (&preloads[..loaded], &preloads[loaded..]);
-            explain(preloads, error, file_arg::display_name(&preload.file), &library, linker, store)
+    for (i, (preload, library)) in preloads.iter().zip(libraries).enumerate() {
+        linker.module(&mut *store, &preload.name, library).map(drop).map_err(|error| {
+            let preloads = (&preloads[..i], &preloads[i..]);
+            explain(preloads, error, file_arg::display_name(&preload.file), library, linker, store)
         })?;
     }
     if run.options.unknown_imports_trap {

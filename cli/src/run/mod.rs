@@ -9,7 +9,7 @@ mod link;
 
 use std::thread;
 
-use wasmrun::{Linker, Store};
+use wasmrun::{Linker, Module, Store};
 use wasmrun_wasi::WasiCtx;
 
 use crate::args::RunArgs;
@@ -55,6 +55,7 @@ fn run_here(run: &RunArgs) -> Outcome<u8> {
     let wasi = guest::wasi(run)?;
     let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
     let entry = entry::choose(run, &module)?;
+    let libraries = link::libraries(run, &engine, &limit)?;
 
     let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
     let host = Host { wasi, limits: Limits::new(&run.options) };
@@ -71,16 +72,16 @@ fn run_here(run: &RunArgs) -> Outcome<u8> {
 
     let mut linker: Linker<Host> = Linker::new(&engine);
     wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(refuse)?;
-    let started = link::instantiate(run, &module, &limit, &mut linker, &mut store)
+    let started = link::instantiate(run, &module, &libraries, &mut linker, &mut store)
         .and_then(|instance| entry.call(run, &instance, &mut store));
     let code = match started {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),
     };
     if let Some(json) = run.options.stats {
-        tiers::tell(&module, json);
+        tiers::tell(run, &module, &libraries, json);
     }
-    module.store_code();
+    libraries.iter().chain([&module]).for_each(Module::store_code);
     load::log_cache(&engine, &run.options);
     // The end of the process does not wait for what is being compiled.
     std::mem::forget(engine);

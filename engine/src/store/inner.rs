@@ -55,7 +55,7 @@ pub struct StoreOpaque {
     fuel_reserve: u64,
     deadline: Option<Instant>,
     timeout: Option<Duration>,
-    /// Whether entries from the host have to look at the two fields above.
+    /// Whether entries from the host have to look at the two fields above, or are to be refused.
     attention: bool,
     /// The alarm for the deadline of the outermost entry.
     alarm: Option<AlarmKey>,
@@ -248,6 +248,7 @@ impl StoreOpaque {
 
     pub(crate) fn set_epoch_deadline(&mut self, ticks: u64) {
         self.engine.set_epoch_deadline(&self.signal, ticks);
+        self.update_attention();
     }
 
     pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
@@ -261,7 +262,12 @@ impl StoreOpaque {
     }
 
     fn update_attention(&mut self) {
-        self.attention = self.deadline.is_some() || self.timeout.is_some();
+        self.attention = self.deadline.is_some() || self.timeout.is_some() || self.has_vain_epoch_deadline();
+    }
+
+    /// Whether there is an epoch at which guest code is to stop, which it might not notice.
+    fn has_vain_epoch_deadline(&self) -> bool {
+        self.signal.epoch_deadline() != u64::MAX && !self.engine.can_interrupt_loops()
     }
 
     /// Fails while a callback of the store runs in the middle of guest code.
@@ -273,7 +279,8 @@ impl StoreOpaque {
         Ok(())
     }
 
-    /// Prepares an entry from the host: watches the deadline of the outermost one. Returns whether it does.
+    /// Prepares an entry from the host: watches the deadline of the outermost one, or refuses it if nothing would hold
+    /// that. Returns whether it watches.
     #[inline]
     pub(crate) fn begin_call(&mut self) -> Result<bool> {
         if self.attention { self.begin_watched_call() } else { Ok(false) }
@@ -287,16 +294,17 @@ impl StoreOpaque {
         let now = Instant::now();
         // A timeout beyond what the clock can express is none.
         let by_timeout = self.timeout.and_then(|timeout| now.checked_add(timeout));
-        let Some(deadline) = self.deadline.into_iter().chain(by_timeout).min() else { return Ok(false) };
-        if deadline <= now {
+        let deadline = self.deadline.into_iter().chain(by_timeout).min();
+        if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Trap::Deadline.into());
         }
-        if !self.engine.can_interrupt_loops() {
+        if self.has_vain_epoch_deadline() || (deadline.is_some() && !self.engine.can_interrupt_loops()) {
             return Err(Error::msg(
                 "the store has a deadline, and loops of this engine's compiled code cannot be interrupted: see \
                  `Config::interruptible`",
             ));
         }
+        let Some(deadline) = deadline else { return Ok(false) };
         self.alarm = Some(self.engine.timer().set(deadline, self.vm.exec().target().clone())?);
         Ok(true)
     }

@@ -26,6 +26,9 @@ impl InterruptHandle {
 
     /// Makes guest code trap with [`Trap::Interrupt`](crate::Trap) at its next loop or call, and wakes host
     /// functions that wait. When no guest code runs, the next call traps.
+    ///
+    /// On an engine that is not [interruptible](crate::Config::interruptible), compiled code notices it where it enters a
+    /// function that is not short: a loop that calls none runs on.
     pub fn interrupt(&self) {
         self.target.request(reason::INTERRUPT);
     }

@@ -114,7 +114,8 @@ impl<T: 'static> Store<T> {
 
     /// Stops guest code when the engine's epoch has advanced `ticks_beyond_current` times from now on. What
     /// happens then is chosen with [`Store::epoch_deadline_trap`], the default, or
-    /// [`Store::epoch_deadline_callback`]. A new store has no such deadline.
+    /// [`Store::epoch_deadline_callback`]. A new store has no such deadline, and neither has one with `u64::MAX` ticks. Calls
+    /// are refused if the engine is not [interruptible](crate::Config::interruptible) and there is a deadline.
     ///
     /// ```
     /// use wasmrun::{Engine, Store};
@@ -165,7 +166,8 @@ impl<T: 'static> Store<T> {
         self.inner.opaque.set_timeout(timeout.into());
     }
 
-    /// A handle with which other threads can stop the guest code of this store.
+    /// A handle with which other threads can stop the guest code of this store, in any loop if the engine is
+    /// [interruptible](crate::Config::interruptible).
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.inner.opaque.vm.exec().target().clone())
     }

@@ -120,6 +120,10 @@ impl Queue {
         if self.is_immediate() {
             return job.run();
         }
+        // A forked child has none of the threads, and the lock may be theirs for ever: it does without.
+        if self.process != process::id() {
+            return;
+        }
         let urgency = job.urgency();
         let mut state = lock(&self.shared.state);
         let number = state.brought;

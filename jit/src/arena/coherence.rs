@@ -10,7 +10,6 @@
 ///
 /// Where the system has no such call or refuses it, the store itself must do: processors of today snoop fetched
 /// lines by physical address, and engines without this call have relied on that for decades.
-#[cfg(target_os = "linux")]
 pub(super) fn serialise_cores() {
     /// From `linux/membarrier.h`.
     const PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 5;
@@ -24,6 +23,3 @@ pub(super) fn serialise_cores() {
         membarrier(PRIVATE_EXPEDITED_SYNC_CORE);
     }
 }
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn serialise_cores() {}

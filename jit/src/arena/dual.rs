@@ -56,7 +56,7 @@ pub(super) struct View {
     pub base: NonNull<u8>,
     len: usize,
     /// The process that has it.
-    pub owner: u32,
+    owner: u32,
 }
 
 impl View {

@@ -27,7 +27,7 @@ const LOAD_HEAD: u32 = 56;
 /// The kind of record that says that code has been installed.
 const LOAD: u32 = 0;
 /// What the format calls this machine: as ELF does.
-const MACHINE: u32 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+const MACHINE: u32 = 62;
 
 /// An open dump. There is one for each process, as `perf` wants it, whatever the number of arenas.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ fn announce(file: &File) -> io::Result<()> {
     if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::{env, fs};

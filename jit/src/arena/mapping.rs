@@ -17,7 +17,6 @@ use region::{Allocation, Protection};
 
 use super::free_list::ALIGN;
 
-#[cfg(target_os = "linux")]
 use super::dual::Dual;
 
 /// `int3` on x86: a jump into free code memory stops there, at whichever byte.
@@ -26,7 +25,7 @@ pub(super) const TRAP: u8 = 0xCC;
 /// How code memory is kept from being writable and executable at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingKind {
-    /// Two views of the same memory, one to write and one to execute. Linux only.
+    /// Two views of the same memory, one to write and one to execute.
     Dual,
     /// One view whose pages change protection; each blob takes whole pages.
     Protected,
@@ -34,24 +33,15 @@ pub enum MappingKind {
 
 /// How many bytes of addresses the process may have.
 pub(super) fn most_addresses() -> usize {
-    #[cfg(unix)]
-    {
-        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: getrlimit writes one rlimit, or nothing.
-        unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
-        usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
-    }
-    #[cfg(not(unix))]
-    usize::MAX
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: getrlimit writes one rlimit, or nothing.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
 enum Views {
-    #[cfg(target_os = "linux")]
     Dual(Dual),
-    Protected {
-        base: NonNull<u8>,
-        _owned: Allocation,
-    },
+    Protected { base: NonNull<u8>, _owned: Allocation },
 }
 
 /// The range.
@@ -72,10 +62,7 @@ impl Mapping {
     /// Reserves `len` bytes, a multiple of [`STEP`](Self::STEP), and makes sure that executing them is allowed.
     pub fn new(len: usize, kind: MappingKind) -> io::Result<Mapping> {
         let views = match kind {
-            #[cfg(target_os = "linux")]
             MappingKind::Dual => Views::Dual(Dual::new(len)?),
-            #[cfg(not(target_os = "linux"))]
-            MappingKind::Dual => return Err(io::ErrorKind::Unsupported.into()),
             MappingKind::Protected => {
                 let mut pages = region::alloc(len, Protection::NONE)?;
                 let base = NonNull::new(pages.as_mut_ptr()).ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -92,18 +79,8 @@ impl Mapping {
     /// Which of the two it is.
     pub fn kind(&self) -> MappingKind {
         match self.views {
-            #[cfg(target_os = "linux")]
             Views::Dual(_) => MappingKind::Dual,
             Views::Protected { .. } => MappingKind::Protected,
-        }
-    }
-
-    /// The process that may install code: with `Dual`, a forked child has no views.
-    pub fn owner(&self) -> Option<u32> {
-        match &self.views {
-            #[cfg(target_os = "linux")]
-            Views::Dual(dual) => Some(dual.execute.owner),
-            Views::Protected { .. } => None,
         }
     }
 
@@ -118,7 +95,6 @@ impl Mapping {
     /// Address of offset 0, where code executes.
     pub fn base(&self) -> NonNull<u8> {
         match &self.views {
-            #[cfg(target_os = "linux")]
             Views::Dual(dual) => dual.execute.base,
             Views::Protected { base, .. } => *base,
         }
@@ -135,7 +111,6 @@ impl Mapping {
             return Ok(());
         }
         let fresh = self.committed..end.next_multiple_of(Self::STEP);
-        #[cfg(target_os = "linux")]
         if let Views::Dual(dual) = &mut self.views {
             dual.populate(fresh.start, fresh.len())?;
         }
@@ -153,7 +128,6 @@ impl Mapping {
     pub unsafe fn write(&mut self, range: Range<usize>, fill: impl FnOnce(&mut [u8])) -> io::Result<()> {
         assert!(range.end <= self.len);
         match &mut self.views {
-            #[cfg(target_os = "linux")]
             Views::Dual(dual) => {
                 // SAFETY: inside of the write view, which is accessed nowhere but here, under `&mut self`.
                 fill(unsafe {

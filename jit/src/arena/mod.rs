@@ -21,15 +21,13 @@
 #![allow(unsafe_code)]
 
 mod coherence;
-#[cfg(target_os = "linux")]
 mod dual;
 mod free_list;
 mod index;
-#[cfg(target_os = "linux")]
 pub mod jitdump;
 mod mapping;
 pub mod perf_map;
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests;
 
 use std::any::Any;
@@ -59,9 +57,6 @@ pub enum ArenaError {
         /// The largest size.
         max: usize,
     },
-    /// There is no compiler for this machine, and so no rules for its code memory.
-    #[error("compiled code is supported on x86-64 only; use the interpreter here")]
-    Target,
     /// The system refuses executable memory, in whichever way it is asked for.
     #[error(
         "no executable memory: reserving {bytes} bytes failed as a dual mapping ({dual}) and by mprotect \
@@ -89,7 +84,7 @@ pub enum ArenaError {
     /// No hole is large enough. Dropping blobs, or collecting retired ones, makes room.
     #[error(
         "code memory is full: {asked} bytes asked for, {largest} in the largest hole, {free} free of \
-         {capacity} in all; drop modules that are done, or ask for a larger arena"
+         {capacity} in all; drop modules that are done, or ask for more (`max_code_size`)"
     )]
     Exhausted {
         /// Bytes of the code.
@@ -105,10 +100,7 @@ pub enum ArenaError {
     #[error("the system refused memory for code: {0}")]
     Memory(#[source] io::Error),
     /// The process is a fork of the one that made the arena, whose code memory it does not share.
-    #[error(
-        "a forked process has no part in its parent's code memory; make the engine after the fork, or with \
-         protected code memory"
-    )]
+    #[error("a forked process has no part in its parent's code memory; make the engine after the fork")]
     Forked,
     /// Nothing to install.
     #[error("no code to install")]
@@ -137,8 +129,8 @@ pub struct Usage {
 struct Shared {
     base: NonNull<u8>,
     capacity: usize,
-    /// The only process that may install or free, where that matters.
-    owner: Option<u32>,
+    /// The only process that may install or free: in a forked child, a thread that is not there may hold the lock for ever.
+    owner: u32,
     index: Index,
     state: Mutex<State>,
 }
@@ -224,9 +216,6 @@ impl Arena {
 
     /// Reserves `bytes`, rounded up, in this way and no other.
     pub fn with_mapping(bytes: usize, kind: MappingKind) -> Result<Arena, ArenaError> {
-        if !cfg!(target_arch = "x86_64") {
-            return Err(ArenaError::Target);
-        }
         if bytes == 0 || bytes > Index::MAX_BYTES {
             return Err(ArenaError::Size { asked: bytes, max: Index::MAX_BYTES });
         }
@@ -237,7 +226,7 @@ impl Arena {
             shared: Arc::new(Shared {
                 base: mapping.base(),
                 capacity: bytes,
-                owner: mapping.owner(),
+                owner: process::id(),
                 index: Index::new(bytes),
                 state: Mutex::new(State {
                     free: FreeList::new(bytes, mapping.granule()),
@@ -430,12 +419,12 @@ impl Shared {
     }
 
     fn is_foreign(&self) -> bool {
-        self.owner.is_some_and(|owner| owner != process::id())
+        self.owner != process::id()
     }
 
     /// Frees a blob that nobody runs. The caller forgets it then.
     fn release(&self, installed: &Installed) {
-        // In a forked child the code is gone already, and the lock may be held by a thread that is, too.
+        // In a forked child the lock may be held by a thread that is gone, and the code may be gone, too.
         if self.is_foreign() {
             return;
         }

@@ -6,9 +6,10 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process;
 use std::sync::OnceLock;
@@ -46,17 +47,19 @@ impl PerfMap {
     }
 }
 
-/// A file whose folder is everybody's and whose name is known in advance: never through a link that waits there, and
-/// without what an earlier process of the same number has left.
+/// A file whose folder is everybody's and whose name is known in advance. What waits there, a link, a pipe, a file of
+/// somebody else's or what an earlier process of the same number has left, is neither opened nor written to: it goes,
+/// or if that is not ours to decide, there is no file.
 pub(super) fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    }
-    options.open(path)
+    let removed = fs::remove_file(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
+    let made = removed
+        .and_then(|()| OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path));
+    made.map_err(|error| {
+        io::Error::new(error.kind(), format!("{} cannot be made anew: {error}", path.display()))
+    })
 }
 
 /// A name whose end is its own: a guest chooses its functions' names, but not where a line or a record ends.
@@ -64,10 +67,12 @@ pub(super) fn printable(name: &str) -> impl Iterator<Item = char> {
     name.chars().map(|c| if c.is_control() { '?' } else { c })
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
+    use std::env;
+    use std::path::PathBuf;
+    use std::process::Command;
     use std::sync::Arc;
-    use std::{env, fs};
 
     use super::super::Arena;
     use super::*;
@@ -88,16 +93,37 @@ mod tests {
         assert_eq!(text, format!("{start:x} 1f wasm[3]::a?b c\n{part:x} 5 second\n"));
     }
 
-    #[cfg(unix)]
+    /// Makes a map where something is already, and leaves nothing behind.
+    fn create_where(name: &str, put: impl FnOnce(&Path)) -> (PathBuf, io::Result<PerfMap>) {
+        let path = env::temp_dir().join(format!("wasmrun-perf-map-{name}-{}", process::id()));
+        put(&path);
+        let map = PerfMap::create(&path);
+        if let Ok(map) = &map {
+            (&map.file).write_all(b"of ours").unwrap();
+            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{name}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "of ours", "{name}");
+            fs::remove_file(&path).unwrap();
+        }
+        (path, map)
+    }
+
     #[test]
-    fn a_link_in_its_place_is_not_followed() {
-        let path = env::temp_dir().join(format!("wasmrun-perf-map-link-{}", process::id()));
-        let target = path.with_extension("target");
+    fn what_waits_in_its_place_is_not_written_to() {
+        let target = env::temp_dir().join(format!("wasmrun-perf-map-target-{}", process::id()));
         fs::write(&target, "precious").unwrap();
-        std::os::unix::fs::symlink(&target, &path).unwrap();
-        assert!(PerfMap::create(&path).is_err());
+        create_where("link", |path| std::os::unix::fs::symlink(&target, path).unwrap()).1.unwrap();
+        create_where("second-name", |path| fs::hard_link(&target, path).unwrap()).1.unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-        fs::remove_file(&path).unwrap();
         fs::remove_file(&target).unwrap();
+        let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        create_where("pipe", pipe).1.unwrap();
+    }
+
+    #[test]
+    fn what_cannot_go_is_an_error_that_names_it() {
+        let (path, refused) = create_where("folder", |path| fs::create_dir(path).unwrap());
+        let error = refused.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{} cannot be made anew: ", path.display())), "{error}");
+        fs::remove_dir(&path).unwrap();
     }
 }

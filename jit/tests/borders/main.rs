@@ -4,7 +4,6 @@
 //! that are named to them once.
 
 #![allow(unsafe_code)]
-#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod bind;
 mod builtins;

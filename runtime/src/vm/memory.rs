@@ -2,10 +2,9 @@
 //!
 //! A *guarded* memory reserves the 4 GiB that a 32-bit address can reach and a guard behind them, so that
 //! growth happens in place, the base never moves, and compiled code needs no bounds checks. Where the
-//! reservation fails, or the configuration asks for it, a memory is *checked*: an ordinary allocation that
-//! may move when it grows. Both are the same to the interpreter, which checks every access.
+//! reservation fails, or the configuration asks for it, a memory is *checked*: a mapping of about its own size,
+//! whose pages may move to other addresses when it grows. Both are the same to the interpreter, which checks every access.
 
-use std::alloc::{self, Layout as AllocLayout};
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
@@ -29,7 +28,7 @@ pub enum MemoryStrategy {
     /// Reserve the whole address range; fall back to `Checked` when the system refuses.
     #[default]
     Guarded,
-    /// Allocate what is used and move it when it grows.
+    /// Reserve little more than is used, and move when that does not do any more.
     Checked,
 }
 
@@ -67,7 +66,7 @@ pub struct Memory {
 enum Storage {
     // Unmapped when it is dropped.
     Guarded(#[expect(dead_code, reason = "owned for its drop")] Allocation),
-    Checked { capacity: usize },
+    Checked(Pages),
 }
 
 /// Why a memory did not grow.
@@ -105,7 +104,7 @@ impl Memory {
             None => Memory {
                 descriptor: MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 },
                 ty,
-                storage: Storage::Checked { capacity: 0 },
+                storage: Storage::Checked(Pages::none()),
                 _pinned: PhantomPinned,
             },
         };
@@ -186,6 +185,7 @@ impl Memory {
         if len == self.descriptor.len {
             return Ok(());
         }
+        let most = self.max_pages() as usize * MemoryType::PAGE;
         match &mut self.storage {
             Storage::Guarded(_) => {
                 // Pages become accessible; the system gives them out zeroed when they are touched.
@@ -196,11 +196,15 @@ impl Memory {
                 }
                 .map_err(|_| GrowError::System)?;
             }
-            Storage::Checked { capacity } => {
-                let grown = checked_realloc(self.descriptor.base, *capacity, len)?;
-                self.descriptor.base = grown.as_ptr();
-                *capacity = len;
+            Storage::Checked(pages) if len > pages.len => {
+                // A memory that grows page by page moves seldom; the bytes beyond its end are addresses and nothing
+                // more, and what it may have at most it never leaves. The first size is often the last.
+                let room = if pages.len == 0 { len } else { (len + len / 2).min(most) };
+                pages.grow(room).or_else(|error| if room > len { pages.grow(len) } else { Err(error) })?;
+                self.descriptor.base = pages.base.as_ptr();
             }
+            // The bytes are there, and zero: nobody has written beyond the end, and a memory never shrinks.
+            Storage::Checked(_) => {}
         }
         self.descriptor.len = len;
         Ok(())
@@ -219,35 +223,46 @@ impl Memory {
     }
 }
 
-fn checked_layout(len: usize) -> Result<AllocLayout, GrowError> {
-    AllocLayout::from_size_align(len, 16).map_err(|_| GrowError::System)
+/// Zeroed memory that the system provides as it is touched, unmapped when it is dropped.
+struct Pages {
+    /// Dangling if there are none.
+    base: NonNull<u8>,
+    /// In bytes, whole pages of the system.
+    len: usize,
 }
 
-/// Reallocates a checked memory; new bytes are zero.
-fn checked_realloc(base: *mut u8, old: usize, new: usize) -> Result<NonNull<u8>, GrowError> {
-    let layout = checked_layout(new)?;
-    // SAFETY: `new` is not zero here (it differs from the old size and sizes only grow), and `base` was
-    // allocated by this function with `old` bytes unless that is zero.
-    let grown = unsafe { alloc::alloc_zeroed(layout) };
-    let grown = NonNull::new(grown).ok_or(GrowError::System)?;
-    if old != 0 {
-        // SAFETY: both are valid for `old` bytes and distinct.
-        unsafe {
-            ptr::copy_nonoverlapping(base, grown.as_ptr(), old);
-            alloc::dealloc(base, checked_layout(old)?);
-        }
+impl Pages {
+    fn none() -> Pages {
+        Pages { base: NonNull::dangling(), len: 0 }
     }
-    Ok(grown)
+
+    /// Makes it `len` bytes, which is more than it has, at the same or another address. The system moves the pages
+    /// and copies nothing of what is in them; what is new is zero. If this is an error, nothing has changed.
+    fn grow(&mut self, len: usize) -> Result<(), GrowError> {
+        let grown = if self.len == 0 {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: a new mapping at an address of the system's choice.
+            unsafe { libc::mmap(ptr::null_mut(), len, protection, flags, -1, 0) }
+        } else {
+            // SAFETY: all of our own mapping; nothing borrows its bytes, as growing takes `&mut`.
+            unsafe { libc::mremap(self.base.as_ptr().cast(), self.len, len, libc::MREMAP_MAYMOVE) }
+        };
+        if grown == libc::MAP_FAILED {
+            return Err(GrowError::System);
+        }
+        self.base = NonNull::new(grown.cast()).ok_or(GrowError::System)?;
+        self.len = len;
+        Ok(())
+    }
 }
 
-impl Drop for Memory {
+impl Drop for Pages {
     fn drop(&mut self) {
-        if let Storage::Checked { capacity } = self.storage
-            && capacity != 0
-            && let Ok(layout) = checked_layout(capacity)
-        {
-            // SAFETY: allocated by `checked_realloc` with this size.
-            unsafe { alloc::dealloc(self.descriptor.base, layout) };
+        if self.len != 0 {
+            // SAFETY: our own mapping, which nothing points into any more.
+            let status = unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+            debug_assert_eq!(status, 0, "unmapping a whole mapping does not fail");
         }
     }
 }
@@ -270,8 +285,7 @@ pub struct ImageFile {
 
 impl ImageFile {
     /// A file with `contents`, whose length is a multiple of the page size. `None` where the system has no
-    /// such files.
-    #[cfg(target_os = "linux")]
+    /// such files, or a limit of the process forbids them.
     pub fn new(contents: &[u8]) -> Option<ImageFile> {
         use std::io::Write;
         use std::os::fd::FromRawFd;
@@ -292,12 +306,6 @@ impl ImageFile {
         };
         file.write_all(contents).ok()?;
         Some(ImageFile { file, len: contents.len() })
-    }
-
-    /// A file with `contents`. `None`: this system has no such files.
-    #[cfg(not(target_os = "linux"))]
-    pub fn new(_contents: &[u8]) -> Option<ImageFile> {
-        None
     }
 
     /// Number of bytes.
@@ -366,6 +374,42 @@ mod tests {
             assert_eq!(memory.grow(3), Ok(1));
             assert_eq!(memory.grow(0), Ok(4));
         });
+    }
+
+    #[test]
+    fn a_checked_memory_that_grows_page_by_page_moves_seldom() {
+        const PAGES: u64 = if cfg!(miri) { 32 } else { 4096 };
+        let mut memory = Memory::new(MemoryType::new(1, None), MemoryStrategy::Checked).unwrap();
+        let room = |memory: &Memory| match &memory.storage {
+            Storage::Checked(pages) => pages.len,
+            Storage::Guarded(_) => panic!("it is checked"),
+        };
+        let mut rooms = vec![room(&memory)];
+        for page in 0..PAGES {
+            let start = page as usize * MemoryType::PAGE;
+            assert_eq!((memory.len(), memory.data()[start]), (start + MemoryType::PAGE, 0));
+            memory.data_mut()[start..start + 8].copy_from_slice(&(page + 1).to_le_bytes());
+            assert_eq!(memory.grow(1), Ok(page + 1));
+            rooms.push(room(&memory));
+        }
+        for (page, bytes) in (1..=PAGES).zip(memory.data().chunks(MemoryType::PAGE)) {
+            assert_eq!(bytes[..8], page.to_le_bytes());
+        }
+        rooms.dedup();
+        // One more than the logarithm to the base 3/2, and two for the first pages, of which a half is rounded.
+        assert!(rooms.len() <= 24, "{rooms:?}");
+        assert!(rooms.is_sorted() && rooms.last() < Some(&(memory.len() * 2)), "{rooms:?}");
+    }
+
+    #[test]
+    fn a_checked_memory_has_no_room_beyond_its_maximum() {
+        let mut memory = Memory::new(MemoryType::new(8, Some(9)), MemoryStrategy::Checked).unwrap();
+        for _ in 0..2 {
+            let Storage::Checked(pages) = &memory.storage else { panic!("it is checked") };
+            assert_eq!(pages.len, memory.len());
+            let _ = memory.grow(1);
+        }
+        assert_eq!(memory.pages(), 9);
     }
 
     #[test]

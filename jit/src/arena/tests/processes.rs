@@ -187,24 +187,39 @@ fn a_signal_handler_looks_up_while_its_own_thread_installs_frees_and_runs() {
 #[test]
 fn a_forked_child_can_neither_install_nor_harm_its_parent() {
     alone("a_forked_child_can_neither_install_nor_harm_its_parent", || {
-        let arena = Arena::with_mapping(1 << 20, MappingKind::Dual).unwrap();
-        let blob = arena.install(&returns(6), Arc::new(())).unwrap();
-        let entry = blob.entry();
-        // SAFETY: this process has one thread that matters, and the child ends without destructors.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            let gone = !mappings().iter().any(|(range, ..)| range.contains(&entry.addr()));
-            let refused = matches!(arena.install(&returns(7), Arc::new(())), Err(ArenaError::Forked));
-            drop(blob);
-            drop(arena);
-            // SAFETY: ends the child.
-            unsafe { libc::_exit(if gone && refused { 42 } else { 1 }) };
+        for kind in KINDS {
+            let arena = Arena::with_mapping(1 << 20, kind).unwrap();
+            let locked = arena.clone();
+            let blob = arena.install(&returns(6), Arc::new(())).unwrap();
+            let entry = blob.entry();
+            // As it is when another thread installs code at that moment.
+            let held = locked.shared.lock();
+            // SAFETY: this process has one thread that matters, and the child ends without destructors.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: a child that waits for the lock is ended by a signal.
+                unsafe { libc::alarm(20) };
+                let shared = mappings().iter().any(|(range, permissions, _)| {
+                    range.contains(&entry.addr()) && permissions.ends_with('s')
+                });
+                let refused = matches!(arena.install(&returns(7), Arc::new(())), Err(ArenaError::Forked));
+                mem::forget(held);
+                drop(blob);
+                drop(locked);
+                drop(arena);
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(if refused && !shared { 42 } else { 1 }) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for the child just made.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert!(
+                libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42,
+                "{kind:?}: status {status:#x}"
+            );
+            drop(held);
+            assert_eq!((blob.entry(), run(&blob)), (entry, 6));
         }
-        let mut status = 0;
-        // SAFETY: waits for the child just made.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 42, "status {status:#x}");
-        assert_eq!((blob.entry(), run(&blob)), (entry, 6));
     });
 }
 
