@@ -20,7 +20,7 @@ pub fn run(run: &RunArgs, out: Option<&Path>) -> Outcome {
     let bytes = module.serialize().map_err(|error| {
         Failure::new(format!("{} cannot be compiled", display_name(&run.file))).because_of(error.chain())
     })?;
-    output::write_file(&out, &bytes)
+    output::write_file(&out, &run.file, &bytes)
 }
 
 /// The name of the file in the current directory, if nothing else is said.

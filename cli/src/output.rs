@@ -7,11 +7,11 @@
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::errors::{Failure, Outcome};
-use crate::file_arg::display_name;
+use crate::file_arg::{display_name, is_stdin};
 
 /// Writes `text` to stdout, and all of it before it returns.
 pub fn print(text: &str) -> Outcome {
@@ -34,10 +34,23 @@ pub fn note(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes a file, in place of one that there may be.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
+/// Writes a file that was made of another one, in place of one that there may be; but not of that other one.
+pub fn write_file(path: &Path, made_of: &Path, bytes: &[u8]) -> Outcome {
+    if is_same(path, made_of) {
+        return Err(Failure::usage(format!(
+            "{} would replace the file that it is made of",
+            display_name(path)
+        ))
+        .help("`-o OUT` says what file to write"));
+    }
     replace(path, bytes)
         .map_err(|error| Failure::new(format!("cannot write {}", display_name(path))).because(error))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file =
+        |path| fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|there| (there.dev(), there.ino()));
+    !is_stdin(other) && file(one).is_some() && file(one) == file(other)
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -246,6 +246,14 @@ fn compile_writes_whole_files_where_it_is_told_to() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("help: `-o OUT`"), "{}", ran.stderr);
     bench.run_with(&["compile", "-", "-o", "in.wrc"], NOTHING.as_bytes(), &[]).assert_clean(0, "");
+    // What it is made of is not replaced, under whatever name.
+    std::os::unix::fs::symlink("a.wat", bench.path("link")).unwrap();
+    for out in ["a.wat", "./a.wat", "link"] {
+        let ran = bench.run(&["compile", "a.wat", "-o", out]);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.stderr.contains("would replace the file that it is made of"), "{}", ran.stderr);
+    }
+    assert_eq!(fs::read_to_string(bench.path("a.wat")).unwrap(), NOTHING);
     // Two compilations of the same module are the same.
     bench.run(&["compile", "a.wat", "-o", "again"]).assert_clean(0, "");
     assert_eq!(fs::read(bench.path("again")).unwrap(), fs::read(bench.path("dir/out")).unwrap());

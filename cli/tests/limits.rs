@@ -230,14 +230,13 @@ fn endless_recursion_ends_in_a_trap_and_more_stack_means_more_frames() {
 
 #[test]
 fn a_stack_that_cannot_be_is_a_usage_error() {
-    let ran = Bench::with("l.wat", LOOP).run(&["--max-stack", "1", "l.wat"]);
-    assert_eq!(ran.code, Some(2));
-    assert!(
-        ran.stderr
-            .starts_with("error: these options cannot be honoured\ncaused by: a guest stack of 1 bytes"),
-        "{}",
-        ran.stderr
-    );
+    for (size, bytes) in [("1", "1"), ("4GiB", "4294967296"), ("1TiB", "1099511627776")] {
+        let ran = Bench::with("l.wat", LOOP).run(&["--max-stack", size, "l.wat"]);
+        assert_eq!(ran.code, Some(2));
+        let start =
+            format!("error: these options cannot be honoured\ncaused by: a guest stack of {bytes} bytes");
+        assert!(ran.stderr.starts_with(&start), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -12,11 +12,12 @@ pub enum Mode {
     Jit,
     /// Compiled in little time.
     Quick,
-    /// The same, with memories whose every access is compared with their length.
+    /// Compiled to fast code, for memories whose every access is compared with their length.
     Checked,
-    /// Every second function compiled, so that calls go from one tier to the other all the time.
+    /// Every second function compiled, so that calls go from one tier to the other all the time; memories as in
+    /// `Checked`.
     Mixed,
-    /// Compiled while it runs, by other threads, when it is a little warm.
+    /// Compiled while it runs, by other threads, when it is a little warm, and as fast as it can be: as in the command.
     Background,
     /// Compiled while it runs, and at once: whatever is entered, and every loop that turns.
     Tiered,
@@ -76,9 +77,9 @@ impl Mode {
             Mode::Quick => {
                 config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None).interruptible(false)
             }
-            Mode::Checked => Mode::Quick.choose(config).memory_strategy(MemoryStrategy::Checked),
-            Mode::Mixed => config.strategy(Strategy::Jit).compile_only(|function| function % 2 == 1),
-            Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20),
+            Mode::Checked => Mode::Jit.choose(config).memory_strategy(MemoryStrategy::Checked),
+            Mode::Mixed => Mode::Checked.choose(config).compile_only(|function| function % 2 == 1),
+            Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20).interruptible(false),
             Mode::Chaos => config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1),
             Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
         }

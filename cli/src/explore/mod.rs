@@ -42,7 +42,7 @@ pub fn run(args: &ExploreArgs) -> Outcome {
     if file_arg::is_stdin(&to) {
         return output::print(&html);
     }
-    output::write_file(&to, html.as_bytes())?;
+    output::write_file(&to, &args.file, html.as_bytes())?;
     let bytes = grouped(html.len() as u64);
     let functions = plural(shown_functions as u64, "function");
     output::print(&format!("{}: {functions}, {bytes} bytes\n", shown(to.display())))

@@ -9,7 +9,7 @@ mod link;
 
 use std::thread;
 
-use wasmrun::{Linker, Module, Store};
+use wasmrun::{Engine, Linker, Module, Store};
 use wasmrun_wasi::WasiCtx;
 
 use crate::args::RunArgs;
@@ -32,26 +32,26 @@ const HOST_STACK: usize = 2 << 20;
 
 /// Runs the module and returns the exit code of the process.
 pub fn run(run: &RunArgs) -> Outcome<u8> {
+    let limit = TimeLimit::starting_now(run.options.timeout);
+    // What is wrong with the options is said before a large module is read.
+    let engine = load::engine(&run.options)?;
     match run.options.max_stack {
-        Some(bytes) if bytes > FIRST_THREAD => on_larger_stack(bytes, run),
-        _ => run_here(run),
+        Some(bytes) if bytes > FIRST_THREAD => on_larger_stack(bytes, || run_here(run, limit, engine)),
+        _ => run_here(run, limit, engine),
     }
 }
 
 /// The same on a thread with so much stack for the guest: compiled code has its frames there.
-fn on_larger_stack(bytes: usize, run: &RunArgs) -> Outcome<u8> {
+fn on_larger_stack(bytes: usize, run: impl FnOnce() -> Outcome<u8> + Send) -> Outcome<u8> {
     let thread = thread::Builder::new().stack_size(bytes.saturating_add(HOST_STACK));
-    thread::scope(|scope| match thread.spawn_scoped(scope, || run_here(run)) {
+    thread::scope(|scope| match thread.spawn_scoped(scope, run) {
         Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         Err(error) => Err(Failure::new("the guest cannot be set up")
             .because(format!("the system has no thread with a stack of {bytes} bytes: {error}"))),
     })
 }
 
-fn run_here(run: &RunArgs) -> Outcome<u8> {
-    let limit = TimeLimit::starting_now(run.options.timeout);
-    // What is wrong with the options is said before a large module is read.
-    let engine = load::engine(&run.options)?;
+fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
     let wasi = guest::wasi(run)?;
     let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
     let entry = entry::choose(run, &module)?;

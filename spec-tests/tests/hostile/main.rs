@@ -107,7 +107,8 @@ fn peak_kib() -> u64 {
 /// Loads and instantiates `bytes` and calls the export `run`, with 0, 1, 2… as arguments.
 fn run(bytes: &[u8], deadline: Duration) -> String {
     let mode = env::var(MODE).ok().and_then(|name| Mode::named(&name)).expect("the parent names a mode");
-    let engine = Engine::new(&mode.config()).expect("the settings are possible");
+    // What has to end at its deadline can be interrupted.
+    let engine = Engine::new(mode.config().interruptible(true)).expect("the settings are possible");
     let module = match Module::from_binary(&engine, bytes) {
         Ok(module) => module,
         Err(error) => return format!("refused: {}", one_line(&error)),
