@@ -324,12 +324,12 @@ fn a_deadline_that_nothing_would_hold_is_refused(mode: Mode) -> Result<()> {
     let mut store = Store::new(&engine, ());
     let run = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "run")?;
     run.call(&mut store, ())?;
-    let set: [(fn(&mut Store<()>), fn(&mut Store<()>)); 2] = [
-        (|store| store.set_timeout(Duration::from_secs(100)), |store| store.set_timeout(None)),
-        (|store| store.set_epoch_deadline(1), |store| store.set_epoch_deadline(u64::MAX)),
+    let deadlines: [fn(&mut Store<()>, bool); 2] = [
+        |store, on| store.set_timeout(on.then_some(Duration::from_secs(100))),
+        |store, on| store.set_epoch_deadline(if on { 1 } else { u64::MAX }),
     ];
-    for (set, take_back) in set {
-        set(&mut store);
+    for set in deadlines {
+        set(&mut store, true);
         match run.call(&mut store, ()) {
             Ok(()) => assert_eq!(mode, Mode::Interp),
             Err(error) => {
@@ -337,7 +337,7 @@ fn a_deadline_that_nothing_would_hold_is_refused(mode: Mode) -> Result<()> {
                 assert!(error.to_string().contains("Config::interruptible"), "{error}");
             }
         }
-        take_back(&mut store);
+        set(&mut store, false);
         run.call(&mut store, ())?;
     }
     Ok(())
