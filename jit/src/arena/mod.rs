@@ -6,18 +6,17 @@
 //! writable and executable through one address: see [`MappingKind`].
 //!
 //! **The one rule of lifetimes**: *a blob must not be dropped while a thread executes it or has a frame that
-//! returns into it*; neither arena nor blob can know. Who cannot be sure [retires](Blob::retire) the blob: it
-//! then stays whole (code, metadata, lookup) until [`Arena::collect`], which the owner calls when no
-//! compiled code runs. What all others use is [kept](Blob::keep) until the arena goes. From this rule it follows
-//! that what a signal handler looks up for an address of the thread that it interrupted is alive for as long as the
-//! handler runs, with no lock or count.
+//! returns into it*; neither arena nor blob can know. A module owns its blobs, code of loops and code that other code
+//! has taken the place of among them, and what runs keeps the module alive. What all modules use is
+//! [kept](Blob::keep) until the arena goes. From this rule it follows that what a signal handler looks up for an
+//! address of the thread that it interrupted is alive for as long as the handler runs, with no lock or count.
 //!
 //! When a blob is freed, in this order: the lookup stops finding it, its bytes become trap instructions, its
 //! metadata are dropped, its range is free. When that range is used again, the other cores are made to
 //! forget what they fetched from it before the new blob is handed out.
 //!
 //! `free_list` decides where, `index` is the lookup, `mapping` and `dual` touch memory, `coherence` the other
-//! cores. The compile workers install, the tier policy retires, the signal handler and backtraces look up.
+//! cores. The compile workers install, the signal handler and backtraces look up.
 #![allow(unsafe_code)]
 
 mod coherence;
@@ -81,7 +80,7 @@ pub enum ArenaError {
         /// What the system said.
         error: io::Error,
     },
-    /// No hole is large enough. Dropping blobs, or collecting retired ones, makes room.
+    /// No hole is large enough. Dropping blobs makes room.
     #[error(
         "code memory is full: {asked} bytes asked for, {largest} in the largest hole, {free} free of \
          {capacity} in all; drop modules that are done, or ask for more (`max_code_size`)"
@@ -120,10 +119,8 @@ pub struct Usage {
     pub capacity: usize,
     /// Bytes backed by memory; it never shrinks.
     pub committed: usize,
-    /// Bytes of blobs, with what they lose to alignment; retired ones count.
+    /// Bytes of blobs, with what they lose to alignment, and room that is set aside.
     pub used: usize,
-    /// Bytes of the code of retired blobs.
-    pub retired: usize,
 }
 
 struct Shared {
@@ -146,7 +143,6 @@ struct State {
     slots: SlotIds,
     /// Bytes below this have been code before, all others have not.
     touched: usize,
-    retired: Vec<Installed>,
     kept: Vec<Installed>,
 }
 
@@ -233,7 +229,6 @@ impl Arena {
                     mapping,
                     slots: SlotIds::default(),
                     touched: 0,
-                    retired: Vec::new(),
                     kept: Vec::new(),
                 }),
             }),
@@ -377,18 +372,6 @@ impl Arena {
         (offset < self.shared.capacity).then_some(offset)
     }
 
-    /// Frees all blobs that have been [retired](Blob::retire).
-    ///
-    /// # Safety
-    /// No thread is executing a retired blob, has a frame that returns into one, or will jump to one; and nobody
-    /// uses the metadata of one that was [looked up](Arena::lookup).
-    pub unsafe fn collect(&self) {
-        let retired = mem::take(&mut self.shared.lock().retired);
-        for installed in retired {
-            self.shared.release(&installed);
-        }
-    }
-
     /// How much of it is in use.
     pub fn usage(&self) -> Usage {
         let state = self.shared.lock();
@@ -396,7 +379,6 @@ impl Arena {
             capacity: self.shared.capacity,
             committed: state.mapping.committed(),
             used: self.shared.capacity - state.free.free_bytes(),
-            retired: state.retired.iter().map(|installed| installed.code.len()).sum(),
         }
     }
 }
@@ -448,7 +430,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for installed in state.retired.drain(..).chain(state.kept.drain(..)) {
+        for installed in state.kept.drain(..) {
             // SAFETY: from `Box::into_raw`; nobody is left to look it up.
             drop(unsafe { Box::from_raw(installed.meta) });
         }
@@ -484,14 +466,6 @@ impl Blob {
     pub fn meta(&self) -> &Arc<dyn Any + Send + Sync> {
         // SAFETY: owned by the blob, and shared by all who look it up.
         unsafe { &*self.installed.meta }
-    }
-
-    /// Gives the blob up while it may still be running: it stays whole until [`Arena::collect`].
-    pub fn retire(self) {
-        let blob = ManuallyDrop::new(self);
-        // SAFETY: each field is taken once, and the blob is not dropped.
-        let (shared, installed) = unsafe { (ptr::read(&blob.shared), ptr::read(&blob.installed)) };
-        shared.lock().retired.push(installed);
     }
 
     /// Keeps the code for as long as any arena or blob of the same memory is left. Returns where it starts.

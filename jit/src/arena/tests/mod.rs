@@ -99,7 +99,7 @@ fn a_line_begins_where_it_was_asked_to() {
 fn the_default_size_can_be_had_and_a_new_arena_takes_no_memory() {
     for kind in KINDS {
         let arena = Arena::with_mapping(Arena::DEFAULT_BYTES, kind).unwrap();
-        assert_eq!(arena.usage(), Usage { capacity: 1 << 30, committed: 0, used: 0, retired: 0 });
+        assert_eq!(arena.usage(), Usage { capacity: 1 << 30, committed: 0, used: 0 });
         assert_eq!(run(&arena.install(&returns(5), Arc::new(())).unwrap()), 5);
     }
 }
@@ -161,10 +161,10 @@ fn metadata_live_exactly_as_long_as_the_blob() {
         drop(blob);
         assert_eq!(Arc::strong_count(&meta), 1);
 
-        arena.install(&returns(1), meta.clone()).unwrap().retire();
+        arena.install(&returns(1), meta.clone()).unwrap().keep();
         assert_eq!(Arc::strong_count(&meta), 2);
         drop(arena);
-        assert_eq!(Arc::strong_count(&meta), 1, "an arena that goes takes what was retired with it");
+        assert_eq!(Arc::strong_count(&meta), 1, "an arena that goes takes with it what was kept");
     }
 }
 
@@ -174,26 +174,6 @@ fn metadata_may_own_blobs_of_the_same_arena() {
     let inner = arena.install(&returns(1), Arc::new(())).unwrap();
     drop(arena.install(&returns(2), Arc::new(Mutex::new(inner))).unwrap());
     assert_eq!(arena.usage().used, 0);
-}
-
-#[test]
-fn retired_code_stays_whole_until_collected() {
-    for kind in KINDS {
-        let arena = Arena::with_mapping(1 << 20, kind).unwrap();
-        let blob = arena.install(&returns(9), Arc::new(9_u32)).unwrap();
-        let entry = blob.entry();
-        blob.retire();
-        assert_eq!(arena.usage().retired, returns(9).len());
-        // SAFETY: retired, not collected.
-        assert_eq!(unsafe { call(entry) }, 9);
-        assert_eq!(meta_at(&arena, entry.addr()), Some(9));
-        assert_ne!(arena.install(&returns(1), Arc::new(())).unwrap().entry(), entry, "not reused");
-        // SAFETY: nothing runs.
-        unsafe { arena.collect() };
-        assert!(arena.lookup(entry.addr()).is_none());
-        assert_eq!((arena.usage().retired, arena.usage().used), (0, 0));
-        assert_eq!(arena.install(&returns(1), Arc::new(())).unwrap().entry(), entry, "reused");
-    }
 }
 
 #[test]
