@@ -112,6 +112,7 @@ impl CompiledTier {
             charges_fuel: config.fuel(),
             interruptible: config.is_interruptible(),
             inlining: config.inlines(),
+            relaxed: config.relaxed(),
         };
         Ok(Some(CompiledTier {
             compiler: Arc::new(Compiler {

@@ -19,6 +19,7 @@ mod numeric;
 mod places;
 mod poll;
 mod sampling;
+mod simd;
 mod slow_path;
 mod table;
 mod take_over;
@@ -36,7 +37,7 @@ use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::{fuel, val_type};
+use wasmrun_runtime::{Relaxed, fuel, val_type};
 
 use crate::abi;
 use crate::builtins::Builtin;
@@ -68,7 +69,8 @@ pub enum LowerError {
     /// Its code would be out of proportion to its size.
     #[error("the function makes too many values of its bytes")]
     TooLarge,
-    /// It has an instruction that is not executed. Modules with such are refused at load.
+    /// It has an instruction that is not executed, and modules with such are refused at load; or a relaxed one, and this
+    /// machine cannot do what was chosen for it.
     #[error("the instruction {0} is not executed")]
     NotExecuted(String),
     /// There is no loop where the code should start, or it cannot be come to.
@@ -107,6 +109,7 @@ pub fn function<'m>(
     let results_only = without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
     let mut lower = Lower::new(module, way, job, &mut builder);
+    lower.relaxed = simd::choice(isa, module.relaxed());
     match start {
         Start::Entry => lower.begin(),
         Start::Loop(at) => {
@@ -150,6 +153,8 @@ struct Lower<'m, 'f, 'b> {
     /// Whether loops poll.
     polls: bool,
     profile: Option<&'m dyn Profile>,
+    /// What relaxed SIMD instructions do; `None` if this machine cannot do it.
+    relaxed: Option<Relaxed>,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
     /// The context of the instance.
@@ -162,6 +167,8 @@ struct Lower<'m, 'f, 'b> {
     stack: Vec<Value>,
     /// The values that are collected references.
     references: HashSet<Value>,
+    /// A vector that has been loaded and is on the stack once, and nowhere else.
+    loaded: Option<Value>,
     /// Offset in the module of the operator that is being lowered.
     at: u32,
     /// Where a frame of tier 0 is taken over, in code that starts so.
@@ -227,6 +234,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             leaves: job.leaves,
             polls: job.interruptible || job.leaves,
             profile: job.profile,
+            relaxed: None,
             flags: Flags::new(builder.func),
             builder,
             vmctx: params[abi::VMCTX],
@@ -234,6 +242,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             locals: Vec::new(),
             stack: Vec::new(),
             references: HashSet::new(),
+            loaded: None,
             at: 0,
             take_over: None,
             control: vec![Control::function(ty)],
@@ -368,6 +377,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
 
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), LowerError> {
         use Operator as O;
+        // Instructions on values take and leave them; others may keep them elsewhere.
+        let loaded = self.loaded.take();
         match *operator {
             O::Nop => {}
             O::Unreachable => {
@@ -405,6 +416,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
                 let (variable, is_reference) = self.locals[local_index as usize];
                 let value = self.builder.use_var(variable);
                 self.push_like(value, is_reference);
+                self.loaded = loaded;
             }
             O::LocalSet { local_index } => {
                 let value = self.pop();
@@ -437,7 +449,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::RefIsNull => self.ref_is_null(),
 
             ref other => {
-                if !(self.memory_access(other) || self.numeric(other)) {
+                self.loaded = loaded;
+                if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));
                 }
             }
