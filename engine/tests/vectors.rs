@@ -645,7 +645,7 @@ const RELAXED: &[(&str, &[[u64; 2]], [u64; 2], [u64; 2])] = &[
         [0xff02_8100_7f00, 0],
         [0x7fff_8100_8000, 0],
     ),
-    // The second time the product of two smallest bytes, twice, which does not fit 16 bits: it wraps.
+    // The second time the product of two smallest bytes, twice, which does not fit 16 bits: it is saturated.
     (
         "i32x4.relaxed_dot_i8x16_i7x16_add_s",
         &[[0x8080_8080, 0], [0x8181_8181, 0], [1, 2]],
@@ -655,7 +655,7 @@ const RELAXED: &[(&str, &[[u64; 2]], [u64; 2], [u64; 2])] = &[
     (
         "i32x4.relaxed_dot_i8x16_i7x16_add_s",
         &[[0x8080_8080, 0], [0x8080_8080, 0], [1, 2]],
-        [0xffff_0001, 2],
+        [0xffff, 2],
         [0xffff_0001, 2],
     ),
 ];

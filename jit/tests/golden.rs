@@ -6,10 +6,10 @@ mod modules;
 use std::path::Path;
 use std::{env, fs};
 
-use cranelift_codegen::Context;
+use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
 use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode, Profile};
-use wasmrun_jit::lower;
+use wasmrun_jit::lower::{self, LowerError};
 use wasmrun_runtime::Relaxed;
 
 /// How far a function is followed.
@@ -405,4 +405,22 @@ fn relaxed_instructions_do_what_is_chosen() {
     assert_eq!(counts(Relaxed::Deterministic), [1, 0, 0, 1, 0, 0, 1]);
     assert_eq!(counts(Relaxed::X86 { fma: false }), [0, 1, 0, 1, 1, 1, 0]);
     assert_eq!(counts(Relaxed::X86 { fma: true }), [0, 1, 1, 0, 1, 1, 0]);
+}
+
+#[test]
+fn what_a_machine_cannot_do_is_left_to_tier_0() {
+    let flags = settings::Flags::new(settings::builder());
+    // The first machines of the architecture: without SSSE3 and SSE 4.1.
+    let isa = isa::lookup_by_name("x86_64").unwrap().finish(flags).unwrap();
+    let mut module = modules::parse(
+        "(module (func (param v128 v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 1))))",
+    );
+    for (relaxed, can) in [(Relaxed::Deterministic, true), (Relaxed::X86 { fma: false }, false)] {
+        module.set_relaxed(relaxed);
+        let context = &mut FunctionBuilderContext::new();
+        match lower::function(&*isa, &module, &Job::new(0), context) {
+            Ok(_) => assert!(can, "{relaxed:?}"),
+            Err(error) => assert!(!can && matches!(error, LowerError::NotExecuted(_)), "{error}"),
+        }
+    }
 }

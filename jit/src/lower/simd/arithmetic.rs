@@ -37,36 +37,39 @@ impl Lower<'_, '_, '_> {
             });
             return true;
         }
-        match operator {
-            O::F32x4PMin => self.pseudo_min(F32X4),
-            O::F64x2PMin => self.pseudo_min(F64X2),
-            O::F32x4PMax => self.pseudo_max(F32X4),
-            O::F64x2PMax => self.pseudo_max(F64X2),
+        let (ty, is_min) = match operator {
+            O::F32x4PMin => (F32X4, true),
+            O::F64x2PMin => (F64X2, true),
+            O::F32x4PMax => (F32X4, false),
+            O::F64x2PMax => (F64X2, false),
             _ => return false,
+        };
+        let operands = self.pop_all_lanes(ty);
+        if is_min {
+            self.pseudo_min(ty, operands);
+        } else {
+            self.pseudo_max(ty, operands);
         }
         true
     }
 
-    /// `b < a ? b : a`, in each lane.
-    fn pseudo_min(&mut self, ty: Type) {
-        let [a, b] = self.pop_all_lanes(ty);
-        let value = self.lane_less(ty, [b, a], b, a);
-        self.push_vector(value);
+    /// `b < a ? b : a`, in each lane of floats.
+    pub(super) fn pseudo_min(&mut self, ty: Type, [a, b]: [Value; 2]) {
+        self.second_if_less(ty, [b, a], [a, b]);
     }
 
-    /// `a < b ? b : a`, in each lane.
-    fn pseudo_max(&mut self, ty: Type) {
-        let [a, b] = self.pop_all_lanes(ty);
-        let value = self.lane_less(ty, [a, b], b, a);
-        self.push_vector(value);
+    /// `a < b ? b : a`, in each lane of floats.
+    pub(super) fn pseudo_max(&mut self, ty: Type, [a, b]: [Value; 2]) {
+        self.second_if_less(ty, [a, b], [a, b]);
     }
 
-    /// In each lane of floats `then` where the first is less than the second, and `otherwise` elsewhere. With the operands in
-    /// either order this is one instruction on x86-64.
-    pub(super) fn lane_less(&mut self, ty: Type, [a, b]: [Value; 2], then: Value, otherwise: Value) -> Value {
-        let less = self.builder.ins().fcmp(FloatCC::LessThan, a, b);
-        let less = self.builder.ins().bitcast(ty, BYTE_ORDER, less);
-        self.builder.ins().bitselect(less, then, otherwise)
+    /// In each lane the second of two where `less` is less than `more`, and the first elsewhere. If these are the two, in
+    /// either order, it is one instruction on x86-64.
+    fn second_if_less(&mut self, ty: Type, [less, more]: [Value; 2], [first, second]: [Value; 2]) {
+        let is_less = self.builder.ins().fcmp(FloatCC::LessThan, less, more);
+        let is_less = self.builder.ins().bitcast(ty, BYTE_ORDER, is_less);
+        let value = self.builder.ins().bitselect(is_less, second, first);
+        self.push_vector(value);
     }
 }
 
