@@ -3,6 +3,9 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use wasmrun::{
     Config, Engine, Func, FuncType, Global, GlobalType, Instance, Linker, Module, Mutability, Result, Store,
     Strategy, Trap, UpdateDeadline, V128, Val, ValType,
@@ -351,21 +354,47 @@ fn busy_result(locals: u64, operands: u64, turns: u32) -> u128 {
 
 fn vectors_are_alive_over_polls_that_use_their_registers(mode: Mode) -> Result<()> {
     let engine = mode.engine();
-    for (locals, operands) in [(9, 0), (14, 0), (24, 5)] {
-        let mut store = Store::new(&engine, 0_u32);
-        store.epoch_deadline_callback(|mut context| {
-            // The formatting uses vector registers. The next poll finds the deadline reached as well.
-            *context.data_mut() += 1;
-            assert!(format!("{:?}", [f64::from(*context.data()).sqrt(); 8]).len() > 8);
-            Ok(UpdateDeadline::Continue(0))
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // One request after the other, from another thread.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                engine.increment_epoch();
+                thread::yield_now();
+            }
         });
-        store.set_epoch_deadline(0);
-        let f = instance(&mut store, &busy_loop(locals, operands))?
-            .get_typed_func::<i32, V128>(&mut store, "f")?;
-        let turns = 30_000;
-        assert_eq!(f.call(&mut store, turns)?.as_u128(), busy_result(locals, operands, turns as u32));
-        // Compiled loops poll once in 2048 turns at the least.
-        assert!(*store.data() >= 10, "{locals} {operands}: {} polls", store.data());
+        let _done = SetWhenDropped(&done);
+        [(9, 0), (14, 0), (24, 5)]
+            .into_iter()
+            .try_for_each(|(locals, operands)| polls_keep_vectors(&engine, locals, operands))
+    })
+}
+
+/// Ends what another thread does, also when a test fails.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs a busy loop until it has been stopped some times.
+fn polls_keep_vectors(engine: &Engine, locals: u64, operands: u64) -> Result<()> {
+    const TURNS: u32 = 20_000;
+    let mut store = Store::new(engine, 0_u32);
+    store.epoch_deadline_callback(|mut context| {
+        // The formatting uses vector registers.
+        *context.data_mut() += 1;
+        assert!(format!("{:?}", [f64::from(*context.data()).sqrt(); 8]).len() > 8);
+        Ok(UpdateDeadline::Continue(1))
+    });
+    store.set_epoch_deadline(1);
+    let f =
+        instance(&mut store, &busy_loop(locals, operands))?.get_typed_func::<i32, V128>(&mut store, "f")?;
+    let expected = busy_result(locals, operands, TURNS);
+    while *store.data() < 50 {
+        assert_eq!(f.call(&mut store, TURNS as i32)?.as_u128(), expected, "{locals} {operands}");
     }
     Ok(())
 }
