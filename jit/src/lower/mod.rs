@@ -167,8 +167,6 @@ struct Lower<'m, 'f, 'b> {
     stack: Vec<Value>,
     /// The values that are collected references.
     references: HashSet<Value>,
-    /// A vector that has been loaded and is on the stack once, and nowhere else.
-    loaded: Option<Value>,
     /// Offset in the module of the operator that is being lowered.
     at: u32,
     /// Where a frame of tier 0 is taken over, in code that starts so.
@@ -242,7 +240,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             locals: Vec::new(),
             stack: Vec::new(),
             references: HashSet::new(),
-            loaded: None,
             at: 0,
             take_over: None,
             control: vec![Control::function(ty)],
@@ -377,8 +374,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
 
     fn operator(&mut self, operator: &Operator<'_>) -> Result<(), LowerError> {
         use Operator as O;
-        // Instructions on values take and leave them; others may keep them elsewhere.
-        let loaded = self.loaded.take();
         match *operator {
             O::Nop => {}
             O::Unreachable => {
@@ -416,7 +411,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
                 let (variable, is_reference) = self.locals[local_index as usize];
                 let value = self.builder.use_var(variable);
                 self.push_like(value, is_reference);
-                self.loaded = loaded;
             }
             O::LocalSet { local_index } => {
                 let value = self.pop();
@@ -449,7 +443,6 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::RefIsNull => self.ref_is_null(),
 
             ref other => {
-                self.loaded = loaded;
                 if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));
                 }

@@ -23,10 +23,7 @@ impl Lower<'_, '_, '_> {
         use Operator as O;
         use Widened::{Bytes, Halves, Words};
         match *operator {
-            O::V128Load { memarg } => {
-                self.load(I8X16, memarg);
-                self.loaded = self.stack.last().copied();
-            }
+            O::V128Load { memarg } => self.load(I8X16, memarg),
             O::V128Store { memarg } => self.store(BYTES, memarg),
             O::V128Load8x8S { memarg } => self.load_widened(Bytes { signed: true }, memarg),
             O::V128Load8x8U { memarg } => self.load_widened(Bytes { signed: false }, memarg),

@@ -44,11 +44,6 @@ impl<'f> Lower<'_, 'f, '_> {
 
     /// A vector as lanes of a type.
     fn as_lanes(&mut self, vector: Value, ty: Type) -> Value {
-        if self.loaded == Some(vector) && ty != I8X16 {
-            // Nobody else has seen it: it is loaded in these lanes, so that the instruction that takes it can be the one
-            // that loads it.
-            return self.builder.func.dfg.replace_result(vector, ty);
-        }
         let vector = self.as_made(vector);
         if self.builder.func.dfg.value_type(vector) == ty {
             return vector;
