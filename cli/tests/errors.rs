@@ -259,8 +259,7 @@ fn a_module_that_needs_what_is_off_or_not_executed_yet_names_the_proposal() {
     let bench = Bench::with(
         "tail.wat",
         r#"(module (func $f (export "_start") (if (i32.const 0) (then (return_call $f)))))"#,
-    )
-    .file("simd.wat", r#"(module (func (export "_start") (drop (v128.const i64x2 0 0))))"#);
+    );
     bench.run(&["tail.wat"]).assert_clean(0, "");
     let ran = bench.run(&["-W", "tail-call=n", "tail.wat"]);
     assert_eq!(ran.code, Some(1));
@@ -294,7 +293,10 @@ fn usage_errors_end_with_2_and_say_nothing_on_stdout() {
         (&["--env", "=x", "a.wat"], "error: `--env`: `=x` names no variable; write NAME=VALUE or NAME\n"),
         (&["-W", "fule=1", "a.wat"], "error: `-W` has no key `fule`\n\nKeys of -W: timeout, fuel, "),
         (&["-W", "fuel=x", "a.wat"], "error: `-W fuel=x`: `x` is no whole number"),
-        (&["-W", "simd=y", "a.wat"], "error: `-W simd`: the engine does not execute this proposal yet\n"),
+        (
+            &["-W", "threads=y", "a.wat"],
+            "error: `-W threads`: the engine does not execute this proposal yet\n",
+        ),
         (
             &["-W", "max-table-elements=-5", "a.wat"],
             "error: `-W max-table-elements=-5`: `-5` is no whole number between 0 and 18446744073709551615\n",

@@ -12,6 +12,7 @@ const NUMBERS: &str = r#"(module
     (func (export "bits32") (param f32) (result i32) (i32.reinterpret_f32 (local.get 0)))
     (func (export "bits64") (param f64) (result i64) (i64.reinterpret_f64 (local.get 0)))
     (func (export "swap") (param i32 i64) (result i64 i32) (local.get 1) (local.get 0))
+    (func (export "v128") (param v128) (result v128) (local.get 0))
     (func (export "extern") (param externref) (result externref) (local.get 0))
     (func $f (export "func") (result funcref) (ref.func $f))
     (func (export "none"))
@@ -65,6 +66,19 @@ fn floats_are_decimal_hexadecimal_or_named() {
 }
 
 #[test]
+fn vectors_are_one_number_or_lanes_of_a_shape() {
+    check("v128", "0", "0x00000000000000000000000000000000");
+    check("v128", "0x0123_4567_89ab_cdef_0011_2233_4455_6677", "0x0123456789abcdef0011223344556677");
+    check("v128", "340282366920938463463374607431768211455", "0xffffffffffffffffffffffffffffffff");
+    check("v128", "i32x4:1,2,-3,0xff", "0x000000fffffffffd0000000200000001");
+    check("v128", "i64x2:1,-1", "0xffffffffffffffff0000000000000001");
+    check("v128", "i16x8:0,1,2,3,4,5,-6,65535", "0xfffffffa000500040003000200010000");
+    check("v128", "i8x16:0,1,2,3,4,5,6,7,8,9,10,11,12,-128,255,-1", "0xffff800c0b0a09080706050403020100");
+    check("v128", "f32x4:1,-inf,nan:0x200000,0x1p-149", "0x000000017fa00000ff8000003f800000");
+    check("v128", "f64x2:0.5,-0", "0x80000000000000003fe0000000000000");
+}
+
+#[test]
 fn references_can_be_null() {
     check("extern", "null", "null");
     check("extern", "ref.null", "null");
@@ -107,6 +121,15 @@ fn a_value_that_does_not_fit_is_a_usage_error() {
         ("i32", "0x_1"),
         ("i32", "+-1"),
         ("extern", "1"),
+        ("v128", "-1"),
+        ("v128", "340282366920938463463374607431768211456"),
+        ("v128", "i32x4:1,2,3"),
+        ("v128", "i32x4:1,2,3,4,5"),
+        ("v128", "i32x4:1,2,3,4294967296"),
+        ("v128", "i8x16:256,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"),
+        ("v128", "i128x1:0"),
+        ("v128", "i32x4:"),
+        ("v128", ":1"),
     ] {
         assert_eq!(refused(func, arg).code, Some(2), "{func} {arg}");
     }

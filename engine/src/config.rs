@@ -2,6 +2,7 @@
 
 use wasmrun_jit::arena::Arena;
 use wasmrun_jit::profiler::Profiler;
+use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::features::{Features, PROPOSALS, proposal};
 use wasmrun_runtime::vm::StackSizes;
 
@@ -31,6 +32,7 @@ pub struct Config {
     features: Features,
     max_wasm_stack: usize,
     consume_fuel: bool,
+    relaxed: Relaxed,
     memory_strategy: MemoryStrategy,
     max_backtrace_frames: usize,
     execution: Strategy,
@@ -59,6 +61,7 @@ impl Config {
             features: Features::executed(),
             max_wasm_stack: StackSizes::default().values,
             consume_fuel: false,
+            relaxed: Relaxed::fastest(),
             memory_strategy: MemoryStrategy::default(),
             max_backtrace_frames: 20,
             execution: Strategy::default(),
@@ -118,6 +121,13 @@ impl Config {
     /// [`Store::set_fuel`](crate::Store::set_fuel).
     pub fn consume_fuel(&mut self, on: bool) -> &mut Config {
         self.consume_fuel = on;
+        self
+    }
+
+    /// Whether the instructions of the proposal `relaxed-simd` do the same on every machine. Otherwise, which is the default,
+    /// they do what this machine does fastest where the proposal leaves a choice: in every tier the same.
+    pub fn relaxed_simd_deterministic(&mut self, enable: bool) -> &mut Config {
+        self.relaxed = if enable { Relaxed::Deterministic } else { Relaxed::fastest() };
         self
     }
 
@@ -251,6 +261,10 @@ impl Config {
 
     pub(crate) fn fuel(&self) -> bool {
         self.consume_fuel
+    }
+
+    pub(crate) fn relaxed(&self) -> Relaxed {
+        self.relaxed
     }
 
     pub(crate) fn execution(&self) -> Strategy {

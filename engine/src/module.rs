@@ -85,6 +85,7 @@ impl Module {
             None => parse_known(engine, bytes)?,
         };
         inner.charge_fuel(engine.config().fuel());
+        inner.set_relaxed(engine.config().relaxed());
         let Some(compiled) = engine.compiled() else {
             if matches!(code, Given::Artifact(_)) {
                 tiers::set_unfit(&inner, "this engine runs guests in the interpreter");

@@ -2,7 +2,10 @@
 
 mod common;
 
-use wasmrun::{ExternRef, Func, FuncType, Instance, Module, Result, Store, Trap, V128, Val, ValType};
+use wasmrun::{
+    ExternRef, Func, FuncType, Global, GlobalType, Instance, Module, Mutability, Result, Store, Trap, V128,
+    Val, ValType,
+};
 
 use common::{Mode, in_every_mode};
 
@@ -12,6 +15,7 @@ in_every_mode! {
     sixteen_parameters_arrive_in_order
     more_results_than_parameters_have_room
     references_mix_with_numbers
+    vectors_keep_their_bits_through_calls_and_globals
 }
 
 fn instance(store: &mut Store<()>, wat: &str) -> Result<Instance> {
@@ -172,6 +176,40 @@ fn a_host_function_that_returns_the_wrong_type_fails() -> Result<()> {
     let mut results = [Val::I32(7)];
     lazy.call(&mut store, &[], &mut results)?;
     assert_eq!(results, [Val::I32(0)]);
+    Ok(())
+}
+
+fn vectors_keep_their_bits_through_calls_and_globals(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut store = Store::new(&engine, ());
+    let module = Module::new(
+        &engine,
+        r#"(import "" "turn" (func $turn (param i32 v128 i64) (result i64 v128)))
+           (import "" "far" (global $far (mut v128)))
+           (global $own (export "own") (mut v128) (v128.const i64x2 1 2))
+           (func $others (param v128 i32) (result v128 i32) (local.get 0) (local.get 1))
+           (func (export "f") (param i32 v128) (result v128 v128 i64) (local i64 v128)
+             (global.get $own)
+             (global.set $own (global.get $far))
+             (global.set $far (local.get 1))
+             (call $turn (local.get 0) (local.get 1) (i64.const 5))
+             (local.set 3) (local.set 2)
+             (call $others (local.get 3) (local.get 0)) (drop)
+             (local.get 2))"#,
+    )?;
+    let turn = Func::wrap(&mut store, |a: i32, b: V128, c: i64| {
+        (c + i64::from(a), V128::from(b.as_u128().rotate_left(a as u32)))
+    });
+    let [one, two, three] = [3, 5, 7].map(|number| V128::from(u128::MAX / number));
+    let far = Global::new(&mut store, GlobalType::new(ValType::V128, Mutability::Var), Val::V128(one))?;
+    let instance = Instance::new(&mut store, &module, &[turn.into(), far.into()])?;
+    let own = instance.get_global(&mut store, "own").expect("the export exists");
+    let f = instance.get_typed_func::<(i32, V128), (V128, V128, i64)>(&mut store, "f")?;
+    let turned = |bits: V128| V128::from(bits.as_u128().rotate_left(9));
+    assert_eq!(f.call(&mut store, (9, two))?, (V128::from(2 << 64 | 1), turned(two), 14));
+    assert_eq!(f.call(&mut store, (9, three))?, (one, turned(three), 14));
+    assert_eq!(own.get(&mut store), Val::V128(two));
+    assert_eq!(far.get(&mut store), Val::V128(three));
     Ok(())
 }
 

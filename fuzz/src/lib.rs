@@ -35,7 +35,7 @@ fn type_of(ty: &ValType) -> Type {
         ValType::I64 => Type::I64,
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
-        ValType::V128 => unreachable!("the generator has SIMD switched off"),
+        ValType::V128 => Type::V128,
         ValType::Ref(ty) => reference_type(ty),
     }
 }
@@ -54,6 +54,7 @@ fn value_of(store: impl AsContext, value: &Val) -> Value {
         Val::I64(value) => Value::I64(*value),
         Val::F32(bits) => Value::F32(*bits),
         Val::F64(bits) => Value::F64(*bits),
+        Val::V128(value) => Value::V128(value.as_u128()),
         Val::FuncRef(func) => Value::Func(func.is_some()),
         Val::ExternRef(value) => Value::Extern(number(store, value)),
         _ => unreachable!("the generator has the other types switched off"),
@@ -66,6 +67,7 @@ fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
         Value::I64(value) => Val::I64(value),
         Value::F32(bits) => Val::F32(bits),
         Value::F64(bits) => Val::F64(bits),
+        Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),

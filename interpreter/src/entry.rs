@@ -18,10 +18,10 @@ pub(crate) const fn entry<O: Op>() -> Entry {
 }
 
 /// Longest name and most fields of an instruction.
-const MAX_NAME: usize = 23;
+const MAX_NAME: usize = 31;
 const MAX_FIELDS: usize = 7;
 
-/// The name and the fields of an instruction. Held in place: two pointers for each of 1,700 instructions would
+/// The name and the fields of an instruction. Held in place: two pointers for each of 2,600 instructions would
 /// be relocated whenever the program starts.
 #[derive(Clone, Copy)]
 pub(crate) struct Description {

@@ -19,6 +19,12 @@ pub(crate) enum Field {
     RefDest,
     /// A reference slot that is read.
     RefSlot,
+    /// The value slot, and the one behind it, that a vector is written to.
+    VectorDest,
+    /// The value slot, and the one behind it, that a vector is read from.
+    Vector,
+    /// The number of a lane.
+    Lane,
     /// An `i32`.
     I32,
     /// An `i64` that is a sign-extended `i32`.
@@ -78,6 +84,9 @@ impl Field {
             | Field::Slot
             | Field::RefDest
             | Field::RefSlot
+            | Field::VectorDest
+            | Field::Vector
+            | Field::Lane
             | Field::Frame
             | Field::Count
             | Field::Callee
@@ -103,9 +112,9 @@ impl Field {
         }
     }
 
-    /// Whether it names a value slot.
+    /// Whether it names a value slot, or the first of two.
     pub(crate) const fn is_slot(self) -> bool {
-        matches!(self, Field::Dest | Field::Slot | Field::Frame)
+        matches!(self, Field::Dest | Field::Slot | Field::VectorDest | Field::Vector | Field::Frame)
     }
 
     /// Whether it names a reference slot.

@@ -25,7 +25,7 @@ fn parse(wat: &str) -> Module {
 }
 
 /// The operands that are expected at the header of each loop, bottom first.
-type Expected<'e> = &'e [&'e [(ValType, u64)]];
+type Expected<'e> = &'e [&'e [(ValType, u128)]];
 
 /// Runs function 0 with value argument `argument` and reference argument 7, stopping it at every header;
 /// checks the operands there, and its result. Returns which loops it came to.
@@ -64,8 +64,10 @@ fn check(wat: &str, argument: u64, expected: Expected<'_>, result: u64) -> BTree
             reached.insert(index);
             let slots = layout.operands(expected[index].iter().map(|(ty, _)| *ty));
             for ((ty, value), slot) in expected[index].iter().zip(slots) {
+                let word = |slot: u32| u128::from(*values.add(slot as usize));
                 let found = match slot {
-                    FrameSlot::Value(slot) => *values.add(slot as usize),
+                    FrameSlot::Value(slot) if *ty == ValType::V128 => word(slot + 1) << 64 | word(slot),
+                    FrameSlot::Value(slot) => word(slot),
                     FrameSlot::Reference(slot) => (*references.add(slot as usize)).into(),
                 };
                 assert_eq!(found, *value, "{ty} in {slot:?} at {header:?} with {fuel} of fuel in {wat}");
@@ -91,9 +93,29 @@ fn constants_and_locals_below_a_loop_are_in_their_slots() {
         (ValType::I64, 0x1_0000_0001),
         (ValType::I64, 3),
         (ValType::EXTERNREF, 7),
-        (ValType::F64, 2.5f64.to_bits()),
+        (ValType::F64, 2.5f64.to_bits().into()),
     ];
     assert_eq!(check(wat, 3, &[&operands], 0x1_0000_0006), all(1));
+}
+
+#[test]
+fn vectors_below_a_loop_are_in_two_slots_each() {
+    let wat = r#"(module (func (export "f") (param i64) (param externref) (result i64) (local i32 v128)
+        (local.set 3 (i64x2.splat (i64.const 9)))
+        (i32.const 1) (v128.const i64x2 5 -1) (i64.const 4) (local.get 3)
+        (loop $l (param v128) (result v128)
+          (i64x2.add (v128.const i64x2 1 2))
+          (i32.const 8) (loop (param i32) (drop))
+          (local.set 3 (v128.const i64x2 0 0))
+          (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
+          (br_if $l (i64.ne (local.get 0) (i64.const 1))))
+        (i64x2.extract_lane 1) (i64.add) (local.set 0) (i64x2.extract_lane 0) (drop) (drop)
+        (local.get 0)))"#;
+    let below = [(ValType::I32, 1), (ValType::V128, u128::from(u64::MAX) << 64 | 5), (ValType::I64, 4)];
+    let [one, vector, four] = below;
+    let outer = [one, vector, four, (ValType::V128, 9 << 64 | 9)];
+    let inner = [one, vector, four, (ValType::V128, 11 << 64 | 10), (ValType::I32, 8)];
+    assert_eq!(check(wat, 2, &[&outer, &inner], 4 + 11), all(2));
 }
 
 #[test]
@@ -109,10 +131,10 @@ fn the_other_arm_of_an_if_does_not_rely_on_a_loop_of_the_first() {
         (loop $o)
         (i64.add) (i64.add)))"#;
     let (forty, five) = ((ValType::I64, 40), (ValType::I64, 5));
-    let expected = |argument, result| {
-        let parameter = (ValType::I64, argument);
+    let expected = |argument: u64, result: u64| {
+        let parameter = (ValType::I64, argument.into());
         let arm = [forty, parameter, five];
-        let end = [forty, parameter, (ValType::I64, result)];
+        let end = [forty, parameter, (ValType::I64, result.into())];
         check(wat, argument, &[&[forty, parameter], &arm, &arm, &end], 40 + argument + result)
     };
     let mut reached = expected(2, 1);

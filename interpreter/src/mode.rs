@@ -1,8 +1,8 @@
 //! Addressing modes of instructions, and the values that operands hold.
 //!
 //! An instruction is compiled for each useful combination of modes: [`Slot`] is a slot of the frame,
-//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction. Each mode says which
-//! [`Field`] of the instruction it is.
+//! [`Acc`] the accumulator of the value's class, [`Imm`] a constant in the instruction, [`Pair`] the two slots of a
+//! vector. Each mode says which [`Field`] of the instruction it is.
 
 use crate::field::Field;
 use crate::machine::{Machine, Op};
@@ -153,16 +153,16 @@ pub(crate) trait Source<T> {
     unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T;
 }
 
-/// Where a result goes.
-pub(crate) trait Dest {
+/// Where a result of type `T` goes.
+pub(crate) trait Dest<T> {
     /// What it is in an instruction.
     const FIELD: Field;
 
-    /// Writes what field `I` of the instruction, an `O`, names; the accumulator in any case.
+    /// Writes what field `I` of the instruction, an `O`, names; the accumulator in any case, if `T` has one.
     ///
     /// # Safety
     /// The instruction has the fields of an `O`.
-    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T);
+    unsafe fn put<O: Op, const I: usize>(m: &mut Machine, value: T);
 }
 
 /// A slot of the frame.
@@ -173,6 +173,28 @@ pub(crate) struct Acc;
 
 /// A constant.
 pub(crate) struct Imm;
+
+/// Two slots of the frame, one behind the other: a vector.
+pub(crate) struct Pair;
+
+/// All lanes of a vector, the lane with number 0 first. Vectors have no accumulator.
+///
+/// # Safety
+/// Any 16 bytes are such lanes, at any address that is good for a slot.
+pub(crate) unsafe trait Lanes: Copy {}
+
+macro_rules! lanes {
+    ($($lanes:ty)*) => { $(
+        // SAFETY: numbers without padding, none larger than a slot; 16 bytes of them.
+        unsafe impl Lanes for $lanes {}
+        const _: () = assert!(size_of::<$lanes>() == 16 && align_of::<$lanes>() <= align_of::<u64>());
+    )* };
+}
+
+lanes! { [i8; 16] [u8; 16] [i16; 8] [u16; 8] [i32; 4] [u32; 4] [i64; 2] [u64; 2] [f32; 4] [f64; 2] }
+
+// Two slots are the bytes of a vector, the first slot the low half of it, and lanes are read from them as they are.
+const _: () = assert!(cfg!(target_endian = "little"), "vectors in slots have their bytes in the other order");
 
 impl<T: Value> Source<T> for Slot {
     const FIELD: Field = Field::Slot;
@@ -205,11 +227,11 @@ impl<T: Value> Source<T> for Imm {
     }
 }
 
-impl Dest for Slot {
+impl<T: Value> Dest<T> for Slot {
     const FIELD: Field = Field::Dest;
 
     #[inline(always)]
-    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T) {
+    unsafe fn put<O: Op, const I: usize>(m: &mut Machine, value: T) {
         const { assert!(matches!(O::FIELDS[I], Field::Dest)) }
         // SAFETY: the caller's promise.
         unsafe { *m.slot::<O, I>() = value.to_bits() };
@@ -217,12 +239,47 @@ impl Dest for Slot {
     }
 }
 
-impl Dest for Acc {
+impl<T: Value> Dest<T> for Acc {
     const FIELD: Field = Field::SparedDest;
 
     #[inline(always)]
-    unsafe fn put<O: Op, T: Value, const I: usize>(m: &mut Machine, value: T) {
+    unsafe fn put<O: Op, const I: usize>(m: &mut Machine, value: T) {
         const { assert!(matches!(O::FIELDS[I], Field::SparedDest)) }
         value.to_acc(m);
+    }
+}
+
+impl<T: Lanes> Source<T> for Pair {
+    const FIELD: Field = Field::Vector;
+
+    #[inline(always)]
+    unsafe fn get<O: Op, const I: usize>(m: &Machine) -> T {
+        const { assert!(matches!(O::FIELDS[I], Field::Vector)) }
+        // SAFETY: the caller's promise, and that of `Lanes`.
+        unsafe { m.slot::<O, I>().cast::<T>().read() }
+    }
+}
+
+impl<T: Lanes> Dest<T> for Pair {
+    const FIELD: Field = Field::VectorDest;
+
+    #[inline(always)]
+    unsafe fn put<O: Op, const I: usize>(m: &mut Machine, value: T) {
+        const { assert!(matches!(O::FIELDS[I], Field::VectorDest)) }
+        // SAFETY: the caller's promise, and that of `Lanes`.
+        unsafe { m.slot::<O, I>().cast::<T>().write(value) };
+    }
+}
+
+impl Pair {
+    /// One lane, a `T`, of the vector that field `I` of the instruction, an `O`, names; its number is field `L`.
+    ///
+    /// # Safety
+    /// The instruction has the fields of an `O`, and a vector such a lane.
+    #[inline(always)]
+    pub(crate) unsafe fn lane<O: Op, T: Copy, const I: usize, const L: usize>(m: &Machine) -> T {
+        const { assert!(matches!((O::FIELDS[I], O::FIELDS[L]), (Field::Vector, Field::Lane))) }
+        // SAFETY: the caller's promise.
+        unsafe { m.slot::<O, I>().cast::<T>().add(m.field::<O, u16, L>().into()).read() }
     }
 }

@@ -35,8 +35,8 @@ impl std::error::Error for NoBytecode {}
 /// The bytecode of a function, to be shown: one line for each instruction, with its offset in the code, the
 /// offset in the module of what it was made of, its name and its operands.
 ///
-/// A destination stands before `<-`. `s` are slots of the value stack and `r` of the reference stack, `acc` is
-/// the accumulator of the operand's class, and `@` an offset in the code.
+/// A destination stands before `<-`. `s` are slots of the value stack, `v` vectors in such a slot and the next, `r` slots of
+/// the reference stack, `acc` is the accumulator of the operand's class, and `@` an offset in the code.
 #[derive(Debug)]
 pub struct Disassembly {
     code: Code,
@@ -136,7 +136,8 @@ impl Disassembly {
             let value = read(code, at + offset(fields, i), field.width());
             f.write_str(separator)?;
             self.operand(f, at, *field, value)?;
-            let written = matches!(field, Field::Dest | Field::SparedDest | Field::RefDest);
+            let written =
+                matches!(field, Field::Dest | Field::SparedDest | Field::RefDest | Field::VectorDest);
             separator = if written && i + 1 < fields.len() { " <- " } else { ", " };
             if *field == Field::Targets {
                 let targets = at + offset(fields, fields.len());
@@ -157,6 +158,8 @@ impl Disassembly {
             Field::Dest | Field::Slot => write!(f, "s{value}"),
             Field::SparedDest | Field::Acc => f.write_str("acc"),
             Field::RefDest | Field::RefSlot => write!(f, "r{value}"),
+            Field::VectorDest | Field::Vector => write!(f, "v{value}"),
+            Field::Lane => write!(f, "lane {value}"),
             Field::I32 | Field::I64 => write!(f, "{}", value as i32),
             Field::F32 if !f32::from_bits(value as u32).is_nan() => {
                 write!(f, "{:?}", f32::from_bits(value as u32))

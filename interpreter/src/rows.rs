@@ -5,6 +5,8 @@
 
 #![allow(clippy::large_const_arrays)]
 
+pub(crate) mod vectors;
+
 use crate::entry::{Entry, entry};
 use crate::mode::{Acc, Imm, Slot, Value};
 use crate::ops::branch::{BrCompare, BrIf, Select};
@@ -19,7 +21,7 @@ pub(crate) const BINARY_ROW: usize = 14;
 /// Where those start that write the accumulator alone.
 pub(crate) const BINARY_SPARED: usize = 7;
 
-const fn binary_row<O: Binary>() -> [Entry; BINARY_ROW] {
+const fn binary_row<O: Binary<In: Value, Out: Value>>() -> [Entry; BINARY_ROW] {
     [
         entry::<BinaryOp<O, Slot, Slot, Slot>>(),
         entry::<BinaryOp<O, Slot, Acc, Slot>>(),
@@ -44,7 +46,7 @@ pub(crate) const UNARY_ROW: usize = 4;
 /// Where those start that write the accumulator alone.
 pub(crate) const UNARY_SPARED: usize = 2;
 
-const fn unary_row<O: Unary>() -> [Entry; UNARY_ROW] {
+const fn unary_row<O: Unary<In: Value, Out: Value>>() -> [Entry; UNARY_ROW] {
     [
         entry::<UnaryOp<O, Slot, Slot>>(),
         entry::<UnaryOp<O, Acc, Slot>>(),
@@ -82,7 +84,7 @@ pub(crate) const COMPARE_ROW: usize = 14;
 /// Where the second half starts.
 pub(crate) const COMPARE_SECOND: usize = 7;
 
-const fn int_row<O: Binary<Out = u32>>() -> [Entry; COMPARE_ROW] {
+const fn int_row<O: Binary<In: Value, Out = u32>>() -> [Entry; COMPARE_ROW] {
     [
         entry::<BrCompare<O, Slot, Slot, true, false>>(),
         entry::<BrCompare<O, Slot, Acc, true, false>>(),
@@ -102,7 +104,7 @@ const fn int_row<O: Binary<Out = u32>>() -> [Entry; COMPARE_ROW] {
 }
 
 /// The rows of float comparisons: forwards when true, then forwards when false. Backwards there are none.
-const fn float_row<O: Binary<Out = u32>>() -> [Entry; COMPARE_ROW] {
+const fn float_row<O: Binary<In: Value, Out = u32>>() -> [Entry; COMPARE_ROW] {
     [
         entry::<BrCompare<O, Slot, Slot, true, false>>(),
         entry::<BrCompare<O, Slot, Acc, true, false>>(),
@@ -251,7 +253,7 @@ pub(crate) const LOAD_SUM_SPARED: usize = 5;
 pub(crate) const LOAD_ELEMENTS: usize = 17;
 pub(crate) const LOAD_ELEMENT_SPARED: usize = 3;
 
-const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
+const fn load_row<O: LoadAs<Out: Value>>() -> [Entry; LOAD_ROW] {
     [
         entry::<Load<O, Slot, Slot>>(),
         entry::<Load<O, Acc, Slot>>(),
@@ -259,7 +261,7 @@ const fn load_row<O: LoadAs>() -> [Entry; LOAD_ROW] {
         entry::<Load<O, Slot, Acc>>(),
         entry::<Load<O, Acc, Acc>>(),
         entry::<LoadAt<O, Acc>>(),
-        entry::<LoadFrom<O>>(),
+        entry::<LoadFrom<O, Slot>>(),
         entry::<LoadSum<O, Slot, Slot, Slot>>(),
         entry::<LoadSum<O, Slot, Acc, Slot>>(),
         entry::<LoadSum<O, Acc, Slot, Slot>>(),
@@ -288,7 +290,7 @@ pub(crate) const STORE_VALUES: usize = 3;
 /// Where the store to any memory is.
 pub(crate) const STORE_TO: usize = 9;
 
-const fn store_row<O: StoreAs>() -> [Entry; STORE_ROW] {
+const fn store_row<O: StoreAs<In: Value>>() -> [Entry; STORE_ROW] {
     [
         entry::<Store<O, Slot, Slot>>(),
         entry::<Store<O, Slot, Acc>>(),
@@ -299,7 +301,7 @@ const fn store_row<O: StoreAs>() -> [Entry; STORE_ROW] {
         entry::<StoreAt<O, Slot>>(),
         entry::<StoreAt<O, Acc>>(),
         entry::<StoreAt<O, Imm>>(),
-        entry::<StoreTo<O>>(),
+        entry::<StoreTo<O, Slot>>(),
     ]
 }
 

@@ -1,6 +1,8 @@
 //! The opcode table: every instruction once, in one order, from which the numbers, the handlers of both
 //! dispatchers, the names and the fields follow.
 
+pub(crate) mod vectors;
+
 use wasmrun_runtime::trap::Trap;
 
 use crate::dispatch::{Handler, Step};
@@ -14,8 +16,11 @@ use crate::ops::call::*;
 use crate::ops::compiled::{EnterCompiled, Look};
 use crate::ops::misc::*;
 use crate::ops::reference::*;
+use crate::ops::simd::lanes::{Shuffle8, Shuffle32};
+use crate::ops::simd::slots::*;
 use crate::ops::tail_call::*;
 use crate::returns;
+use crate::rows::vectors::*;
 use crate::rows::*;
 
 // What the translator names instructions by, and what return addresses can point at.
@@ -114,6 +119,17 @@ singles! {
     REF_TABLE_SET = RefTableSet;
     REF_TABLE_GROW = RefTableGrow;
     REF_TABLE_FILL = RefTableFill;
+    COPY_VECTOR = CopyVector;
+    CONST_VECTOR = ConstVector;
+    SELECT_VECTOR_SLOT = SelectVector<Slot>;
+    SELECT_VECTOR_ACC = SelectVector<Acc>;
+    GLOBAL_GET_VECTOR = GlobalGetVector<true>;
+    GLOBAL_GET_VECTOR_FAR = GlobalGetVector<false>;
+    GLOBAL_SET_VECTOR = GlobalSetVector<true>;
+    GLOBAL_SET_VECTOR_FAR = GlobalSetVector<false>;
+    RET_VECTOR = RetVector;
+    SHUFFLE8 = Shuffle8;
+    SHUFFLE32 = Shuffle32;
     #[cfg(test)]
     LANDING = crate::jumps::Landing;
 }
@@ -126,20 +142,6 @@ const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
 const _: () =
     assert!(RESTORE == returns::RESTORE && EXIT == returns::EXIT && AFTER_TAIL == returns::AFTER_TAIL);
 
-const SINGLE: u16 = 0;
-const BINARY: u16 = SINGLE + len(&SINGLES);
-const UNARY: u16 = BINARY + len(&BINARIES);
-const COMPARE: u16 = UNARY + len(&UNARIES);
-const SELECT: u16 = COMPARE + len(&COMPARES);
-const LOAD: u16 = SELECT + len(&SELECTS);
-const STORE: u16 = LOAD + len(&LOADS);
-const BR_IF: u16 = STORE + len(&STORES);
-const GLOBAL_GET_ROWS: u16 = BR_IF + len(&BR_IFS);
-const ELEMENT: u16 = GLOBAL_GET_ROWS + len(&GLOBAL_GETS);
-
-/// Number of opcodes.
-pub(crate) const COUNT: usize = (ELEMENT + len(&ELEMENTS)) as usize;
-
 const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16, rows: &[[Entry; R]; N]) {
     let mut i = 0;
     while i < R * N {
@@ -148,22 +150,61 @@ const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16
     }
 }
 
-/// Every instruction, by opcode. A constant, as the statics below are made of it; it is not in the binary.
-#[allow(clippy::large_const_arrays)]
-const ENTRIES: [Entry; COUNT] = {
-    let mut all = [entry::<Exit>(); COUNT];
-    place(&mut all, SINGLE, &SINGLES);
-    place(&mut all, BINARY, &BINARIES);
-    place(&mut all, UNARY, &UNARIES);
-    place(&mut all, COMPARE, &COMPARES);
-    place(&mut all, SELECT, &SELECTS);
-    place(&mut all, LOAD, &LOADS);
-    place(&mut all, STORE, &STORES);
-    place(&mut all, BR_IF, &BR_IFS);
-    place(&mut all, GLOBAL_GET_ROWS, &GLOBAL_GETS);
-    place(&mut all, ELEMENT, &ELEMENTS);
-    all
-};
+macro_rules! families {
+    ($($name:ident = $rows:ident;)*) => {
+        families! { @number 0; $($name = $rows;)* }
+
+        /// Every instruction, by opcode. A constant, as the statics below are made of it; it is not in the binary.
+        #[allow(clippy::large_const_arrays)]
+        const ENTRIES: [Entry; COUNT] = {
+            let mut all = [entry::<Exit>(); COUNT];
+            $(place(&mut all, $name, &$rows);)*
+            all
+        };
+    };
+    (@number $at:expr; $name:ident = $rows:ident; $($rest:tt)*) => {
+        const $name: u16 = $at;
+        families! { @number $name + len(&$rows); $($rest)* }
+    };
+    (@number $at:expr;) => {
+        /// Number of opcodes.
+        pub(crate) const COUNT: usize = ($at) as usize;
+    };
+}
+
+families! {
+    SINGLE = SINGLES;
+    BINARY = BINARIES;
+    UNARY = UNARIES;
+    COMPARE = COMPARES;
+    SELECT = SELECTS;
+    LOAD = LOADS;
+    STORE = STORES;
+    BR_IF = BR_IFS;
+    GLOBAL_GET_ROWS = GLOBAL_GETS;
+    ELEMENT = ELEMENTS;
+    INTEGER_UNARY = INTEGER_UNARIES;
+    INTEGER_BINARY = INTEGER_BINARIES;
+    COMPARISON = COMPARISONS;
+    FLOAT_UNARY = FLOAT_UNARIES;
+    FLOAT_BINARY = FLOAT_BINARIES;
+    CONVERSION = CONVERSIONS;
+    COMBINATION = COMBINATIONS;
+    SWIZZLE = SWIZZLES;
+    SELECTION = SELECTIONS;
+    RELAXED_UNARY = RELAXED_UNARIES;
+    RELAXED_BINARY = RELAXED_BINARIES;
+    RELAXED_TERNARY = RELAXED_TERNARIES;
+    QUESTION = QUESTIONS;
+    SPLAT = SPLATS;
+    EXTRACT = EXTRACTS;
+    REPLACE = REPLACES;
+    SHIFT = SHIFTS;
+    VECTOR_LOAD = VECTOR_LOADS;
+    LANE_LOAD = LANE_LOADS;
+    LANE_STORE = LANE_STORES;
+    VECTOR_STORE = VECTOR_STORES;
+}
 
 /// Handlers of the tail dispatcher.
 pub(crate) struct Handlers(
@@ -283,6 +324,8 @@ static ACC_DELTAS: [u8; COUNT] = {
     spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED);
     spare(&mut all, ELEMENT, len(&ELEMENTS), ELEMENT_ROW, 0, ELEMENT_SPARED);
     spare(&mut all, GLOBAL_GET_ROWS, len(&GLOBAL_GETS), GLOBAL_GET_ROW, 0, GLOBAL_GET_SPARED);
+    spare(&mut all, QUESTION, len(&QUESTIONS), SCALAR_ROW, 0, SCALAR_SPARED);
+    spare(&mut all, EXTRACT, len(&EXTRACTS), SCALAR_ROW, 0, SCALAR_SPARED);
     all
 };
 

@@ -127,6 +127,22 @@ fn constants_are_immediates_wherever_they_fit() {
 }
 
 #[test]
+fn vectors_are_in_pairs_of_slots_and_scalars_beside_them_in_accumulators() {
+    let [sum, scalars, others] = &golden("vectors")[..] else { panic!() };
+    // The sum of the address is part of the load, and `local.set` changes the destination.
+    assert_eq!(
+        instructions(sum)[..2],
+        ["v128.load.sum v8 <- s0, s1, last byte +47", "f32x4.add v4 <- v4, v8"]
+    );
+    assert!(instructions(sum).iter().any(|line| line.starts_with("return") && line.ends_with("v4")), "{sum}");
+    assert!(scalars.contains("i32x4.replace_lane v6 <- v0, lane 3, acc"), "{scalars}");
+    assert!(scalars.contains("i32x4.extract_lane acc <- v0, lane 2"), "{scalars}");
+    for part in ["v128.load8_lane.from", "v128.store64_lane.to", "i32x4.shuffle", "i8x16.shuffle", ".far"] {
+        assert!(others.contains(part), "{part} in {others}");
+    }
+}
+
+#[test]
 fn functions_without_a_body_have_no_bytecode() {
     let module = parse(r#"(module (import "" "" (func)) (func))"#);
     assert_eq!(disassemble(&module, 0).unwrap_err(), NoBytecode::NotDefined);

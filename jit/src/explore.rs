@@ -168,6 +168,25 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn constants_of_vectors_are_not_taken_for_instructions() {
+        // A shift of bytes takes the address of a table of masks; the other two load constants.
+        let text = "(module (func (param v128 i32) (result v128)
+            (i8x16.shl (i8x16.swizzle (local.get 0) (v128.const i32x4 0x06060606 0x0e0e0e0e 0x27272727 0x1f1f1f1f))
+                (local.get 1))))";
+        for mode in [Mode::Speed, Mode::Quick] {
+            let explored = explored(text, mode);
+            let texts: Vec<&str> = explored.machine.iter().map(|line| line.text.as_str()).collect();
+            let code = texts.iter().position(|text| text.starts_with("data ")).expect("constants");
+            assert!(texts[code..].iter().all(|text| text.starts_with("data ")), "{texts:#?}");
+            assert!(texts[..code].iter().all(|text| !text.contains("(bad)")), "{texts:#?}");
+            assert!(texts.concat().contains("06 06 06 06 0e 0e 0e 0e 27 27 27 27 1f 1f 1f 1f"), "{texts:#?}");
+            let shift = same(&explored.lowered, " ishl ", &explored.machine).concat();
+            assert!(shift.contains("psllw "), "{shift}");
+        }
+    }
+
+    #[test]
     fn a_stage_that_fails_has_a_reason_and_the_stages_before_it_are_there() {
         // Each value is in use until the end, and none can be computed again: the frame becomes too large.
         let count = 20_000;

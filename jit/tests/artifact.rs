@@ -12,6 +12,7 @@ use wasmrun_jit::artifact::{
 };
 use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::{CompiledFunction, Isa, Job, MemoryPlan, Mode, compile};
+use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::module::Module;
 
 fn compiled(isa: &Isa, module: &Module) -> Vec<CompiledFunction> {
@@ -26,6 +27,7 @@ fn settings(module: &Module) -> Settings {
         charges_fuel: module.charges_fuel(),
         interruptible: true,
         inlining: true,
+        relaxed: module.relaxed(),
     }
 }
 
@@ -149,6 +151,11 @@ fn everything_that_code_depends_on_is_in_its_identity() {
     identities.push(Identity::new(&isa, uninterruptible, hash, mode, plan));
     let not_inlined = Settings { inlining: false, ..settings(&module) };
     identities.push(Identity::new(&isa, not_inlined, hash, mode, plan));
+    for relaxed in [Relaxed::X86 { fma: false }, Relaxed::X86 { fma: true }] {
+        module.set_relaxed(relaxed);
+        identities.push(identity(&isa, &module));
+    }
+    module.set_relaxed(Relaxed::Deterministic);
     module.charge_fuel(true);
     identities.push(identity(&isa, &module));
     let names: std::collections::BTreeSet<_> = identities.iter().map(Identity::name).collect();

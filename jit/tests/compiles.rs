@@ -8,6 +8,7 @@ use wasmrun_jit::abi;
 use wasmrun_jit::compile::{CompileError, CompiledFunction, Isa, Job, MAX_FRAME, MemoryPlan, Mode, compile};
 use wasmrun_jit::lower::LowerError;
 use wasmrun_jit::stubs::AbiClass;
+use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::Trap;
 use wast::lexer::Lexer;
@@ -81,10 +82,15 @@ fn modules_of(file: &TestFile<'_>) -> Vec<Module> {
 
 /// Compiles what the engine loads of some scripts. Returns the number of functions.
 fn compile_scripts(files: impl Iterator<Item = TestFile<'static>>) -> usize {
+    compile_scripts_with(files, Relaxed::Deterministic)
+}
+
+fn compile_scripts_with(files: impl Iterator<Item = TestFile<'static>>, relaxed: Relaxed) -> usize {
     let isa = Isa::native().unwrap();
     let mut functions = 0;
     for file in files {
-        for module in modules_of(&file) {
+        for mut module in modules_of(&file) {
+            module.set_relaxed(relaxed);
             let all = compile_all(&isa, &module).unwrap_or_else(|error| panic!("{}: {error}", file.name()));
             functions += all.len() / (MODES.len() * PLANS.len());
         }
@@ -104,7 +110,7 @@ fn on_a_large_stack(test: impl FnOnce() + Send) {
 fn the_official_suite_of_2_0_compiles() {
     on_a_large_stack(|| {
         let functions = compile_scripts(spec(SpecVersion::V2));
-        assert!(functions > 3000, "only {functions} functions were found");
+        assert!(functions > 4500, "only {functions} functions were found");
     });
 }
 
@@ -116,6 +122,16 @@ fn tail_calls_and_several_memories_compile() {
         {
             let functions = compile_scripts(proposal(group));
             assert!(functions >= least, "{group}: only {functions} functions were found");
+        }
+    });
+}
+
+#[test]
+fn relaxed_instructions_compile_whatever_is_chosen_for_them() {
+    on_a_large_stack(|| {
+        for relaxed in [Relaxed::Deterministic, Relaxed::X86 { fma: false }, Relaxed::fastest()] {
+            let functions = compile_scripts_with(proposal(Proposal::RelaxedSimd), relaxed);
+            assert!(functions >= 35, "{relaxed:?}: only {functions} functions were found");
         }
     });
 }

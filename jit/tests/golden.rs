@@ -6,10 +6,11 @@ mod modules;
 use std::path::Path;
 use std::{env, fs};
 
-use cranelift_codegen::Context;
+use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
 use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode, Profile};
-use wasmrun_jit::lower;
+use wasmrun_jit::lower::{self, LowerError};
+use wasmrun_runtime::Relaxed;
 
 /// How far a function is followed.
 #[derive(Clone, Copy, PartialEq)]
@@ -322,4 +323,94 @@ fn code_that_takes_long_polls_on_its_way_without_a_loop() {
     };
     assert_eq!([polls(500, true), polls(600, true), polls(1100, true)], [1, 2, 3]);
     assert_eq!(polls(1100, false), 1);
+}
+
+#[test]
+fn a_vector_is_loaded_from_anywhere() {
+    let source = "(module (memory 1) (func (param v128 i32) (result v128)
+      (f32x4.add (local.get 0) (v128.load (local.get 1)))))";
+    let text = golden("vector-load", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // It need not be aligned, and traps outside of the memory.
+    let load = text.lines().find(|line| line.contains(" = load.i8x16 ")).unwrap();
+    assert!(!load.contains("aligned") && !load.contains("notrap"), "{load}");
+}
+
+#[test]
+fn lanes_are_not_cast_between_instructions_that_agree_on_them() {
+    let source = "(module (func (param v128 v128) (result v128)
+      (f32x4.sqrt (f32x4.mul (f32x4.add (local.get 0) (local.get 1)) (local.get 1)))))";
+    let text = golden("vector-chain", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    // The two parameters and the result.
+    assert_eq!(count(&text, " = bitcast"), 3, "{text}");
+}
+
+#[test]
+fn a_comparison_selects_whole_lanes() {
+    let source = "(module (func (param v128 v128) (result v128)
+      (v128.bitselect (local.get 0) (local.get 1) (i32x4.gt_s (local.get 0) (local.get 1)))))";
+    let text = golden("vector-select", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    // What is selected by is the comparison itself, and no cast of it.
+    let (before, _) = text.split_once(" = icmp ").unwrap();
+    let mask = before.rsplit(' ').next().unwrap();
+    assert_eq!(count(&text, &format!(" = bitselect {mask}, ")), 1, "{text}");
+}
+
+#[test]
+fn a_lane_beyond_the_guard_is_checked_for_its_own_bytes() {
+    let source = |lane: u32, end: u32| {
+        format!(
+            "(module (memory 1) (func (param i32 v128) (result v128)
+              (v128.load{lane}_lane offset={} 0 (local.get 0) (local.get 1))))",
+            end - lane / 8
+        )
+    };
+    for (lane, bytes) in [(8, 1), (16, 2), (32, 4), (64, 8)] {
+        // The guard is 32 MiB.
+        let text = |end| {
+            let name = format!("vector-lane-{bytes}-{}", if end > 0x200_0000 { "far" } else { "last" });
+            golden(&name, &source(lane, end), MemoryPlan::Guarded, false, Stage::Lowered)
+        };
+        assert_eq!(count(&text(0x200_0000), "select_spectre_guard"), 0);
+        assert_eq!(count(&text(0x200_0001), "select_spectre_guard"), 1);
+    }
+}
+
+#[test]
+fn relaxed_instructions_do_what_is_chosen() {
+    let source = "(module (func (param v128 v128 v128) (result v128)
+      (f32x4.relaxed_min (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2))
+        (i8x16.relaxed_laneselect (local.get 0) (i8x16.relaxed_swizzle (local.get 1) (local.get 0)) (local.get 2)))))";
+    let text = |relaxed| {
+        let isa = Isa::native().unwrap();
+        let mut module = modules::parse(source);
+        module.set_relaxed(relaxed);
+        let context = &mut FunctionBuilderContext::new();
+        let (function, _) =
+            lower::function(&**isa.target(Mode::Speed), &module, &Job::new(0), context).unwrap();
+        function.display().to_string()
+    };
+    let all = ["fmin", "fcmp", "fma", "fmul", "blendv", "x86_pshufb", " swizzle"];
+    let counts = |relaxed| all.map(|instruction| count(&text(relaxed), &format!("= {}", instruction.trim())));
+    // A `bitselect` is behind the comparison.
+    assert_eq!(counts(Relaxed::Deterministic), [1, 0, 0, 1, 0, 0, 1]);
+    assert_eq!(counts(Relaxed::X86 { fma: false }), [0, 1, 0, 1, 1, 1, 0]);
+    assert_eq!(counts(Relaxed::X86 { fma: true }), [0, 1, 1, 0, 1, 1, 0]);
+}
+
+#[test]
+fn what_a_machine_cannot_do_is_left_to_tier_0() {
+    let flags = settings::Flags::new(settings::builder());
+    // The first machines of the architecture: without SSSE3 and SSE 4.1.
+    let isa = isa::lookup_by_name("x86_64").unwrap().finish(flags).unwrap();
+    let mut module = modules::parse(
+        "(module (func (param v128 v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 1))))",
+    );
+    for (relaxed, can) in [(Relaxed::Deterministic, true), (Relaxed::X86 { fma: false }, false)] {
+        module.set_relaxed(relaxed);
+        let context = &mut FunctionBuilderContext::new();
+        match lower::function(&*isa, &module, &Job::new(0), context) {
+            Ok(_) => assert!(can, "{relaxed:?}"),
+            Err(error) => assert!(!can && matches!(error, LowerError::NotExecuted(_)), "{error}"),
+        }
+    }
 }

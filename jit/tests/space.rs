@@ -104,8 +104,13 @@ fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_
         assert!(end - header < 48, "a short loop");
         (entry.addr() + header) / 64 == (entry.addr() + end - 1) / 64
     };
-    let settings =
-        Settings { features: module.features(), charges_fuel: false, interruptible: false, inlining: false };
+    let settings = Settings {
+        features: module.features(),
+        charges_fuel: false,
+        interruptible: false,
+        inlining: false,
+        relaxed: module.relaxed(),
+    };
     let hash = ModuleHash::of(module.bytes());
     let identity = Identity::new(space.isa(), settings, hash, Mode::Speed, MemoryPlan::Guarded);
     let mut encoder = Encoder::new(identity);

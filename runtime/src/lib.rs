@@ -18,6 +18,7 @@ pub mod module;
 mod names;
 pub mod parallel;
 mod parse;
+mod relaxed;
 pub mod trap;
 pub mod types;
 pub mod value;
@@ -29,6 +30,7 @@ pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
 pub use names::printable;
 pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, val_type, validate};
+pub use relaxed::Relaxed;
 pub use work::Work;
 
 /// The version of this crate. Code on disk names it, because code knows the layouts of this crate.

@@ -19,6 +19,7 @@ use crate::features::Features;
 use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
+use crate::relaxed::Relaxed;
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TypeId, TypeRegistry};
 use crate::value::RawValue;
 
@@ -28,6 +29,7 @@ pub struct Module {
     pub(crate) declared: Declarations,
     features: Features,
     charges_fuel: bool,
+    relaxed: Relaxed,
     type_ids: Vec<TypeId>,
     /// Indices of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
@@ -53,6 +55,7 @@ impl Module {
         Module {
             features,
             charges_fuel: false,
+            relaxed: Relaxed::default(),
             type_ids: declared.types.iter().map(|ty| registry.intern(ty)).collect(),
             exports_by_name: by_name,
             names: OnceLock::new(),
@@ -79,6 +82,16 @@ impl Module {
     /// Whether the code of this module pays fuel.
     pub fn charges_fuel(&self) -> bool {
         self.charges_fuel
+    }
+
+    /// Chooses what this module's relaxed SIMD instructions do. To be decided before any of it is translated.
+    pub fn set_relaxed(&mut self, relaxed: Relaxed) {
+        self.relaxed = relaxed;
+    }
+
+    /// What this module's relaxed SIMD instructions do.
+    pub fn relaxed(&self) -> Relaxed {
+        self.relaxed
     }
 
     /// The proposals that it was validated with.

@@ -1,7 +1,8 @@
 //! Arguments and results as scripts write them.
 
-use wasmrun::{ExternRef, Store, Val};
-use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
+use wasmrun::{ExternRef, Store, V128, Val};
+use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
+use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
 
 /// The value of an argument, or the proposal that it needs.
@@ -18,7 +19,7 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
             Ok(value) => Val::ExternRef(Some(value)),
             Err(error) => return Err(format!("no externref: {error:#}")),
         },
-        WastArgCore::V128(_) => return Err("simd".to_string()),
+        WastArgCore::V128(value) => Val::V128(V128::from(u128::from_le_bytes(value.to_le_bytes()))),
         WastArgCore::RefNull(_) | WastArgCore::RefHost(_) => return Err("gc".to_string()),
     })
 }
@@ -40,16 +41,9 @@ fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
         (WastRetCore::Either(cases), _) => cases.iter().any(|case| matches(store, case, got)),
         (WastRetCore::I32(expected), Val::I32(got)) => expected == got,
         (WastRetCore::I64(expected), Val::I64(got)) => expected == got,
-        (WastRetCore::F32(pattern), Val::F32(bits)) => match pattern {
-            NanPattern::CanonicalNan => bits & 0x7fff_ffff == 0x7fc0_0000,
-            NanPattern::ArithmeticNan => bits & 0x7fc0_0000 == 0x7fc0_0000,
-            NanPattern::Value(expected) => expected.bits == *bits,
-        },
-        (WastRetCore::F64(pattern), Val::F64(bits)) => match pattern {
-            NanPattern::CanonicalNan => bits & 0x7fff_ffff_ffff_ffff == 0x7ff8_0000_0000_0000,
-            NanPattern::ArithmeticNan => bits & 0x7ff8_0000_0000_0000 == 0x7ff8_0000_0000_0000,
-            NanPattern::Value(expected) => expected.bits == *bits,
-        },
+        (WastRetCore::F32(pattern), Val::F32(bits)) => matches_f32(pattern, *bits),
+        (WastRetCore::F64(pattern), Val::F64(bits)) => matches_f64(pattern, *bits),
+        (WastRetCore::V128(pattern), Val::V128(got)) => matches_v128(pattern, got.as_u128()),
         (WastRetCore::RefNull(None), Val::FuncRef(None) | Val::ExternRef(None)) => true,
         (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::FuncRef(None)) => {
             matches!(ty, AbstractHeapType::Func | AbstractHeapType::NoFunc)
@@ -66,6 +60,44 @@ fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
     }
 }
 
+fn matches_f32(pattern: &NanPattern<F32>, bits: u32) -> bool {
+    match pattern {
+        NanPattern::CanonicalNan => bits & 0x7fff_ffff == 0x7fc0_0000,
+        NanPattern::ArithmeticNan => bits & 0x7fc0_0000 == 0x7fc0_0000,
+        NanPattern::Value(expected) => expected.bits == bits,
+    }
+}
+
+fn matches_f64(pattern: &NanPattern<F64>, bits: u64) -> bool {
+    match pattern {
+        NanPattern::CanonicalNan => bits & 0x7fff_ffff_ffff_ffff == 0x7ff8_0000_0000_0000,
+        NanPattern::ArithmeticNan => bits & 0x7ff8_0000_0000_0000 == 0x7ff8_0000_0000_0000,
+        NanPattern::Value(expected) => expected.bits == bits,
+    }
+}
+
+/// Whether the lanes of `bits`, of which each can have a pattern of its own, are those expected.
+fn matches_v128(pattern: &V128Pattern, bits: u128) -> bool {
+    match pattern {
+        V128Pattern::I8x16(lanes) => lanes.iter().zip(0..).all(|(lane, i)| *lane == (bits >> (8 * i)) as i8),
+        V128Pattern::I16x8(lanes) => {
+            lanes.iter().zip(0..).all(|(lane, i)| *lane == (bits >> (16 * i)) as i16)
+        }
+        V128Pattern::I32x4(lanes) => {
+            lanes.iter().zip(0..).all(|(lane, i)| *lane == (bits >> (32 * i)) as i32)
+        }
+        V128Pattern::I64x2(lanes) => {
+            lanes.iter().zip(0..).all(|(lane, i)| *lane == (bits >> (64 * i)) as i64)
+        }
+        V128Pattern::F32x4(lanes) => {
+            lanes.iter().zip(0..).all(|(lane, i)| matches_f32(lane, (bits >> (32 * i)) as u32))
+        }
+        V128Pattern::F64x2(lanes) => {
+            lanes.iter().zip(0..).all(|(lane, i)| matches_f64(lane, (bits >> (64 * i)) as u64))
+        }
+    }
+}
+
 /// Values for messages, floats with their bits.
 pub fn list(values: &[Val]) -> String {
     let texts: Vec<String> = values
@@ -75,6 +107,7 @@ pub fn list(values: &[Val]) -> String {
             Val::I64(value) => format!("i64 {value}"),
             Val::F32(bits) => format!("f32 {} ({bits:#010x})", f32::from_bits(*bits)),
             Val::F64(bits) => format!("f64 {} ({bits:#018x})", f64::from_bits(*bits)),
+            Val::V128(value) => format!("v128 {:#034x}", value.as_u128()),
             other => format!("{other:?}"),
         })
         .collect();

@@ -85,7 +85,7 @@ fn counts_of(group: &str) -> PathBuf {
 /// What WebAssembly 2.0 has: scripts of that edition say that later proposals are invalid.
 fn edition_2() -> Config {
     let mut config = Config::default();
-    config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false);
+    config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false).wasm_relaxed_simd(false);
     config
 }
 
@@ -125,7 +125,7 @@ macro_rules! proposals {
 
 // Proposals that are older than 2.0 are judged by that edition: their scripts say that later ones are invalid.
 proposals! {
-    annotations: Annotations, Skipped(&["simd"]), Config::default();
+    annotations: Annotations, Executed, Config::default();
     bulk_memory: BulkMemoryOperations, Executed, edition_2();
     custom_page_sizes: CustomPageSizes, Skipped(&["custom-page-sizes", "memory64"]), Config::default();
     custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors", "gc"]), Config::default();
@@ -133,15 +133,15 @@ proposals! {
     extended_const: ExtendedConst, Executed, Config::default();
     function_references: FunctionReferences, Skipped(&["function-references"]), Config::default();
     gc: GC, Skipped(&["gc"]), Config::default();
-    memory64: Memory64, Skipped(&["memory64", "simd"]), Config::default();
+    memory64: Memory64, Skipped(&["memory64"]), Config::default();
     multi_memory: MultiMemory, Executed, Config::default();
     multi_value: MultiValue, Executed, edition_2();
     mutable_global: MutableGlobal, Executed, edition_2();
     nontrapping_float_to_int_conversions: NontrappingFloatToIntConversions, Executed, edition_2();
     reference_types: ReferenceTypes, Executed, edition_2();
-    relaxed_simd: RelaxedSimd, Skipped(&["relaxed-simd", "simd"]), Config::default();
+    relaxed_simd: RelaxedSimd, Executed, Config::default();
     sign_extension_ops: SignExtensionOps, Executed, edition_2();
-    simd: Simd, Skipped(&["simd"]), Config::default();
+    simd: Simd, Executed, Config::default();
     tail_call: TailCall, Executed, Config::default();
     threads: Threads, Skipped(&["threads"]), Config::default();
     wide_arithmetic: WideArithmetic, Skipped(&["wide-arithmetic"]), Config::default();

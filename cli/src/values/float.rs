@@ -59,7 +59,7 @@ pub fn parse(text: &str, format: &Format) -> Option<u64> {
         "nan" => format.infinity() | format.canonical_payload(),
         _ => {
             if let Some(digits) = magnitude.strip_prefix("nan:0x") {
-                let payload = unsigned(digits, 16)?;
+                let payload = u64::try_from(unsigned(digits, 16)?).ok()?;
                 let fits = (1..=format.mantissa()).contains(&payload);
                 fits.then_some(format.infinity() | payload)?
             } else {

@@ -1,10 +1,11 @@
 //! Values on the command line: arguments of `--invoke` from text, its results to text.
 //!
 //! Numbers are written as in the text format. Integers are decimal or hexadecimal and may use the signed or
-//! the unsigned range of their type; [`float`] has the forms of floats. A printed number can be read back as
-//! an argument.
+//! the unsigned range of their type; [`float`] has the forms of floats and [`vector`] those of vectors. A printed number
+//! or vector can be read back as an argument.
 
 mod float;
+mod vector;
 
 use wasmrun::{Val, ValType};
 
@@ -17,6 +18,7 @@ pub fn parse(text: &str, ty: &ValType) -> Result<Val, String> {
         ValType::I64 => integer(text, 64).map(|bits| Val::I64(bits as i64)),
         ValType::F32 => float::parse(text, &F32).map(|bits| Val::F32(bits as u32)),
         ValType::F64 => float::parse(text, &F64).map(Val::F64),
+        ValType::V128 => vector::parse(text).map(|bits| Val::V128(bits.into())),
         ValType::Ref(_) if text == "null" || text == "ref.null" => Some(Val::default_for_ty(*ty)),
         _ => None,
     };
@@ -32,18 +34,22 @@ fn accepted(ty: &ValType) -> &'static str {
         ValType::F32 | ValType::F64 => {
             "write a number of its range such as 1.5, -2e10 or 0x1.8p3, or `inf`, `nan` or `nan:0x…`"
         }
+        ValType::V128 => {
+            "write an integer from 0 to 340282366920938463463374607431768211455, or 0x and hexadecimal digits, or lanes \
+             such as i32x4:1,2,3,4 or f64x2:0.5,inf"
+        }
         ValType::Ref(_) => "only `null` can be passed",
-        _ => "values of this type cannot be passed",
     }
 }
 
-/// An integer of `bits` bits in either range, as the low bits of the result.
+/// An integer of `bits` bits, at most 64, in either range, as the low bits of the result.
 fn integer(text: &str, bits: u32) -> Option<u64> {
     let (negative, magnitude) = sign(text);
     let value = match magnitude.strip_prefix("0x") {
         Some(digits) => unsigned(digits, 16)?,
         None => unsigned(magnitude, 10)?,
     };
+    let value = u64::try_from(value).ok()?;
     let all = u64::MAX >> (64 - bits);
     let lowest = 1u64 << (bits - 1);
     match negative {
@@ -54,10 +60,10 @@ fn integer(text: &str, bits: u32) -> Option<u64> {
 }
 
 /// Digits without a sign.
-fn unsigned(digits: &str, radix: u32) -> Option<u64> {
+fn unsigned(digits: &str, radix: u32) -> Option<u128> {
     // The standard library would read a second sign.
     let starts_well = digits.starts_with(|c: char| c.is_digit(radix));
-    u64::from_str_radix(&ungroup(digits, radix)?, radix).ok().filter(|_| starts_well)
+    u128::from_str_radix(&ungroup(digits, radix)?, radix).ok().filter(|_| starts_well)
 }
 
 fn sign(text: &str) -> (bool, &str) {
@@ -87,6 +93,6 @@ pub fn print(value: &Val) -> String {
         Val::FuncRef(None) | Val::ExternRef(None) => "null".to_owned(),
         Val::FuncRef(Some(_)) => "funcref".to_owned(),
         Val::ExternRef(Some(_)) => "externref".to_owned(),
-        Val::V128(bits) => format!("{:#034x}", bits.as_u128()),
+        Val::V128(bits) => vector::print(bits.as_u128()),
     }
 }

@@ -236,6 +236,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         charges_fuel: config.fuel(),
         interruptible: config.is_interruptible(),
         inlining: config.inlines(),
+        relaxed: config.relaxed(),
     }
 }
 

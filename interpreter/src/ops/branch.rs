@@ -103,7 +103,7 @@ where
     X: Source<T>,
     Y: Source<T>,
     C: Source<u32>,
-    Z: Dest,
+    Z: Dest<T>,
 {
     const NAME: &'static [&'static str] = &["select"];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, C::FIELD];
@@ -115,7 +115,7 @@ where
             let a = X::get::<Self, 1>(&m);
             let b = Y::get::<Self, 2>(&m);
             let condition = C::get::<Self, 3>(&m);
-            Z::put::<Self, T, 0>(&mut m, if condition != 0 { a } else { b });
+            Z::put::<Self, 0>(&mut m, if condition != 0 { a } else { b });
             m.next::<D, Self>()
         }
     }

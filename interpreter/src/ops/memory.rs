@@ -11,13 +11,13 @@ use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::mode::{Dest, Slot, Source, Value};
+use crate::mode::{Dest, Slot, Source};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {
     /// Its name.
     const NAME: &'static str;
-    type Out: Value;
+    type Out;
     /// Bytes that are read.
     const BYTES: usize;
     /// # Safety
@@ -29,7 +29,7 @@ pub(crate) trait LoadAs {
 pub(crate) trait StoreAs {
     /// Its name.
     const NAME: &'static str;
-    type In: Value;
+    type In;
     /// Bytes that are written.
     const BYTES: usize;
     /// # Safety
@@ -39,17 +39,17 @@ pub(crate) trait StoreAs {
 
 /// The last byte of an access, when it lies inside a memory of `len` bytes. The sum cannot overflow.
 #[inline(always)]
-fn last_inside(address: u32, last: u32, len: usize) -> Option<usize> {
+pub(super) fn last_inside(address: u32, last: u32, len: usize) -> Option<usize> {
     let last = address as usize + last as usize;
     (last < len).then_some(last)
 }
 
-type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
+pub(super) type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
 
 /// A load from memory 0: destination, address, offset of the last byte.
 pub(crate) struct Load<O, X, Z>(PhantomData<(O, X, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
+impl<O: LoadAs, X: Source<u32>, Z: Dest<O::Out>> Op for Load<O, X, Z> {
     const NAME: &'static [&'static str] = &[O::NAME];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Field::Offset];
 
@@ -61,7 +61,7 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
             match last_inside(address, m.field::<Self, u32, 2>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    Z::put::<Self, 0>(&mut m, value);
                     m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -74,7 +74,7 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest> Op for Load<O, X, Z> {
 /// `i32.add` does.
 pub(crate) struct LoadSum<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y, Z> {
+impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest<O::Out>> Op for LoadSum<O, X, Y, Z> {
     const NAME: &'static [&'static str] = &[O::NAME, ".sum"];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::Offset];
 
@@ -86,7 +86,7 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y,
             match last_inside(address, m.field::<Self, u32, 3>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    Z::put::<Self, 0>(&mut m, value);
                     m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -99,7 +99,7 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadSum<O, X, Y,
 /// byte.
 pub(crate) struct LoadElement<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X, Y, Z> {
+impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest<O::Out>> Op for LoadElement<O, X, Y, Z> {
     const NAME: &'static [&'static str] = &[O::NAME, ".element"];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32, Field::Offset];
 
@@ -113,7 +113,7 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X
             match last_inside(address, m.field::<Self, u32, 4>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    Z::put::<Self, 0>(&mut m, value);
                     m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -125,7 +125,7 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest> Op for LoadElement<O, X
 /// A load from a constant address: destination, last byte.
 pub(crate) struct LoadAt<O, Z>(PhantomData<(O, Z)>);
 
-impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
+impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadAt<O, Z> {
     const NAME: &'static [&'static str] = &[O::NAME];
     const FIELDS: &'static [Field] = &[Z::FIELD, Field::Offset];
 
@@ -136,7 +136,7 @@ impl<O: LoadAs, Z: Dest> Op for LoadAt<O, Z> {
             match last_inside(0, m.field::<Self, u32, 1>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
-                    Z::put::<Self, O::Out, 0>(&mut m, value);
+                    Z::put::<Self, 0>(&mut m, value);
                     m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -195,7 +195,7 @@ impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
 /// # Safety
 /// The context has a memory there.
 #[inline(always)]
-unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
+pub(super) unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
     // SAFETY: the caller's promise; a `Memory` starts with its descriptor.
     unsafe {
         let memory: *mut Memory = *VmContext::at::<*mut Memory>(m.ctx, offset);
@@ -205,11 +205,11 @@ unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
 }
 
 /// A load from any memory: destination, address in a slot, offset of the last byte, memory.
-pub(crate) struct LoadFrom<O>(PhantomData<O>);
+pub(crate) struct LoadFrom<O, Z>(PhantomData<(O, Z)>);
 
-impl<O: LoadAs> Op for LoadFrom<O> {
+impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadFrom<O, Z> {
     const NAME: &'static [&'static str] = &[O::NAME, ".from"];
-    const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot, Field::Offset, Field::Context];
+    const FIELDS: &'static [Field] = &[Z::FIELD, Field::Slot, Field::Offset, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
@@ -220,7 +220,7 @@ impl<O: LoadAs> Op for LoadFrom<O> {
             match last_inside(address, m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
                     let value = O::load(base.add(last).sub(O::BYTES - 1));
-                    Slot::put::<Self, O::Out, 0>(&mut m, value);
+                    Z::put::<Self, 0>(&mut m, value);
                     m.next::<D, Self>()
                 }
                 None => D::cold::<OutOfBounds>(m),
@@ -229,12 +229,12 @@ impl<O: LoadAs> Op for LoadFrom<O> {
     }
 }
 
-/// A store to any memory: address and value in slots, offset of the last byte, memory.
-pub(crate) struct StoreTo<O>(PhantomData<O>);
+/// A store to any memory: address in a slot, value, offset of the last byte, memory.
+pub(crate) struct StoreTo<O, Y>(PhantomData<(O, Y)>);
 
-impl<O: StoreAs> Op for StoreTo<O> {
+impl<O: StoreAs, Y: Source<O::In>> Op for StoreTo<O, Y> {
     const NAME: &'static [&'static str] = &[O::NAME, ".to"];
-    const FIELDS: &'static [Field] = &[Field::Slot, Field::Slot, Field::Offset, Field::Context];
+    const FIELDS: &'static [Field] = &[Field::Slot, Y::FIELD, Field::Offset, Field::Context];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
@@ -244,7 +244,7 @@ impl<O: StoreAs> Op for StoreTo<O> {
             let address: u32 = Slot::get::<Self, 0>(&m);
             match last_inside(address, m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
-                    let value = <Slot as Source<O::In>>::get::<Self, 1>(&m);
+                    let value = Y::get::<Self, 1>(&m);
                     O::store(base.add(last).sub(O::BYTES - 1), value);
                     m.next::<D, Self>()
                 }

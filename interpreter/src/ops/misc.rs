@@ -103,7 +103,7 @@ pub(crate) struct GlobalGet<Z, const OWN: bool>(PhantomData<Z>);
 /// # Safety
 /// The context has such a global there.
 #[inline(always)]
-unsafe fn global<const OWN: bool>(m: &Machine, offset: u32) -> *mut GlobalSlot {
+pub(super) unsafe fn global<const OWN: bool>(m: &Machine, offset: u32) -> *mut GlobalSlot {
     // SAFETY: the caller's promise.
     unsafe {
         if OWN {
@@ -114,11 +114,11 @@ unsafe fn global<const OWN: bool>(m: &Machine, offset: u32) -> *mut GlobalSlot {
     }
 }
 
-const fn far(own: bool) -> &'static str {
+pub(super) const fn far(own: bool) -> &'static str {
     if own { "" } else { ".far" }
 }
 
-impl<Z: Dest, const OWN: bool> Op for GlobalGet<Z, OWN> {
+impl<Z: Dest<u64>, const OWN: bool> Op for GlobalGet<Z, OWN> {
     const NAME: &'static [&'static str] = &["global.get", far(OWN)];
     const FIELDS: &'static [Field] = &[Z::FIELD, Field::Context];
 
@@ -127,7 +127,7 @@ impl<Z: Dest, const OWN: bool> Op for GlobalGet<Z, OWN> {
         // SAFETY: the instruction has these fields.
         unsafe {
             let value = GlobalSlot::low(global::<OWN>(&m, m.field::<Self, u32, 1>()));
-            Z::put::<Self, u64, 0>(&mut m, value);
+            Z::put::<Self, 0>(&mut m, value);
             m.next::<D, Self>()
         }
     }

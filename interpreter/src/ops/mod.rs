@@ -10,4 +10,5 @@ pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod numeric;
 pub(crate) mod reference;
+pub(crate) mod simd;
 pub(crate) mod tail_call;

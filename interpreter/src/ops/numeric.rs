@@ -6,14 +6,14 @@ use wasmrun_runtime::trap::Trap;
 
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::mode::{Dest, Source, Value};
+use crate::mode::{Dest, Source};
 
 /// A function of two operands.
 pub(crate) trait Binary {
     /// Its name.
     const NAME: &'static str;
-    type In: Value;
-    type Out: Value;
+    type In;
+    type Out;
     fn apply(a: Self::In, b: Self::In) -> Result<Self::Out, Trap>;
 }
 
@@ -21,15 +21,15 @@ pub(crate) trait Binary {
 pub(crate) trait Unary {
     /// Its name.
     const NAME: &'static str;
-    type In: Value;
-    type Out: Value;
+    type In;
+    type Out;
     fn apply(a: Self::In) -> Result<Self::Out, Trap>;
 }
 
 /// A binary instruction: destination, first operand, second operand.
 pub(crate) struct BinaryOp<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
 
-impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, X, Y, Z> {
+impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest<O::Out>> Op for BinaryOp<O, X, Y, Z> {
     const NAME: &'static [&'static str] = &[O::NAME];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD];
 
@@ -41,7 +41,7 @@ impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, 
             let b = Y::get::<Self, 2>(&m);
             match O::apply(a, b) {
                 Ok(result) => {
-                    Z::put::<Self, O::Out, 0>(&mut m, result);
+                    Z::put::<Self, 0>(&mut m, result);
                     m.next::<D, Self>()
                 }
                 Err(trap) => stop::<D>(m, trap),
@@ -53,7 +53,7 @@ impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest> Op for BinaryOp<O, 
 /// Address of an array's element, `base + (index << shift)`: destination, base, index, shift.
 pub(crate) struct ElementAddress<X, Y, Z>(PhantomData<(X, Y, Z)>);
 
-impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
+impl<X: Source<u32>, Y: Source<u32>, Z: Dest<u32>> Op for ElementAddress<X, Y, Z> {
     const NAME: &'static [&'static str] = &["element"];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32];
 
@@ -64,7 +64,7 @@ impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
             let base: u32 = X::get::<Self, 1>(&m);
             let index: u32 = Y::get::<Self, 2>(&m);
             let offset = index.wrapping_shl(m.field::<Self, u32, 3>());
-            Z::put::<Self, u32, 0>(&mut m, base.wrapping_add(offset));
+            Z::put::<Self, 0>(&mut m, base.wrapping_add(offset));
             m.next::<D, Self>()
         }
     }
@@ -73,7 +73,7 @@ impl<X: Source<u32>, Y: Source<u32>, Z: Dest> Op for ElementAddress<X, Y, Z> {
 /// A unary instruction: destination, operand.
 pub(crate) struct UnaryOp<O, X, Z>(PhantomData<(O, X, Z)>);
 
-impl<O: Unary, X: Source<O::In>, Z: Dest> Op for UnaryOp<O, X, Z> {
+impl<O: Unary, X: Source<O::In>, Z: Dest<O::Out>> Op for UnaryOp<O, X, Z> {
     const NAME: &'static [&'static str] = &[O::NAME];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD];
 
@@ -83,7 +83,7 @@ impl<O: Unary, X: Source<O::In>, Z: Dest> Op for UnaryOp<O, X, Z> {
         unsafe {
             match O::apply(X::get::<Self, 1>(&m)) {
                 Ok(result) => {
-                    Z::put::<Self, O::Out, 0>(&mut m, result);
+                    Z::put::<Self, 0>(&mut m, result);
                     m.next::<D, Self>()
                 }
                 Err(trap) => stop::<D>(m, trap),

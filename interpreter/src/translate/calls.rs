@@ -36,8 +36,10 @@ impl Translator<'_> {
         }
         let mut values = ty.results().iter().map(|ty| Ty::of(*ty)).filter(|ty| !ty.is_collected());
         // A single value comes back in the accumulator as well.
-        if let (Some(value), None) = (values.next(), values.next()) {
-            self.out.holds(value.class(), at.value);
+        if let (Some(value), None) = (values.next(), values.next())
+            && let Some(class) = value.accumulator()
+        {
+            self.out.holds(class, at.value);
         }
         self.new_segment();
     }

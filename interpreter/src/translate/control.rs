@@ -466,6 +466,12 @@ impl Translator<'_> {
     }
 
     fn return_one(&mut self, value: Operand) {
+        if value.ty == Ty::V128 {
+            let slot = self.in_slot(value);
+            self.out.op(table::RET_VECTOR);
+            self.out.slot(self.link);
+            return self.out.vector(slot);
+        }
         let (slot_op, acc_op) = match value.ty {
             Ty::F32 => (table::RET_F32_SLOT, table::RET_F32_ACC),
             Ty::F64 => (table::RET_F64_SLOT, table::RET_F64_ACC),

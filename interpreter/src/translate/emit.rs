@@ -136,6 +136,17 @@ impl Emitter {
         at
     }
 
+    /// Begins an instruction that writes a vector to `dest` and the slot behind it.
+    pub(super) fn op_to_vector(&mut self, opcode: u16, dest: u16) {
+        self.op(opcode);
+        self.field(Field::VectorDest, dest.into());
+        self.wrote(dest);
+        self.wrote(dest + 1);
+        if let Some(last) = &mut self.last {
+            last.dest = Some(dest);
+        }
+    }
+
     /// Appends a field of the instruction; of `value` what it has room for.
     #[inline(always)]
     pub(super) fn field(&mut self, field: Field, value: u64) {
@@ -156,6 +167,11 @@ impl Emitter {
     /// Appends a reference slot that is read.
     pub(super) fn ref_slot(&mut self, slot: u16) {
         self.field(Field::RefSlot, slot.into());
+    }
+
+    /// Appends the first slot of a vector that is read.
+    pub(super) fn vector(&mut self, slot: u16) {
+        self.field(Field::Vector, slot.into());
     }
 
     /// Appends a number of slots.
@@ -241,7 +257,8 @@ impl Emitter {
         self.last.is_some_and(|l| l.dest == Some(slot))
     }
 
-    /// Makes the last instruction write another slot.
+    /// Makes the last instruction write another slot. If it writes a vector, no accumulator stands for the slot behind either:
+    /// both are slots of a local, and of no other.
     pub(super) fn retarget_last(&mut self, from: u16, to: u16) {
         let Some(last) = &mut self.last else { return };
         let at = last.at + HEAD;

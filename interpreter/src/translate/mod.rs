@@ -13,6 +13,7 @@ mod control;
 mod emit;
 mod operators;
 mod stack;
+mod vectors;
 
 use wasmparser::Operator;
 use wasmrun_runtime::frame::{FrameLayout, Heights, LINK_SLOTS};
@@ -254,7 +255,10 @@ impl<'m> Translator<'m> {
         if operand.ty.is_collected() {
             return self.copy_reference(to, from);
         }
-        let class = operand.ty.class();
+        let Some(class) = operand.ty.accumulator() else {
+            self.out.op_to_vector(table::COPY_VECTOR, to);
+            return self.out.vector(from);
+        };
         if self.out.in_acc(class, from) {
             self.out.op_to(copy_acc(operand.ty), to, None);
         } else {
@@ -369,9 +373,12 @@ impl<'m> Translator<'m> {
             Place::Temp if !kept && self.out.last_writes(value.home) => {
                 self.out.retarget_last(value.home, local.slot);
             }
-            Place::Temp if self.out.consume_acc(value.ty.class(), value.home) => {
+            Place::Temp
+                if let Some(class) = value.ty.accumulator()
+                    && self.out.consume_acc(class, value.home) =>
+            {
                 self.out.op_to(copy_acc(value.ty), local.slot, None);
-                self.out.holds(value.ty.class(), local.slot);
+                self.out.holds(class, local.slot);
             }
             _ => self.move_to(local.slot, value),
         }

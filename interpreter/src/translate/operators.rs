@@ -12,14 +12,14 @@ use crate::table::{self, BinaryKind, LoadKind, Mode, Modes, SelectKind, StoreKin
 
 /// A source operand of an instruction, once its addressing mode has been chosen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Input {
+pub(super) enum Input {
     Slot(u16),
     Acc,
     Imm(u64),
 }
 
 impl Input {
-    fn mode(self) -> Mode {
+    pub(super) fn mode(self) -> Mode {
         match self {
             Input::Slot(_) => Mode::Slot,
             Input::Acc => Mode::Acc,
@@ -275,7 +275,7 @@ impl Translator<'_> {
             O::I64Extend8S => self.unary(U::I64Extend8S, I64),
             O::I64Extend16S => self.unary(U::I64Extend16S, I64),
             O::I64Extend32S => self.unary(U::I64Extend32S, I64),
-            ref other => unreachable!("modules that use {other:?} are refused at load"),
+            ref other => self.vector(other),
         }
     }
 
@@ -285,7 +285,7 @@ impl Translator<'_> {
 
     /// Where an instruction finds an operand that it alone reads. A constant that does not fit an immediate
     /// is put into its home.
-    fn input(&mut self, operand: Operand) -> Input {
+    pub(super) fn input(&mut self, operand: Operand) -> Input {
         let class = operand.ty.class();
         match operand.place {
             Place::Temp if self.out.consume_acc(class, operand.home) => Input::Acc,
@@ -312,7 +312,7 @@ impl Translator<'_> {
     }
 
     /// Appends a source of type `ty` to the instruction.
-    fn input_field(&mut self, input: Input, ty: Ty) {
+    pub(super) fn input_field(&mut self, input: Input, ty: Ty) {
         match input {
             Input::Slot(slot) => self.out.slot(slot),
             Input::Acc => {}
@@ -439,6 +439,9 @@ impl Translator<'_> {
             self.out.slot(condition);
             return;
         }
+        if a.ty == Ty::V128 {
+            return self.select_vector(a, b, condition);
+        }
         let kind = match a.ty {
             Ty::I32 => SelectKind::I32,
             Ty::F32 => SelectKind::F32,
@@ -469,7 +472,11 @@ impl Translator<'_> {
             self.out.field(Field::Global, index.into());
             return;
         }
-        let (opcode, offset) = match self.module.layout().global(index) {
+        let place = self.module.layout().global(index);
+        if ty == Ty::V128 {
+            return self.global_get_vector(place);
+        }
+        let (opcode, offset) = match place {
             GlobalPlace::Own(offset) => (table::GLOBAL_GET, offset),
             GlobalPlace::Imported(offset) => (table::GLOBAL_GET_FAR, offset),
         };
@@ -492,6 +499,9 @@ impl Translator<'_> {
             return;
         }
         let place = self.module.layout().global(index);
+        if value.ty == Ty::V128 {
+            return self.global_set_vector(place, value);
+        }
         let input = match (place, value.ty) {
             // Immediates of this instruction are sign-extended; those of an `i32` must not be.
             (GlobalPlace::Own(_), Ty::I64 | Ty::Func) => self.input(value),
@@ -513,20 +523,11 @@ impl Translator<'_> {
         self.out.field(Field::Context, offset.into());
     }
 
-    /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
-    fn last_byte(memarg: MemArg, bytes: u32, address: Input) -> Option<u32> {
-        let constant = match address {
-            Input::Imm(bits) => bits,
-            _ => 0,
-        };
-        u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
-    }
-
     fn load(&mut self, kind: LoadKind, ty: Ty, memarg: MemArg) {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slot));
+            let last = last_byte(memarg, kind.bytes(), Input::Slot(slot));
             let dest = self.push_temp(ty);
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
@@ -535,8 +536,10 @@ impl Translator<'_> {
             self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        if let Some((opcode, from, operands)) = self.computed_address(kind, address)
-            && let Some(last) = Self::last_byte(memarg, kind.bytes(), Input::Acc)
+        let sum = |modes| table::load_sum(kind, modes);
+        let element = |modes| table::load_element(kind, modes);
+        if let Some((opcode, from, operands)) = self.computed_address(address, sum, element)
+            && let Some(last) = last_byte(memarg, kind.bytes(), Input::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
@@ -546,7 +549,7 @@ impl Translator<'_> {
             return;
         }
         let input = self.input(address);
-        let last = Self::last_byte(memarg, kind.bytes(), input);
+        let last = last_byte(memarg, kind.bytes(), input);
         let dest = self.push_temp(ty);
         let Some(last) = last else { return self.out_of_bounds() };
         self.out.op_to(table::load(kind, input.mode()), dest, Some(ty.class()));
@@ -557,15 +560,20 @@ impl Translator<'_> {
     }
 
     /// The load that computes its address itself, with the instruction before and its operands, if that
-    /// computes the address and nothing else reads it.
-    fn computed_address(&self, kind: LoadKind, address: Operand) -> Option<(u16, u16, Vec<u8>)> {
+    /// computes the address and nothing else reads it. `sum` and `element` say which load, by the address's modes.
+    pub(super) fn computed_address(
+        &self,
+        address: Operand,
+        sum: impl Fn(u16) -> Option<u16>,
+        element: impl Fn(u16) -> u16,
+    ) -> Option<(u16, u16, Vec<u8>)> {
         if address.place != Place::Temp {
             return None;
         }
         let (from, operands) = self.out.last_for(address.home)?;
         let opcode = match (table::as_element(from), table::as_binary(from)) {
-            (Some(modes), _) => table::load_element(kind, modes),
-            (_, Some((BinaryKind::I32Add, modes))) => table::load_sum(kind, modes)?,
+            (Some(modes), _) => element(modes),
+            (_, Some((BinaryKind::I32Add, modes))) => sum(modes)?,
             _ => return None,
         };
         Some((opcode, from, operands.to_vec()))
@@ -576,7 +584,7 @@ impl Translator<'_> {
         let address = self.stack.pop();
         if let Some(memory) = other_memory(memarg) {
             let slots = (self.in_slot(address), self.in_slot(value));
-            let last = Self::last_byte(memarg, kind.bytes(), Input::Slot(slots.0));
+            let last = last_byte(memarg, kind.bytes(), Input::Slot(slots.0));
             let Some(last) = last else { return self.out_of_bounds() };
             self.out.op(table::store_to(kind));
             self.out.slot(slots.0);
@@ -590,7 +598,7 @@ impl Translator<'_> {
         if x == Input::Acc && y == Input::Acc && value.ty.class() == Class::Int {
             x = Input::Slot(self.in_slot(address));
         }
-        let Some(last) = Self::last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
+        let Some(last) = last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
         self.out.op(table::store(kind, x.mode(), y.mode()));
         if !matches!(x, Input::Imm(_)) {
             self.input_field(x, Ty::I32);
@@ -602,7 +610,7 @@ impl Translator<'_> {
     }
 
     /// An access that no address can make valid.
-    fn out_of_bounds(&mut self) {
+    pub(super) fn out_of_bounds(&mut self) {
         self.out.op(table::OUT_OF_BOUNDS);
     }
 
@@ -696,8 +704,17 @@ impl Translator<'_> {
     }
 }
 
+/// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
+pub(super) fn last_byte(memarg: MemArg, bytes: u32, address: Input) -> Option<u32> {
+    let constant = match address {
+        Input::Imm(bits) => bits,
+        _ => 0,
+    };
+    u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
+}
+
 /// The memory of an access, if it is not memory 0.
-fn other_memory(memarg: MemArg) -> Option<u32> {
+pub(super) fn other_memory(memarg: MemArg) -> Option<u32> {
     match memarg.target {
         MemArgTarget::Memory(0) => None,
         MemArgTarget::Memory(memory) => Some(memory),

@@ -16,6 +16,8 @@ pub(super) enum Ty {
     I64,
     F32,
     F64,
+    /// Takes two slots, and is never a constant.
+    V128,
     Func,
     /// A reference of the reference stack.
     Collected,
@@ -30,17 +32,23 @@ impl Ty {
             ValType::F64 => Ty::F64,
             ValType::Ref(r) if r.heap == HeapType::Func => Ty::Func,
             ValType::Ref(_) => Ty::Collected,
-            ValType::V128 => unreachable!("modules with vectors are refused at load"),
+            ValType::V128 => Ty::V128,
         }
     }
 
-    /// The accumulator for values of this type.
-    pub(super) fn class(self) -> Class {
+    /// The accumulator for values of this type, if there is one.
+    pub(super) fn accumulator(self) -> Option<Class> {
         match self {
-            Ty::F32 => Class::F32,
-            Ty::F64 => Class::F64,
-            _ => Class::Int,
+            Ty::V128 | Ty::Collected => None,
+            Ty::F32 => Some(Class::F32),
+            Ty::F64 => Some(Class::F64),
+            Ty::I32 | Ty::I64 | Ty::Func => Some(Class::Int),
         }
+    }
+
+    /// The accumulator for values of this type, which is that of a scalar.
+    pub(super) fn class(self) -> Class {
+        self.accumulator().expect("a scalar")
     }
 
     pub(super) fn is_collected(self) -> bool {
@@ -55,6 +63,7 @@ impl Ty {
             Ty::I64 => ValType::I64,
             Ty::F32 => ValType::F32,
             Ty::F64 => ValType::F64,
+            Ty::V128 => ValType::V128,
             Ty::Func => ValType::FUNCREF,
             Ty::Collected => ValType::EXTERNREF,
         }

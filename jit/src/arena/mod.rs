@@ -32,7 +32,7 @@ mod tests;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::process;
 use std::ptr::{self, NonNull};

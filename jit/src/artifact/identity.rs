@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cranelift_codegen::isa::TargetIsa;
+use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::features::{Features, PROPOSALS};
 use wasmrun_runtime::module::MemoryPlan;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub interruptible: bool,
     /// Whether functions are [inlined](crate::compile::Job::inlining).
     pub inlining: bool,
+    /// What relaxed SIMD instructions do.
+    pub relaxed: Relaxed,
 }
 
 /// What code was made for.
@@ -109,6 +112,11 @@ fn build(isa: &Isa, settings: Settings) -> [u8; 32] {
     add(if settings.charges_fuel { "fuel" } else { "no fuel" });
     add(if settings.inlining { "inlining" } else { "no inlining" });
     add(if settings.interruptible { "interruptible" } else { "not interruptible" });
+    add(match settings.relaxed {
+        Relaxed::Deterministic => "deterministic",
+        Relaxed::X86 { fma: false } => "as x86",
+        Relaxed::X86 { fma: true } => "as x86 with FMA",
+    });
     for proposal in PROPOSALS.iter().filter(|proposal| settings.features.contains(proposal)) {
         add(proposal.name);
     }

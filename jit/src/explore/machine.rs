@@ -25,11 +25,15 @@ pub(super) fn lines(function: &CompiledFunction, blocks: &[u32]) -> Vec<Line> {
     listing.lines
 }
 
-/// Adds bytes that are no instructions.
+/// Adds bytes that are no instructions, or that nobody here can read. Rows begin where vectors do.
 fn data(function: &CompiledFunction, at: usize, listing: &mut Listing) -> fmt::Result {
-    for (i, row) in function.code[at..].chunks(ROW).enumerate() {
+    let mut rest = &function.code[at..];
+    let mut at = at;
+    while !rest.is_empty() {
+        let (row, behind) = rest.split_at(rest.len().min(ROW - at % ROW));
         let bytes: Vec<_> = row.iter().map(|byte| format!("{byte:02x}")).collect();
-        listing.push(Some((at + i * ROW) as u32), None, format!("data {}", bytes.join(" ")))?;
+        listing.push(Some(at as u32), None, format!("data {}", bytes.join(" ")))?;
+        (rest, at) = (behind, at + row.len());
     }
     Ok(())
 }

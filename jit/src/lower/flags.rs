@@ -30,7 +30,7 @@ pub(super) struct Flags {
     pub imported_globals: MemFlagsData,
     /// Globals of the instance itself that have no region of their own.
     own_globals: MemFlagsData,
-    /// Results that are returned in memory.
+    /// Results that are returned in memory, in slots of 8 bytes: vectors there are not aligned.
     pub results: MemFlagsData,
 }
 
@@ -58,7 +58,7 @@ impl Flags {
             functions: region("functions"),
             imported_globals: region("imported globals"),
             own_globals: region("globals"),
-            results: region("results"),
+            results: unaligned(region("results")),
         }
     }
 
@@ -78,6 +78,11 @@ fn guest_access(flags: MemFlagsData) -> MemFlagsData {
         .with_alias_region(flags.alias_region())
         .with_trap_code(Some(TrapCode::HEAP_OUT_OF_BOUNDS))
         .with_endianness(Endianness::Little)
+}
+
+/// An access in the same region that does not trap and need not be aligned.
+fn unaligned(flags: MemFlagsData) -> MemFlagsData {
+    MemFlagsData::new().with_notrap().with_alias_region(flags.alias_region())
 }
 
 fn in_region(function: &mut Function, user_id: u32, description: Cow<'static, str>) -> MemFlagsData {

@@ -59,7 +59,7 @@ impl Lower<'_, '_, '_> {
         true
     }
 
-    fn load(&mut self, ty: Type, memarg: MemArg) {
+    pub(super) fn load(&mut self, ty: Type, memarg: MemArg) {
         let (address, offset) = self.address(ty.bytes(), memarg);
         let value = self.builder.ins().load(ty, self.flags.heap, address, offset);
         self.stack.push(value);
@@ -80,7 +80,7 @@ impl Lower<'_, '_, '_> {
     }
 
     /// Stores the lowest `bytes` bytes of a value.
-    fn store(&mut self, bytes: u32, memarg: MemArg) {
+    pub(super) fn store(&mut self, bytes: u32, memarg: MemArg) {
         let value = self.pop();
         let (address, offset) = self.address(bytes, memarg);
         let whole = self.builder.func.dfg.value_type(value).bytes();
@@ -94,7 +94,7 @@ impl Lower<'_, '_, '_> {
     }
 
     /// Pops the dynamic part of an address and makes one that may be accessed, with a constant offset.
-    fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
+    pub(super) fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
         self.takes(Work::ACCESS);
         let index = self.pop();
         let index = self.builder.ins().uextend(I64, index);

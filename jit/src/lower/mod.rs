@@ -19,6 +19,7 @@ mod numeric;
 mod places;
 mod poll;
 mod sampling;
+mod simd;
 mod slow_path;
 mod table;
 mod take_over;
@@ -36,7 +37,7 @@ use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::{fuel, val_type};
+use wasmrun_runtime::{Relaxed, fuel, val_type};
 
 use crate::abi;
 use crate::builtins::Builtin;
@@ -67,7 +68,8 @@ pub enum LowerError {
     /// Its code would be out of proportion to its size.
     #[error("the function makes too many values of its bytes")]
     TooLarge,
-    /// It has an instruction that is not executed. Modules with such are refused at load.
+    /// It has an instruction that is not executed, and modules with such are refused at load; or a relaxed one, and this
+    /// machine cannot do what was chosen for it.
     #[error("the instruction {0} is not executed")]
     NotExecuted(String),
     /// There is no loop where the code should start, or it cannot be come to.
@@ -106,6 +108,7 @@ pub fn function<'m>(
     let results_only = abi::without_parameters(ty);
     let way = Way { index, ty, results_only: &results_only };
     let mut lower = Lower::new(module, way, job, &mut builder);
+    lower.relaxed = simd::choice(isa, module.relaxed());
     match start {
         Start::Entry => lower.begin(),
         Start::Loop(at) => {
@@ -149,6 +152,8 @@ struct Lower<'m, 'f, 'b> {
     /// Whether loops poll.
     polls: bool,
     profile: Option<&'m dyn Profile>,
+    /// What relaxed SIMD instructions do; `None` if this machine cannot do it.
+    relaxed: Option<Relaxed>,
     builder: &'b mut FunctionBuilder<'f>,
     flags: Flags,
     /// The context of the instance.
@@ -226,6 +231,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             leaves: job.leaves,
             polls: job.interruptible || job.leaves,
             profile: job.profile,
+            relaxed: None,
             flags: Flags::new(builder.func),
             builder,
             vmctx: params[abi::VMCTX],
@@ -436,7 +442,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::RefIsNull => self.ref_is_null(),
 
             ref other => {
-                if !(self.memory_access(other) || self.numeric(other)) {
+                if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));
                 }
             }

@@ -36,6 +36,16 @@ impl GlobalSlot {
         unsafe { this.cast::<u64>().read() }
     }
 
+    /// Both words: a vector.
+    ///
+    /// # Safety
+    /// `this` is alive.
+    #[inline(always)]
+    pub unsafe fn words(this: *const GlobalSlot) -> [u64; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { this.cast::<[u64; 2]>().read() }
+    }
+
     /// Assigns a global of type `ty`.
     ///
     /// # Safety
@@ -63,6 +73,16 @@ impl GlobalSlot {
         unsafe { this.cast::<u64>().write(value) };
     }
 
+    /// Assigns a global that holds vectors.
+    ///
+    /// # Safety
+    /// `this` is alive and of the type `v128`.
+    #[inline(always)]
+    pub unsafe fn set_words(this: *mut GlobalSlot, value: [u64; 2]) {
+        // SAFETY: the caller's promise.
+        unsafe { this.cast::<[u64; 2]>().write(value) };
+    }
+
     /// Assigns a global of a collected type.
     ///
     /// # Safety
@@ -88,6 +108,9 @@ mod tests {
         unsafe {
             GlobalSlot::set(&mut slot, exec, ValType::V128, vector);
             assert_eq!(slot.value(), vector);
+            assert_eq!(GlobalSlot::words(&slot), vector.words());
+            GlobalSlot::set_words(&mut slot, [3, 4]);
+            assert_eq!(slot.value().words(), [3, 4]);
             GlobalSlot::set(&mut slot, exec, ValType::I64, 7u64.into());
             assert_eq!(slot.value().words(), [7, 0]);
             GlobalSlot::set_low(&mut slot, 8);

@@ -11,7 +11,7 @@
 //! [`host_results`](super::host_results), and those of [`BACK`] call the export of the same name. The exports named `e…`
 //! are there to be called, each with new units.
 
-use super::Type::{self, Extern, F32, F64, Func, I32, I64};
+use super::Type::{self, Extern, F32, F64, Func, I32, I64, V128};
 use super::generate::Random;
 
 /// The module of imports that answer by themselves.
@@ -23,14 +23,15 @@ pub const BACK: &str = "back";
 /// Functions that are entered in one call, all together, short ones apart.
 const ENTRIES: u32 = 60;
 
-/// Lists of results. A function tail-calls those with its own; the last does not fit into registers.
-const RESULTS: [&[Type]; 6] = [
+/// Lists of results. A function tail-calls those with its own; the longest does not fit into registers.
+const RESULTS: [&[Type]; 7] = [
     &[],
     &[I32],
     &[I64],
     &[F64, I32],
     &[I64, Extern, I32],
-    &[I32, I64, I64, F32, I64, I32, I64, I64, F64, I64, I32, I64, Extern, I64],
+    &[I32, I64, I64, F32, I64, I32, V128, I64, I64, F64, I64, I32, I64, Extern, I64],
+    &[V128],
 ];
 
 /// Types of the functions in the table; each has [`SLOTS`] elements. Behind them come some of any type, and nulls.
@@ -39,10 +40,11 @@ const SLOTS: usize = 4;
 const TABLE: usize = TABLED * SLOTS + 4;
 
 /// Globals by their names, and the type that each holds.
-const GLOBALS: [(&str, Type); 5] = [("$g0", I32), ("$g1", I64), ("$g2", F64), ("$g3", Extern), ("$g4", I32)];
+const GLOBALS: [(&str, Type); 6] =
+    [("$g0", I32), ("$g1", I64), ("$g2", F64), ("$g3", Extern), ("$g4", I32), ("$g5", V128)];
 
 /// Locals that a longer function has, besides its parameters and counters.
-const LOCALS: [Type; 7] = [I32, I32, I64, I64, F64, F32, Extern];
+const LOCALS: [Type; 9] = [I32, I32, I64, V128, I64, F64, F32, Extern, V128];
 
 /// Behind a number in a `select`: makes it zero when there are no units left, so that loops end, too.
 const UNLESS_GIVEN_UP: &str = "(i32.const 0) (global.get $left)";
@@ -118,6 +120,7 @@ fn name(ty: Type) -> &'static str {
         I64 => "i64",
         F32 => "f32",
         F64 => "f64",
+        V128 => "v128",
         Func => "funcref",
         Extern => "externref",
     }
@@ -146,7 +149,7 @@ impl Generator {
     }
 
     fn types(&mut self, len: usize) -> Vec<Type> {
-        const TYPES: [Type; 10] = [I32, I32, I32, I64, I64, I64, F64, F64, F32, Extern];
+        const TYPES: [Type; 11] = [I32, I32, I32, I64, I64, I64, F64, F64, F32, V128, Extern];
         (0..len).map(|_| self.one(&TYPES)).collect()
     }
 
@@ -155,7 +158,7 @@ impl Generator {
         let tabled: Vec<(Vec<Type>, usize)> = (0..TABLED)
             .map(|_| {
                 let len = self.one(&[0, 1, 2, 3, 9, 14]);
-                (self.types(len), self.one(&[1, 1, 2, 2, 3, 4, 5]))
+                (self.types(len), self.one(&[1, 1, 2, 2, 3, 4, 5, 6]))
             })
             .collect();
         for (kind, prefix, least, more) in
@@ -167,7 +170,7 @@ impl Generator {
                     _ => self.one(&[0, 1, 2, 3, 4, 5, 7, 9, 12, 18, 25]),
                 };
                 let results = match kind {
-                    Kind::Leaf => self.one(&[0, 1, 1, 1, 2, 2, 3, 4]),
+                    Kind::Leaf => self.one(&[0, 1, 1, 1, 2, 2, 3, 4, 6]),
                     _ => self.below(RESULTS.len()),
                 };
                 let (params, results) = match self.below(3) {
@@ -233,6 +236,7 @@ impl Generator {
         for (name, ty) in GLOBALS {
             let value = match ty {
                 Extern => "ref.null extern".to_string(),
+                V128 => "v128.const i64x2 5 6".to_string(),
                 _ => format!("{}.const 5", self::name(ty)),
             };
             text +=
@@ -320,6 +324,7 @@ impl Generator {
         match ty {
             Extern => " (ref.null extern)".into(),
             Func => " (ref.null func)".into(),
+            V128 => format!(" (v128.const i64x2 {value} {})", self.one(&EDGES)),
             I64 if self.once_in(2) => format!(" (i64.const {})", value.rotate_left(31)),
             _ => format!(" ({}.const {value})", name(ty)),
         }
@@ -408,7 +413,7 @@ impl Generator {
     fn operation(&mut self, body: &mut Body, ty: Type, depth: u32) -> String {
         let ty_name = name(ty);
         match ty {
-            I32 | I64 => match self.below(9) {
+            I32 | I64 => match self.below(10) {
                 0 => {
                     let op = self.one(&["clz", "ctz", "popcnt", "extend8_s", "extend16_s"]);
                     format!(" ({ty_name}.{op}{})", self.value(body, ty, depth))
@@ -457,6 +462,13 @@ impl Generator {
                         format!(" (i32.{op}{})", self.values(body, &[I32, I32], depth))
                     }
                 },
+                9 => {
+                    let op = match ty {
+                        I32 => self.one(&["i8x16.bitmask", "v128.any_true", "i16x8.extract_lane_s 5"]),
+                        _ => self.one(&["i64x2.extract_lane 0", "i64x2.extract_lane 1"]),
+                    };
+                    format!(" ({op}{})", self.value(body, V128, depth))
+                }
                 _ => {
                     const OPS: [&str; 12] = [
                         "add", "sub", "mul", "and", "or", "xor", "shl", "shr_u", "shr_s", "rotl", "add",
@@ -471,7 +483,48 @@ impl Generator {
                 1 => format!(" ({ty_name}.copysign{})", self.values(body, &[ty, ty], depth)),
                 _ => format!(" ({ty_name}.convert_i32_s{})", self.value(body, I32, depth)),
             },
+            V128 => self.vector(body, depth),
             Extern | Func => self.simple(body, ty),
+        }
+    }
+
+    /// An operation that makes a vector, without floats.
+    fn vector(&mut self, body: &mut Body, depth: u32) -> String {
+        match self.below(9) {
+            0 => {
+                let (shape, of) = self.one(&[("i8x16", I32), ("i32x4", I32), ("i64x2", I64)]);
+                format!(" ({shape}.splat{})", self.value(body, of, depth))
+            }
+            1 => {
+                let (shape, lanes, of) =
+                    self.one(&[("i8x16", 16, I32), ("i32x4", 4, I32), ("i64x2", 2, I64)]);
+                let lane = self.below(lanes);
+                format!(" ({shape}.replace_lane {lane}{})", self.values(body, &[V128, of], depth))
+            }
+            2 => {
+                let op = self.one(&["load", "load8x8_s", "load32_splat", "load64_zero"]);
+                let offset = self.one(&["", " offset=4", " offset=1000"]);
+                format!(" (v128.{op}{offset}{})", self.address(body, depth))
+            }
+            3 => {
+                let lanes: String = (0..16).map(|_| format!(" {}", self.below(32))).collect();
+                format!(" (i8x16.shuffle{lanes}{})", self.values(body, &[V128, V128], depth))
+            }
+            4 => {
+                let op = self.one(&["i8x16.shr_s", "i16x8.shl", "i64x2.shr_u"]);
+                format!(" ({op}{})", self.values(body, &[V128, I32], depth))
+            }
+            5 => {
+                let op = self.one(&["v128.not", "i32x4.abs", "i16x8.extend_high_i8x16_u"]);
+                format!(" ({op}{})", self.value(body, V128, depth))
+            }
+            6 => format!(" (v128.bitselect{})", self.values(body, &[V128, V128, V128], depth)),
+            _ => {
+                const OPS: [&str; 6] =
+                    ["i8x16.add", "i16x8.mul", "i32x4.sub", "i64x2.add", "v128.xor", "i16x8.gt_s"];
+                let op = self.one(&OPS);
+                format!(" ({op}{})", self.values(body, &[V128, V128], depth))
+            }
         }
     }
 
@@ -573,15 +626,15 @@ impl Generator {
                 format!("(global.set {name}{})", self.value(body, ty, 2))
             }
             1..3 => {
-                let ty = self.one(&[I32, I64, F64, Extern]);
+                let ty = self.one(&[I32, I64, F64, Extern, V128]);
                 match self.local(body, ty) {
                     Some(local) => format!("(local.set {local}{})", self.value(body, ty, 3)),
                     None => String::new(),
                 }
             }
             3 => {
-                let ty = self.one(&[I32, I64, F64]);
-                let narrow = if ty != F64 { self.one(&["", "8", "16"]) } else { "" };
+                let ty = self.one(&[I32, I64, F64, V128]);
+                let narrow = if matches!(ty, I32 | I64) { self.one(&["", "8", "16"]) } else { "" };
                 let [address, value] = [self.address(body, 1), self.value(body, ty, 2)];
                 format!("({}.store{narrow}{address}{value})", name(ty))
             }

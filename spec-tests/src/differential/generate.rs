@@ -54,6 +54,14 @@ impl Random {
             Type::F32 => Value::F32(bits as u32),
             Type::F64 if f64::from_bits(bits).is_nan() => Value::F64(0x7ff8_0000_0000_0000),
             Type::F64 => Value::F64(bits),
+            Type::V128 if pick & 16 == 0 => Value::V128(u128::from(bits) << 64 | u128::from(self.number())),
+            // The same in all lanes of some size.
+            Type::V128 => {
+                let bits = [8, 16, 32, 64].map(|lane| u128::from(bits) & ((1 << lane) - 1));
+                let all = [u128::MAX / 0xff, u128::MAX / 0xffff, u128::MAX / 0xffff_ffff, 1 << 64 | 1];
+                let lane = (pick >> 5) as usize % 4;
+                Value::V128(bits[lane] * all[lane])
+            }
             Type::Func => Value::Func(false),
             Type::Extern => Value::Extern((pick & 16 == 0).then_some(bits as u32 & 0xff)),
         }
@@ -91,7 +99,9 @@ fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
         sign_extension_ops_enabled: true,
         tail_call_enabled: true,
         extended_const_enabled: true,
-        simd_enabled: false,
+        // Half of the instructions would be on vectors in all modules.
+        simd_enabled: input.ratio(1, 2)?,
+        // Engines choose differently.
         relaxed_simd_enabled: false,
         exceptions_enabled: false,
         gc_enabled: false,

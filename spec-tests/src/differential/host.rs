@@ -27,6 +27,7 @@ fn bits(value: &Value) -> u64 {
         Value::I64(value) => value as u64,
         Value::F32(bits) => bits as u64,
         Value::F64(bits) => bits,
+        Value::V128(bits) => mixed(bits as u64) ^ (bits >> 64) as u64,
         Value::Func(some) => some as u64,
         Value::Extern(value) => value.map_or(u64::MAX, u64::from),
     }
@@ -39,6 +40,7 @@ fn from_bits(ty: Type, bits: u64) -> Value {
         // Never a NaN: see `generate`.
         Type::F32 => Value::F32((bits as i16 as f32 / 4.0).to_bits()),
         Type::F64 => Value::F64((bits as i32 as f64 / 4.0).to_bits()),
+        Type::V128 => Value::V128(u128::from(mixed(bits)) << 64 | u128::from(bits)),
         Type::Func => Value::Func(false),
         Type::Extern => Value::Extern((bits & 1 == 0).then_some(bits as u32 & 0xff)),
     }

@@ -32,6 +32,7 @@ pub enum Type {
     I64,
     F32,
     F64,
+    V128,
     Func,
     Extern,
 }
@@ -47,6 +48,8 @@ pub enum Value {
     F32(u32),
     /// The bits of an `f64`.
     F64(u64),
+    /// The bits of a `v128`.
+    V128(u128),
     /// Whether a `funcref` is not null.
     Func(bool),
     /// The number behind an `externref`; the host gives out no other values.

@@ -125,7 +125,7 @@ fn call(store: &mut Store<Log>, func: Func, args: &[Value]) -> Option<String> {
 /// What can be seen behind a call.
 fn step(store: &mut Store<Log>, instance: Instance, mut line: String) -> Step {
     line.push_str(", globals");
-    for name in ["g0", "g1", "g2", "g3", "g4"] {
+    for name in ["g0", "g1", "g2", "g3", "g4", "g5"] {
         let global = instance.get_global(&mut *store, name).expect("the export exists");
         let value = global.get(&mut *store);
         write!(line, " {:?}", value_of(&*store, &value)).expect("strings grow");

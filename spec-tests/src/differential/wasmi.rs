@@ -44,7 +44,7 @@ fn type_of(ty: ValType) -> Type {
         ValType::F64 => Type::F64,
         ValType::FuncRef => Type::Func,
         ValType::ExternRef => Type::Extern,
-        ValType::V128 => unreachable!("the generator has SIMD switched off"),
+        ValType::V128 => Type::V128,
     }
 }
 
@@ -58,7 +58,7 @@ fn value_of(store: &Store<()>, value: &Val) -> Value {
         Val::ExternRef(value) => {
             Value::Extern(value.val().and_then(|value| value.data(store).downcast_ref::<u32>().copied()))
         }
-        Val::V128(_) => unreachable!("the generator has SIMD switched off"),
+        Val::V128(value) => Value::V128(value.as_u128()),
     }
 }
 
@@ -68,6 +68,7 @@ fn val(store: impl ::wasmi::AsContextMut, value: Value) -> Val {
         Value::I64(value) => Val::I64(value),
         Value::F32(bits) => Val::F32(::wasmi::F32::from_bits(bits)),
         Value::F64(bits) => Val::F64(::wasmi::F64::from_bits(bits)),
+        Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(Nullable::Null),
         Value::Extern(None) => Val::ExternRef(Nullable::Null),
         Value::Extern(Some(number)) => Val::ExternRef(Nullable::Val(ExternRef::new(store, number))),
@@ -104,7 +105,7 @@ fn provide(store: &mut Store<()>, import: &ImportType<'_>) -> Result<Extern, Err
                         Val::F32(value) => Value::F32(value.to_bits()),
                         Val::F64(value) => Value::F64(value.to_bits()),
                         Val::FuncRef(func) => Value::Func(!func.is_null()),
-                        Val::V128(_) => unreachable!("the generator has SIMD switched off"),
+                        Val::V128(value) => Value::V128(value.as_u128()),
                     })
                     .collect();
                 for (slot, value) in out.iter_mut().zip(host_results(&args, &results)) {

@@ -87,7 +87,7 @@ pub(super) fn type_of(ty: ValType) -> Type {
         ValType::F32 => Type::F32,
         ValType::F64 => Type::F64,
         ValType::Ref(ty) => reference_type(ty),
-        ValType::V128 => unreachable!("the generator has SIMD switched off"),
+        ValType::V128 => Type::V128,
     }
 }
 
@@ -105,7 +105,7 @@ pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val
         Val::ExternRef(value) => Value::Extern(value.and_then(|value| {
             value.data(store.as_context()).expect("the reference is of this store").downcast_ref().copied()
         })),
-        Val::V128(_) => unreachable!("the generator has SIMD switched off"),
+        Val::V128(value) => Value::V128(value.as_u128()),
     }
 }
 
@@ -115,6 +115,7 @@ pub(super) fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> 
         Value::I64(value) => Val::I64(value),
         Value::F32(bits) => Val::F32(bits),
         Value::F64(bits) => Val::F64(bits),
+        Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
