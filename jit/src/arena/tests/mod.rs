@@ -5,6 +5,8 @@
 mod processes;
 mod threads;
 
+use std::mem;
+
 use super::*;
 
 const KINDS: [MappingKind; 2] = [MappingKind::Dual, MappingKind::Protected];

@@ -4,6 +4,7 @@
 
 use std::env;
 use std::fs;
+use std::mem;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
