@@ -180,7 +180,7 @@ fn operands() -> Vec<u128> {
 fn module(instructions: &[Instruction]) -> String {
     let mut text = String::from("(module ");
     let mut function = |name: String, params: &str, result: &str, body: String| {
-        let _ = write!(text, "(func (export \"{name}\") (param {params}) (result {result}) {body})\n");
+        let _ = writeln!(text, "(func (export \"{name}\") (param {params}) (result {result}) {body})");
     };
     for Instruction { text, shape, .. } in instructions {
         let of = |operands: &[&str]| format!("({text} {})", operands.join(" "));

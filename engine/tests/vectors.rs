@@ -174,7 +174,7 @@ fn vectors_go_to_the_host_and_come_back(mode: Mode) -> Result<()> {
     let params = [ValType::I32].into_iter().chain([ValType::V128; 20]);
     let many = Func::new(&mut store, FuncType::new(params, [ValType::V128; 10]), |_, params, results| {
         for (result, param) in results.iter_mut().zip(&params[11..]) {
-            *result = param.clone();
+            *result = *param;
         }
         Ok(())
     });
@@ -241,8 +241,7 @@ fn globals_hold_vectors(mode: Mode) -> Result<()> {
 
 fn vectors_are_selected_and_carried_by_branches(mode: Mode) -> Result<()> {
     let mut store = Store::new(&mode.engine(), ());
-    let wat = format!(
-        r#"(module
+    let wat = r#"(module
              (func (export "select") (param i32 v128 v128) (result v128)
                (select (local.get 1) (local.get 2) (local.get 0)))
              (func (export "typed") (param i32 v128 v128) (result v128)
@@ -258,9 +257,8 @@ fn vectors_are_selected_and_carried_by_branches(mode: Mode) -> Result<()> {
                (call $pick (local.get 1) (local.get 0) (local.get 2)))
              (func $pick (param v128 i32 v128) (result v128) (local v128)
                (if (i32.eqz (local.get 1)) (then (return (v128.or (local.get 2) (local.get 3)))))
-               (local.get 0)))"#
-    );
-    let instance = instance(&mut store, &wat)?;
+               (local.get 0)))"#;
+    let instance = instance(&mut store, wat)?;
     for name in ["select", "typed", "if", "block", "table", "inlined"] {
         let f = instance.get_typed_func::<(i32, V128, V128), V128>(&mut store, name)?;
         // Numbers as floats: adding zero leaves them as they are.
@@ -579,9 +577,12 @@ fn memories_other_than_the_first_hold_vectors(mode: Mode) -> Result<()> {
     Ok(())
 }
 
+/// The low and the high half of a vector.
+type Halves = [u64; 2];
+
 /// Instructions, operands for which the proposal leaves a choice, and what is chosen: in the deterministic profile, and on
 /// x86-64 with single instructions.
-const RELAXED: &[(&str, &[[u64; 2]], [u64; 2], [u64; 2])] = &[
+const RELAXED: &[(&str, &[Halves], Halves, Halves)] = &[
     (
         "i8x16.relaxed_swizzle",
         &[[0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908], [0x1f11_0f01_80ff_7f10, 0]],
