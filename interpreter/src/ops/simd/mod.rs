@@ -141,6 +141,7 @@ macro_rules! kinds {
     ($d:tt $kind:ident $rows:ident: $($name:ident)*) => {
         /// The instructions of this list.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names, reason = "they are the operators' names")]
         #[repr(u16)]
         pub(crate) enum $kind { $($name),* }
 
