@@ -57,6 +57,7 @@ fn config(options: &Options) -> Outcome<Config> {
         Mode::Jit => config.strategy(Strategy::Jit),
         Mode::Quick => config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None),
     };
+    config.relaxed_simd_deterministic(options.relaxed_simd_deterministic);
     if let Some(bytes) = options.max_code_size {
         config.max_code_size(bytes);
     }

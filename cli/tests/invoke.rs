@@ -194,3 +194,21 @@ fn a_library_says_what_could_be_called() {
          help: `--invoke FUNC` can call `twice` (i32) -> (i32)\n",
     );
 }
+
+#[test]
+fn relaxed_instructions_do_the_same_on_every_machine_if_they_are_to() {
+    let bench = Bench::with(
+        "r.wat",
+        r#"(module (func (export "trunc") (param f32) (result i32)
+            (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (f32x4.splat (local.get 0))))))"#,
+    );
+    for mode in ["interp", "jit"] {
+        let run = |options: &[&str]| {
+            bench.run(&[options, &["--mode", mode, "--invoke", "trunc", "r.wat", "nan"]].concat())
+        };
+        run(&["-W", "relaxed-simd-deterministic"]).assert_clean(0, "0\n");
+        if is_x86_feature_detected!("sse4.1") {
+            run(&[]).assert_clean(0, "-2147483648\n");
+        }
+    }
+}

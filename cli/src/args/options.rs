@@ -77,6 +77,8 @@ pub struct Options {
     pub max_stack: Option<usize>,
     /// Whether imports that nothing provides trap when they are called, instead of being an error.
     pub unknown_imports_trap: bool,
+    /// Whether relaxed instructions on vectors do the same on every machine.
+    pub relaxed_simd_deterministic: bool,
     /// Proposals switched on or off, in order.
     pub proposals: Vec<(&'static Proposal, bool)>,
     /// Frames of a backtrace that are printed.

@@ -237,6 +237,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         long: None,
+        key: Some(("W", "relaxed-simd-deterministic")),
+        takes: Takes::Switch,
+        help: "Let instructions of relaxed SIMD do the same on every machine, in place of what this one does fastest",
+        set: |o, v| switch(v).map(|on| o.relaxed_simd_deterministic = on),
+    },
+    Row {
+        long: None,
         key: Some(("W", "all-proposals")),
         takes: Takes::Switch,
         help: "Switch every proposal that the engine executes on or off",
