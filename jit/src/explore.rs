@@ -168,7 +168,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn constants_of_vectors_are_not_taken_for_instructions() {
         // A shift of bytes takes the address of a table of masks; the other two load constants.
         let text = "(module (func (param v128 i32) (result v128)

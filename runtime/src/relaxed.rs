@@ -13,7 +13,8 @@ pub enum Relaxed {
     /// `cvttps2dq` and `cvttpd2dq` (what is out of range, or NaN, becomes the smallest integer), `pblendvb`, `blendvps`
     /// and `blendvpd` (the top bit of each mask lane selects, and that of each byte in lanes of 16 bits), `minps` and
     /// `maxps` (the second operand when one is NaN or both are zero), `pmulhrsw` (the product of two smallest integers
-    /// is the smallest one), `pmaddubsw` (the second operand's lanes times the first's taken as unsigned, saturated).
+    /// is the smallest one), `pmaddubsw` with its operands in the other order (the first
+    /// operand's lanes times the second's taken as unsigned, saturated).
     X86 {
         /// Whether `a * b + c` is rounded once, as the instructions of the extension FMA do, or twice.
         fma: bool,

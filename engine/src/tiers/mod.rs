@@ -85,7 +85,7 @@ pub struct FunctionTier {
     pub compile_time: Option<Duration>,
     /// Bytes of its machine code, loops included; `None` if nothing was compiled.
     pub code_size: Option<u32>,
-    /// Why it, or one of its loops, runs in tier 0 for good.
+    /// Why it has no compiled code, or why one of its loops has none, if the compiler was asked for it.
     pub reason: Option<String>,
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use wasmrun_jit::code::CodeSpace;
-use wasmrun_jit::stubs::StubError;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
@@ -24,6 +23,7 @@ pub(super) struct ModuleTiers {
     pub(super) loops: StayingLoops,
     /// Whether there is room for the module's calls in code memory, whatever else goes there.
     has_room: AtomicBool,
+    no_room: Mutex<NoRoom>,
     left: Mutex<Left>,
     /// What chaos has compiled.
     pub(super) known: Known,
@@ -39,6 +39,14 @@ pub(super) struct ModuleTiers {
     pub(super) unfit: OnceLock<String>,
 }
 
+/// Why there is no room for the module's calls.
+#[derive(Default)]
+struct NoRoom {
+    /// How often somebody needed it.
+    times: u32,
+    reason: String,
+}
+
 /// Why there is no compiled code, by function.
 #[derive(Default)]
 struct Left {
@@ -49,11 +57,12 @@ struct Left {
 }
 
 impl Left {
-    fn reason(&self, function: u32) -> Option<&str> {
-        let of_function = self.functions.iter().find_map(|of_plan| of_plan.get(&function));
-        of_function
-            .map(|refusal| &*refusal.reason)
-            .or_else(|| self.loops.get(&function).map(|reason| &**reason))
+    /// That of the function for any plan, unless it has code for one; or that of a loop.
+    fn reason(&self, function: u32, compiled: bool) -> Option<&str> {
+        let mut plans = self.functions.iter().filter(|_| !compiled);
+        let of_function = plans.find_map(|of_plan| of_plan.get(&function));
+        let of_loop = || self.loops.get(&function).map(|reason| &**reason);
+        of_function.map(|refusal| &*refusal.reason).or_else(of_loop)
     }
 }
 
@@ -71,7 +80,7 @@ impl ModuleTiers {
             |function| self.stored.iter().any(|stored| stored.get().is_some_and(|s| s.has(function)));
         let complete = |tier: FunctionTier| FunctionTier {
             from_cache: stored(tier.function),
-            reason: left.reason(tier.function).map(str::to_owned),
+            reason: left.reason(tier.function, tier.compiled).map(str::to_owned),
             ..tier
         };
         self.functions.report(module).map(complete).collect()
@@ -122,12 +131,26 @@ impl ModuleTiers {
     }
 
     /// Sees to it that there is room for the module's calls in code memory.
-    pub(super) fn make_room(&self, space: &CodeSpace, module: &Module) -> Result<(), StubError> {
-        if !self.has_room.load(Ordering::Relaxed) {
-            space.make_room_for_calls(module)?;
-            self.has_room.store(true, Ordering::Relaxed);
+    pub(super) fn make_room(&self, space: &CodeSpace, module: &Module) -> Result<(), String> {
+        if self.has_room.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        Ok(())
+        let mut no_room = lock(&self.no_room);
+        if self.has_room.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // All types are looked at for that, and each function needs it: ever fewer of them ask again.
+        no_room.times += 1;
+        if no_room.times.is_power_of_two() {
+            match space.make_room_for_calls(module) {
+                Ok(()) => {
+                    self.has_room.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(error) => no_room.reason = error.to_string(),
+            }
+        }
+        Err(no_room.reason.clone())
     }
 
     /// Notes why a function has no compiled code. A reason that lasts is the last one.
@@ -154,7 +177,7 @@ impl ModuleTiers {
         let left = lock(&self.left);
         let functions: BTreeSet<u32> =
             left.functions.iter().flat_map(BTreeMap::keys).chain(left.loops.keys()).copied().collect();
-        let reason = |function| left.reason(function).map(str::to_owned);
+        let reason = |function| left.reason(function, false).map(str::to_owned);
         let uncompiled = |function| Some(Uncompiled { function, reason: reason(function)? });
         functions.into_iter().filter_map(uncompiled).collect()
     }

@@ -31,14 +31,6 @@ pub enum MappingKind {
     Protected,
 }
 
-/// How many bytes of addresses the process may have.
-pub(super) fn most_addresses() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: getrlimit writes one rlimit, or nothing.
-    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
-    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
-}
-
 enum Views {
     Dual(Dual),
     Protected { base: NonNull<u8>, _owned: Allocation },

@@ -42,6 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use free_list::{Extent, FreeList, LINE, Placement};
 use index::{Index, Meta, SlotIds};
 use mapping::Mapping;
+use wasmrun_runtime::vm::most_addresses;
 
 pub use mapping::MappingKind;
 
@@ -185,7 +186,7 @@ impl Arena {
     /// Where the addresses of the process are limited, a quarter of them is the most that code takes, as a dual
     /// mapping takes twice its size: guests want theirs.
     pub fn up_to(bytes: usize) -> Result<Arena, ArenaError> {
-        let mut bytes = bytes.min((mapping::most_addresses() / 8).max(Self::LEAST_BYTES));
+        let mut bytes = bytes.min((most_addresses() / 8).max(Self::LEAST_BYTES));
         loop {
             match Arena::new(bytes) {
                 Err(ArenaError::NoExecutableMemory { .. }) if bytes > Self::LEAST_BYTES => {

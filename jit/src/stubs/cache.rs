@@ -7,6 +7,7 @@ use std::array;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -214,8 +215,10 @@ impl Stubs {
         if !made.is_null() {
             return Ok(made);
         }
-        // Asked for from wherever the guest is on its stack.
-        let code = on_roomy_stack(|| kind.compile(&*self.isa, &stubs.class)).map_err(StubError::Thread)??;
+        // Asked for from wherever the guest is on its stack, by functions that nothing may unwind through.
+        let compile = || on_roomy_stack(|| kind.compile(&*self.isa, &stubs.class));
+        let compiled = catch_unwind(AssertUnwindSafe(compile)).map_err(|_| StubError::Panicked)?;
+        let code = compiled.map_err(StubError::Thread)??;
         let meta = Arc::new(kind);
         let there = match &mut *room {
             Some(room) => self.arena.install_in(room, &code, meta.clone())?,

@@ -53,6 +53,9 @@ pub enum StubError {
     /// The guest has left no stack for the compiler, and the system has no thread for it.
     #[error("the compiler of a stub has no stack: {0}")]
     Thread(#[source] io::Error),
+    /// The compiler failed at an assertion of its own.
+    #[error("the compiler panicked over a stub: please report this module")]
+    Panicked,
     /// There are more function types than room for their stubs is set aside for.
     #[error(
         "the stubs for the module's function types would take more code memory than the {most} bytes that they may"

@@ -53,6 +53,14 @@ impl MemoryDescriptor {
     }
 }
 
+/// How many bytes of addresses the process may have.
+pub fn most_addresses() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: getrlimit writes one rlimit, or nothing.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
 /// A linear memory.
 #[repr(C)]
 pub struct Memory {
@@ -114,10 +122,7 @@ impl Memory {
 
     /// Whether the addresses that the process may have are enough to guard one.
     pub fn can_be_guarded() -> bool {
-        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: getrlimit writes one rlimit, or nothing.
-        unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
-        limit.rlim_cur > (RESERVATION + GUARD) as u64
+        most_addresses() > RESERVATION + GUARD
     }
 
     /// Its type as declared.

@@ -31,7 +31,7 @@ pub use global::GlobalSlot;
 pub use host::{HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
-pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy};
+pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy, most_addresses};
 pub use native::{
     Counted, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries, NativeTrace,
     NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
