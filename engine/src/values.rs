@@ -184,9 +184,8 @@ impl Val {
 
     /// Checks that it is of a type, and writes it to the next slots.
     pub(crate) fn put(&self, store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Result<()> {
-        let found = self.ty();
-        if found != ty {
-            return Err(Error::msg(format!("type mismatch: expected {ty}, found {found}")));
+        if !self.is_of(store, ty)? {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)));
         }
         match *self {
             Val::I32(v) => v.put(store, slots),
@@ -197,6 +196,19 @@ impl Val {
             Val::FuncRef(func) => func.put(store, slots),
             Val::ExternRef(value) => value.put(store, slots),
         }
+    }
+
+    /// Whether it is of a type.
+    fn is_of(&self, store: &StoreOpaque, ty: ValType) -> Result<bool> {
+        match (self.ref_(), ty) {
+            (Some(reference), ValType::Ref(ty)) => reference.is_of(store, ty),
+            _ => Ok(self.ty() == ty),
+        }
+    }
+
+    /// Its type, as exactly as it is known.
+    fn describe(&self, store: &StoreOpaque) -> Result<String> {
+        self.ref_().map_or_else(|| Ok(self.ty().to_string()), |reference| reference.describe(store))
     }
 
     /// Reads a value of a type from the next slots.
@@ -310,10 +322,33 @@ impl Ref {
         self.as_func().flatten().unwrap_or_else(|| panic!("expected a function, found {self:?}"))
     }
 
+    /// Whether it is of a type.
+    fn is_of(&self, store: &StoreOpaque, ty: RefType) -> Result<bool> {
+        Ok(match self {
+            Ref::Func(None) => ty.nullable && ty.heap.top() == HeapType::Func,
+            Ref::Extern(None) => ty.nullable && ty.heap.top() == HeapType::Extern,
+            Ref::Func(Some(func)) => match ty.heap {
+                HeapType::Func => true,
+                HeapType::ConcreteFunc(id) => store.engine.registry().is_subtype(func.type_id(store)?, id),
+                _ => false,
+            },
+            Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,
+        })
+    }
+
+    /// Its type, as exactly as it is known.
+    fn describe(&self, store: &StoreOpaque) -> Result<String> {
+        Ok(match self {
+            Ref::Func(Some(func)) => format!("a function {}", func.type_in(store)?),
+            Ref::Extern(Some(_)) => RefType::new(false, HeapType::Extern).to_string(),
+            null => null.ty().to_string(),
+        })
+    }
+
     /// Checks that it is of a type, and gives its representation in a table: 0 is null.
     pub(crate) fn to_word(self, store: &StoreOpaque, ty: RefType) -> Result<u64> {
-        if self.ty() != ty {
-            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.ty())));
+        if !self.is_of(store, ty)? {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)));
         }
         match self {
             Ref::Func(func) => Func::to_word(func, store),

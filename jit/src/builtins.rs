@@ -363,8 +363,8 @@ unsafe fn find_callee(
     type_id: u32,
 ) -> Result<*const FuncRef, Pending> {
     // SAFETY: the caller's promise.
-    let table = unsafe { &mut *VmContext::table(vmctx, table) };
-    Ok(table.callee(index, TypeId(type_id))?)
+    let (table, module) = unsafe { (&mut *VmContext::table(vmctx, table), VmContext::module(vmctx)) };
+    Ok(table.callee(index, TypeId(type_id), module.registry())?)
 }
 
 /// What functions of the runtime return, as a word for compiled code.

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::{FuncType, TypeId};
+use wasmrun_runtime::types::{CompositeType, FuncType, TypeId};
 use wasmrun_runtime::vm::{ExecContext, Position};
 
 use crate::abi::without_parameters;
@@ -201,7 +201,7 @@ impl CodeSpace {
     /// Sees to it that calls of functions that a module knows of never fail for want of code memory, in whatever tiers
     /// they are: to be done before any code of the module is published. See [`Stubs::set_room_aside`].
     pub fn make_room_for_calls(&self, module: &Module) -> Result<(), StubError> {
-        self.stubs.set_room_aside(module.types())
+        self.stubs.set_room_aside(module.types().iter().filter_map(CompositeType::func))
     }
 
     /// How a function of a type is entered: of `ty`, whose id is `id`.

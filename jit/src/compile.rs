@@ -218,9 +218,13 @@ impl Job<'_> {
         let mut operators = body.get_operators_reader().expect("validated body");
         while !operators.eof() {
             bytes += match operators.read().expect("validated operators") {
-                Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => CALL_INDIRECT,
+                Operator::CallIndirect { .. }
+                | Operator::ReturnCallIndirect { .. }
+                // Where a function is likely to be called, there are two calls.
+                | Operator::CallRef { .. } => CALL_INDIRECT,
                 Operator::Call { .. }
                 | Operator::ReturnCall { .. }
+                | Operator::ReturnCallRef { .. }
                 | Operator::RefFunc { .. }
                 | Operator::MemoryGrow { .. }
                 | Operator::MemoryFill { .. }

@@ -73,6 +73,8 @@ pub enum Trap {
     InstanceDropped,
     /// A function is larger than the engine can run.
     FunctionTooLarge,
+    /// A null reference was used where something has to be.
+    NullReference,
 }
 
 impl Trap {
@@ -93,6 +95,7 @@ impl Trap {
             Trap::Deadline => "deadline exceeded",
             Trap::InstanceDropped => "function of a dropped instance called",
             Trap::FunctionTooLarge => "function too large for this engine",
+            Trap::NullReference => "null reference",
         }
     }
 }

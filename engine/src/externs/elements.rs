@@ -21,7 +21,7 @@ pub(super) fn copy_elements(
     len: u32,
 ) -> Result<()> {
     let (target, source) = (to.0.get(store)?.ty().element, from.0.get(store)?.ty().element);
-    if target != source {
+    if !source.matches(target, store.engine.registry()) {
         return Err(Error::msg(format!("elements of type {source} cannot be copied to a table of {target}")));
     }
     let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);

@@ -4,7 +4,7 @@ use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
 use crate::store::StoreOpaque;
-use crate::types::ValType;
+use crate::types::{HeapType, RefType, ValType};
 use crate::values::{ExternRef, V128};
 
 mod sealed {
@@ -12,7 +12,8 @@ mod sealed {
 }
 
 /// A type of the host that stands for one of WebAssembly: `i32` and `u32` for `i32`, `i64` and `u64` for
-/// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref` and `Option<ExternRef>` for `externref`.
+/// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref`, [`Func`] for `(ref func)` and `Option<ExternRef>` for
+/// `externref`.
 ///
 /// ```
 /// use wasmrun::{ValType, WasmTy};
@@ -103,6 +104,22 @@ impl WasmTy for Option<Func> {
     #[inline]
     fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Option<Func> {
         slots.take_function(store)
+    }
+}
+
+impl sealed::Sealed for Func {}
+
+impl WasmTy for Func {
+    const TYPE: ValType = ValType::Ref(RefType::new(false, HeapType::Func));
+
+    #[inline]
+    fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
+        WasmTy::put(Some(self), store, slots)
+    }
+
+    #[inline]
+    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Func {
+        slots.take_function(store).expect("null is no value of `(ref func)`")
     }
 }
 
@@ -236,7 +253,7 @@ mod tests {
 
     #[test]
     fn lists_take_the_slots_that_the_runtime_counts() {
-        type Every = (i32, u32, i64, u64, f32, f64, V128, Option<Func>, Option<ExternRef>);
+        type Every = (i32, u32, i64, u64, f32, f64, V128, Option<Func>, Func, Option<ExternRef>);
         fn check<L: WasmTyList>() {
             let slots = FuncType::new(L::TYPES.iter().copied(), []).slots();
             assert_eq!((L::VALUES, L::REFERENCES), (slots.params as usize, slots.ref_params as usize));
@@ -246,6 +263,6 @@ mod tests {
         check::<Option<Func>>();
         check::<Option<ExternRef>>();
         check::<Every>();
-        assert_eq!((Every::VALUES, Every::REFERENCES), (9, 1));
+        assert_eq!((Every::VALUES, Every::REFERENCES), (10, 1));
     }
 }

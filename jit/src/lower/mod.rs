@@ -37,7 +37,7 @@ use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::{Relaxed, fuel, val_type};
+use wasmrun_runtime::{Relaxed, fuel};
 
 use crate::abi;
 use crate::builtins::Builtin;
@@ -302,7 +302,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn declare_locals(&mut self, body: &FunctionBody<'_>) {
         for local in body.get_locals_reader().expect("validated body") {
             let (count, ty) = local.expect("validated locals");
-            let ty = val_type(ty);
+            let ty = self.module.val_type(ty);
             let zero = self.zero(abi::value_type(ty));
             (0..count).for_each(|_| self.declare_local(ty, zero));
         }
@@ -440,6 +440,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::RefNull { hty } => self.ref_null(hty),
             O::RefFunc { function_index } => self.ref_func(function_index),
             O::RefIsNull => self.ref_is_null(),
+            O::RefAsNonNull => self.ref_as_non_null(),
+            O::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
+            O::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            O::CallRef { type_index } => self.call_ref(type_index)?,
+            O::ReturnCallRef { type_index } => self.return_call_ref(type_index),
 
             ref other => {
                 if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {

@@ -10,12 +10,14 @@ use cranelift_codegen::ir::Value;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use wasmparser::HeapType;
-use wasmrun_runtime::types::{HeapType as RuntimeHeapType, RefType, ValType};
+use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::types::{RefType, ValType};
 use wasmrun_runtime::vm::TableDescriptor;
 
 use super::Lower;
 use crate::abi;
 use crate::builtins::Builtin;
+use crate::trap::code::code_of;
 
 impl Lower<'_, '_, '_> {
     /// The address of a table's descriptor, which is fixed for an instance: a table starts with it.
@@ -90,8 +92,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn ref_null(&mut self, ty: HeapType) {
-        let heap = if ty == HeapType::EXTERN { RuntimeHeapType::Extern } else { RuntimeHeapType::Func };
-        let ty = ValType::Ref(RefType { nullable: true, heap });
+        let ty = ValType::Ref(RefType::new(true, self.module.heap_type(ty)));
         let null = self.zero(abi::value_type(ty));
         self.push_typed(null, ty);
     }
@@ -100,6 +101,15 @@ impl Lower<'_, '_, '_> {
         let function = self.cold_index(function);
         let reference = self.infallible(Builtin::RefFunc, &[self.vmctx, function]);
         self.stack.push(reference);
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) {
+        let reference = *self.stack.last().expect("validated stack");
+        self.trap_if_null(reference);
+    }
+
+    pub(super) fn trap_if_null(&mut self, reference: Value) {
+        self.builder.ins().trapz(reference, code_of(Trap::NullReference));
     }
 
     pub(super) fn ref_is_null(&mut self) {

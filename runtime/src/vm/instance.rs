@@ -15,7 +15,7 @@ use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
-use crate::types::{HeapType, MemoryType, ValType};
+use crate::types::{MemoryType, ValType};
 
 /// What a module's imports are bound to, in the order of each kind. Types have been checked.
 #[derive(Debug, Default)]
@@ -347,7 +347,7 @@ impl Instance {
         self.elements.for_each_function(visit);
         let first = self.module.declared.imported_globals.len() as u32;
         for (i, global) in self.module.declared.globals.iter().enumerate() {
-            if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
+            if matches!(global.ty.content, ValType::Ref(r) if !r.heap.is_collected()) {
                 // SAFETY: as above; a function global holds null or a FuncRef.
                 let word = unsafe { GlobalSlot::low(VmContext::global(context, first + i as u32)) };
                 if word != 0 {
@@ -443,7 +443,7 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
         let def = &module.declared.tables[table];
         let start = offset.as_value()?.low() as u32 as usize;
         let end = start + functions.len();
-        if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap != HeapType::Func {
+        if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap.is_collected() {
             return None;
         }
         let image = images[table].get_or_insert_default();

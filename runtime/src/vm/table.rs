@@ -16,7 +16,7 @@ use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 use crate::trap::Trap;
-use crate::types::{HeapType, TableType};
+use crate::types::{TableType, TypeId, TypeRegistry};
 
 /// The tables and evaluated element segments of an instance have no more elements than this together: they must
 /// not be a way around limits on memory.
@@ -143,7 +143,7 @@ impl Table {
     }
 
     fn is_functions(&self) -> bool {
-        self.ty.element.heap == HeapType::Func
+        !self.ty.element.heap.is_collected()
     }
 
     /// An element in the representation of a slot: null is 0.
@@ -175,14 +175,19 @@ impl Table {
     }
 
     /// The function to call for an element: what `call_indirect` does when the fast path fails.
-    pub fn callee(&mut self, index: u32, expected: crate::types::TypeId) -> Result<*const FuncRef, Trap> {
+    pub fn callee(
+        &mut self,
+        index: u32,
+        expected: TypeId,
+        types: &TypeRegistry,
+    ) -> Result<*const FuncRef, Trap> {
         let word = self.get(index).ok_or(Trap::TableOutOfBounds)?;
         if word == 0 {
             return Err(Trap::IndirectCallToNull);
         }
         let func_ref = word as *const FuncRef;
         // SAFETY: references in a table point at functions that live as long as the store says.
-        if unsafe { (*func_ref).type_id } != expected {
+        if !types.is_subtype(unsafe { (*func_ref).type_id }, expected) {
             return Err(Trap::BadSignature);
         }
         Ok(func_ref)
@@ -410,7 +415,7 @@ mod tests {
         assert_eq!(t.get(0), Some(0));
         set(&mut t, 1, 0);
         assert_eq!(t.get(1), Some(0));
-        assert_eq!(t.callee(1, crate::types::TypeId(0)), Err(Trap::IndirectCallToNull));
-        assert_eq!(t.callee(2, crate::types::TypeId(0)), Err(Trap::TableOutOfBounds));
+        assert_eq!(t.callee(1, TypeId(0), &types), Err(Trap::IndirectCallToNull));
+        assert_eq!(t.callee(2, TypeId(0), &types), Err(Trap::TableOutOfBounds));
     }
 }
