@@ -73,6 +73,8 @@ pub enum Trap {
     InstanceDropped,
     /// A function is larger than the engine can run.
     FunctionTooLarge,
+    /// The objects of the guest, or the values of the host that it holds on to, need more memory than they may have.
+    GcHeapOutOfMemory,
 }
 
 impl Trap {
@@ -93,6 +95,7 @@ impl Trap {
             Trap::Deadline => "deadline exceeded",
             Trap::InstanceDropped => "function of a dropped instance called",
             Trap::FunctionTooLarge => "function too large for this engine",
+            Trap::GcHeapOutOfMemory => "GC heap out of memory",
         }
     }
 }

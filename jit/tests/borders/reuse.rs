@@ -40,7 +40,15 @@ fn install(version: u64) -> Blob {
     }
     let (alignment, positions) = (16, Vec::new());
     let function =
-        CompiledFunction { function: 0, code: code.clone(), alignment, frame: 0, traps: found, positions };
+        CompiledFunction {
+            function: 0,
+            code: code.clone(),
+            alignment,
+            frame: 0,
+            traps: found,
+            positions,
+            stack_maps: StackMaps::default(),
+        };
     ARENA.install(&code, Arc::new(function)).unwrap()
 }
 
