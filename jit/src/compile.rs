@@ -270,7 +270,10 @@ pub(crate) fn emit(
     }
     let mut stack_maps = StackMaps::default();
     for (at, below_frame_pointer, map) in buffer.user_stack_maps() {
-        stack_maps.push(*at, map.entries().map(|(_, above_stack_pointer)| below_frame_pointer - above_stack_pointer));
+        stack_maps.push(
+            *at,
+            map.entries().map(|(_, above_stack_pointer)| below_frame_pointer - above_stack_pointer),
+        );
     }
     let positions = buffer.get_srclocs_sorted().iter().flat_map(|range| {
         let outwards: Vec<u32> = places.outwards(range.loc).collect();

@@ -180,7 +180,10 @@ impl Tables {
             let positions_start = record.positions_start as usize;
             damaged(!(last_positions..=positions).contains(&positions_start), "positions are not in order")?;
             let stack_maps_start = record.stack_maps_start as usize;
-            damaged(!(last_stack_maps..=stack_maps).contains(&stack_maps_start), "stack maps are not in order")?;
+            damaged(
+                !(last_stack_maps..=stack_maps).contains(&stack_maps_start),
+                "stack maps are not in order",
+            )?;
             (last_traps, last_positions, last_stack_maps) = (traps_start, positions_start, stack_maps_start);
             next_function = u64::from(record.function) + 1;
         }

@@ -25,7 +25,9 @@ impl Lower<'_, '_, '_> {
         let ty = self.module.global_type(global);
         match ty.mutability {
             // It had its value before code of the instance ran; but what a reference leads to moves.
-            Mutability::Const if !ty.content.is_collected() => (base, offset, flags.with_readonly().with_can_move()),
+            Mutability::Const if !ty.content.is_collected() => {
+                (base, offset, flags.with_readonly().with_can_move())
+            }
             _ => (base, offset, flags),
         }
     }

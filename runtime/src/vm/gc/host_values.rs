@@ -31,8 +31,8 @@ impl HostValues {
         size_of_val(&**value) + OVERHEAD
     }
 
-    /// Keeps a value. Returns it when there is no memory for that.
-    pub(super) fn insert(&mut self, value: HostValue) -> Result<u32, HostValue> {
+    /// Keeps a value, or discards it when there is no memory for that.
+    pub(super) fn insert(&mut self, value: HostValue) -> Option<u32> {
         let bytes = Self::bytes_of(&value);
         let index = match self.free.pop() {
             Some(index) => {
@@ -40,16 +40,17 @@ impl HostValues {
                 index
             }
             None => {
-                let Ok(index) = u32::try_from(self.slots.len()) else { return Err(value) };
-                if self.slots.try_reserve(1).is_err() {
-                    return Err(value);
-                }
+                let index = u32::try_from(self.slots.len()).ok();
+                let Some(index) = index.filter(|_| self.slots.try_reserve(1).is_ok()) else {
+                    self.discard(value);
+                    return None;
+                };
                 self.slots.push(Slot { value: Some(value), marked: false });
                 index
             }
         };
         self.bytes += bytes;
-        Ok(index)
+        Some(index)
     }
 
     /// The value with this number.
@@ -83,6 +84,11 @@ impl HostValues {
                 self.free.push(index as u32);
             }
         }
+    }
+
+    /// Puts a value aside that is not kept.
+    pub(super) fn discard(&mut self, value: HostValue) {
+        self.dead.push(value);
     }
 
     /// What has been put aside, to be dropped when nothing of the store is in use.

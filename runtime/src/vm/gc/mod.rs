@@ -206,10 +206,16 @@ impl Heap {
     ) -> Result<u32, Pending> {
         let kept = HostValues::bytes_of(&value);
         // SAFETY: the caller's promise.
-        unsafe { self.make_room(words, EXTERN_BYTES, kept, roots, growing) }?;
-        let out_of_memory = || Pending::Trap(Trap::GcHeapOutOfMemory);
-        let index = self.values.insert(value).map_err(|_| out_of_memory())?;
-        let object = self.try_allocate(words, Kind::EXTERN, EXTERN_BYTES).ok_or_else(out_of_memory)?;
+        let room = unsafe { self.make_room(words, EXTERN_BYTES, kept, roots, growing) };
+        // Its destructor must not run while the store is being changed.
+        if let Err(pending) = room {
+            self.values.discard(value);
+            return Err(pending);
+        }
+        let out_of_memory = Pending::Trap(Trap::GcHeapOutOfMemory);
+        let Some(index) = self.values.insert(value) else { return Err(out_of_memory) };
+        // If this fails, nothing leads to the value.
+        let object = self.try_allocate(words, Kind::EXTERN, EXTERN_BYTES).ok_or(out_of_memory)?;
         // SAFETY: the object has just been made.
         unsafe { self.at(object as usize + EXTERN_INDEX).write(index) };
         self.set_end(words);

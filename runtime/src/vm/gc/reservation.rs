@@ -25,8 +25,12 @@ unsafe impl Send for Reservation {}
 impl Reservation {
     /// As many bytes as the system gives, up to `most`, which is a power of two.
     pub(super) fn new(most: usize) -> Option<Reservation> {
+        Reservation::between(LEAST.min(most), most)
+    }
+
+    fn between(least: usize, most: usize) -> Option<Reservation> {
         let mut len = most;
-        while len >= LEAST.min(most) {
+        while len >= least {
             if let Ok(addresses) = region::alloc(len + GUARD, Protection::NONE) {
                 return Some(Reservation { addresses });
             }
@@ -75,5 +79,21 @@ impl Reservation {
 impl fmt::Debug for Reservation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation").field("base", &self.base()).field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_as_large_as_the_system_allows_and_there_may_be_none() {
+        // No process has so many addresses.
+        let refused = 1 << 60;
+        let reservation = Reservation::new(refused).unwrap();
+        assert!((LEAST..refused).contains(&reservation.len()));
+        drop(reservation);
+        assert!(Reservation::between(refused / 2, refused).is_none());
+        assert_eq!(Reservation::new(LEAST / 4).unwrap().len(), LEAST / 4);
     }
 }
