@@ -50,7 +50,7 @@ fn number(caller: Caller<'_, ()>, value: Value) -> Result<i32> {
 }
 
 /// An instance of a module that imports [`IMPORTS`]. `back` calls its export of that name.
-fn instance(store: &mut Store<()>, text: &str) -> Result<Instance> {
+fn instance(store: &mut Store<()>, module: &Module) -> Result<Instance> {
     let mut linker = Linker::new(store.engine());
     linker.func_wrap("", "make", |mut caller: Caller<'_, ()>, number: i32| -> Result<Value> {
         // What is made first moves when the second is made.
@@ -67,17 +67,27 @@ fn instance(store: &mut Store<()>, text: &str) -> Result<Instance> {
         let after = number(caller, value)?;
         Ok(result + after)
     })?;
-    let module = Module::new(store.engine(), format!("{IMPORTS}{text}"))?;
-    linker.instantiate(store, &module)
+    linker.instantiate(store, module)
 }
 
 /// Calls an export of a new instance, twice: in tiered engines the second call is another one.
+/// Where all is compiled when the module is made, the same with code as it is on disk.
 fn run(mode: Mode, text: &str, name: &str, argument: i32, expected: i32) -> Result<()> {
-    let mut store = Store::new(&stressed(mode), ());
-    let instance = instance(&mut store, text)?;
-    let func = instance.get_typed_func::<i32, i32>(&mut store, name)?;
-    for _ in 0..2 {
-        assert_eq!(func.call(&mut store, argument)?, expected);
+    let engine = stressed(mode);
+    let mut modules = vec![Module::new(&engine, format!("{IMPORTS}{text}"))?];
+    if mode == Mode::Jit {
+        let bytes = modules[0].serialize()?;
+        // SAFETY: the bytes have just been made.
+        #[allow(unsafe_code)]
+        modules.push(unsafe { Module::deserialize(&engine, bytes) }?);
+    }
+    for module in modules {
+        let mut store = Store::new(&engine, ());
+        let instance = instance(&mut store, &module)?;
+        let func = instance.get_typed_func::<i32, i32>(&mut store, name)?;
+        for _ in 0..2 {
+            assert_eq!(func.call(&mut store, argument)?, expected);
+        }
     }
     Ok(())
 }
@@ -367,7 +377,8 @@ fn instances_that_linger_keep_what_they_refer_to(mode: Mode) -> Result<()> {
         (func (export "set") (param i32) (result i32)
           (global.set $own (call $make (local.get 0))) (i32.const 0))
         (func (export "get") (result i32) (call $number (global.get $own)))"#;
-    let first = instance(&mut store, text)?;
+    let module = Module::new(store.engine(), format!("{IMPORTS}{text}"))?;
+    let first = instance(&mut store, &module)?;
     let set = first.get_typed_func::<i32, i32>(&mut store, "set")?;
     set.call(&mut store, 12)?;
     let get = first.get_func(&mut store, "get").unwrap();
@@ -382,11 +393,10 @@ fn instances_that_linger_keep_what_they_refer_to(mode: Mode) -> Result<()> {
 
 fn results_of_host_functions_are_references_of_the_caller(mode: Mode) -> Result<()> {
     let mut store = Store::new(&stressed(mode), ());
-    let instance = instance(
-        &mut store,
-        r#"(func (export "make") (param i32) (result externref) (call $make (local.get 0)))
-           (func (export "same") (param externref) (result externref) (call $collect) (local.get 0))"#,
-    )?;
+    let text = r#"(func (export "make") (param i32) (result externref) (call $make (local.get 0)))
+        (func (export "same") (param externref) (result externref) (call $collect) (local.get 0))"#;
+    let module = Module::new(store.engine(), format!("{IMPORTS}{text}"))?;
+    let instance = instance(&mut store, &module)?;
     let make = instance.get_typed_func::<i32, Value>(&mut store, "make")?;
     let same = instance.get_typed_func::<Value, Value>(&mut store, "same")?;
     let values: Vec<_> = (0..20).map(|i| make.call(&mut store, i).unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Decides about the growth of memories and tables, and about how many of everything a store may hold.
+/// Decides about the growth of memories, tables and the heap of collected objects, and about how many of everything a store may hold.
 ///
 /// It lives in the host's data of a store and is named with [`Store::limiter`](crate::Store::limiter).
 /// Guests notice a refusal as a `memory.grow` or `table.grow` that returns −1; an error stops them.

@@ -138,7 +138,8 @@ impl<T: 'static> Store<T> {
     }
 
     /// At the epoch deadline, `callback` decides how guest code goes on. It runs in the middle of guest code
-    /// and cannot call into it, or grow memories and tables. An error of it stops the guest.
+    /// and cannot call into it, grow memories and tables, or make an [`ExternRef`](crate::ExternRef). An error of it stops
+    /// the guest.
     pub fn epoch_deadline_callback(
         &mut self,
         mut callback: impl FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync + 'static,

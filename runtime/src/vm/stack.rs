@@ -161,7 +161,7 @@ impl StackMemory {
             start.write_bytes(0, whole);
             let rest = start.add(whole);
             let len = self.start() as usize + self.mapping.len() - rest as usize;
-            if libc::madvise(rest.cast(), len, libc::MADV_DONTNEED) != 0 {
+            if cfg!(miri) || libc::madvise(rest.cast(), len, libc::MADV_DONTNEED) != 0 {
                 rest.write_bytes(0, bytes - whole);
             }
         }

@@ -397,5 +397,5 @@ impl Heap {
 /// What is where an object was that has been moved, if somebody wants to see whether it is used: of no kind.
 const POISON: u8 = 0xFE;
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests;

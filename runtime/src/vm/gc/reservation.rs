@@ -82,7 +82,7 @@ impl fmt::Debug for Reservation {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(miri)))]
 mod tests {
     use super::*;
 
