@@ -339,7 +339,7 @@ mod tests {
             offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
             offset_of!(NativeWords, tail_call),
         ];
-        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 104]);
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 112]);
     }
 
     #[test]
