@@ -273,7 +273,6 @@ impl ExternRef {
     /// # Errors
     /// [`Trap::GcHeapOutOfMemory`](crate::Trap), an error of the [limiter](crate::ResourceLimiter::gc_heap_growing), or a
     /// callback of the store asks. The value is dropped then.
-    #[expect(clippy::new_ret_no_self, reason = "references are held through handles")]
     pub fn new<V: Any + Send + Sync>(mut store: impl AsContextMut, value: V) -> Result<Rooted<ExternRef>> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();

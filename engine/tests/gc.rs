@@ -280,7 +280,7 @@ fn tail_calls_take_references_along(mode: Mode) -> Result<()> {
 }
 
 fn many_references_are_passed_and_returned(mode: Mode) -> Result<()> {
-    let many = |what: &str| vec![what; 12].join(" ");
+    let many = |what: &str| [what; 12].join(" ");
     let externs = many("externref");
     let gets: String = (0..12).map(|i| format!("(local.get {i})")).collect();
     let makes: String = (1..13).map(|i| format!("(call $make (i32.const {i}))")).collect();
