@@ -17,6 +17,7 @@ use wasmrun_runtime::module::Module;
 
 pub use crate::lower::Start;
 use crate::lower::{self, LowerError, Places};
+use crate::stack_maps::StackMaps;
 use crate::thunks;
 
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
@@ -126,6 +127,8 @@ pub struct CompiledFunction {
     /// code from there on belongs to. The address behind a call belongs to what comes before it. Where functions are
     /// inlined there are several entries for an offset: the calls, from the outermost on, and the instruction.
     pub positions: Vec<(u32, u32)>,
+    /// Where collected references are in its frames.
+    pub stack_maps: StackMaps,
 }
 
 impl CompiledFunction {
@@ -269,6 +272,13 @@ pub(crate) fn emit(
     if frame > MAX_FRAME {
         return Err(CompileError::FrameTooLarge(frame));
     }
+    let mut stack_maps = StackMaps::default();
+    for (at, below_frame_pointer, map) in buffer.user_stack_maps() {
+        stack_maps.push(
+            *at,
+            map.entries().map(|(_, above_stack_pointer)| below_frame_pointer - above_stack_pointer),
+        );
+    }
     let positions = buffer.get_srclocs_sorted().iter().flat_map(|range| {
         let outwards: Vec<u32> = places.outwards(range.loc).collect();
         outwards.into_iter().rev().map(|offset| (range.start, offset))
@@ -280,6 +290,7 @@ pub(crate) fn emit(
         frame,
         traps: buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
         positions: positions.collect(),
+        stack_maps,
     })
 }
 

@@ -24,6 +24,7 @@ mod placement;
 pub mod profiler;
 pub mod references;
 pub mod roomy;
+pub mod stack_maps;
 pub mod stubs;
 mod thunks;
 pub mod trap;

@@ -75,6 +75,8 @@ pub enum Trap {
     FunctionTooLarge,
     /// A null reference was used where something has to be.
     NullReference,
+    /// The objects of the guest, or the values of the host that it holds on to, need more memory than they may have.
+    GcHeapOutOfMemory,
 }
 
 impl Trap {
@@ -96,6 +98,7 @@ impl Trap {
             Trap::InstanceDropped => "function of a dropped instance called",
             Trap::FunctionTooLarge => "function too large for this engine",
             Trap::NullReference => "null reference",
+            Trap::GcHeapOutOfMemory => "GC heap out of memory",
         }
     }
 }

@@ -295,6 +295,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
 
     fn declare_local(&mut self, ty: ValType, value: Value) {
         let variable = self.builder.declare_var(abi::value_type(ty));
+        if ty.is_collected() {
+            self.builder.declare_var_needs_stack_map(variable);
+        }
         self.builder.def_var(variable, value);
         self.locals.push((variable, ty.is_collected()));
     }
@@ -463,9 +466,17 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     /// Pushes a value that is a collected reference or none.
     fn push_like(&mut self, value: Value, is_reference: bool) {
         if is_reference {
-            self.references.insert(value);
+            self.note_reference(value);
         }
         self.stack.push(value);
+    }
+
+    /// Notes that a value is a collected reference: at calls while it is alive it is in the frame, where a collection finds
+    /// it, and may be another one after the call.
+    fn note_reference(&mut self, value: Value) {
+        if self.references.insert(value) {
+            self.builder.declare_value_needs_stack_map(value);
+        }
     }
 
     /// Pushes the values that a block begins with, in place of what is above `height`.

@@ -61,7 +61,8 @@ impl HostFunc {
     }
 
     /// Calls it for guest code of any tier, or for the host. Entries that it makes have the value slots from
-    /// `value_top` on, and the reference slots behind its own. Nothing unwinds out of this.
+    /// `value_top` on, and the reference slots behind its own; references that the host gets meanwhile are in a scope of
+    /// the call. Nothing unwinds out of this.
     ///
     /// # Safety
     /// The pointers of `call` are those of a running call with arguments of this function's type; the slots from
@@ -72,10 +73,12 @@ impl HostFunc {
         // SAFETY: the context is alive. No reference to it is held while the function runs, which may re-enter.
         unsafe {
             let tops = ((*exec).value_top, (*exec).ref_top);
+            let scope = (*exec).handles.open();
             (*exec).value_top = value_top;
             (*exec).ref_top = references.wrapping_add(self.slots.ref_shared() as usize);
             let result = catch_unwind(AssertUnwindSafe(|| (self.entry)(exec, caller, values, references)));
             ((*exec).value_top, (*exec).ref_top) = tops;
+            (*exec).handles.close(scope);
             match result {
                 Ok(result) => result.map_err(Pending::Host),
                 Err(panic) => Err(Pending::Panic(panic)),

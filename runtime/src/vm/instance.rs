@@ -9,6 +9,7 @@ use super::context::{ContextBox, VmContext};
 use super::elements::{self, Elements};
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::Tracer;
 use super::global::GlobalSlot;
 use super::memory::{GrowError, Memory, MemoryStrategy};
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table};
@@ -198,6 +199,26 @@ impl Instance {
     /// The memories that it owns.
     pub(super) fn own_memory_bytes(&self) -> usize {
         self.memories.iter().map(|m| m.len()).sum()
+    }
+
+    /// Shows the collected references that the instance owns to a collection.
+    ///
+    /// # Safety
+    /// They are of the store that is collected, of which no code runs.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        let context = self.context();
+        let first = self.module.declared.imported_globals.len() as u32;
+        for (i, global) in (first..).zip(&self.module.declared.globals) {
+            if global.ty.content.is_collected() {
+                // SAFETY: the context is alive, and the global is one of its module.
+                unsafe { GlobalSlot::trace(VmContext::global(context, i), tracer) };
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.tables.iter_mut().for_each(|table| table.trace(tracer));
+            self.elements.trace(tracer);
+        }
     }
 
     fn init_globals(&mut self) {

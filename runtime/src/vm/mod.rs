@@ -10,6 +10,7 @@ mod context;
 mod elements;
 mod exec;
 mod func_ref;
+pub mod gc;
 mod global;
 mod host;
 mod instance;
@@ -33,10 +34,10 @@ pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy, most_addresses};
 pub use native::{
-    Counted, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries, NativeTrace,
-    NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
+    Counted, FrameRoots, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries,
+    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackPool, StackSizes};
-pub use store::{InstanceKey, MAX_EXTERNS, Store, Totals};
+pub use store::{InstanceKey, Store, Totals};
 pub use table::{Table, TableDescriptor};

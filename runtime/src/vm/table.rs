@@ -15,6 +15,7 @@ use super::barrier::{Owner, RefWord, write_ref};
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
+use super::gc::Tracer;
 use crate::trap::Trap;
 use crate::types::{TableType, TypeId, TypeRegistry};
 
@@ -305,6 +306,17 @@ impl Table {
             } else {
                 (0..len).rev().try_for_each(copy)
             }
+        }
+    }
+
+    /// Shows the collected references in the table to a collection.
+    ///
+    /// # Safety
+    /// They are of the store that is collected.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        if self.ty.element.heap.is_collected() {
+            // SAFETY: the caller's promise.
+            self.storage.iter_mut().for_each(|word| unsafe { RefWord::trace(word, tracer) });
         }
     }
 
