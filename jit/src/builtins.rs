@@ -101,8 +101,9 @@ builtins! {
     ElemDrop(segment) = elem_drop;
     /// The value is the reference to a function of the instance.
     RefFunc(function) = ref_func;
-    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `ty` is the index of the expected type.
-    TableCallee(table, index, ty) = table_callee;
+    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `at` is the address of an element of the table,
+    /// which the code has at hand anyway, and `ty` the index of the expected type.
+    TableCallee(table, at, ty) = table_callee;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
@@ -321,7 +322,7 @@ forward! {
         = builtins::table_init;
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
-    table_callee(table: index, at: element, ty: index) = find_callee;
+    table_callee(table: index, at: whole, ty: index) = find_callee;
 }
 
 /// An index of the module: nothing that the guest computes, and of 32 bits.
@@ -357,12 +358,15 @@ fn whole(word: u64) -> Result<u64, Trap> {
 unsafe fn find_callee(
     vmctx: *mut VmContext,
     table: u32,
-    index: u32,
+    at: u64,
     ty: u32,
 ) -> Result<*const FuncRef, Pending> {
     // SAFETY: the caller's promise.
-    let (table, type_id) = unsafe { (&mut *VmContext::table(vmctx, table), VmContext::type_id(vmctx, ty)) };
-    Ok(table.callee(index, type_id)?)
+    unsafe {
+        let (table, type_id) = (&mut *VmContext::table(vmctx, table), VmContext::type_id(vmctx, ty));
+        let first = (*table.descriptor()).elements as u64;
+        Ok(table.callee(element(at.wrapping_sub(first) / 8)?, type_id)?)
+    }
 }
 
 /// What functions of the runtime return, as a word for compiled code.

@@ -146,7 +146,7 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
         let (table, ty) = (self.cold_index(table), self.cold_index(type_index));
-        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, ty]);
+        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, element, ty]);
         self.raise_unless_ok(status, found, &[reference.into()]);
 
         self.enter_sealed(found);

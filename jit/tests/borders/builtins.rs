@@ -136,7 +136,6 @@ fn words_that_do_not_fit_are_out_of_bounds_and_not_cut() {
         (B::TableFill, &[0, 0, 0, 0], &[1, 3]),
         (B::TableCopy, &[0, 0, 0, 0, 0], &[2, 3, 4]),
         (B::TableInit, &[0, 1, 0, 0, 0], &[2, 3, 4]),
-        (B::TableCallee, &[1, 0, 0], &[1]),
     ] {
         let trap = match builtin {
             B::MemoryFill | B::MemoryCopy | B::MemoryInit => Trap::MemoryOutOfBounds,
@@ -160,13 +159,20 @@ fn callees_are_looked_up_and_checked() {
     );
     // SAFETY: the context is alive.
     let own = unsafe { VmContext::type_id(b.guest.vmctx, 0) };
-    let callee = |index, ty| b.call(Builtin::TableCallee, &[0, index, ty]);
+    // SAFETY: as above, and the module has a table.
+    let first = unsafe { (*(*VmContext::table(b.guest.vmctx, 0)).descriptor()).elements } as u64;
+    let callee = |index: u64, ty| {
+        let at = first.wrapping_add(index.wrapping_mul(8));
+        b.call(Builtin::TableCallee, &[0, at, ty])
+    };
     let found = callee(0, 0).unwrap() as *const FuncRef;
     // SAFETY: a reference in a table.
     assert_eq!(unsafe { ((*found).func_index, (*found).type_id) }, (0, own));
     assert_eq!(callee(0, 1), Err(Trap::BadSignature));
     assert_eq!(callee(1, 0), Err(Trap::IndirectCallToNull));
-    assert_eq!(callee(3, 0), Err(Trap::TableOutOfBounds));
+    for outside in [3, u64::MAX, LONG] {
+        assert_eq!(callee(outside, 0), Err(Trap::TableOutOfBounds));
+    }
 }
 
 #[test]
