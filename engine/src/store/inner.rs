@@ -31,7 +31,7 @@ type EpochCallback<T> = dyn FnMut(&mut StoreInner<T>) -> Result<UpdateDeadline> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateDeadline {
-    /// Go on, and ask again when the epoch has advanced this many times.
+    /// Go on, and ask again when the epoch has advanced this many times, at least once.
     Continue(u64),
     /// Trap with [`Trap::Interrupt`](crate::Trap).
     Interrupt,
@@ -156,7 +156,8 @@ impl<T: 'static> StoreInner<T> {
         self.epoch_callback = Some(callback);
         match answer {
             Ok(Ok(UpdateDeadline::Continue(ticks))) => {
-                self.opaque.set_epoch_deadline(ticks);
+                // A deadline that is reached already would ask again at the same poll, and for ever where that is repeated.
+                self.opaque.set_epoch_deadline(ticks.max(1));
                 Ok(())
             }
             Ok(Ok(UpdateDeadline::Interrupt)) => Err(Trap::Interrupt.into()),

@@ -121,15 +121,13 @@ impl<'m> Lower<'m, '_, '_> {
         let index = self.word(index);
         let types = self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::TYPE_IDS as i32);
         let expected = self.builder.ins().load(I32, self.flags.fixed, types, type_index as i32 * 4);
-        let (element, outside) = self.table_element(table, index);
+        let element = self.table_element(table, index);
         let slow = self.cold_block();
-        let inside = self.builder.create_block();
         let present = self.builder.create_block();
         let found = self.builder.create_block();
         let callee = self.builder.append_block_param(found, I64);
 
-        self.builder.ins().brif(outside, slow, &[], inside, &[]);
-        self.enter_sealed(inside);
+        // Outside of the table this is a load from null, which traps.
         let reference = self.builder.ins().load(I64, self.flags.elements, element, 0);
         // An element that is this reference is present, and of the function's type.
         let guessed = self.guess(reference, likely);
@@ -140,9 +138,8 @@ impl<'m> Lower<'m, '_, '_> {
         let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
-        let table = self.cold_index(table);
-        let expected = self.word(expected);
-        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, expected]);
+        let (table, ty) = (self.cold_index(table), self.cold_index(type_index));
+        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, element, ty]);
         self.raise_unless_ok(status, found, &[reference.into()]);
 
         self.enter_sealed(found);

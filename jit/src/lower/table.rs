@@ -31,9 +31,9 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
     }
 
-    /// Where an element of a table is, and whether `index` is outside of the table: then the address is null,
-    /// also when it is used speculatively.
-    pub(super) fn table_element(&mut self, table: u32, index: Value) -> (Value, Value) {
+    /// Where an element of a table is. The address is null if `index` is outside of the table, also when it is used
+    /// speculatively.
+    pub(super) fn table_element(&mut self, table: u32, index: Value) -> Value {
         let descriptor = self.table_descriptor(table);
         let limits = self.module.table_type(table).limits;
         // Most tables are as long as they will ever be, and stay where they are.
@@ -46,7 +46,7 @@ impl Lower<'_, '_, '_> {
         let offset = self.builder.ins().ishl_imm_u(index, 3);
         let address = self.builder.ins().iadd(elements, offset);
         let null = self.constant(0);
-        (self.builder.ins().select_spectre_guard(outside, null, address), outside)
+        self.builder.ins().select_spectre_guard(outside, null, address)
     }
 
     pub(super) fn table_size(&mut self, table: u32) {

@@ -29,7 +29,7 @@ pub use context::VmContext;
 pub use exec::{ExecContext, Resume, StoreHooks};
 pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 pub use global::GlobalSlot;
-pub use host::{HostCall, HostFunc};
+pub use host::{DirectCall, HostCall, HostFunc};
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
 pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy, most_addresses};
