@@ -143,6 +143,46 @@ fn a_checked_store_goes_to_null_when_it_is_outside() {
 }
 
 #[test]
+fn a_guarded_load_by_64_bits_compares_with_a_constant_and_loads_no_length() {
+    let source = "(module (memory i64 1) (func (param i64) (result i32) (i32.load offset=8 (local.get 0))))";
+    let text = golden("guarded-load-wide", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 0x0010_0000_0000"), "{text}");
+    assert_eq!((count(&text, "select_spectre_guard"), count(&text, "icmp ugt")), (1, 1), "{text}");
+    // The context's pointer to the bytes, and the bytes.
+    assert_eq!(count(&text, "load.i"), 2, "{text}");
+    // What is reserved follows from the maximum.
+    let source = source.replace("i64 1", "i64 1 0x2_0000");
+    let text = golden("guarded-load-wide-maximum", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 0x0002_0000_0000"), "{text}");
+}
+
+#[test]
+fn an_access_by_64_bits_that_the_guard_does_not_cover_is_checked_for_its_sum_and_for_overflow() {
+    for (name, memory, offset, plan) in [
+        ("guarded-load-wide-far", "1", "0x1fffffd", MemoryPlan::Guarded),
+        ("guarded-load-wide-huge", "1 0x1_0000_0000_0000", "8", MemoryPlan::Guarded),
+        ("checked-load-wide", "1", "8", MemoryPlan::Checked),
+        ("checked-load-wide-far", "1", "0xffff_ffff_ffff_fff0", MemoryPlan::Checked),
+    ] {
+        let source = format!(
+            "(module (memory i64 {memory})
+               (func (param i64) (result i32) (i32.load offset={offset} (local.get 0))))"
+        );
+        let text = golden(name, &source, plan, false, Stage::Lowered);
+        assert_eq!(count(&text, "select_spectre_guard"), 1, "{text}");
+        assert_eq!((count(&text, "icmp ugt"), count(&text, "icmp ult")), (1, 1), "{text}");
+    }
+}
+
+#[test]
+fn an_access_whose_offset_leaves_no_room_for_it_goes_to_null() {
+    let source = "(module (memory i64 1)
+      (func (param i64) (result i32) (i32.load offset=0xffff_ffff_ffff_fffd (local.get 0))))";
+    let text = golden("load-wide-nowhere", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(!text.contains("iadd"), "{text}");
+}
+
+#[test]
 fn few_bytes_inside_of_the_memories_are_copied_at_once_unless_they_cost_fuel() {
     let source = "(module (memory 1) (func (param i32 i32 i32)
       (memory.copy (local.get 0) (local.get 1) (local.get 2))))";

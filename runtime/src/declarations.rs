@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::const_expr::{ConstExpr, ConstExprs};
 use crate::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType};
+use crate::vm::reservation_of;
 
 /// The declarations of a module, in the order of each index space: what is imported comes first.
 #[derive(Debug, Default)]
@@ -41,6 +42,16 @@ impl Declarations {
     /// Number of memories, imported ones included.
     pub(crate) fn memory_count(&self) -> u32 {
         (self.imported_memories.len() + self.memories.len()) as u32
+    }
+
+    /// The types of all memories, imported ones first.
+    pub(crate) fn memory_types(&self) -> impl Iterator<Item = MemoryType> {
+        self.imported_memories.iter().chain(&self.memories).copied()
+    }
+
+    /// The most that a memory reserves where all of them are guarded that can be; 0 if none can.
+    pub(crate) fn reservation(&self) -> usize {
+        self.memory_types().filter_map(reservation_of).max().unwrap_or(0)
     }
 
     /// Number of globals, imported ones included.

@@ -198,6 +198,16 @@ impl Module {
         self.declared.memory_count()
     }
 
+    /// The types of all memories, imported ones first.
+    pub fn memory_types(&self) -> impl Iterator<Item = MemoryType> {
+        self.declared.memory_types()
+    }
+
+    /// The most bytes that a memory reserves where all of them are guarded that can be; 0 if none can.
+    pub fn reservation(&self) -> usize {
+        self.declared.reservation()
+    }
+
     /// The type of a memory.
     pub fn memory_type(&self, memory: u32) -> MemoryType {
         let memory = memory as usize;

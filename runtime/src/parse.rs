@@ -41,8 +41,8 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Res
 pub struct Outline {
     /// Functions that it defines.
     pub functions: u32,
-    /// Memories, imported ones included.
-    pub memories: u32,
+    /// The most bytes that one of its memories reserves, imported ones included; 0 if none is guarded ever.
+    pub reservation: usize,
 }
 
 /// As [`parse`], but for bytes that `are_valid`, function bodies are not looked at: they are most of a module, and most of
@@ -172,7 +172,7 @@ impl Builder {
     }
 
     fn outline(&self) -> Outline {
-        Outline { functions: self.declared.bodies.len() as u32, memories: self.declared.memory_count() }
+        Outline { functions: self.declared.bodies.len() as u32, reservation: self.declared.reservation() }
     }
 
     fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {
@@ -390,11 +390,17 @@ fn ref_type(ty: wasmparser::RefType) -> RefType {
 }
 
 fn table_type(ty: &wasmparser::TableType) -> TableType {
-    TableType { element: ref_type(ty.element_type), limits: Limits { min: ty.initial, max: ty.maximum } }
+    let element = ref_type(ty.element_type);
+    let any = if ty.table64 { TableType::new64(element, 0, None) } else { TableType::new(element, 0, None) };
+    any.with_limits(Limits { min: ty.initial, max: ty.maximum })
 }
 
 fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
-    MemoryType { limits: Limits { min: ty.initial, max: ty.maximum } }
+    let log2 = ty.page_size_log2.map_or(MemoryType::PAGE_LOG2, |log2| log2 as u8);
+    let builder = MemoryType::builder().memory64(ty.memory64).page_size_log2(log2);
+    // The validator has looked at it; only without its features, where no module is made, it may be something else.
+    let ty = builder.min(ty.initial).max(ty.maximum).build();
+    ty.unwrap_or_else(|_| MemoryType::new(0, None))
 }
 
 fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {

@@ -127,13 +127,13 @@ macro_rules! proposals {
 proposals! {
     annotations: Annotations, Executed, Config::default();
     bulk_memory: BulkMemoryOperations, Executed, edition_2();
-    custom_page_sizes: CustomPageSizes, Skipped(&["custom-page-sizes", "memory64"]), Config::default();
+    custom_page_sizes: CustomPageSizes, Skipped(&["custom-page-sizes"]), Config::default();
     custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors", "gc"]), Config::default();
     exceptions: ExceptionHandling, Skipped(&["exceptions"]), Config::default();
     extended_const: ExtendedConst, Executed, Config::default();
     function_references: FunctionReferences, Skipped(&["function-references"]), Config::default();
     gc: GC, Skipped(&["gc"]), Config::default();
-    memory64: Memory64, Skipped(&["memory64"]), Config::default();
+    memory64: Memory64, Executed, Config::default();
     multi_memory: MultiMemory, Executed, Config::default();
     multi_value: MultiValue, Executed, edition_2();
     mutable_global: MutableGlobal, Executed, edition_2();
