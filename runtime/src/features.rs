@@ -33,7 +33,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: false },
     Proposal { name: "gc", flag: WasmFeatures::GC, executed: false },
     Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },
-    Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: false },
+    Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: true },
     Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: false },
     Proposal { name: "stack-switching", flag: WasmFeatures::STACK_SWITCHING, executed: false },
     Proposal {

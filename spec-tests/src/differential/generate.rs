@@ -108,7 +108,7 @@ fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
         memory64_enabled: input.ratio(1, 3)?,
         max_memory64_bytes: 4 << 16,
         threads_enabled: false,
-        custom_page_sizes_enabled: false,
+        custom_page_sizes_enabled: input.ratio(1, 4)?,
         wide_arithmetic_enabled: false,
         shared_everything_threads_enabled: false,
         compact_imports_enabled: false,
