@@ -19,6 +19,7 @@ use crate::ops::reference::*;
 use crate::ops::simd::lanes::{Shuffle8, Shuffle32};
 use crate::ops::simd::slots::*;
 use crate::ops::tail_call::*;
+use crate::ops::wide::*;
 use crate::returns;
 use crate::rows::vectors::*;
 use crate::rows::*;
@@ -66,6 +67,10 @@ singles! {
     CONST32 = Const32;
     CONST64 = Const64;
     FAR_ADDRESS = FarAddress;
+    ADD128 = WideOp<I64Add128, 4>;
+    SUB128 = WideOp<I64Sub128, 4>;
+    MUL_WIDE_S = WideOp<I64MulWideS, 2>;
+    MUL_WIDE_U = WideOp<I64MulWideU, 2>;
     GLOBAL_SET = GlobalSet<Slot, true>;
     GLOBAL_SET_ACC = GlobalSet<Acc, true>;
     GLOBAL_SET_IMM = GlobalSet<Imm, true>;

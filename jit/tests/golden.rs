@@ -183,6 +183,14 @@ fn an_access_whose_offset_leaves_no_room_for_it_goes_to_null() {
 }
 
 #[test]
+fn arithmetic_of_128_bits_is_that_of_the_compiler() {
+    let source = "(module (func (param i64 i64 i64 i64) (result i64 i64)
+      (i64.add128 (local.get 0) (local.get 1) (i64.mul_wide_s (local.get 2) (local.get 3)))))";
+    let text = golden("wide-arithmetic", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!((count(&text, "sextend.i128"), count(&text, "iadd"), count(&text, "isplit")), (2, 1, 2), "{text}");
+}
+
+#[test]
 fn few_bytes_inside_of_the_memories_are_copied_at_once_unless_they_cost_fuel() {
     let source = "(module (memory 1) (func (param i32 i32 i32)
       (memory.copy (local.get 0) (local.get 1) (local.get 2))))";

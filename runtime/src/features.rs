@@ -34,7 +34,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "gc", flag: WasmFeatures::GC, executed: false },
     Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },
     Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: true },
-    Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: false },
+    Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: true },
     Proposal { name: "stack-switching", flag: WasmFeatures::STACK_SWITCHING, executed: false },
     Proposal {
         name: "shared-everything-threads",

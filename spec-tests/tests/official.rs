@@ -93,7 +93,7 @@ fn one_memory() -> Config {
 fn edition_2() -> Config {
     let mut config = Config::default();
     config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false).wasm_relaxed_simd(false);
-    config.wasm_memory64(false).wasm_custom_page_sizes(false);
+    config.wasm_memory64(false).wasm_custom_page_sizes(false).wasm_wide_arithmetic(false);
     config
 }
 
@@ -152,7 +152,7 @@ proposals! {
     simd: Simd, Executed, Config::default();
     tail_call: TailCall, Executed, Config::default();
     threads: Threads, Skipped(&["threads"]), Config::default();
-    wide_arithmetic: WideArithmetic, Skipped(&["wide-arithmetic"]), Config::default();
+    wide_arithmetic: WideArithmetic, Executed, Config::default();
 }
 
 #[test]

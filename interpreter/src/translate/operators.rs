@@ -284,6 +284,10 @@ impl Translator<'_> {
             O::I64Extend8S => self.unary(U::I64Extend8S, I64),
             O::I64Extend16S => self.unary(U::I64Extend16S, I64),
             O::I64Extend32S => self.unary(U::I64Extend32S, I64),
+            O::I64Add128 => self.wide(table::ADD128, 4),
+            O::I64Sub128 => self.wide(table::SUB128, 4),
+            O::I64MulWideS => self.wide(table::MUL_WIDE_S, 2),
+            O::I64MulWideU => self.wide(table::MUL_WIDE_U, 2),
             ref other => self.vector(other),
         }
     }
@@ -433,6 +437,21 @@ impl Translator<'_> {
         let dest = self.push_temp(result);
         self.out.op_to(table::unary(kind, x == Input::Acc), dest, Some(result.class()));
         self.input_field(x, a.ty);
+    }
+
+    /// An instruction with so many operands and a result of two.
+    fn wide(&mut self, opcode: u16, operands: usize) {
+        let slots = self.pop_slots(operands);
+        let results = [self.push_temp(Ty::I64), self.push_temp(Ty::I64)];
+        self.out.op_to_both(opcode, results);
+        slots.into_iter().for_each(|slot| self.out.slot(slot));
+    }
+
+    /// Pops so many operands; their slots, the lowest first.
+    fn pop_slots(&mut self, operands: usize) -> Vec<u16> {
+        let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
+        popped.reverse();
+        popped.into_iter().map(|operand| self.in_slot(operand)).collect()
     }
 
     /// `i64.extend_i32_u` makes no code: a slot with an `i32` is zero-extended.
@@ -662,9 +681,7 @@ impl Translator<'_> {
 
     /// An instruction on whole memories or tables: `operands` slots, then indices.
     fn bulk(&mut self, opcode: u16, operands: usize, indices: &[(Field, u32)], result: Option<Ty>) {
-        let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
-        popped.reverse();
-        let slots: Vec<u16> = popped.into_iter().map(|operand| self.in_slot(operand)).collect();
+        let slots = self.pop_slots(operands);
         match result {
             Some(ty) => {
                 let dest = self.push_temp(ty);

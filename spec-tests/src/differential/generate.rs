@@ -109,7 +109,7 @@ fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
         max_memory64_bytes: 4 << 16,
         threads_enabled: false,
         custom_page_sizes_enabled: input.ratio(1, 4)?,
-        wide_arithmetic_enabled: false,
+        wide_arithmetic_enabled: true,
         shared_everything_threads_enabled: false,
         compact_imports_enabled: false,
         ..Config::default()
