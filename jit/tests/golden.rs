@@ -191,6 +191,28 @@ fn arithmetic_of_128_bits_is_that_of_the_compiler() {
 }
 
 #[test]
+fn what_a_hint_says_is_unlikely_is_cold() {
+    let source = |hint: &str| {
+        format!(
+            r#"(module (func (param i32) (result i32)
+              (block (br_if 0 (i32.eqz (local.get 0))) {hint} (br_if 0 (local.get 0)) (return (i32.const 5)))
+              {hint} (if (local.get 0)
+                (then (block (br_if 0 (local.get 0)) (local.set 0 (i32.const 3))))
+                (else (local.set 0 (i32.const 4))))
+              (local.get 0)))"#
+        )
+    };
+    let text = |name, hint| golden(name, &source(hint), MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(count(&text("no-hints", ""), " cold"), 0);
+    // The way out of the block; the first arm with what is in it.
+    let unlikely = text("hints-unlikely", r#"(@metadata.code.branch_hint "\00")"#);
+    assert_eq!(count(&unlikely, " cold"), 4, "{unlikely}");
+    // What is behind the branch; the second arm.
+    let likely = text("hints-likely", r#"(@metadata.code.branch_hint "\01")"#);
+    assert_eq!(count(&likely, " cold"), 2, "{likely}");
+}
+
+#[test]
 fn few_bytes_inside_of_the_memories_are_copied_at_once_unless_they_cost_fuel() {
     let source = "(module (memory 1) (func (param i32 i32 i32)
       (memory.copy (local.get 0) (local.get 1) (local.get 2))))";

@@ -31,6 +31,7 @@ pub(crate) struct Declarations {
     pub(crate) data: Vec<DataSegment>,
     pub(crate) sections: Vec<Section>,
     pub(crate) name_section: Option<Range<usize>>,
+    pub(crate) hint_section: Option<Range<usize>>,
 }
 
 impl Declarations {

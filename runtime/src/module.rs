@@ -17,6 +17,7 @@ pub use crate::declarations::{
 };
 use crate::features::Features;
 use crate::image::{Images, MemoryImage};
+use crate::hints::BranchHints;
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::relaxed::Relaxed;
@@ -34,6 +35,7 @@ pub struct Module {
     /// Indices of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
+    hints: OnceLock<BranchHints>,
     layout: Layout,
     cells: Cells,
     images: Images,
@@ -59,6 +61,7 @@ impl Module {
             type_ids: declared.types.iter().map(|ty| registry.intern(ty)).collect(),
             exports_by_name: by_name,
             names: OnceLock::new(),
+            hints: OnceLock::new(),
             layout: Layout::new(&declared, &bytes),
             cells: Cells::new(declared.bodies.len()),
             images: Images::default(),
@@ -281,6 +284,13 @@ impl Module {
             let bytes = self.declared.name_section.clone().map_or(&[][..], |range| &self.bytes[range]);
             Names::parse(bytes)
         })
+    }
+
+    /// Whether the branch at an offset in the module is taken, as a hint in it says; `None` where there is no hint.
+    pub fn branch_hint(&self, at: u32) -> Option<bool> {
+        let section = self.declared.hint_section.clone()?;
+        let body = |function| self.body(function).map(|body| body.start..body.start + body.len);
+        self.hints.get_or_init(|| BranchHints::parse(&self.bytes[section], body)).at(at)
     }
 
     /// The offsets of an instance's context.

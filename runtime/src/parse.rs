@@ -291,9 +291,16 @@ impl Builder {
                 }
             }
             Payload::CustomSection(section) => {
-                if let KnownCustom::Name(_) = section.as_known() {
-                    declared.name_section =
-                        Some(section.data_offset() as usize..section.range().end as usize);
+                let range = section.data_offset() as usize..section.range().end as usize;
+                match section.as_known() {
+                    KnownCustom::Name(_) => declared.name_section = Some(range),
+                    // Behind the code, and a second time, there must be none.
+                    KnownCustom::BranchHints(_)
+                        if declared.bodies.is_empty() && declared.hint_section.is_none() =>
+                    {
+                        declared.hint_section = Some(range);
+                    }
+                    _ => {}
                 }
             }
             Payload::Version { encoding: Encoding::Module, .. } | Payload::End(_) => {}
