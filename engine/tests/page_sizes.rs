@@ -2,9 +2,7 @@
 
 mod common;
 
-use wasmrun::{
-    Instance, Memory, MemoryType, Module, Result, Store, StoreLimits, StoreLimitsBuilder, Trap,
-};
+use wasmrun::{Instance, Memory, MemoryType, Module, Result, Store, StoreLimits, StoreLimitsBuilder, Trap};
 
 use common::{Mode, in_every_mode};
 
@@ -50,7 +48,9 @@ fn a_memory_ends_at_any_byte(mode: Mode) -> Result<()> {
                 let result = load.call(&mut store, address);
                 match inside {
                     true => result?,
-                    false => assert_eq!(trap_of(result), Trap::MemoryOutOfBounds, "{name} {address} of {len}"),
+                    false => {
+                        assert_eq!(trap_of(result), Trap::MemoryOutOfBounds, "{name} {address} of {len}")
+                    }
                 }
             }
         }
@@ -76,7 +76,10 @@ fn a_memory_grows_by_single_bytes(mode: Mode) -> Result<()> {
     assert_eq!((grow.call(&mut store, 1)?, grow.call(&mut store, u32::MAX)?), (-1, -1));
     put.call(&mut store, 69_999)?;
     let memory = instance.get_memory(&mut store, "m").unwrap();
-    assert_eq!((memory.page_size(&store), memory.size(&store), memory.data_size(&store)), (1, 70_000, 70_000));
+    assert_eq!(
+        (memory.page_size(&store), memory.size(&store), memory.data_size(&store)),
+        (1, 70_000, 70_000)
+    );
     assert_eq!(&memory.data(&store)[..5], b"abcd\0");
     Ok(())
 }
@@ -100,7 +103,11 @@ fn memories_beside_it_are_as_they_were(mode: Mode) -> Result<()> {
         let behind = instance.get_typed_func::<i32, i32>(&mut store, name)?;
         behind.call(&mut store, 9)?;
         for address in [10, 65536, i32::MAX, -1] {
-            assert_eq!(trap_of(behind.call(&mut store, address)), Trap::MemoryOutOfBounds, "{name} {address}");
+            assert_eq!(
+                trap_of(behind.call(&mut store, address)),
+                Trap::MemoryOutOfBounds,
+                "{name} {address}"
+            );
         }
     }
     Ok(())
@@ -133,8 +140,9 @@ fn the_most_pages_are_as_many_as_addresses_count(mode: Mode) -> Result<()> {
 
 fn pages_of_the_other_size_are_not_imported(mode: Mode) -> Result<()> {
     let mut store = Store::new(&mode.engine(), ());
-    let module =
-        |store: &Store<()>, text: &str| Module::new(store.engine(), format!(r#"(module (import "" "m" {text}))"#));
+    let module = |store: &Store<()>, text: &str| {
+        Module::new(store.engine(), format!(r#"(module (import "" "m" {text}))"#))
+    };
     let (bytes, pages) = (module(&store, "(memory 1 (pagesize 1))")?, module(&store, "(memory 1)")?);
     let of_bytes = MemoryType::builder().min(65536).page_size_log2(0).build()?;
     let of_bytes = Memory::new(&mut store, of_bytes)?;

@@ -12,8 +12,7 @@ in_every_mode! {
     results_are_alive_in_whatever_tier_a_loop_goes_on
 }
 
-const NUMBERS: [u64; 9] =
-    [0, 1, 2, 0xffff_ffff, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
+const NUMBERS: [u64; 9] = [0, 1, 2, 0xffff_ffff, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX];
 
 fn whole(low: u64, high: u64) -> u128 {
     u128::from(high) << 64 | u128::from(low)
@@ -43,7 +42,11 @@ fn results_are_those_of_128_bits(mode: Mode) -> Result<()> {
         for b in NUMBERS {
             let signed = i128::from(a as i64) * i128::from(b as i64);
             assert_eq!(mul_s.call(&mut store, (a, b))?, halves(signed as u128), "{a:#x} {b:#x}");
-            assert_eq!(mul_u.call(&mut store, (a, b))?, halves(u128::from(a) * u128::from(b)), "{a:#x} {b:#x}");
+            assert_eq!(
+                mul_u.call(&mut store, (a, b))?,
+                halves(u128::from(a) * u128::from(b)),
+                "{a:#x} {b:#x}"
+            );
             for (c, d) in NUMBERS.into_iter().zip(NUMBERS.into_iter().rev()) {
                 let (x, y) = (whole(a, c), whole(b, d));
                 assert_eq!(add.call(&mut store, (a, c, b, d))?, halves(x.wrapping_add(y)), "{x:#x} {y:#x}");

@@ -466,7 +466,10 @@ mod tests {
         assert_eq!(load_sum(false, LoadKind::Load64, Modes::ImmSlot as u16), None);
         assert_eq!(fields(load_element(false, LoadKind::Load64, 1)), [Dest, Slot, Acc, I32, Offset]);
         assert_eq!(as_element(false, element(false, 2)), Some(2));
-        assert_eq!((as_element(true, element(true, 1)), as_element(false, element(true, 1))), (Some(1), None));
+        assert_eq!(
+            (as_element(true, element(true, 1)), as_element(false, element(true, 1))),
+            (Some(1), None)
+        );
         assert_eq!(name(load(true, LoadKind::Load8U, Mode::Acc)), "load8_u.wide");
         assert_eq!(fields(load_element(true, LoadKind::Load64, 1)), [Dest, Slot, Acc, I64, Offset]);
         assert_eq!(name(store_to(true, StoreKind::StoreF32)), "f32.store.wide.to");

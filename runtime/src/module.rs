@@ -16,8 +16,8 @@ pub use crate::declarations::{
     SegmentMode, TableDef,
 };
 use crate::features::Features;
-use crate::image::{Images, MemoryImage};
 use crate::hints::BranchHints;
+use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::relaxed::Relaxed;

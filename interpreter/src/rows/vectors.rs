@@ -131,8 +131,7 @@ const fn lane_store_row<O: StoreLane, A: Address>() -> [Entry; ACCESS_ROW] {
 }
 
 pub(crate) const LANE_LOADS: [[Entry; ACCESS_ROW]; LaneLoad::COUNT] = lane_load_rows!(lane_load_row, u32);
-pub(crate) const LANE_STORES: [[Entry; ACCESS_ROW]; LaneStore::COUNT] =
-    lane_store_rows!(lane_store_row, u32);
+pub(crate) const LANE_STORES: [[Entry; ACCESS_ROW]; LaneStore::COUNT] = lane_store_rows!(lane_store_row, u32);
 
 /// The same with addresses of 64 bits.
 pub(crate) const WIDE_LANE_LOADS: [[Entry; ACCESS_ROW]; LaneLoad::COUNT] =

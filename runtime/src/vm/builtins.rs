@@ -189,12 +189,7 @@ pub unsafe fn data_drop(ctx: *mut VmContext, segment: u32) {
 ///
 /// # Safety
 /// See [`memory_grow`]; `value` is in the representation of a slot.
-pub unsafe fn table_grow(
-    ctx: *mut VmContext,
-    table: u32,
-    value: u64,
-    delta: u64,
-) -> Result<u64, Pending> {
+pub unsafe fn table_grow(ctx: *mut VmContext, table: u32, value: u64, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
         charge(ctx, delta.saturating_mul(8))?;

@@ -152,7 +152,10 @@ fn a_memory_with_64_bit_addresses_is_an_error_that_says_so() {
     let body = r#"(memory (export "memory") i64 1)
         (func (export "_start") (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))))"#;
     let error = run(nothing(), P1, body).unwrap_err();
-    assert!(format!("{error:#}").contains("clock_time_get: the instance that called has a memory with 64-bit"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("clock_time_get: the instance that called has a memory with 64-bit"),
+        "{error:#}"
+    );
 }
 
 #[test]
