@@ -81,7 +81,7 @@ impl Table {
 
     /// Number of elements.
     pub fn size(&self, store: impl AsContext) -> u64 {
-        self.get_raw(&store.as_context().inner().opaque).len().into()
+        self.get_raw(&store.as_context().inner().opaque).len()
     }
 
     /// An element, or `None` outside of the table.
