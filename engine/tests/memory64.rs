@@ -47,7 +47,7 @@ fn call<T: 'static>(store: &mut Store<T>, instance: &Instance, name: &str, args:
     let mut results = [Val::I32(0)];
     let count = func.ty(&*store).results().len();
     func.call(store, &args, &mut results[..count])?;
-    Ok(results[0].clone())
+    Ok(results[0])
 }
 
 fn trap_of<T: std::fmt::Debug>(result: Result<T>) -> Trap {
