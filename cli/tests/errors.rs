@@ -390,6 +390,46 @@ fn module_with_elements(count: u32) -> Vec<u8> {
 }
 
 #[test]
+fn huge_memories_and_tables_are_errors_and_growth_of_them_fails_where_addresses_are_few() {
+    let grows = r#"(module (memory i64 1) (table i64 1 funcref)
+        (func (export "_start") (local $by i64)
+          (local.set $by (i64.const 0x8000_0000_0000))
+          (loop $l
+            (if (i64.lt_u (local.get $by) (i64.const 0x1_0000)) (then (return)))
+            (if (i64.ne (memory.grow (local.get $by)) (i64.const -1)) (then unreachable))
+            (if (i64.ne (table.grow (ref.null func) (i64.shl (local.get $by) (i64.const 12))) (i64.const -1))
+              (then unreachable))
+            (local.set $by (i64.shr_u (local.get $by) (i64.const 1)))
+            (br $l))))"#;
+    let huge = [
+        ("memory.wat", "(module (memory i64 0x1_0000_0000_0000))", "memory 0 of 281474976710656 pages"),
+        ("reserved.wat", "(module (memory i64 0x10_0000))", "memory 0 of 1048576 pages"),
+        ("bytes.wat", "(module (memory 0xffff_ffff (pagesize 1)))", "memory 0 of 4294967295 pages"),
+        ("table.wat", "(module (table i64 0x1000_0000_0000_0000 funcref))", "table 0 of 1152921504606846976"),
+    ];
+    let mut bench = Bench::with("grows.wat", grows);
+    for (file, text, _) in huge {
+        bench = bench.file(file, text);
+    }
+    let wasmrun = env!("CARGO_BIN_EXE_wasmrun");
+    for mode in ["interp", "jit", "tiered"] {
+        let run = |file: &str| {
+            // Less than one of these memories takes at its start.
+            let script = format!("ulimit -v 3000000; exec {wasmrun} --mode {mode} {file}");
+            let mut shell = std::process::Command::new("sh");
+            let ran = shell.args(["-c", &script]).current_dir(bench.root()).output().unwrap();
+            (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
+        };
+        assert_eq!(run("grows.wat"), (Some(0), String::new()), "{mode}");
+        for (file, _, what) in huge {
+            let (code, stderr) = run(file);
+            assert_eq!(code, Some(1), "{mode} {file}: {stderr}");
+            assert!(stderr.starts_with("error: ") && stderr.contains(what), "{mode} {file}: {stderr}");
+        }
+    }
+}
+
+#[test]
 fn a_module_for_which_the_system_has_no_memory_is_an_error_and_no_abort() {
     let bench = Bench::with("elements.wasm", module_with_elements(9_900_000));
     let wasmrun = env!("CARGO_BIN_EXE_wasmrun");

@@ -96,7 +96,8 @@ pub use store::{
 pub use symbol::FrameSymbol;
 pub use tiers::{FunctionTier, OptLevel, Strategy, Uncompiled};
 pub use types::{
-    ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType, ValType,
+    ExternType, FuncType, GlobalType, HeapType, InvalidMemoryType, Limits, MemoryType, MemoryTypeBuilder,
+    Mutability, RefType, TableType, ValType,
 };
 pub use values::{Ref, V128, Val};
 pub use wasmrun_jit::profiler::Profiler;

@@ -76,7 +76,7 @@ fn type_in(store: &StoreOpaque, item: &Extern) -> Result<ExternType> {
         Extern::Table(table) => {
             let table = table.handle().get(store)?;
             let mut ty = table.ty();
-            ty.limits.min = table.len().into();
+            ty.limits.min = table.len();
             ExternType::Table(ty)
         }
         Extern::Memory(memory) => {
@@ -99,9 +99,15 @@ fn matches(expected: &ExternType, found: &ExternType, types: &TypeRegistry) -> b
             expected == found || types.is_subtype(types.intern(found), types.intern(expected))
         }
         (ExternType::Table(expected), ExternType::Table(found)) => {
-            expected.element == found.element && within(expected.limits, found.limits)
+            expected.element == found.element
+                && expected.is_64() == found.is_64()
+                && within(expected.limits, found.limits)
         }
-        (ExternType::Memory(expected), ExternType::Memory(found)) => within(expected.limits, found.limits),
+        (ExternType::Memory(expected), ExternType::Memory(found)) => {
+            expected.is_64() == found.is_64()
+                && expected.page_size() == found.page_size()
+                && within(expected.limits, found.limits)
+        }
         (ExternType::Global(expected), ExternType::Global(found)) => {
             expected == found
                 || (expected.mutability, found.mutability) == (Mutability::Const, Mutability::Const)

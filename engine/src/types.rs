@@ -34,15 +34,39 @@ pub use wasmrun_runtime::types::FuncType;
 /// The type of a linear memory.
 ///
 /// ```
-/// assert_eq!(wasmrun::MemoryType::new(1, Some(16)).minimum(), 1);
+/// use wasmrun::MemoryType;
+/// assert_eq!(MemoryType::new(1, Some(16)).minimum(), 1);
+/// assert!(MemoryType::new64(1, None).is_64());
+/// assert_eq!(MemoryType::new(1, None).page_size(), 65536);
 /// ```
 pub use wasmrun_runtime::types::MemoryType;
+
+/// Makes a [`MemoryType`] of all that it can consist of.
+///
+/// ```
+/// use wasmrun::MemoryTypeBuilder;
+/// let bytes = MemoryTypeBuilder::new().min(100).max(Some(1000)).page_size_log2(0).build()?;
+/// assert_eq!((bytes.page_size(), bytes.is_64()), (1, false));
+/// assert!(MemoryTypeBuilder::new().min(65537).build().is_err(), "that is more than 4 GiB");
+/// # Ok::<(), wasmrun::InvalidMemoryType>(())
+/// ```
+pub use wasmrun_runtime::types::MemoryTypeBuilder;
+
+/// Why there is no such memory type.
+///
+/// ```
+/// use wasmrun::{InvalidMemoryType, MemoryType};
+/// let error = MemoryType::builder().page_size_log2(12).build().unwrap_err();
+/// assert_eq!(error, InvalidMemoryType::PageSize(12));
+/// ```
+pub use wasmrun_runtime::types::InvalidMemoryType;
 
 /// The type of a table.
 ///
 /// ```
 /// use wasmrun::{RefType, TableType};
 /// assert_eq!(TableType::new(RefType::FUNCREF, 10, None).element(), RefType::FUNCREF);
+/// assert!(TableType::new64(RefType::FUNCREF, 10, None).is_64());
 /// ```
 pub use wasmrun_runtime::types::TableType;
 

@@ -107,7 +107,8 @@ impl Subject for Wasmtime {
 
     fn new(wasm: &[u8]) -> Result<Wasmtime, Stop> {
         let mut config = Config::new();
-        config.wasm_multi_memory(true).wasm_extended_const(true).wasm_tail_call(true);
+        config.wasm_multi_memory(true).wasm_extended_const(true).wasm_tail_call(true).wasm_memory64(true);
+        config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         let failed = |error: Error| stop(&error);
         let engine = Engine::new(&config).map_err(failed)?;
         let module = Module::new(&engine, wasm).map_err(failed)?;

@@ -6,7 +6,6 @@ use std::{env, fs, process};
 use wasmrun_interpreter::disassemble;
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::TypeRegistry;
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -23,7 +22,7 @@ fn main() {
 
 fn load(file: &str) -> Result<Module, String> {
     let bytes = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-    wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default())
+    wasmrun_runtime::parse(bytes, Features::default(), &Default::default())
         .map_err(|error| format!("{file}: {error}"))
 }
 

@@ -205,7 +205,6 @@ mod tests {
     use std::fs;
 
     use wasmrun_runtime::features::Features;
-    use wasmrun_runtime::types::TypeRegistry;
 
     use super::*;
 
@@ -221,8 +220,7 @@ mod tests {
                 continue;
             }
             let bytes = wat::parse_file(&path).unwrap();
-            let module =
-                wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+            let module = wasmrun_runtime::parse(bytes, Features::default(), &Default::default()).unwrap();
             for function in module.imported_function_count()..module.function_count() {
                 let bytecode = disassemble(&module, function).unwrap();
                 // A line for the frame, one for each instruction, and perhaps some for loops.

@@ -67,15 +67,19 @@ pub(crate) const ELEMENT_ROW: usize = 6;
 /// Where those start that write the accumulator alone.
 pub(crate) const ELEMENT_SPARED: usize = 3;
 
-/// [`ElementAddress`], by where base and index are: writing a slot, then the accumulator alone.
-pub(crate) const ELEMENTS: [[Entry; ELEMENT_ROW]; 1] = [[
-    entry::<ElementAddress<Slot, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Acc, Slot>>(),
-    entry::<ElementAddress<Acc, Slot, Slot>>(),
-    entry::<ElementAddress<Slot, Slot, Acc>>(),
-    entry::<ElementAddress<Slot, Acc, Acc>>(),
-    entry::<ElementAddress<Acc, Slot, Acc>>(),
-]];
+const fn element_row<A: Address>() -> [Entry; ELEMENT_ROW] {
+    [
+        entry::<ElementAddress<A, Slot, Slot, Slot>>(),
+        entry::<ElementAddress<A, Slot, Acc, Slot>>(),
+        entry::<ElementAddress<A, Acc, Slot, Slot>>(),
+        entry::<ElementAddress<A, Slot, Slot, Acc>>(),
+        entry::<ElementAddress<A, Slot, Acc, Acc>>(),
+        entry::<ElementAddress<A, Acc, Slot, Acc>>(),
+    ]
+}
+
+/// [`ElementAddress`], by where base and index are: writing a slot, then the accumulator alone. The second row is of 64 bits.
+pub(crate) const ELEMENTS: [[Entry; ELEMENT_ROW]; 2] = [element_row::<u32>(), element_row::<u64>()];
 
 /// Entries of a comparison's row: the seven operand combinations of a binary instruction, forwards, then
 /// backwards.
@@ -253,31 +257,31 @@ pub(crate) const LOAD_SUM_SPARED: usize = 5;
 pub(crate) const LOAD_ELEMENTS: usize = 17;
 pub(crate) const LOAD_ELEMENT_SPARED: usize = 3;
 
-const fn load_row<O: LoadAs<Out: Value>>() -> [Entry; LOAD_ROW] {
+const fn load_row<O: LoadAs<Out: Value>, A: Address>() -> [Entry; LOAD_ROW] {
     [
-        entry::<Load<O, Slot, Slot>>(),
-        entry::<Load<O, Acc, Slot>>(),
+        entry::<Load<O, A, Slot, Slot>>(),
+        entry::<Load<O, A, Acc, Slot>>(),
         entry::<LoadAt<O, Slot>>(),
-        entry::<Load<O, Slot, Acc>>(),
-        entry::<Load<O, Acc, Acc>>(),
+        entry::<Load<O, A, Slot, Acc>>(),
+        entry::<Load<O, A, Acc, Acc>>(),
         entry::<LoadAt<O, Acc>>(),
-        entry::<LoadFrom<O, Slot>>(),
-        entry::<LoadSum<O, Slot, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Acc, Slot>>(),
-        entry::<LoadSum<O, Acc, Slot, Slot>>(),
-        entry::<LoadSum<O, Slot, Imm, Slot>>(),
-        entry::<LoadSum<O, Acc, Imm, Slot>>(),
-        entry::<LoadSum<O, Slot, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Acc, Acc>>(),
-        entry::<LoadSum<O, Acc, Slot, Acc>>(),
-        entry::<LoadSum<O, Slot, Imm, Acc>>(),
-        entry::<LoadSum<O, Acc, Imm, Acc>>(),
-        entry::<LoadElement<O, Slot, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Acc, Slot>>(),
-        entry::<LoadElement<O, Acc, Slot, Slot>>(),
-        entry::<LoadElement<O, Slot, Slot, Acc>>(),
-        entry::<LoadElement<O, Slot, Acc, Acc>>(),
-        entry::<LoadElement<O, Acc, Slot, Acc>>(),
+        entry::<LoadFrom<O, A, Slot>>(),
+        entry::<LoadSum<O, A, Slot, Slot, Slot>>(),
+        entry::<LoadSum<O, A, Slot, Acc, Slot>>(),
+        entry::<LoadSum<O, A, Acc, Slot, Slot>>(),
+        entry::<LoadSum<O, A, Slot, Imm, Slot>>(),
+        entry::<LoadSum<O, A, Acc, Imm, Slot>>(),
+        entry::<LoadSum<O, A, Slot, Slot, Acc>>(),
+        entry::<LoadSum<O, A, Slot, Acc, Acc>>(),
+        entry::<LoadSum<O, A, Acc, Slot, Acc>>(),
+        entry::<LoadSum<O, A, Slot, Imm, Acc>>(),
+        entry::<LoadSum<O, A, Acc, Imm, Acc>>(),
+        entry::<LoadElement<O, A, Slot, Slot, Slot>>(),
+        entry::<LoadElement<O, A, Slot, Acc, Slot>>(),
+        entry::<LoadElement<O, A, Acc, Slot, Slot>>(),
+        entry::<LoadElement<O, A, Slot, Slot, Acc>>(),
+        entry::<LoadElement<O, A, Slot, Acc, Acc>>(),
+        entry::<LoadElement<O, A, Acc, Slot, Acc>>(),
     ]
 }
 
@@ -290,26 +294,32 @@ pub(crate) const STORE_VALUES: usize = 3;
 /// Where the store to any memory is.
 pub(crate) const STORE_TO: usize = 9;
 
-const fn store_row<O: StoreAs<In: Value>>() -> [Entry; STORE_ROW] {
+const fn store_row<O: StoreAs<In: Value>, A: Address>() -> [Entry; STORE_ROW] {
     [
-        entry::<Store<O, Slot, Slot>>(),
-        entry::<Store<O, Slot, Acc>>(),
-        entry::<Store<O, Slot, Imm>>(),
-        entry::<Store<O, Acc, Slot>>(),
-        entry::<Store<O, Acc, Acc>>(),
-        entry::<Store<O, Acc, Imm>>(),
+        entry::<Store<O, A, Slot, Slot>>(),
+        entry::<Store<O, A, Slot, Acc>>(),
+        entry::<Store<O, A, Slot, Imm>>(),
+        entry::<Store<O, A, Acc, Slot>>(),
+        entry::<Store<O, A, Acc, Acc>>(),
+        entry::<Store<O, A, Acc, Imm>>(),
         entry::<StoreAt<O, Slot>>(),
         entry::<StoreAt<O, Acc>>(),
         entry::<StoreAt<O, Imm>>(),
-        entry::<StoreTo<O, Slot>>(),
+        entry::<StoreTo<O, A, Slot>>(),
     ]
 }
 
 /// The loads.
-pub(crate) const LOADS: [[Entry; LOAD_ROW]; LoadKind::COUNT] = load_rows!(load_row);
+pub(crate) const LOADS: [[Entry; LOAD_ROW]; LoadKind::COUNT] = load_rows!(load_row, u32);
 
 /// The stores.
-pub(crate) const STORES: [[Entry; STORE_ROW]; StoreKind::COUNT] = store_rows!(store_row);
+pub(crate) const STORES: [[Entry; STORE_ROW]; StoreKind::COUNT] = store_rows!(store_row, u32);
+
+/// The loads with addresses of 64 bits.
+pub(crate) const WIDE_LOADS: [[Entry; LOAD_ROW]; LoadKind::COUNT] = load_rows!(load_row, u64);
+
+/// The stores with addresses of 64 bits.
+pub(crate) const WIDE_STORES: [[Entry; STORE_ROW]; StoreKind::COUNT] = store_rows!(store_row, u64);
 
 /// Combinations of a `global.get`.
 pub(crate) const GLOBAL_GET_ROW: usize = 2;

@@ -19,11 +19,13 @@ use crate::ops::reference::*;
 use crate::ops::simd::lanes::{Shuffle8, Shuffle32};
 use crate::ops::simd::slots::*;
 use crate::ops::tail_call::*;
+use crate::ops::wide::*;
 use crate::returns;
 use crate::rows::vectors::*;
 use crate::rows::*;
 
 // What the translator names instructions by, and what return addresses can point at.
+use crate::ops::memory::FarAddress;
 pub(crate) use crate::ops::memory::{LoadKind, StoreKind};
 pub(crate) use crate::ops::numeric::{BinaryKind, UnaryKind};
 pub(crate) use crate::rows::{SelectKind, is_float_compare};
@@ -64,6 +66,11 @@ singles! {
     COPY_ACC64 = CopyAcc<f64>;
     CONST32 = Const32;
     CONST64 = Const64;
+    FAR_ADDRESS = FarAddress;
+    ADD128 = WideOp<I64Add128, 4>;
+    SUB128 = WideOp<I64Sub128, 4>;
+    MUL_WIDE_S = WideOp<I64MulWideS, 2>;
+    MUL_WIDE_U = WideOp<I64MulWideU, 2>;
     GLOBAL_SET = GlobalSet<Slot, true>;
     GLOBAL_SET_ACC = GlobalSet<Acc, true>;
     GLOBAL_SET_IMM = GlobalSet<Imm, true>;
@@ -216,6 +223,11 @@ families! {
     LANE_LOAD = LANE_LOADS;
     LANE_STORE = LANE_STORES;
     VECTOR_STORE = VECTOR_STORES;
+    WIDE_LOAD = WIDE_LOADS;
+    WIDE_STORE = WIDE_STORES;
+    WIDE_VECTOR_LOAD = WIDE_VECTOR_LOADS;
+    WIDE_LANE_LOAD = WIDE_LANE_LOADS;
+    WIDE_LANE_STORE = WIDE_LANE_STORES;
 }
 
 /// Handlers of the tail dispatcher.
@@ -334,6 +346,9 @@ static ACC_DELTAS: [u8; COUNT] = {
     spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, 0, LOAD_SPARED);
     spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, LOAD_SUMS, LOAD_SUM_SPARED);
     spare(&mut all, LOAD, len(&LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED);
+    spare(&mut all, WIDE_LOAD, len(&WIDE_LOADS), LOAD_ROW, 0, LOAD_SPARED);
+    spare(&mut all, WIDE_LOAD, len(&WIDE_LOADS), LOAD_ROW, LOAD_SUMS, LOAD_SUM_SPARED);
+    spare(&mut all, WIDE_LOAD, len(&WIDE_LOADS), LOAD_ROW, LOAD_ELEMENTS, LOAD_ELEMENT_SPARED);
     spare(&mut all, ELEMENT, len(&ELEMENTS), ELEMENT_ROW, 0, ELEMENT_SPARED);
     spare(&mut all, GLOBAL_GET_ROWS, len(&GLOBAL_GETS), GLOBAL_GET_ROW, 0, GLOBAL_GET_SPARED);
     spare(&mut all, QUESTION, len(&QUESTIONS), SCALAR_ROW, 0, SCALAR_SPARED);
@@ -368,46 +383,53 @@ pub(crate) enum Mode {
     Imm,
 }
 
+/// The family of accesses with addresses of 32 bits, or of 64.
+const fn by_width(wide: bool, narrow_family: u16, wide_family: u16) -> u16 {
+    if wide { wide_family } else { narrow_family }
+}
+
 /// A load that writes a slot.
-pub(crate) fn load(kind: LoadKind, address: Mode) -> u16 {
-    in_row(LOAD, kind as u16, LOAD_ROW, address as usize)
+pub(crate) fn load(wide: bool, kind: LoadKind, address: Mode) -> u16 {
+    in_row(by_width(wide, LOAD, WIDE_LOAD), kind as u16, LOAD_ROW, address as usize)
 }
 
 /// A load that adds up its address, with the modes that the addition had; writes a slot. There is none for
 /// an addition that starts with a constant.
-pub(crate) fn load_sum(kind: LoadKind, modes: u16) -> Option<u16> {
+pub(crate) fn load_sum(wide: bool, kind: LoadKind, modes: u16) -> Option<u16> {
     let column = usize::from(modes);
-    (column < LOAD_SUM_SPARED).then(|| in_row(LOAD, kind as u16, LOAD_ROW, LOAD_SUMS + column))
+    let family = by_width(wide, LOAD, WIDE_LOAD);
+    (column < LOAD_SUM_SPARED).then(|| in_row(family, kind as u16, LOAD_ROW, LOAD_SUMS + column))
 }
 
 /// A load from an element of an array, with the modes that its address had; writes a slot.
-pub(crate) fn load_element(kind: LoadKind, modes: u16) -> u16 {
-    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_ELEMENTS + usize::from(modes))
+pub(crate) fn load_element(wide: bool, kind: LoadKind, modes: u16) -> u16 {
+    in_row(by_width(wide, LOAD, WIDE_LOAD), kind as u16, LOAD_ROW, LOAD_ELEMENTS + usize::from(modes))
 }
 
 /// The address of an array's element; writes a slot. `modes` is one of the first three of [`Modes`].
-pub(crate) fn element(modes: u16) -> u16 {
-    ELEMENT + modes
+pub(crate) fn element(wide: bool, modes: u16) -> u16 {
+    in_row(ELEMENT, wide.into(), ELEMENT_ROW, modes.into())
 }
 
-/// The [`Modes`] of an address of an array's element, when `opcode` is one that writes a slot.
-pub(crate) fn as_element(opcode: u16) -> Option<u16> {
-    opcode.checked_sub(ELEMENT).filter(|at| usize::from(*at) < ELEMENT_SPARED)
+/// The [`Modes`] of an address of an array's element, when `opcode` is one of so many bits that writes a slot.
+pub(crate) fn as_element(wide: bool, opcode: u16) -> Option<u16> {
+    opcode.checked_sub(element(wide, 0)).filter(|at| usize::from(*at) < ELEMENT_SPARED)
 }
 
 /// A load from any memory.
-pub(crate) fn load_from(kind: LoadKind) -> u16 {
-    in_row(LOAD, kind as u16, LOAD_ROW, LOAD_FROM)
+pub(crate) fn load_from(wide: bool, kind: LoadKind) -> u16 {
+    in_row(by_width(wide, LOAD, WIDE_LOAD), kind as u16, LOAD_ROW, LOAD_FROM)
 }
 
 /// A store.
-pub(crate) fn store(kind: StoreKind, address: Mode, value: Mode) -> u16 {
-    in_row(STORE, kind as u16, STORE_ROW, address as usize * STORE_VALUES + value as usize)
+pub(crate) fn store(wide: bool, kind: StoreKind, address: Mode, value: Mode) -> u16 {
+    let column = address as usize * STORE_VALUES + value as usize;
+    in_row(by_width(wide, STORE, WIDE_STORE), kind as u16, STORE_ROW, column)
 }
 
 /// A store to any memory.
-pub(crate) fn store_to(kind: StoreKind) -> u16 {
-    in_row(STORE, kind as u16, STORE_ROW, STORE_TO)
+pub(crate) fn store_to(wide: bool, kind: StoreKind) -> u16 {
+    in_row(by_width(wide, STORE, WIDE_STORE), kind as u16, STORE_ROW, STORE_TO)
 }
 
 /// A branch on a value.
@@ -452,7 +474,7 @@ mod tests {
 
     #[test]
     fn the_selectors_name_instructions_with_the_fields_that_were_asked_for() {
-        use Field::{Acc, Context, Dest, Displacement, F64, I32, Offset, Slot};
+        use Field::{Acc, Context, Dest, Displacement, F64, I32, I64, Offset, Slot};
         assert_eq!(name(binary(BinaryKind::I32Sub, Modes::ImmAcc)), "i32.sub");
         assert_eq!(fields(binary(BinaryKind::I32Sub, Modes::ImmAcc)), [Dest, I32, Acc]);
         assert_eq!(as_binary(binary(BinaryKind::F64Le, Modes::AccImm)), Some((BinaryKind::F64Le, 4)));
@@ -463,16 +485,23 @@ mod tests {
         assert_eq!(name(compare(row, 0, true)), "br_unless.f32.ge");
         assert_eq!(fields(select(SelectKind::F64, true, false, true)), [Dest, F64, Slot, Acc]);
         assert_eq!(fields(select(SelectKind::F64, false, true, false)), [Dest, Slot, F64, Slot]);
-        assert_eq!(fields(load(LoadKind::Load8U, Mode::Acc)), [Dest, Acc, Offset]);
-        assert_eq!(fields(load(LoadKind::Load8U, Mode::Imm)), [Dest, Offset]);
-        assert_eq!(name(load_sum(LoadKind::Load64, 3).unwrap()), "load64.sum");
-        assert_eq!(load_sum(LoadKind::Load64, Modes::ImmSlot as u16), None);
-        assert_eq!(fields(load_element(LoadKind::Load64, 1)), [Dest, Slot, Acc, I32, Offset]);
-        assert_eq!(as_element(element(2)), Some(2));
-        assert_eq!(name(load_from(LoadKind::LoadF32)), "f32.load.from");
-        assert_eq!(fields(store(StoreKind::StoreF64, Mode::Imm, Mode::Imm)), [F64, Offset]);
-        assert_eq!(fields(store(StoreKind::Store8, Mode::Acc, Mode::Slot)), [Acc, Slot, Offset]);
-        assert_eq!(fields(store_to(StoreKind::Store8)), [Slot, Slot, Offset, Context]);
+        assert_eq!(fields(load(false, LoadKind::Load8U, Mode::Acc)), [Dest, Acc, Offset]);
+        assert_eq!(fields(load(false, LoadKind::Load8U, Mode::Imm)), [Dest, Offset]);
+        assert_eq!(name(load_sum(false, LoadKind::Load64, 3).unwrap()), "load64.sum");
+        assert_eq!(load_sum(false, LoadKind::Load64, Modes::ImmSlot as u16), None);
+        assert_eq!(fields(load_element(false, LoadKind::Load64, 1)), [Dest, Slot, Acc, I32, Offset]);
+        assert_eq!(as_element(false, element(false, 2)), Some(2));
+        assert_eq!(
+            (as_element(true, element(true, 1)), as_element(false, element(true, 1))),
+            (Some(1), None)
+        );
+        assert_eq!(name(load(true, LoadKind::Load8U, Mode::Acc)), "load8_u.wide");
+        assert_eq!(fields(load_element(true, LoadKind::Load64, 1)), [Dest, Slot, Acc, I64, Offset]);
+        assert_eq!(name(store_to(true, StoreKind::StoreF32)), "f32.store.wide.to");
+        assert_eq!(name(load_from(false, LoadKind::LoadF32)), "f32.load.from");
+        assert_eq!(fields(store(false, StoreKind::StoreF64, Mode::Imm, Mode::Imm)), [F64, Offset]);
+        assert_eq!(fields(store(false, StoreKind::Store8, Mode::Acc, Mode::Slot)), [Acc, Slot, Offset]);
+        assert_eq!(fields(store_to(false, StoreKind::Store8)), [Slot, Slot, Offset, Context]);
         assert_eq!(name(br_if(true, false, true)), "br_back_unless");
         assert_eq!(fields(br_if(true, false, true)), [Acc, Displacement]);
         assert_eq!(name(GLOBAL_GET_FAR), "global.get.far");

@@ -10,11 +10,10 @@ use std::{env, fs};
 use wasmrun_interpreter::{NoBytecode, disassemble};
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::TypeRegistry;
 
 fn parse(wat: &str) -> Module {
     let bytes = wat::parse_str(wat).unwrap();
-    wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap()
+    wasmrun_runtime::parse(bytes, Features::default(), &Default::default()).unwrap()
 }
 
 /// Compares the bytecode of all functions of `golden/<name>.wat` with `golden/<name>.txt`, and returns it, one

@@ -21,7 +21,7 @@ struct Guest {
 impl Guest {
     fn new(wat: &str) -> Guest {
         let bytes = wat::parse_str(wat).unwrap();
-        let registry = TypeRegistry::default();
+        let registry = Arc::<TypeRegistry>::default();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
         store.exec_mut().backtrace_limit = 10;

@@ -9,7 +9,6 @@ use wasmrun_interpreter::invoke;
 use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{Imports, InstanceKey, MemoryStrategy, StackSizes, Store, VmContext};
 
 struct Guest {
@@ -22,8 +21,7 @@ impl Guest {
         // What is not exported has no reference.
         let wat = wat.replacen("(module", "(module (export \"f\" (func 0))", 1);
         let bytes = wat::parse_str(wat).unwrap();
-        let mut module =
-            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+        let mut module = wasmrun_runtime::parse(bytes, Features::default(), &Default::default()).unwrap();
         module.set_relaxed(relaxed);
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
         // SAFETY: the module imports nothing.

@@ -1,8 +1,7 @@
 //! Slow paths that compiled code calls by number.
 //!
 //! Code finds the table in its execution context and calls its entries with the convention of the system.
-//! All take the context of the running instance and then 64-bit words. A value that is shorter is zero-extended,
-//! and an address or a length that is longer than the runtime takes is out of bounds: it is never cut. All but
+//! All take the context of the running instance and then 64-bit words. A value that is shorter is zero-extended. All but
 //! [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is
 //! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
 //!
@@ -157,9 +156,6 @@ impl Builtin {
     }
 }
 
-/// What -1 is as a result.
-const FAILED: u64 = u64::MAX;
-
 /// Leaves the reason of a failure pending.
 unsafe fn finish(vmctx: *mut VmContext, result: Result<u64, Pending>) -> Pair {
     match result {
@@ -304,21 +300,21 @@ macro_rules! forward {
 }
 
 forward! {
-    memory_grow(memory: index, by: delta) = builtins::memory_grow;
-    memory_fill(memory: index, to: address, value: byte, len: address) = builtins::memory_fill;
-    memory_copy(to_memory: index, from_memory: index, to: address, from: address, len: address)
+    memory_grow(memory: index, by: whole) = builtins::memory_grow;
+    memory_fill(memory: index, to: whole, value: byte, len: whole) = builtins::memory_fill;
+    memory_copy(to_memory: index, from_memory: index, to: whole, from: whole, len: whole)
         = builtins::memory_copy;
-    memory_init(segment: index, memory: index, to: address, from: address, len: address)
+    memory_init(segment: index, memory: index, to: whole, from: whole, len: whole)
         = builtins::memory_init;
     data_drop(segment: index) = builtins::data_drop;
-    table_get(table: index, at: element) = builtins::table_get;
-    table_set(table: index, at: element, value: whole) = builtins::table_set;
-    table_grow(table: index, value: whole, by: delta) = builtins::table_grow;
+    table_get(table: index, at: whole) = builtins::table_get;
+    table_set(table: index, at: whole, value: whole) = builtins::table_set;
+    table_grow(table: index, value: whole, by: whole) = builtins::table_grow;
     table_size(table: index) = builtins::table_size;
-    table_fill(table: index, start: element, value: whole, len: element) = builtins::table_fill;
-    table_copy(to_table: index, from_table: index, to: element, from: element, len: element)
+    table_fill(table: index, start: whole, value: whole, len: whole) = builtins::table_fill;
+    table_copy(to_table: index, from_table: index, to: whole, from: whole, len: whole)
         = builtins::table_copy;
-    table_init(segment: index, table: index, to: element, from: element, len: element)
+    table_init(segment: index, table: index, to: whole, from: whole, len: whole)
         = builtins::table_init;
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
@@ -330,27 +326,12 @@ fn index(word: u64) -> Result<u32, Trap> {
     Ok(word as u32)
 }
 
-/// An address in a memory, or a number of bytes: beyond 32 bits it is outside of every memory.
-fn address(word: u64) -> Result<u32, Trap> {
-    u32::try_from(word).map_err(|_| Trap::MemoryOutOfBounds)
-}
-
-/// A place in a table, or a number of elements: beyond 32 bits it is outside of every table.
-fn element(word: u64) -> Result<u32, Trap> {
-    u32::try_from(word).map_err(|_| Trap::TableOutOfBounds)
-}
-
-/// By how much something shall grow. What does not fit is as impossible as the most that does.
-fn delta(word: u64) -> Result<u32, Trap> {
-    Ok(u32::try_from(word).unwrap_or(u32::MAX))
-}
-
 /// An `i32` of which the instruction means the lowest byte.
 fn byte(word: u64) -> Result<u8, Trap> {
     Ok(word as u8)
 }
 
-/// A value of a slot.
+/// A value of a slot, an address, an index or a number of bytes, pages or elements.
 fn whole(word: u64) -> Result<u64, Trap> {
     Ok(word)
 }
@@ -366,7 +347,7 @@ unsafe fn find_callee(
         let (table, type_id) = (&mut *VmContext::table(vmctx, table), VmContext::type_id(vmctx, ty));
         let first = (*table.descriptor()).elements as u64;
         let types = VmContext::module(vmctx).registry();
-        Ok(table.callee(element(at.wrapping_sub(first) / 8)?, type_id, types)?)
+        Ok(table.callee(at.wrapping_sub(first) / 8, type_id, types)?)
     }
 }
 
@@ -381,21 +362,9 @@ impl Outcome for () {
     }
 }
 
-impl Outcome for u32 {
-    fn word(self) -> Result<u64, Pending> {
-        Ok(self.into())
-    }
-}
-
 impl Outcome for u64 {
     fn word(self) -> Result<u64, Pending> {
         Ok(self)
-    }
-}
-
-impl Outcome for Option<u32> {
-    fn word(self) -> Result<u64, Pending> {
-        Ok(self.map_or(FAILED, u64::from))
     }
 }
 

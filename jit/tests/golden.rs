@@ -146,6 +146,81 @@ fn a_checked_store_goes_to_null_when_it_is_outside() {
 }
 
 #[test]
+fn a_guarded_load_by_64_bits_compares_with_a_constant_and_loads_no_length() {
+    let source = "(module (memory i64 1) (func (param i64) (result i32) (i32.load offset=8 (local.get 0))))";
+    let text = golden("guarded-load-wide", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 0x0010_0000_0000"), "{text}");
+    assert_eq!((count(&text, "select_spectre_guard"), count(&text, " ugt ")), (1, 1), "{text}");
+    // Descriptors, where lengths are, are in region 3.
+    assert_eq!(count(&text, "notrap aligned region3"), 0, "{text}");
+    // What is reserved follows from the maximum.
+    let source = source.replace("i64 1", "i64 1 0x2_0000");
+    let text = golden("guarded-load-wide-maximum", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(text.contains("iconst.i64 0x0002_0000_0000"), "{text}");
+}
+
+#[test]
+fn an_access_by_64_bits_that_the_guard_does_not_cover_is_checked_for_its_sum_and_for_overflow() {
+    for (name, memory, offset, plan) in [
+        ("guarded-load-wide-far", "1", "0x1fffffd", MemoryPlan::Guarded),
+        ("guarded-load-wide-huge", "1 0x1_0000_0000_0000", "8", MemoryPlan::Guarded),
+        ("checked-load-wide", "1", "8", MemoryPlan::Checked),
+        ("checked-load-wide-far", "1", "0xffff_ffff_ffff_fff0", MemoryPlan::Checked),
+    ] {
+        let source = format!(
+            "(module (memory i64 {memory})
+               (func (param i64) (result i32) (i32.load offset={offset} (local.get 0))))"
+        );
+        let text = golden(name, &source, plan, false, Stage::Lowered);
+        assert_eq!(count(&text, "select_spectre_guard"), 1, "{text}");
+        assert_eq!((count(&text, "icmp ugt"), count(&text, "icmp ult")), (1, 1), "{text}");
+    }
+}
+
+#[test]
+fn an_access_whose_offset_leaves_no_room_for_it_goes_to_null() {
+    let source = "(module (memory i64 1)
+      (func (param i64) (result i32) (i32.load offset=0xffff_ffff_ffff_fffd (local.get 0))))";
+    let text = golden("load-wide-nowhere", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert!(!text.contains("iadd"), "{text}");
+}
+
+#[test]
+fn arithmetic_of_128_bits_is_that_of_the_compiler() {
+    let source = "(module (func (param i64 i64 i64 i64) (result i64 i64)
+      (i64.add128 (local.get 0) (local.get 1) (i64.mul_wide_s (local.get 2) (local.get 3)))))";
+    let text = golden("wide-arithmetic", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(
+        (count(&text, "sextend.i128"), count(&text, "iadd"), count(&text, "isplit")),
+        (2, 1, 2),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_hint_says_is_unlikely_is_cold() {
+    let source = |hint: &str| {
+        format!(
+            r#"(module (func (param i32) (result i32)
+              (block (br_if 0 (i32.eqz (local.get 0))) {hint} (br_if 0 (local.get 0)) (return (i32.const 5)))
+              {hint} (if (local.get 0)
+                (then (block (br_if 0 (local.get 0)) (local.set 0 (i32.const 3))))
+                (else (local.set 0 (i32.const 4))))
+              (local.get 0)))"#
+        )
+    };
+    let text = |name, hint| golden(name, &source(hint), MemoryPlan::Guarded, false, Stage::Lowered);
+    // One is the poll at the entry.
+    assert_eq!(count(&text("no-hints", ""), " cold"), 1);
+    // The way out of the block; the first arm with what is in it.
+    let unlikely = text("hints-unlikely", r#"(@metadata.code.branch_hint "\00")"#);
+    assert_eq!(count(&unlikely, " cold"), 5, "{unlikely}");
+    // What is behind the branch; the second arm.
+    let likely = text("hints-likely", r#"(@metadata.code.branch_hint "\01")"#);
+    assert_eq!(count(&likely, " cold"), 3, "{likely}");
+}
+
+#[test]
 fn few_bytes_inside_of_the_memories_are_copied_at_once_unless_they_cost_fuel() {
     let source = "(module (memory 1) (func (param i32 i32 i32)
       (memory.copy (local.get 0) (local.get 1) (local.get 2))))";

@@ -18,7 +18,7 @@ use wasmrun_runtime::trap::{Pending, Status};
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{ExecContext, Imports, MemoryStrategy, StackSizes, Store, VmContext};
 
-fn module(registry: &TypeRegistry) -> Module {
+fn module(registry: &Arc<TypeRegistry>) -> Module {
     let bytes = wat::parse_str("(module (func))").unwrap();
     wasmrun_runtime::parse(bytes, Features::default(), registry).unwrap()
 }
@@ -26,7 +26,7 @@ fn module(registry: &TypeRegistry) -> Module {
 #[test]
 fn code_that_needs_more_alignment_than_there_is_is_refused() {
     const MOST: u32 = Arena::ALIGNMENT as u32;
-    let module = Arc::new(module(&Arc::<TypeRegistry>::default()));
+    let module = Arc::new(module(&Default::default()));
     let space = CodeSpace::new(1 << 20).unwrap();
     let compiled = compile(space.isa(), &module, &Job::new(0)).unwrap();
     let most = CompiledFunction { alignment: MOST, ..compiled };
@@ -43,7 +43,7 @@ unsafe extern "C" fn no_interpreter(_: *mut ExecContext, _: *mut VmContext, _: u
 
 #[test]
 fn a_call_for_whose_stub_there_is_no_place_says_so() {
-    let registry = TypeRegistry::default();
+    let registry = Arc::<TypeRegistry>::default();
     let mut module = module(&registry);
     // SAFETY: this is the code that binds functions.
     unsafe { module.bind_lazily(unbound()) };
@@ -96,7 +96,7 @@ fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_
         })
         .collect();
     let bytes = wat::parse_str(format!("(module {functions})")).unwrap();
-    let registry = TypeRegistry::default();
+    let registry = Arc::<TypeRegistry>::default();
     let module = Arc::new(wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap());
     let space = CodeSpace::new(1 << 20).unwrap();
     let is_within_a_line = |entry: *const u8, code: &[u8]| {

@@ -22,7 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 /// What code may take for granted about the memories of the instances that run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MemoryPlan {
-    /// All are guarded: they never move and are followed by inaccessible addresses. Accesses need no check.
+    /// All are guarded that are of a type of which memories can be ([`reservation_of`](crate::vm::reservation_of)): they never
+    /// move and are followed by inaccessible addresses. Accesses need no look at their lengths.
     Guarded,
     /// Nothing: every access is compared with the length.
     Checked,

@@ -11,6 +11,7 @@ use crate::parsed_types::ParsedTypes;
 use crate::types::{
     CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TypeId,
 };
+use crate::vm::reservation_of;
 
 /// The declarations of a module, in the order of each index space: what is imported comes first.
 #[derive(Debug, Default)]
@@ -35,6 +36,7 @@ pub(crate) struct Declarations {
     pub(crate) data: Vec<DataSegment>,
     pub(crate) sections: Vec<Section>,
     pub(crate) name_section: Option<Range<usize>>,
+    pub(crate) hint_section: Option<Range<usize>>,
 }
 
 impl Declarations {
@@ -66,6 +68,16 @@ impl Declarations {
     /// Number of memories, imported ones included.
     pub(crate) fn memory_count(&self) -> u32 {
         (self.imported_memories.len() + self.memories.len()) as u32
+    }
+
+    /// The types of all memories, imported ones first.
+    pub(crate) fn memory_types(&self) -> impl Iterator<Item = MemoryType> {
+        self.imported_memories.iter().chain(&self.memories).copied()
+    }
+
+    /// The most that a memory reserves where all of them are guarded that can be; 0 if none can.
+    pub(crate) fn reservation(&self) -> usize {
+        self.memory_types().filter_map(reservation_of).max().unwrap_or(0)
     }
 
     /// Number of globals, imported ones included.

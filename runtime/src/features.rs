@@ -32,9 +32,9 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: false },
     Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: true },
     Proposal { name: "gc", flag: WasmFeatures::GC, executed: false },
-    Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: false },
-    Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: false },
-    Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: false },
+    Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },
+    Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: true },
+    Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: true },
     Proposal { name: "stack-switching", flag: WasmFeatures::STACK_SWITCHING, executed: false },
     Proposal {
         name: "shared-everything-threads",

@@ -8,8 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::declarations::{Declarations, SegmentMode};
-use crate::types::MemoryType;
-use crate::vm::ImageFile;
+use crate::vm::{ImageFile, inside, offset_of};
 
 /// Images larger than this are copied like the first instance's: a sparse module would otherwise need an
 /// image file of up to 4 GiB.
@@ -54,12 +53,10 @@ fn build(declared: &Declarations, bytes: &[u8]) -> Option<Vec<Option<MemoryImage
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
         // Segments of an imported memory, or at an offset that depends on one, are applied in order.
         let memory = (*target as usize).checked_sub(imported)?;
-        let offset = offset.as_value()?.low() as u32 as usize;
+        let ty = declared.memories[memory];
+        let offset = offset_of(offset.as_value()?, ty.is_64());
         let data = &bytes[segment.data.clone()];
-        let size = declared.memories[memory].limits.min as usize * MemoryType::PAGE;
-        if offset.checked_add(data.len())? > size {
-            return None;
-        }
+        let offset = inside(offset, data.len() as u64, ty.bytes(ty.minimum())?)?.start;
         if !data.is_empty() {
             segments[memory].push((offset, data));
         }

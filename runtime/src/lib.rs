@@ -12,6 +12,7 @@ mod error;
 pub mod features;
 pub mod frame;
 pub mod fuel;
+mod hints;
 mod image;
 pub mod layout;
 pub mod module;

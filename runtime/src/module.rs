@@ -16,12 +16,14 @@ pub use crate::declarations::{
     SegmentMode, TableDef,
 };
 use crate::features::Features;
+use crate::hints::BranchHints;
 use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::relaxed::Relaxed;
 use crate::types::{
-    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry, ValType,
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry,
+    ValType,
 };
 use crate::value::RawValue;
 
@@ -36,6 +38,7 @@ pub struct Module {
     /// Indices of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
+    hints: OnceLock<BranchHints>,
     layout: Layout,
     cells: Cells,
     images: Images,
@@ -61,6 +64,7 @@ impl Module {
             registry: Arc::clone(registry),
             exports_by_name: by_name,
             names: OnceLock::new(),
+            hints: OnceLock::new(),
             layout: Layout::new(&declared, &bytes),
             cells: Cells::new(declared.bodies.len()),
             images: Images::default(),
@@ -223,6 +227,16 @@ impl Module {
         self.declared.memory_count()
     }
 
+    /// The types of all memories, imported ones first.
+    pub fn memory_types(&self) -> impl Iterator<Item = MemoryType> {
+        self.declared.memory_types()
+    }
+
+    /// The most bytes that a memory reserves where all of them are guarded that can be; 0 if none can.
+    pub fn reservation(&self) -> usize {
+        self.declared.reservation()
+    }
+
     /// The type of a memory.
     pub fn memory_type(&self, memory: u32) -> MemoryType {
         let memory = memory as usize;
@@ -296,6 +310,13 @@ impl Module {
             let bytes = self.declared.name_section.clone().map_or(&[][..], |range| &self.bytes[range]);
             Names::parse(bytes)
         })
+    }
+
+    /// Whether the branch at an offset in the module is taken, as a hint in it says; `None` where there is no hint.
+    pub fn branch_hint(&self, at: u32) -> Option<bool> {
+        let section = self.declared.hint_section.clone()?;
+        let body = |function| self.body(function).map(|body| body.start..body.start + body.len);
+        self.hints.get_or_init(|| BranchHints::parse(&self.bytes[section], body)).at(at)
     }
 
     /// The offsets of an instance's context.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator, ValidatorResources,
+    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator,
+    ValidatorResources,
 };
 
 use crate::bodies;
@@ -41,8 +42,8 @@ pub fn parse(bytes: Vec<u8>, features: Features, registry: &Arc<TypeRegistry>) -
 pub struct Outline {
     /// Functions that it defines.
     pub functions: u32,
-    /// Memories, imported ones included.
-    pub memories: u32,
+    /// The most bytes that one of its memories reserves, imported ones included; 0 if none is guarded ever.
+    pub reservation: usize,
 }
 
 /// As [`parse`], but for bytes that `are_valid`, function bodies are not looked at: they are most of a module, and most of
@@ -174,7 +175,7 @@ impl<'r> Builder<'r> {
     }
 
     fn outline(&self) -> Outline {
-        Outline { functions: self.declared.bodies.len() as u32, memories: self.declared.memory_count() }
+        Outline { functions: self.declared.bodies.len() as u32, reservation: self.declared.reservation() }
     }
 
     fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {
@@ -187,15 +188,15 @@ impl<'r> Builder<'r> {
         // The kinds of the group's own types have to be known before anything refers to them.
         let group: Vec<_> = group.into_types().collect();
         let concrete = |index: u32| match index.checked_sub(first) {
-                None => self.declared.indexed_heap_type(index),
-                Some(place) => {
-                    let id = TypeId::member(place);
-                    match group[place as usize].composite_type.inner {
-                        CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
-                        CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
-                        CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => HeapType::ConcreteFunc(id),
-                    }
+            None => self.declared.indexed_heap_type(index),
+            Some(place) => {
+                let id = TypeId::member(place);
+                match group[place as usize].composite_type.inner {
+                    CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
+                    CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
+                    CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => HeapType::ConcreteFunc(id),
                 }
+            }
         };
         let types = ParsedTypes(concrete);
         let members = group.iter().map(|ty| SubType {
@@ -326,9 +327,16 @@ impl<'r> Builder<'r> {
                 }
             }
             Payload::CustomSection(section) => {
-                if let KnownCustom::Name(_) = section.as_known() {
-                    declared.name_section =
-                        Some(section.data_offset() as usize..section.range().end as usize);
+                let range = section.data_offset() as usize..section.range().end as usize;
+                match section.as_known() {
+                    KnownCustom::Name(_) => declared.name_section = Some(range),
+                    // Behind the code, and a second time, there must be none.
+                    KnownCustom::BranchHints(_)
+                        if declared.bodies.is_empty() && declared.hint_section.is_none() =>
+                    {
+                        declared.hint_section = Some(range);
+                    }
+                    _ => {}
                 }
             }
             Payload::Version { encoding: Encoding::Module, .. } | Payload::End(_) => {}
@@ -359,7 +367,10 @@ fn section_name(id: u8) -> &'static str {
     NAMES.get(id as usize).copied().unwrap_or("unknown")
 }
 
-fn element_segment(segment: wasmparser::Element<'_>, declared: &Declarations) -> Result<ElementSegment, Refusal> {
+fn element_segment(
+    segment: wasmparser::Element<'_>,
+    declared: &Declarations,
+) -> Result<ElementSegment, Refusal> {
     let mode = match segment.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,

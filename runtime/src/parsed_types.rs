@@ -3,8 +3,8 @@
 use wasmparser::AbstractHeapType as Abstract;
 
 use crate::types::{
-    ArrayType, CompositeType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType,
-    StorageType, StructType, TableType, ValType,
+    ArrayType, CompositeType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability,
+    RefType, StorageType, StructType, TableType, ValType,
 };
 
 /// Turns types of a module's bytes into those of the engine; it holds what references to the type with an index are.
@@ -76,10 +76,10 @@ impl<F: Fn(u32) -> HeapType> ParsedTypes<F> {
     }
 
     pub(crate) fn table(&self, ty: &wasmparser::TableType) -> TableType {
-        TableType {
-            element: self.reference(ty.element_type),
-            limits: Limits { min: ty.initial, max: ty.maximum },
-        }
+        let element = self.reference(ty.element_type);
+        let any =
+            if ty.table64 { TableType::new64(element, 0, None) } else { TableType::new(element, 0, None) };
+        any.with_limits(Limits { min: ty.initial, max: ty.maximum })
     }
 
     pub(crate) fn global(&self, ty: &wasmparser::GlobalType) -> GlobalType {
@@ -88,7 +88,11 @@ impl<F: Fn(u32) -> HeapType> ParsedTypes<F> {
 }
 
 pub(crate) fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
-    MemoryType { limits: Limits { min: ty.initial, max: ty.maximum } }
+    let log2 = ty.page_size_log2.map_or(MemoryType::PAGE_LOG2, |log2| log2 as u8);
+    let builder = MemoryType::builder().memory64(ty.memory64).page_size_log2(log2);
+    // The validator has looked at it; only without its features, where no module is made, it may be something else.
+    let ty = builder.min(ty.initial).max(ty.maximum).build();
+    ty.unwrap_or_else(|_| MemoryType::new(0, None))
 }
 
 fn mutability(mutable: bool) -> Mutability {

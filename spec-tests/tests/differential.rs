@@ -5,12 +5,16 @@ use wasmrun_spec_tests::differential::{
     Chaos, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare, generate,
 };
 
+/// Seeds whose modules wasmi 2.0.0 executes wrongly. In the first, a function of numbers and vectors xors the bits of a
+/// constant and of its second parameter: 0xdeb57c46 and 0x44a00c00, which are 0x9a157046, and wasmi leaves the parameter out.
+const WRONG_ON_WASMI: &[u64] = &[2507];
+
 /// Compares the modules of `seeds` and checks that enough of them say something.
 fn agree<W: Way>(few: std::ops::Range<u64>) {
     let seeds = generate::seeds(few);
     let mut total = Progress::default();
     let (count, mut limited) = (seeds.clone().count(), 0);
-    for seed in seeds {
+    for seed in seeds.filter(|seed| !WRONG_ON_WASMI.contains(seed)) {
         let Some(module) = generate::module_of_seed(seed) else { continue };
         match compare::<Wasmrun<W>, Wasmi>(&module, seed) {
             Ok(progress) => {

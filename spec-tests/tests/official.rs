@@ -82,11 +82,19 @@ fn counts_of(group: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official").join(format!("{group}.txt"))
 }
 
+/// What there is without several memories: scripts from before they came say that they are invalid.
+fn one_memory() -> Config {
+    let mut config = Config::default();
+    config.wasm_multi_memory(false);
+    config
+}
+
 /// What WebAssembly 2.0 has: scripts of that edition say that later proposals are invalid.
 fn edition_2() -> Config {
     let mut config = Config::default();
     config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false).wasm_relaxed_simd(false);
-    config.wasm_function_references(false);
+    config.wasm_function_references(false).wasm_memory64(false);
+    config.wasm_custom_page_sizes(false).wasm_wide_arithmetic(false);
     config
 }
 
@@ -128,13 +136,13 @@ macro_rules! proposals {
 proposals! {
     annotations: Annotations, Executed, Config::default();
     bulk_memory: BulkMemoryOperations, Executed, edition_2();
-    custom_page_sizes: CustomPageSizes, Skipped(&["custom-page-sizes", "memory64"]), Config::default();
+    custom_page_sizes: CustomPageSizes, Executed, Config::default();
     custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors", "gc"]), Config::default();
     exceptions: ExceptionHandling, Skipped(&["exceptions"]), Config::default();
     extended_const: ExtendedConst, Executed, Config::default();
     function_references: FunctionReferences, Executed, Config::default();
     gc: GC, Skipped(&["gc"]), Config::default();
-    memory64: Memory64, Skipped(&["memory64"]), Config::default();
+    memory64: Memory64, Executed, one_memory();
     multi_memory: MultiMemory, Executed, Config::default();
     multi_value: MultiValue, Executed, edition_2();
     mutable_global: MutableGlobal, Executed, edition_2();
@@ -145,7 +153,7 @@ proposals! {
     simd: Simd, Executed, Config::default();
     tail_call: TailCall, Executed, Config::default();
     threads: Threads, Skipped(&["threads"]), Config::default();
-    wide_arithmetic: WideArithmetic, Skipped(&["wide-arithmetic"]), Config::default();
+    wide_arithmetic: WideArithmetic, Executed, Config::default();
 }
 
 #[test]

@@ -82,6 +82,12 @@ fn invoke<T: 'static>(
     let mut waker = None;
     loop {
         let (bytes, data) = match memory {
+            // Pointers are parameters of 32 bits, and in the structures that they point at.
+            Some(memory) if memory.ty(&mut *caller).is_64() => {
+                let name = call.function().name;
+                let message = "the instance that called has a memory with 64-bit addresses, and pointers of WASI preview 1 have 32";
+                return Err(Error::msg(format!("{name}: {message}")));
+            }
             Some(memory) => memory.data_and_store_mut(&mut *caller),
             None if call.function().params.iter().any(|param| param.kind.is_pointer()) => {
                 let name = call.function().name;

@@ -165,13 +165,12 @@ impl Print for Lines {
 #[cfg(test)]
 mod tests {
     use wasmrun_runtime::features::Features;
-    use wasmrun_runtime::types::TypeRegistry;
 
     use super::*;
 
     fn module(text: &str) -> Module {
         let bytes = wat::parse_str(text).unwrap();
-        wasmrun_runtime::parse(bytes, Features::executed(), &Arc::<TypeRegistry>::default()).unwrap()
+        wasmrun_runtime::parse(bytes, Features::executed(), &Default::default()).unwrap()
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub struct Limits {
     each: StoreLimits,
     /// Bytes that all memories have.
     memory: usize,
-    /// Those of the growth that was allowed last.
-    latest: usize,
+    /// Those that they had before the growth that was allowed last.
+    before: usize,
 }
 
 impl Limits {
@@ -36,24 +36,23 @@ impl Limits {
             each = each.tables(count);
         }
         let each = each.trap_on_grow_failure(options.trap_on_grow_failure).build();
-        Limits { each, memory: 0, latest: 0 }
+        Limits { each, memory: 0, before: 0 }
     }
 }
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
         // All memories are asked about as if they were one.
-        self.latest = desired.saturating_sub(current);
-        let together = self.memory.saturating_add(self.latest);
+        let together = self.memory.saturating_add(desired.saturating_sub(current));
         let allowed = self.each.memory_growing(self.memory, together, maximum)?;
         if allowed {
-            self.memory = together;
+            self.before = std::mem::replace(&mut self.memory, together);
         }
         Ok(allowed)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
-        self.memory -= self.latest;
+        self.memory = self.before;
         self.each.memory_grow_failed(error)
     }
 

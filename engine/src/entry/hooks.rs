@@ -74,14 +74,14 @@ pub(crate) fn grow_memory<T: 'static>(
         // SAFETY: the memory is alive and the store borrowed exclusively; the limiter cannot reach it.
         unsafe { builtins::grow_memory(exec, &mut *memory.as_ptr(), delta) }
     });
-    Ok(grown.map_err(from_pending)?.map(u64::from))
+    grown.map_err(from_pending)
 }
 
 /// Grows a table by elements of `value`, with the consent of the store's limiter, and returns the old length.
 pub(crate) fn grow_table<T: 'static>(
     store: &mut StoreInner<T>,
     table: &Handle<vm::Table>,
-    delta: u32,
+    delta: u64,
     value: Ref,
 ) -> Result<Option<u64>> {
     let value = value.to_word(&store.opaque, table.get(&store.opaque)?.ty().element)?;
@@ -90,7 +90,7 @@ pub(crate) fn grow_table<T: 'static>(
         // SAFETY: as for memories; the value is of the table's type.
         unsafe { builtins::grow_table(exec, &mut *table.as_ptr(), value, delta) }
     });
-    Ok(grown.map_err(from_pending)?.map(u64::from))
+    grown.map_err(from_pending)
 }
 
 /// The error of something that the host has asked the runtime for.

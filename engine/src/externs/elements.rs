@@ -17,9 +17,9 @@ use crate::values::Ref;
 /// Copies elements from one table to another, which may be the same.
 pub(super) fn copy_elements(
     store: &mut StoreOpaque,
-    to: (&Handle<vm::Table>, u32),
-    from: (&Handle<vm::Table>, u32),
-    len: u32,
+    to: (&Handle<vm::Table>, u64),
+    from: (&Handle<vm::Table>, u64),
+    len: u64,
 ) -> Result<()> {
     let (target, source) = (to.0.get(store)?.ty().element, from.0.get(store)?.ty().element);
     if !source.matches(target, store.engine.registry()) {
@@ -48,7 +48,7 @@ unsafe fn reference(store: &mut StoreOpaque, ty: RefType, word: u64) -> Ref {
 pub(super) fn table_element(
     store: &mut StoreOpaque,
     table: &Handle<vm::Table>,
-    index: u32,
+    index: u64,
 ) -> Result<Option<Ref>> {
     let table = table.get_mut(store)?;
     let (ty, word) = (table.ty().element, table.get(index));
@@ -60,7 +60,7 @@ pub(super) fn table_element(
 pub(super) fn set_element(
     store: &mut StoreOpaque,
     table: &Handle<vm::Table>,
-    index: u32,
+    index: u64,
     value: Ref,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
@@ -73,9 +73,9 @@ pub(super) fn set_element(
 pub(super) fn fill_elements(
     store: &mut StoreOpaque,
     table: &Handle<vm::Table>,
-    start: u32,
+    start: u64,
     value: Ref,
-    len: u32,
+    len: u64,
 ) -> Result<()> {
     let word = value.to_word(store, table.get(store)?.ty().element)?;
     let exec: *mut ExecContext = store.vm.exec_mut();

@@ -8,7 +8,7 @@ use wasmrun_runtime::vm;
 use super::cannot_grow;
 use super::export::host_object;
 use crate::entry::grow_memory;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::types::MemoryType;
@@ -49,9 +49,7 @@ impl Memory {
     /// # Errors
     /// The limiter of the store or the system refuses.
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
-        if ty.limits.min > MemoryType::MAX_PAGES || ty.limits.max.is_some_and(|max| max < ty.limits.min) {
-            return Err(Error::msg(format!("there can be no memory of {} pages", Range(ty))));
-        }
+        ty.check()?;
         let item = host_object(store.as_context_mut().inner_mut(), HostObject::Memory(ty))?;
         Ok(item.into_memory().expect("a memory was made"))
     }
@@ -135,15 +133,14 @@ impl Memory {
         Ok(())
     }
 
-    /// Its size in pages of 64 KiB.
+    /// Its size in pages.
     pub fn size(&self, store: impl AsContext) -> u64 {
         self.get(&store.as_context()).pages()
     }
 
     /// Bytes in one of its pages.
     pub fn page_size(&self, store: impl AsContext) -> u64 {
-        self.get(&store.as_context());
-        MemoryType::PAGE as u64
+        self.get(&store.as_context()).ty().page_size()
     }
 
     /// Its size in bytes.
@@ -172,17 +169,6 @@ fn range(offset: usize, len: usize, size: usize) -> Result<std::ops::Range<usize
     match offset.checked_add(len) {
         Some(end) if end <= size => Ok(offset..end),
         _ => Err(MemoryAccessError { offset, len, size }),
-    }
-}
-
-struct Range(MemoryType);
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.limits.max {
-            Some(max) => write!(f, "{} to {max}", self.0.limits.min),
-            None => write!(f, "{}", self.0.limits.min),
-        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Table {
         let store = store.as_context();
         let table = self.get_raw(&store.inner().opaque);
         let mut ty = table.ty();
-        ty.limits.min = table.len().into();
+        ty.limits.min = table.len();
         ty
     }
 
@@ -81,14 +81,14 @@ impl Table {
 
     /// Number of elements.
     pub fn size(&self, store: impl AsContext) -> u64 {
-        self.get_raw(&store.as_context().inner().opaque).len().into()
+        self.get_raw(&store.as_context().inner().opaque).len()
     }
 
     /// An element, or `None` outside of the table.
     pub fn get(&self, mut store: impl AsContextMut, index: u64) -> Option<Ref> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let element = table_element(opaque, &self.handle, u32::try_from(index).ok()?);
+        let element = table_element(opaque, &self.handle, index);
         element.unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -99,7 +99,7 @@ impl Table {
     pub fn set(&self, mut store: impl AsContextMut, index: u64, value: Ref) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        set_element(opaque, &self.handle, narrow(index), value)
+        set_element(opaque, &self.handle, index, value)
     }
 
     /// Grows it by `delta` elements of `init` and returns the old length.
@@ -112,8 +112,8 @@ impl Table {
         let inner = store.inner_mut();
         inner.opaque.check_not_in_callback()?;
         let table = self.handle.get(&inner.opaque)?;
-        let (len, maximum) = (u64::from(table.len()), table.max_len());
-        if let Some(old) = grow_table(inner, &self.handle, narrow(delta), init)? {
+        let (len, maximum) = (table.len(), table.max_len());
+        if let Some(old) = grow_table(inner, &self.handle, delta, init)? {
             return Ok(old);
         }
         Err(cannot_grow(format_args!("table of {len} elements"), len, delta, maximum))
@@ -126,7 +126,7 @@ impl Table {
     pub fn fill(&self, mut store: impl AsContextMut, start: u64, value: Ref, len: u64) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        fill_elements(opaque, &self.handle, narrow(start), value, narrow(len))
+        fill_elements(opaque, &self.handle, start, value, len)
     }
 
     /// Copies `len` elements from `source` to `target`, which may be the same table.
@@ -143,12 +143,7 @@ impl Table {
     ) -> Result<()> {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
-        let to = (&target.handle, narrow(target_start));
-        copy_elements(opaque, to, (&source.handle, narrow(source_start)), narrow(len))
+        let to = (&target.handle, target_start);
+        copy_elements(opaque, to, (&source.handle, source_start), len)
     }
-}
-
-/// An index as tables count. No table is as long as `u32::MAX`, so that what is larger stays outside.
-fn narrow(index: u64) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }

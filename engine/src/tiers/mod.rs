@@ -23,7 +23,7 @@ use wasmrun_jit::code::CodeSpace;
 use wasmrun_runtime::Outline;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, FuncRef, Memory, MemoryStrategy, Position, VmContext};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmContext, can_reserve};
 
 use crate::cache::{Given, encode};
 use crate::config::Config;
@@ -155,7 +155,7 @@ impl CompiledTier {
     /// found, the bytes have been accepted before.
     pub(crate) fn look(&self, bytes: &[u8], outline: Outline, memories: MemoryStrategy) -> Given {
         let (Some(cache), 1..) = (&self.compiler.cache, outline.functions) else { return Given::Nothing };
-        let plan = plan_for(outline.memories, memories);
+        let plan = plan_for(outline.reservation, memories);
         let Compiler { space, mode, settings, .. } = &*self.compiler;
         let identity = Identity::new(space.isa(), *settings, ModuleHash::of(bytes), *mode, plan);
         Given::Looked { identity, found: cache.load(&identity) }
@@ -242,12 +242,12 @@ pub(crate) fn settings(config: &Config) -> Settings {
 
 /// The plan for the memories of the instances that are to be expected of a module.
 pub(crate) fn expected_plan(module: &Module, memories: MemoryStrategy) -> MemoryPlan {
-    plan_for(module.memory_count(), memories)
+    plan_for(module.reservation(), memories)
 }
 
-fn plan_for(count: u32, memories: MemoryStrategy) -> MemoryPlan {
-    let unguarded = || memories == MemoryStrategy::Checked || !Memory::can_be_guarded();
-    if count > 0 && unguarded() { MemoryPlan::Checked } else { MemoryPlan::Guarded }
+fn plan_for(reservation: usize, memories: MemoryStrategy) -> MemoryPlan {
+    let unguarded = || memories == MemoryStrategy::Checked || !can_reserve(reservation);
+    if reservation > 0 && unguarded() { MemoryPlan::Checked } else { MemoryPlan::Guarded }
 }
 
 /// The functions of a module that were to be compiled and were not.

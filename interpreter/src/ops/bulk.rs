@@ -1,5 +1,5 @@
 //! Instructions on whole memories and tables. All operands are slots or indices; the work is done by the
-//! runtime's shared slow paths.
+//! runtime's shared slow paths. An operand of 32 bits is a whole slot as well, whose upper half is zero.
 
 use wasmrun_runtime::trap::{Pending, Status};
 use wasmrun_runtime::vm::{VmContext, builtins};
@@ -65,47 +65,45 @@ macro_rules! bulk {
     )* };
 }
 
-const FAILED: u64 = u32::MAX as u64;
-
 bulk! {
     /// `memory.size`.
     MemorySize "memory.size": [memory: memory] => result, |m| Ok::<u64, Pending>((*VmContext::memory(m.ctx, memory)).pages());
     /// `memory.grow`.
     MemoryGrow "memory.grow": [delta: slot, memory: memory] => result, |m|
-        builtins::memory_grow(m.ctx, memory, delta as u32).map(|old| old.map_or(FAILED, u64::from));
+        builtins::memory_grow(m.ctx, memory, delta);
     /// `memory.fill`.
     MemoryFill "memory.fill": [to: slot, value: slot, len: slot, memory: memory], |m|
-        builtins::memory_fill(m.ctx, memory, to as u32, value as u8, len as u32);
+        builtins::memory_fill(m.ctx, memory, to, value as u8, len);
     /// `memory.copy`.
     MemoryCopy "memory.copy": [to: slot, from: slot, len: slot, to_memory: memory, from_memory: memory], |m|
-        builtins::memory_copy(m.ctx, to_memory, from_memory, to as u32, from as u32, len as u32);
+        builtins::memory_copy(m.ctx, to_memory, from_memory, to, from, len);
     /// `memory.init`.
     MemoryInit "memory.init": [to: slot, from: slot, len: slot, segment: data, memory: memory], |m|
-        builtins::memory_init(m.ctx, segment, memory, to as u32, from as u32, len as u32);
+        builtins::memory_init(m.ctx, segment, memory, to, from, len);
     /// `data.drop`.
     DataDrop "data.drop": [segment: data], |m| {
         builtins::data_drop(m.ctx, segment);
         Ok::<(), Pending>(())
     };
     /// `table.size`.
-    TableSize "table.size": [table: table] => result, |m| Ok::<u64, Pending>(builtins::table_size(m.ctx, table).into());
+    TableSize "table.size": [table: table] => result, |m| Ok::<u64, Pending>(builtins::table_size(m.ctx, table));
     /// `table.get` of a table of functions.
-    TableGet "table.get": [index: slot, table: table] => result, |m| builtins::table_get(m.ctx, table, index as u32);
+    TableGet "table.get": [index: slot, table: table] => result, |m| builtins::table_get(m.ctx, table, index);
     /// `table.set` of a table of functions.
     TableSet "table.set": [index: slot, value: slot, table: table], |m|
-        builtins::table_set(m.ctx, table, index as u32, value);
+        builtins::table_set(m.ctx, table, index, value);
     /// `table.grow` of a table of functions.
     TableGrow "table.grow": [value: slot, delta: slot, table: table] => result, |m|
-        builtins::table_grow(m.ctx, table, value, delta as u32).map(|old| old.map_or(FAILED, u64::from));
+        builtins::table_grow(m.ctx, table, value, delta);
     /// `table.fill` of a table of functions.
     TableFill "table.fill": [start: slot, value: slot, len: slot, table: table], |m|
-        builtins::table_fill(m.ctx, table, start as u32, value, len as u32);
+        builtins::table_fill(m.ctx, table, start, value, len);
     /// `table.copy`.
     TableCopy "table.copy": [to: slot, from: slot, len: slot, to_table: table, from_table: table], |m|
-        builtins::table_copy(m.ctx, to_table, from_table, to as u32, from as u32, len as u32);
+        builtins::table_copy(m.ctx, to_table, from_table, to, from, len);
     /// `table.init`.
     TableInit "table.init": [to: slot, from: slot, len: slot, segment: element, table: table], |m|
-        builtins::table_init(m.ctx, segment, table, to as u32, from as u32, len as u32);
+        builtins::table_init(m.ctx, segment, table, to, from, len);
     /// `elem.drop`.
     ElemDrop "elem.drop": [segment: element], |m| {
         builtins::elem_drop(m.ctx, segment);

@@ -235,10 +235,11 @@ impl Op for CallImport {
     }
 }
 
-/// `call_indirect`: index, context offset of the table, type, whom it has called, distance. A [`Restore`] follows.
+/// `call_indirect`: index, context offset of the table, type, whom it has called, distance. A [`Restore`] follows. An index of
+/// 32 bits is a whole slot as well, whose upper half is zero.
 pub(crate) struct CallIndirect<X>(PhantomData<X>);
 
-impl<X: Source<u32>> Op for CallIndirect<X> {
+impl<X: Source<u64>> Op for CallIndirect<X> {
     const NAME: &'static [&'static str] = &["call_indirect"];
     const FIELDS: &'static [Field] =
         &[X::FIELD, Field::Context, Field::Type, Field::Callee, Field::Changes, Field::Frame];
@@ -277,7 +278,7 @@ impl<X: Source<u32>> Op for CallIndirect<X> {
 /// [`CallIndirect`] of an element that is not ready, not in this instance, or not what it should be.
 struct CallIndirectSlow<X>(PhantomData<X>);
 
-impl<X: Source<u32>> Continuation for CallIndirectSlow<X> {
+impl<X: Source<u64>> Continuation for CallIndirectSlow<X> {
     #[inline(always)]
     unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as for `CallIndirect`.
@@ -290,11 +291,11 @@ impl<X: Source<u32>> Continuation for CallIndirectSlow<X> {
 
 /// The slow path of a [`CallIndirect`].
 #[inline(never)]
-unsafe fn call_indirect<X: Source<u32>>(
+unsafe fn call_indirect<X: Source<u64>>(
     ip: *const u8,
     sp: *mut u64,
     ctx: *mut VmContext,
-    index: u32,
+    index: u64,
 ) -> Status {
     // SAFETY: as for `CallIndirect`.
     unsafe {
@@ -315,7 +316,7 @@ pub(super) unsafe fn find_callee(
     ctx: *mut VmContext,
     table: u32,
     ty: u32,
-    index: u32,
+    index: u64,
 ) -> Result<*const FuncRef, Trap> {
     // SAFETY: fields of a `call_indirect` of the context's module.
     unsafe {
@@ -342,7 +343,10 @@ impl Op for CallRef {
                 let entry = (*(*callee).cell).interpreter();
                 if !entry.is_null() {
                     const {
-                        assert!(matches!((Self::FIELDS[1], Self::FIELDS[2]), (Field::Callee, Field::Changes)));
+                        assert!(matches!(
+                            (Self::FIELDS[1], Self::FIELDS[2]),
+                            (Field::Callee, Field::Changes)
+                        ));
                     }
                     note_callee(m.ip.add(offset_in::<Self, 1>()), (*callee).func_index);
                     let frame = NewFrame::new(entry, m.slot::<Self, 3>());

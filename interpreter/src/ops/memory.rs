@@ -2,7 +2,8 @@
 //!
 //! Every access is checked here, also where guard pages would catch it: recovering from a fault inside
 //! Rust code is not possible. The instruction holds the offset of the *last byte* of the access, so that the
-//! check and the address need one addition, and 32 bits reach the end of a memory of 4 GiB.
+//! check and the address need one addition, and 32 bits reach the end of a memory of 4 GiB. Offsets that pass that, which
+//! there are with 64-bit addresses, are added by an instruction of their own ([`FarAddress`]).
 
 use std::marker::PhantomData;
 
@@ -11,7 +12,7 @@ use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
-use crate::mode::{Dest, Slot, Source};
+use crate::mode::{Dest, Slot, Source, Value};
 
 /// How bytes of memory become a value.
 pub(crate) trait LoadAs {
@@ -37,20 +38,89 @@ pub(crate) trait StoreAs {
     unsafe fn store(to: *mut u8, value: Self::In);
 }
 
-/// The last byte of an access, when it lies inside a memory of `len` bytes. The sum cannot overflow.
-#[inline(always)]
-pub(super) fn last_inside(address: u32, last: u32, len: usize) -> Option<usize> {
-    let last = address as usize + last as usize;
-    (last < len).then_some(last)
+/// What addresses a memory: 32 or 64 bits.
+pub(crate) trait Address: Value {
+    /// Part of the names of instructions.
+    const NAME: &'static str;
+
+    /// The last byte of an access, when it lies inside a memory of `len` bytes.
+    fn last_inside(self, last: u32, len: usize) -> Option<usize>;
+
+    /// The sum as `add` has it, which wraps.
+    fn plus(self, other: Self) -> Self;
+
+    /// Shifted as by `shl`.
+    fn shifted(self, by: u32) -> Self;
+}
+
+impl Address for u32 {
+    const NAME: &'static str = "";
+
+    // The sum cannot overflow.
+    #[inline(always)]
+    fn last_inside(self, last: u32, len: usize) -> Option<usize> {
+        let last = self as usize + last as usize;
+        (last < len).then_some(last)
+    }
+
+    #[inline(always)]
+    fn plus(self, other: u32) -> u32 {
+        self.wrapping_add(other)
+    }
+
+    #[inline(always)]
+    fn shifted(self, by: u32) -> u32 {
+        self.wrapping_shl(by)
+    }
+}
+
+impl Address for u64 {
+    const NAME: &'static str = ".wide";
+
+    #[inline(always)]
+    fn last_inside(self, last: u32, len: usize) -> Option<usize> {
+        let last = (self as usize).checked_add(last as usize)?;
+        (last < len).then_some(last)
+    }
+
+    #[inline(always)]
+    fn plus(self, other: u64) -> u64 {
+        self.wrapping_add(other)
+    }
+
+    #[inline(always)]
+    fn shifted(self, by: u32) -> u64 {
+        self.wrapping_shl(by)
+    }
+}
+
+/// An address with an offset that accesses have no room for: destination, address, offset. What there is no address for
+/// becomes the last one, where there is no memory.
+pub(crate) struct FarAddress;
+
+impl Op for FarAddress {
+    const NAME: &'static [&'static str] = &["far_address"];
+    const FIELDS: &'static [Field] = &[Field::Dest, Field::Slot, Field::Bits64];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: the instruction has these fields.
+        unsafe {
+            let address: u64 = Slot::get::<Self, 1>(&m);
+            let far = address.saturating_add(m.field::<Self, u64, 2>());
+            <Slot as Dest<u64>>::put::<Self, 0>(&mut m, far);
+            m.next::<D, Self>()
+        }
+    }
 }
 
 pub(super) type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
 
 /// A load from memory 0: destination, address, offset of the last byte.
-pub(crate) struct Load<O, X, Z>(PhantomData<(O, X, Z)>);
+pub(crate) struct Load<O, A, X, Z>(PhantomData<(O, A, X, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Z: Dest<O::Out>> Op for Load<O, X, Z> {
-    const NAME: &'static [&'static str] = &[O::NAME];
+impl<O: LoadAs, A: Address, X: Source<A>, Z: Dest<O::Out>> Op for Load<O, A, X, Z> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Field::Offset];
 
     #[inline(always)]
@@ -58,7 +128,7 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest<O::Out>> Op for Load<O, X, Z> {
         // SAFETY: the instruction has these fields; the access is checked.
         unsafe {
             let address = X::get::<Self, 1>(&m);
-            match last_inside(address, m.field::<Self, u32, 2>(), m.len) {
+            match address.last_inside(m.field::<Self, u32, 2>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put::<Self, 0>(&mut m, value);
@@ -71,19 +141,19 @@ impl<O: LoadAs, X: Source<u32>, Z: Dest<O::Out>> Op for Load<O, X, Z> {
 }
 
 /// A load whose address is a sum: destination, two addends, offset of the last byte. The sum wraps, as
-/// `i32.add` does.
-pub(crate) struct LoadSum<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
+/// `add` does.
+pub(crate) struct LoadSum<O, A, X, Y, Z>(PhantomData<(O, A, X, Y, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest<O::Out>> Op for LoadSum<O, X, Y, Z> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".sum"];
+impl<O: LoadAs, A: Address, X: Source<A>, Y: Source<A>, Z: Dest<O::Out>> Op for LoadSum<O, A, X, Y, Z> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".sum"];
     const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            let address = X::get::<Self, 1>(&m).wrapping_add(Y::get::<Self, 2>(&m));
-            match last_inside(address, m.field::<Self, u32, 3>(), m.len) {
+            let address = X::get::<Self, 1>(&m).plus(Y::get::<Self, 2>(&m));
+            match address.last_inside(m.field::<Self, u32, 3>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put::<Self, 0>(&mut m, value);
@@ -97,20 +167,19 @@ impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest<O::Out>> Op for LoadSum<
 
 /// A load from an element of an array: destination, base, index, shift of the index, offset of the last
 /// byte.
-pub(crate) struct LoadElement<O, X, Y, Z>(PhantomData<(O, X, Y, Z)>);
+pub(crate) struct LoadElement<O, A, X, Y, Z>(PhantomData<(O, A, X, Y, Z)>);
 
-impl<O: LoadAs, X: Source<u32>, Y: Source<u32>, Z: Dest<O::Out>> Op for LoadElement<O, X, Y, Z> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".element"];
-    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32, Field::Offset];
+impl<O: LoadAs, A: Address, X: Source<A>, Y: Source<A>, Z: Dest<O::Out>> Op for LoadElement<O, A, X, Y, Z> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".element"];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, A::IMM, Field::Offset];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            let index: u32 = Y::get::<Self, 2>(&m);
-            let offset = index.wrapping_shl(m.field::<Self, u32, 3>());
-            let address = X::get::<Self, 1>(&m).wrapping_add(offset);
-            match last_inside(address, m.field::<Self, u32, 4>(), m.len) {
+            let offset = Y::get::<Self, 2>(&m).shifted(m.field::<Self, u32, 3>());
+            let address = X::get::<Self, 1>(&m).plus(offset);
+            match address.last_inside(m.field::<Self, u32, 4>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put::<Self, 0>(&mut m, value);
@@ -133,7 +202,7 @@ impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadAt<O, Z> {
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match last_inside(0, m.field::<Self, u32, 1>(), m.len) {
+            match 0u32.last_inside(m.field::<Self, u32, 1>(), m.len) {
                 Some(last) => {
                     let value = O::load(m.mem.add(last).sub(O::BYTES - 1));
                     Z::put::<Self, 0>(&mut m, value);
@@ -146,10 +215,10 @@ impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadAt<O, Z> {
 }
 
 /// A store to memory 0: address, value, offset of the last byte.
-pub(crate) struct Store<O, X, Y>(PhantomData<(O, X, Y)>);
+pub(crate) struct Store<O, A, X, Y>(PhantomData<(O, A, X, Y)>);
 
-impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
-    const NAME: &'static [&'static str] = &[O::NAME];
+impl<O: StoreAs, A: Address, X: Source<A>, Y: Source<O::In>> Op for Store<O, A, X, Y> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME];
     const FIELDS: &'static [Field] = &[X::FIELD, Y::FIELD, Field::Offset];
 
     #[inline(always)]
@@ -157,7 +226,7 @@ impl<O: StoreAs, X: Source<u32>, Y: Source<O::In>> Op for Store<O, X, Y> {
         // SAFETY: as above.
         unsafe {
             let address = X::get::<Self, 0>(&m);
-            match last_inside(address, m.field::<Self, u32, 2>(), m.len) {
+            match address.last_inside(m.field::<Self, u32, 2>(), m.len) {
                 Some(last) => {
                     O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get::<Self, 1>(&m));
                     m.next::<D, Self>()
@@ -179,7 +248,7 @@ impl<O: StoreAs, Y: Source<O::In>> Op for StoreAt<O, Y> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: as above.
         unsafe {
-            match last_inside(0, m.field::<Self, u32, 1>(), m.len) {
+            match 0u32.last_inside(m.field::<Self, u32, 1>(), m.len) {
                 Some(last) => {
                     O::store(m.mem.add(last).sub(O::BYTES - 1), Y::get::<Self, 0>(&m));
                     m.next::<D, Self>()
@@ -205,10 +274,10 @@ pub(super) unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
 }
 
 /// A load from any memory: destination, address in a slot, offset of the last byte, memory.
-pub(crate) struct LoadFrom<O, Z>(PhantomData<(O, Z)>);
+pub(crate) struct LoadFrom<O, A, Z>(PhantomData<(O, A, Z)>);
 
-impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadFrom<O, Z> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".from"];
+impl<O: LoadAs, A: Address, Z: Dest<O::Out>> Op for LoadFrom<O, A, Z> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".from"];
     const FIELDS: &'static [Field] = &[Z::FIELD, Field::Slot, Field::Offset, Field::Context];
 
     #[inline(always)]
@@ -216,8 +285,8 @@ impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadFrom<O, Z> {
         // SAFETY: as for `Load`.
         unsafe {
             let (base, len) = descriptor(&m, m.field::<Self, u32, 3>());
-            let address: u32 = Slot::get::<Self, 1>(&m);
-            match last_inside(address, m.field::<Self, u32, 2>(), len) {
+            let address: A = Slot::get::<Self, 1>(&m);
+            match address.last_inside(m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
                     let value = O::load(base.add(last).sub(O::BYTES - 1));
                     Z::put::<Self, 0>(&mut m, value);
@@ -230,10 +299,10 @@ impl<O: LoadAs, Z: Dest<O::Out>> Op for LoadFrom<O, Z> {
 }
 
 /// A store to any memory: address in a slot, value, offset of the last byte, memory.
-pub(crate) struct StoreTo<O, Y>(PhantomData<(O, Y)>);
+pub(crate) struct StoreTo<O, A, Y>(PhantomData<(O, A, Y)>);
 
-impl<O: StoreAs, Y: Source<O::In>> Op for StoreTo<O, Y> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".to"];
+impl<O: StoreAs, A: Address, Y: Source<O::In>> Op for StoreTo<O, A, Y> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".to"];
     const FIELDS: &'static [Field] = &[Field::Slot, Y::FIELD, Field::Offset, Field::Context];
 
     #[inline(always)]
@@ -241,8 +310,8 @@ impl<O: StoreAs, Y: Source<O::In>> Op for StoreTo<O, Y> {
         // SAFETY: as for `Store`.
         unsafe {
             let (base, len) = descriptor(&m, m.field::<Self, u32, 3>());
-            let address: u32 = Slot::get::<Self, 0>(&m);
-            match last_inside(address, m.field::<Self, u32, 2>(), len) {
+            let address: A = Slot::get::<Self, 0>(&m);
+            match address.last_inside(m.field::<Self, u32, 2>(), len) {
                 Some(last) => {
                     let value = Y::get::<Self, 1>(&m);
                     O::store(base.add(last).sub(O::BYTES - 1), value);
@@ -276,9 +345,9 @@ macro_rules! loads {
             }
         )*
 
-        /// The rows of the table: what `row` makes of each of them.
+        /// The rows of the table: what `row` makes of each of them, for these addresses.
         macro_rules! load_rows {
-            ($d row:ident) => { [$($d row::<$name>()),*] };
+            ($d row:ident, $d address:ty) => { [$($d row::<$name, $d address>()),*] };
         }
         pub(crate) use load_rows;
 
@@ -329,9 +398,9 @@ macro_rules! stores {
             }
         )*
 
-        /// The rows of the table: what `row` makes of each of them.
+        /// The rows of the table: what `row` makes of each of them, for these addresses.
         macro_rules! store_rows {
-            ($d row:ident) => { [$($d row::<$name>()),*] };
+            ($d row:ident, $d address:ty) => { [$($d row::<$name, $d address>()),*] };
         }
         pub(crate) use store_rows;
 

@@ -12,3 +12,4 @@ pub(crate) mod numeric;
 pub(crate) mod reference;
 pub(crate) mod simd;
 pub(crate) mod tail_call;
+pub(crate) mod wide;

@@ -7,6 +7,7 @@ use wasmrun_runtime::trap::Trap;
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op, Stop, code};
 use crate::mode::{Dest, Source};
+use crate::ops::memory::Address;
 
 /// A function of two operands.
 pub(crate) trait Binary {
@@ -51,20 +52,19 @@ impl<O: Binary, X: Source<O::In>, Y: Source<O::In>, Z: Dest<O::Out>> Op for Bina
 }
 
 /// Address of an array's element, `base + (index << shift)`: destination, base, index, shift.
-pub(crate) struct ElementAddress<X, Y, Z>(PhantomData<(X, Y, Z)>);
+pub(crate) struct ElementAddress<A, X, Y, Z>(PhantomData<(A, X, Y, Z)>);
 
-impl<X: Source<u32>, Y: Source<u32>, Z: Dest<u32>> Op for ElementAddress<X, Y, Z> {
-    const NAME: &'static [&'static str] = &["element"];
-    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, Field::I32];
+impl<A: Address, X: Source<A>, Y: Source<A>, Z: Dest<A>> Op for ElementAddress<A, X, Y, Z> {
+    const NAME: &'static [&'static str] = &["element", A::NAME];
+    const FIELDS: &'static [Field] = &[Z::FIELD, X::FIELD, Y::FIELD, A::IMM];
 
     #[inline(always)]
     unsafe fn exec<D: Dispatch>(mut m: Machine) -> D::Out {
         // SAFETY: the instruction has these fields.
         unsafe {
-            let base: u32 = X::get::<Self, 1>(&m);
-            let index: u32 = Y::get::<Self, 2>(&m);
-            let offset = index.wrapping_shl(m.field::<Self, u32, 3>());
-            Z::put::<Self, 0>(&mut m, base.wrapping_add(offset));
+            let base = X::get::<Self, 1>(&m);
+            let offset = Y::get::<Self, 2>(&m).shifted(m.field::<Self, u32, 3>());
+            Z::put::<Self, 0>(&mut m, base.plus(offset));
             m.next::<D, Self>()
         }
     }

@@ -153,28 +153,28 @@ reference! {
     /// `table.get`: destination, index in a slot, table.
     RefTableGet "ref.table.get": [RefDest, Slot, Table], |m| {
         let table = m.field::<RefTableGet, u32, 2>();
-        let reference = builtins::table_get(m.ctx, table, *m.slot::<RefTableGet, 1>() as u32)?;
+        let reference = builtins::table_get(m.ctx, table, *m.slot::<RefTableGet, 1>())?;
         put(m.ref_slot::<RefTableGet, 0>(), reference);
     };
     /// `table.set`: index in a slot, reference, table.
     RefTableSet "ref.table.set": [Slot, RefSlot, Table], |m| {
         let table = m.field::<RefTableSet, u32, 2>();
         let reference = (*m.ref_slot::<RefTableSet, 1>()).into();
-        builtins::table_set(m.ctx, table, *m.slot::<RefTableSet, 0>() as u32, reference)?;
+        builtins::table_set(m.ctx, table, *m.slot::<RefTableSet, 0>(), reference)?;
     };
     /// `table.grow`: destination, reference, number of elements in a slot, table.
     RefTableGrow "ref.table.grow": [Dest, RefSlot, Slot, Table], |m| {
         let table = m.field::<RefTableGrow, u32, 3>();
         let reference = (*m.ref_slot::<RefTableGrow, 1>()).into();
-        let delta = *m.slot::<RefTableGrow, 2>() as u32;
+        let delta = *m.slot::<RefTableGrow, 2>();
         let old = builtins::table_grow(m.ctx, table, reference, delta)?;
-        *m.slot::<RefTableGrow, 0>() = old.unwrap_or(u32::MAX).into();
+        *m.slot::<RefTableGrow, 0>() = old;
     };
     /// `table.fill`: start in a slot, reference, number of elements in a slot, table.
     RefTableFill "ref.table.fill": [Slot, RefSlot, Slot, Table], |m| {
         let table = m.field::<RefTableFill, u32, 3>();
         let reference = (*m.ref_slot::<RefTableFill, 1>()).into();
-        let (start, len) = (*m.slot::<RefTableFill, 0>() as u32, *m.slot::<RefTableFill, 2>() as u32);
+        let (start, len) = (*m.slot::<RefTableFill, 0>(), *m.slot::<RefTableFill, 2>());
         builtins::table_fill(m.ctx, table, start, reference, len)?;
     };
 }

@@ -123,7 +123,7 @@ unsafe fn tail_call_indirect(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -
     // SAFETY: as for `TailCallIndirect`.
     unsafe {
         let m = At { ip, sp, ctx };
-        let index = *m.slot::<TailCallIndirect, 0>() as u32;
+        let index = *m.slot::<TailCallIndirect, 0>();
         let table = m.field::<TailCallIndirect, u32, 1>();
         let ty = m.field::<TailCallIndirect, u32, 2>();
         match find_callee(ctx, table, ty, index) {

@@ -3,7 +3,9 @@
 
 use crate::entry::{Entry, entry};
 use crate::mode::{Acc, Imm, Lanes, Pair, Slot, Value};
-use crate::ops::memory::{Load, LoadAs, LoadAt, LoadElement, LoadFrom, LoadSum, Store, StoreAt, StoreTo};
+use crate::ops::memory::{
+    Address, Load, LoadAs, LoadAt, LoadElement, LoadFrom, LoadSum, Store, StoreAt, StoreTo,
+};
 use crate::ops::numeric::{Binary, BinaryOp, Unary, UnaryOp};
 use crate::ops::simd::compare::*;
 use crate::ops::simd::convert::*;
@@ -90,25 +92,29 @@ pub(crate) const VECTOR_LOAD_SUM_COUNT: usize = 5;
 /// Where the elements start.
 pub(crate) const VECTOR_LOAD_ELEMENTS: usize = 9;
 
-const fn vector_load_row<O: LoadAs<Out: Lanes>>() -> [Entry; VECTOR_LOAD_ROW] {
+const fn vector_load_row<O: LoadAs<Out: Lanes>, A: Address>() -> [Entry; VECTOR_LOAD_ROW] {
     [
-        entry::<Load<O, Slot, Pair>>(),
-        entry::<Load<O, Acc, Pair>>(),
+        entry::<Load<O, A, Slot, Pair>>(),
+        entry::<Load<O, A, Acc, Pair>>(),
         entry::<LoadAt<O, Pair>>(),
-        entry::<LoadFrom<O, Pair>>(),
-        entry::<LoadSum<O, Slot, Slot, Pair>>(),
-        entry::<LoadSum<O, Slot, Acc, Pair>>(),
-        entry::<LoadSum<O, Acc, Slot, Pair>>(),
-        entry::<LoadSum<O, Slot, Imm, Pair>>(),
-        entry::<LoadSum<O, Acc, Imm, Pair>>(),
-        entry::<LoadElement<O, Slot, Slot, Pair>>(),
-        entry::<LoadElement<O, Slot, Acc, Pair>>(),
-        entry::<LoadElement<O, Acc, Slot, Pair>>(),
+        entry::<LoadFrom<O, A, Pair>>(),
+        entry::<LoadSum<O, A, Slot, Slot, Pair>>(),
+        entry::<LoadSum<O, A, Slot, Acc, Pair>>(),
+        entry::<LoadSum<O, A, Acc, Slot, Pair>>(),
+        entry::<LoadSum<O, A, Slot, Imm, Pair>>(),
+        entry::<LoadSum<O, A, Acc, Imm, Pair>>(),
+        entry::<LoadElement<O, A, Slot, Slot, Pair>>(),
+        entry::<LoadElement<O, A, Slot, Acc, Pair>>(),
+        entry::<LoadElement<O, A, Acc, Slot, Pair>>(),
     ]
 }
 
 pub(crate) const VECTOR_LOADS: [[Entry; VECTOR_LOAD_ROW]; VectorLoad::COUNT] =
-    vector_load_rows!(vector_load_row);
+    vector_load_rows!(vector_load_row, u32);
+
+/// The same with addresses of 64 bits.
+pub(crate) const WIDE_VECTOR_LOADS: [[Entry; VECTOR_LOAD_ROW]; VectorLoad::COUNT] =
+    vector_load_rows!(vector_load_row, u64);
 
 /// Columns of an access to a lane: address in a slot, in the accumulator; to or from any memory.
 pub(crate) const ACCESS_ROW: usize = 3;
@@ -116,16 +122,22 @@ pub(crate) const ACCESS_ROW: usize = 3;
 /// Where the access to any memory is.
 pub(crate) const ACCESS_ANY: usize = 2;
 
-const fn lane_load_row<O: LoadLane>() -> [Entry; ACCESS_ROW] {
-    [entry::<LoadLaneOp<O, Slot>>(), entry::<LoadLaneOp<O, Acc>>(), entry::<LoadLaneFrom<O>>()]
+const fn lane_load_row<O: LoadLane, A: Address>() -> [Entry; ACCESS_ROW] {
+    [entry::<LoadLaneOp<O, A, Slot>>(), entry::<LoadLaneOp<O, A, Acc>>(), entry::<LoadLaneFrom<O, A>>()]
 }
 
-const fn lane_store_row<O: StoreLane>() -> [Entry; ACCESS_ROW] {
-    [entry::<StoreLaneOp<O, Slot>>(), entry::<StoreLaneOp<O, Acc>>(), entry::<StoreLaneTo<O>>()]
+const fn lane_store_row<O: StoreLane, A: Address>() -> [Entry; ACCESS_ROW] {
+    [entry::<StoreLaneOp<O, A, Slot>>(), entry::<StoreLaneOp<O, A, Acc>>(), entry::<StoreLaneTo<O, A>>()]
 }
 
-pub(crate) const LANE_LOADS: [[Entry; ACCESS_ROW]; LaneLoad::COUNT] = lane_load_rows!(lane_load_row);
-pub(crate) const LANE_STORES: [[Entry; ACCESS_ROW]; LaneStore::COUNT] = lane_store_rows!(lane_store_row);
+pub(crate) const LANE_LOADS: [[Entry; ACCESS_ROW]; LaneLoad::COUNT] = lane_load_rows!(lane_load_row, u32);
+pub(crate) const LANE_STORES: [[Entry; ACCESS_ROW]; LaneStore::COUNT] = lane_store_rows!(lane_store_row, u32);
+
+/// The same with addresses of 64 bits.
+pub(crate) const WIDE_LANE_LOADS: [[Entry; ACCESS_ROW]; LaneLoad::COUNT] =
+    lane_load_rows!(lane_load_row, u64);
+pub(crate) const WIDE_LANE_STORES: [[Entry; ACCESS_ROW]; LaneStore::COUNT] =
+    lane_store_rows!(lane_store_row, u64);
 
 /// Columns of the store of all lanes.
 pub(crate) const VECTOR_STORE_ROW: usize = 4;
@@ -133,10 +145,16 @@ pub(crate) const VECTOR_STORE_ROW: usize = 4;
 /// Where the store to any memory is.
 pub(crate) const VECTOR_STORE_TO: usize = 3;
 
-/// The store of all lanes, by its address: in a slot, in the accumulator, constant; to any memory.
-pub(crate) const VECTOR_STORES: [[Entry; VECTOR_STORE_ROW]; 1] = [[
-    entry::<Store<V128Store, Slot, Pair>>(),
-    entry::<Store<V128Store, Acc, Pair>>(),
-    entry::<StoreAt<V128Store, Pair>>(),
-    entry::<StoreTo<V128Store, Pair>>(),
-]];
+const fn vector_store_row<A: Address>() -> [Entry; VECTOR_STORE_ROW] {
+    [
+        entry::<Store<V128Store, A, Slot, Pair>>(),
+        entry::<Store<V128Store, A, Acc, Pair>>(),
+        entry::<StoreAt<V128Store, Pair>>(),
+        entry::<StoreTo<V128Store, A, Pair>>(),
+    ]
+}
+
+/// The store of all lanes, by its address: in a slot, in the accumulator, constant; to any memory. The second row is of
+/// addresses of 64 bits.
+pub(crate) const VECTOR_STORES: [[Entry; VECTOR_STORE_ROW]; 2] =
+    [vector_store_row::<u32>(), vector_store_row::<u64>()];

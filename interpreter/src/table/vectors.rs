@@ -108,35 +108,40 @@ pub(crate) fn shift(kind: ShiftKind, count: Mode) -> u16 {
 }
 
 /// A load from memory 0.
-pub(crate) fn load(kind: VectorLoad, address: Mode) -> u16 {
-    in_row(VECTOR_LOAD, kind as u16, VECTOR_LOAD_ROW, address as usize)
+pub(crate) fn load(wide: bool, kind: VectorLoad, address: Mode) -> u16 {
+    vector_load(wide, kind, address as usize)
 }
 
 /// A load from any memory.
-pub(crate) fn load_from(kind: VectorLoad) -> u16 {
-    in_row(VECTOR_LOAD, kind as u16, VECTOR_LOAD_ROW, VECTOR_LOAD_FROM)
+pub(crate) fn load_from(wide: bool, kind: VectorLoad) -> u16 {
+    vector_load(wide, kind, VECTOR_LOAD_FROM)
 }
 
 /// A load that adds up its address, with the modes that the addition had. There is none for an addition that starts with a
 /// constant.
-pub(crate) fn load_sum(kind: VectorLoad, modes: u16) -> Option<u16> {
+pub(crate) fn load_sum(wide: bool, kind: VectorLoad, modes: u16) -> Option<u16> {
     let column = usize::from(modes);
-    let opcode = || in_row(VECTOR_LOAD, kind as u16, VECTOR_LOAD_ROW, VECTOR_LOAD_SUMS + column);
-    (column < VECTOR_LOAD_SUM_COUNT).then(opcode)
+    (column < VECTOR_LOAD_SUM_COUNT).then(|| vector_load(wide, kind, VECTOR_LOAD_SUMS + column))
 }
 
 /// A load from an element of an array, with the modes that its address had.
-pub(crate) fn load_element(kind: VectorLoad, modes: u16) -> u16 {
-    in_row(VECTOR_LOAD, kind as u16, VECTOR_LOAD_ROW, VECTOR_LOAD_ELEMENTS + usize::from(modes))
+pub(crate) fn load_element(wide: bool, kind: VectorLoad, modes: u16) -> u16 {
+    vector_load(wide, kind, VECTOR_LOAD_ELEMENTS + usize::from(modes))
+}
+
+fn vector_load(wide: bool, kind: VectorLoad, column: usize) -> u16 {
+    in_row(by_width(wide, VECTOR_LOAD, WIDE_VECTOR_LOAD), kind as u16, VECTOR_LOAD_ROW, column)
 }
 
 /// The store of all lanes to memory 0.
-pub(crate) fn store(address: Mode) -> u16 {
-    in_row(VECTOR_STORE, 0, VECTOR_STORE_ROW, address as usize)
+pub(crate) fn store(wide: bool, address: Mode) -> u16 {
+    in_row(VECTOR_STORE, wide.into(), VECTOR_STORE_ROW, address as usize)
 }
 
 /// The same to any memory.
-pub(crate) const STORE_TO: u16 = VECTOR_STORE + VECTOR_STORE_TO as u16;
+pub(crate) fn store_to(wide: bool) -> u16 {
+    in_row(VECTOR_STORE, wide.into(), VECTOR_STORE_ROW, VECTOR_STORE_TO)
+}
 
 /// Where the address of an access to a lane is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,13 +153,13 @@ pub(crate) enum LaneAddress {
 }
 
 /// A load of a lane.
-pub(crate) fn load_lane(kind: LaneLoad, address: LaneAddress) -> u16 {
-    in_row(LANE_LOAD, kind as u16, ACCESS_ROW, address as usize)
+pub(crate) fn load_lane(wide: bool, kind: LaneLoad, address: LaneAddress) -> u16 {
+    in_row(by_width(wide, LANE_LOAD, WIDE_LANE_LOAD), kind as u16, ACCESS_ROW, address as usize)
 }
 
 /// A store of a lane.
-pub(crate) fn store_lane(kind: LaneStore, address: LaneAddress) -> u16 {
-    in_row(LANE_STORE, kind as u16, ACCESS_ROW, address as usize)
+pub(crate) fn store_lane(wide: bool, kind: LaneStore, address: LaneAddress) -> u16 {
+    in_row(by_width(wide, LANE_STORE, WIDE_LANE_STORE), kind as u16, ACCESS_ROW, address as usize)
 }
 
 const _: () = assert!(LaneAddress::Any as usize == ACCESS_ANY);
@@ -200,20 +205,20 @@ mod tests {
         assert_eq!((name(shift), fields(shift)), ("i64x2.shr_u", &[VectorDest, Vector, I32][..]));
 
         let kind = VectorLoad::V128Load64Zero;
-        assert_eq!(fields(load(kind, Mode::Imm)), [VectorDest, Offset]);
-        assert_eq!(fields(load_from(kind)), [VectorDest, Slot, Offset, Context]);
-        let sum = load_sum(kind, Modes::AccImm as u16).unwrap();
+        assert_eq!(fields(load(false, kind, Mode::Imm)), [VectorDest, Offset]);
+        assert_eq!(fields(load_from(false, kind)), [VectorDest, Slot, Offset, Context]);
+        let sum = load_sum(false, kind, Modes::AccImm as u16).unwrap();
         assert_eq!((name(sum), fields(sum)), ("v128.load64_zero.sum", &[VectorDest, Acc, I32, Offset][..]));
-        assert_eq!(load_sum(kind, Modes::ImmSlot as u16), None);
-        assert_eq!(fields(load_element(kind, 2)), [VectorDest, Acc, Slot, I32, Offset]);
-        assert_eq!(fields(store(Mode::Acc)), [Acc, Vector, Offset]);
+        assert_eq!(load_sum(false, kind, Modes::ImmSlot as u16), None);
+        assert_eq!(fields(load_element(false, kind, 2)), [VectorDest, Acc, Slot, I32, Offset]);
+        assert_eq!(fields(store(false, Mode::Acc)), [Acc, Vector, Offset]);
         assert_eq!(
-            (name(STORE_TO), fields(STORE_TO)),
-            ("v128.store.to", &[Slot, Vector, Offset, Context][..])
+            (name(store_to(true)), fields(store_to(true))),
+            ("v128.store.wide.to", &[Slot, Vector, Offset, Context][..])
         );
-        let lane = load_lane(LaneLoad::V128Load64Lane, LaneAddress::Acc);
+        let lane = load_lane(false, LaneLoad::V128Load64Lane, LaneAddress::Acc);
         assert_eq!(fields(lane), [VectorDest, Acc, Vector, Lane, Offset]);
-        let lane = store_lane(LaneStore::V128Store8Lane, LaneAddress::Any);
+        let lane = store_lane(false, LaneStore::V128Store8Lane, LaneAddress::Any);
         assert_eq!(
             (name(lane), fields(lane)),
             ("v128.store8_lane.to", &[Slot, Vector, Lane, Offset, Context][..])

@@ -99,7 +99,7 @@ impl Translator<'_> {
                 }
                 Index::Imm(value) => {
                     this.out.op(table::CALL_INDIRECT_IMM);
-                    this.out.field(Field::I32, value.into());
+                    this.out.field(Field::I64, value.into());
                 }
             }
             this.out.field(Field::Context, table_offset.into());

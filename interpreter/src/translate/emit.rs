@@ -136,6 +136,15 @@ impl Emitter {
         at
     }
 
+    /// Begins an instruction that writes two slots. Neither can be changed to another one.
+    pub(super) fn op_to_both(&mut self, opcode: u16, dests: [u16; 2]) {
+        self.op(opcode);
+        for dest in dests {
+            self.field(Field::Dest, dest.into());
+            self.wrote(dest);
+        }
+    }
+
     /// Begins an instruction that writes a vector to `dest` and the slot behind it.
     pub(super) fn op_to_vector(&mut self, opcode: u16, dest: u16) {
         self.op(opcode);

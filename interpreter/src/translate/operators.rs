@@ -94,8 +94,14 @@ impl Translator<'_> {
             O::I32Store8 { memarg } | O::I64Store8 { memarg } => self.store(S::Store8, memarg),
             O::I32Store16 { memarg } | O::I64Store16 { memarg } => self.store(S::Store16, memarg),
 
-            O::MemorySize { mem } => self.bulk(table::MEMORY_SIZE, 0, &[(Field::Memory, mem)], Some(I32)),
-            O::MemoryGrow { mem } => self.bulk(table::MEMORY_GROW, 1, &[(Field::Memory, mem)], Some(I32)),
+            O::MemorySize { mem } => {
+                let ty = self.address_ty(mem);
+                self.bulk(table::MEMORY_SIZE, 0, &[(Field::Memory, mem)], Some(ty));
+            }
+            O::MemoryGrow { mem } => {
+                let ty = self.address_ty(mem);
+                self.bulk(table::MEMORY_GROW, 1, &[(Field::Memory, mem)], Some(ty));
+            }
             O::MemoryFill { mem } => self.bulk(table::MEMORY_FILL, 3, &[(Field::Memory, mem)], None),
             O::MemoryCopy { dst_mem, src_mem } => {
                 self.bulk(table::MEMORY_COPY, 3, &[(Field::Memory, dst_mem), (Field::Memory, src_mem)], None);
@@ -104,7 +110,10 @@ impl Translator<'_> {
                 self.bulk(table::MEMORY_INIT, 3, &[(Field::Data, data_index), (Field::Memory, mem)], None);
             }
             O::DataDrop { data_index } => self.bulk(table::DATA_DROP, 0, &[(Field::Data, data_index)], None),
-            O::TableSize { table } => self.bulk(table::TABLE_SIZE, 0, &[(Field::Table, table)], Some(I32)),
+            O::TableSize { table } => {
+                let ty = self.index_ty(table);
+                self.bulk(table::TABLE_SIZE, 0, &[(Field::Table, table)], Some(ty));
+            }
             O::TableCopy { dst_table, src_table } => {
                 self.bulk(
                     table::TABLE_COPY,
@@ -280,6 +289,10 @@ impl Translator<'_> {
             O::I64Extend8S => self.unary(U::I64Extend8S, I64),
             O::I64Extend16S => self.unary(U::I64Extend16S, I64),
             O::I64Extend32S => self.unary(U::I64Extend32S, I64),
+            O::I64Add128 => self.wide(table::ADD128, 4),
+            O::I64Sub128 => self.wide(table::SUB128, 4),
+            O::I64MulWideS => self.wide(table::MUL_WIDE_S, 2),
+            O::I64MulWideU => self.wide(table::MUL_WIDE_U, 2),
             ref other => self.vector(other),
         }
     }
@@ -332,7 +345,14 @@ impl Translator<'_> {
     }
 
     fn binary_of(&mut self, kind: BinaryKind, a: Operand, b: Operand, result: Ty) {
-        if kind == BinaryKind::I32Add && (self.element(a, b) || self.element(b, a)) {
+        let shift = match kind {
+            BinaryKind::I32Add => Some(BinaryKind::I32Shl),
+            BinaryKind::I64Add => Some(BinaryKind::I64Shl),
+            _ => None,
+        };
+        if let Some(shift) = shift
+            && (self.element(shift, a, b) || self.element(shift, b, a))
+        {
             return;
         }
         let mut x = self.input(a);
@@ -359,15 +379,15 @@ impl Translator<'_> {
     }
 
     /// Emits an addition as the address of an array's element, if `index` has just been shifted by a
-    /// constant and nothing else reads it.
-    fn element(&mut self, base: Operand, index: Operand) -> bool {
+    /// constant, by `shift`, and nothing else reads it.
+    fn element(&mut self, shift: BinaryKind, base: Operand, index: Operand) -> bool {
         if index.place != Place::Temp || matches!(base.place, Place::Const(_)) {
             return false;
         }
         let Some((opcode, operands)) = self.out.last_for(index.home) else { return false };
         let index_in_acc = match table::as_binary(opcode) {
-            Some((BinaryKind::I32Shl, modes)) if modes == Modes::SlotImm as u16 => false,
-            Some((BinaryKind::I32Shl, modes)) if modes == Modes::AccImm as u16 => true,
+            Some((kind, modes)) if kind == shift && modes == Modes::SlotImm as u16 => false,
+            Some((kind, modes)) if kind == shift && modes == Modes::AccImm as u16 => true,
             _ => return false,
         };
         let operands = operands.to_vec();
@@ -381,9 +401,9 @@ impl Translator<'_> {
             (_, true) => Modes::SlotAcc,
             (_, false) => Modes::SlotSlot,
         };
-        let dest = self.push_temp(Ty::I32);
-        self.out.op_to(table::element(modes as u16), dest, Some(Class::Int));
-        self.input_field(x, Ty::I32);
+        let dest = self.push_temp(base.ty);
+        self.out.op_to(table::element(base.ty == Ty::I64, modes as u16), dest, Some(Class::Int));
+        self.input_field(x, base.ty);
         self.out.fields_of(opcode, &operands);
         true
     }
@@ -422,6 +442,21 @@ impl Translator<'_> {
         let dest = self.push_temp(result);
         self.out.op_to(table::unary(kind, x == Input::Acc), dest, Some(result.class()));
         self.input_field(x, a.ty);
+    }
+
+    /// An instruction with so many operands and a result of two.
+    fn wide(&mut self, opcode: u16, operands: usize) {
+        let slots = self.pop_slots(operands);
+        let results = [self.push_temp(Ty::I64), self.push_temp(Ty::I64)];
+        self.out.op_to_both(opcode, results);
+        slots.into_iter().for_each(|slot| self.out.slot(slot));
+    }
+
+    /// Pops so many operands; their slots, the lowest first.
+    fn pop_slots(&mut self, operands: usize) -> Vec<u16> {
+        let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
+        popped.reverse();
+        popped.into_iter().map(|operand| self.in_slot(operand)).collect()
     }
 
     /// `i64.extend_i32_u` makes no code: a slot with an `i32` is zero-extended.
@@ -528,23 +563,48 @@ impl Translator<'_> {
         self.out.field(Field::Context, offset.into());
     }
 
+    /// The address and the offset of an access, and whether addresses have 64 bits. An offset that instructions have no room for
+    /// is added to the address here.
+    pub(super) fn near(&mut self, address: Operand, memarg: MemArg, bytes: u32) -> (Operand, u64, bool) {
+        let wide = self.address_ty(memory_of(memarg)) == Ty::I64;
+        let offset = memarg.offset;
+        if !wide {
+            return (address, offset, wide);
+        }
+        if let Place::Const(bits) = address.place {
+            // What there is no address for becomes the last one, where there is no memory.
+            let place = Place::Const(bits.saturating_add(offset));
+            return (Operand { place, ..address }, 0, wide);
+        }
+        if offset.saturating_add(bytes.into()) <= u64::from(u32::MAX) {
+            return (address, offset, wide);
+        }
+        let slot = self.in_slot(address);
+        let dest = self.push_temp(Ty::I64);
+        self.out.op_to(table::FAR_ADDRESS, dest, Some(Class::Int));
+        self.out.slot(slot);
+        self.out.field(Field::Bits64, offset);
+        (self.stack.pop(), 0, wide)
+    }
+
     fn load(&mut self, kind: LoadKind, ty: Ty, memarg: MemArg) {
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, kind.bytes());
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = last_byte(memarg, kind.bytes(), Input::Slot(slot));
+            let last = last_byte(offset, kind.bytes(), Input::Slot(slot));
             let dest = self.push_temp(ty);
             let Some(last) = last else { return self.out_of_bounds() };
-            self.out.op_to(table::load_from(kind), dest, Some(ty.class()));
+            self.out.op_to(table::load_from(wide, kind), dest, Some(ty.class()));
             self.out.slot(slot);
             self.out.field(Field::Offset, last.into());
             self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        let sum = |modes| table::load_sum(kind, modes);
-        let element = |modes| table::load_element(kind, modes);
+        let sum = |modes| table::load_sum(wide, kind, modes);
+        let element = |modes| table::load_element(wide, kind, modes);
         if let Some((opcode, from, operands)) = self.computed_address(address, sum, element)
-            && let Some(last) = last_byte(memarg, kind.bytes(), Input::Acc)
+            && let Some(last) = last_byte(offset, kind.bytes(), Input::Acc)
         {
             self.out.retract_last();
             let dest = self.push_temp(ty);
@@ -554,12 +614,12 @@ impl Translator<'_> {
             return;
         }
         let input = self.input(address);
-        let last = last_byte(memarg, kind.bytes(), input);
+        let last = last_byte(offset, kind.bytes(), input);
         let dest = self.push_temp(ty);
         let Some(last) = last else { return self.out_of_bounds() };
-        self.out.op_to(table::load(kind, input.mode()), dest, Some(ty.class()));
+        self.out.op_to(table::load(wide, kind, input.mode()), dest, Some(ty.class()));
         if !matches!(input, Input::Imm(_)) {
-            self.input_field(input, Ty::I32);
+            self.input_field(input, address.ty);
         }
         self.out.field(Field::Offset, last.into());
     }
@@ -575,10 +635,14 @@ impl Translator<'_> {
         if address.place != Place::Temp {
             return None;
         }
+        let (wide, add) = match address.ty {
+            Ty::I64 => (true, BinaryKind::I64Add),
+            _ => (false, BinaryKind::I32Add),
+        };
         let (from, operands) = self.out.last_for(address.home)?;
-        let opcode = match (table::as_element(from), table::as_binary(from)) {
+        let opcode = match (table::as_element(wide, from), table::as_binary(from)) {
             (Some(modes), _) => element(modes),
-            (_, Some((BinaryKind::I32Add, modes))) => sum(modes)?,
+            (_, Some((kind, modes))) if kind == add => sum(modes)?,
             _ => return None,
         };
         Some((opcode, from, operands.to_vec()))
@@ -587,11 +651,12 @@ impl Translator<'_> {
     fn store(&mut self, kind: StoreKind, memarg: MemArg) {
         let value = self.stack.pop();
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, kind.bytes());
         if let Some(memory) = other_memory(memarg) {
             let slots = (self.in_slot(address), self.in_slot(value));
-            let last = last_byte(memarg, kind.bytes(), Input::Slot(slots.0));
+            let last = last_byte(offset, kind.bytes(), Input::Slot(slots.0));
             let Some(last) = last else { return self.out_of_bounds() };
-            self.out.op(table::store_to(kind));
+            self.out.op(table::store_to(wide, kind));
             self.out.slot(slots.0);
             self.out.slot(slots.1);
             self.out.field(Field::Offset, last.into());
@@ -603,10 +668,10 @@ impl Translator<'_> {
         if x == Input::Acc && y == Input::Acc && value.ty.class() == Class::Int {
             x = Input::Slot(self.in_slot(address));
         }
-        let Some(last) = last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
-        self.out.op(table::store(kind, x.mode(), y.mode()));
+        let Some(last) = last_byte(offset, kind.bytes(), x) else { return self.out_of_bounds() };
+        self.out.op(table::store(wide, kind, x.mode(), y.mode()));
         if !matches!(x, Input::Imm(_)) {
-            self.input_field(x, Ty::I32);
+            self.input_field(x, address.ty);
         }
         // Narrow stores serve both integer types, and read the lower half of a slot.
         let ty = if value.ty == Ty::I64 && kind != StoreKind::Store64 { Ty::I32 } else { value.ty };
@@ -621,9 +686,7 @@ impl Translator<'_> {
 
     /// An instruction on whole memories or tables: `operands` slots, then indices.
     fn bulk(&mut self, opcode: u16, operands: usize, indices: &[(Field, u32)], result: Option<Ty>) {
-        let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
-        popped.reverse();
-        let slots: Vec<u16> = popped.into_iter().map(|operand| self.in_slot(operand)).collect();
+        let slots = self.pop_slots(operands);
         match result {
             Some(ty) => {
                 let dest = self.push_temp(ty);
@@ -635,6 +698,16 @@ impl Translator<'_> {
         }
         slots.into_iter().for_each(|slot| self.out.slot(slot));
         indices.iter().for_each(|(field, index)| self.out.field(*field, (*index).into()));
+    }
+
+    /// The type of addresses in a memory.
+    pub(super) fn address_ty(&self, memory: u32) -> Ty {
+        if self.module.memory_type(memory).is_64() { Ty::I64 } else { Ty::I32 }
+    }
+
+    /// The type of indices of a table.
+    fn index_ty(&self, table: u32) -> Ty {
+        if self.module.table_type(table).is_64() { Ty::I64 } else { Ty::I32 }
     }
 
     fn holds_collected(&self, table: u32) -> bool {
@@ -668,13 +741,14 @@ impl Translator<'_> {
     }
 
     fn table_grow(&mut self, table: u32) {
+        let ty = self.index_ty(table);
         if !self.holds_collected(table) {
-            return self.bulk(table::TABLE_GROW, 2, &[(Field::Table, table)], Some(Ty::I32));
+            return self.bulk(table::TABLE_GROW, 2, &[(Field::Table, table)], Some(ty));
         }
         let delta = self.stack.pop();
         let value = self.stack.pop();
         let delta = self.in_slot(delta);
-        let dest = self.push_temp(Ty::I32);
+        let dest = self.push_temp(ty);
         self.out.op_to(table::REF_TABLE_GROW, dest, None);
         self.out.ref_slot(value.home);
         self.out.slot(delta);
@@ -724,19 +798,23 @@ impl Translator<'_> {
 }
 
 /// The offset of the last byte of an access of `bytes` bytes. `None`: no memory is large enough for it.
-pub(super) fn last_byte(memarg: MemArg, bytes: u32, address: Input) -> Option<u32> {
+pub(super) fn last_byte(offset: u64, bytes: u32, address: Input) -> Option<u32> {
     let constant = match address {
         Input::Imm(bits) => bits,
         _ => 0,
     };
-    u32::try_from(memarg.offset + u64::from(bytes - 1) + constant).ok()
+    u32::try_from(offset.checked_add(u64::from(bytes - 1))?.checked_add(constant)?).ok()
+}
+
+/// The memory of an access.
+fn memory_of(memarg: MemArg) -> u32 {
+    match memarg.target {
+        MemArgTarget::Memory(memory) => memory,
+        MemArgTarget::Array(_) => unreachable!("modules with arrays are refused at load"),
+    }
 }
 
 /// The memory of an access, if it is not memory 0.
 pub(super) fn other_memory(memarg: MemArg) -> Option<u32> {
-    match memarg.target {
-        MemArgTarget::Memory(0) => None,
-        MemArgTarget::Memory(memory) => Some(memory),
-        MemArgTarget::Array(_) => unreachable!("modules with arrays are refused at load"),
-    }
+    Some(memory_of(memarg)).filter(|memory| *memory != 0)
 }

@@ -180,20 +180,21 @@ impl Translator<'_> {
 
     fn load_vector(&mut self, kind: VectorLoad, memarg: MemArg) {
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, kind.bytes());
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = last_byte(memarg, kind.bytes(), Input::Slot(slot));
+            let last = last_byte(offset, kind.bytes(), Input::Slot(slot));
             let Some(last) = last else { return self.vector_out_of_bounds() };
-            self.push_vector(vectors::load_from(kind));
+            self.push_vector(vectors::load_from(wide, kind));
             self.out.slot(slot);
             self.out.field(Field::Offset, last.into());
             self.out.field(Field::Context, self.module.layout().memory(memory).into());
             return;
         }
-        let sum = |modes| vectors::load_sum(kind, modes);
-        let element = |modes| vectors::load_element(kind, modes);
+        let sum = |modes| vectors::load_sum(wide, kind, modes);
+        let element = |modes| vectors::load_element(wide, kind, modes);
         if let Some((opcode, from, operands)) = self.computed_address(address, sum, element)
-            && let Some(last) = last_byte(memarg, kind.bytes(), Input::Acc)
+            && let Some(last) = last_byte(offset, kind.bytes(), Input::Acc)
         {
             self.out.retract_last();
             self.push_vector(opcode);
@@ -202,11 +203,11 @@ impl Translator<'_> {
             return;
         }
         let input = self.input(address);
-        let last = last_byte(memarg, kind.bytes(), input);
+        let last = last_byte(offset, kind.bytes(), input);
         let Some(last) = last else { return self.vector_out_of_bounds() };
-        self.push_vector(vectors::load(kind, input.mode()));
+        self.push_vector(vectors::load(wide, kind, input.mode()));
         if !matches!(input, Input::Imm(_)) {
-            self.input_field(input, Ty::I32);
+            self.input_field(input, address.ty);
         }
         self.out.field(Field::Offset, last.into());
     }
@@ -220,11 +221,12 @@ impl Translator<'_> {
     fn store_vector(&mut self, memarg: MemArg) {
         let value = self.pop_vector();
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, 16);
         if let Some(memory) = other_memory(memarg) {
             let slot = self.in_slot(address);
-            let last = last_byte(memarg, 16, Input::Slot(slot));
+            let last = last_byte(offset, 16, Input::Slot(slot));
             let Some(last) = last else { return self.out_of_bounds() };
-            self.out.op(vectors::STORE_TO);
+            self.out.op(vectors::store_to(wide));
             self.out.slot(slot);
             self.out.vector(value);
             self.out.field(Field::Offset, last.into());
@@ -232,10 +234,10 @@ impl Translator<'_> {
             return;
         }
         let x = self.input(address);
-        let Some(last) = last_byte(memarg, 16, x) else { return self.out_of_bounds() };
-        self.out.op(vectors::store(x.mode()));
+        let Some(last) = last_byte(offset, 16, x) else { return self.out_of_bounds() };
+        self.out.op(vectors::store(wide, x.mode()));
         if !matches!(x, Input::Imm(_)) {
-            self.input_field(x, Ty::I32);
+            self.input_field(x, address.ty);
         }
         self.out.vector(value);
         self.out.field(Field::Offset, last.into());
@@ -264,11 +266,12 @@ impl Translator<'_> {
     fn load_lane(&mut self, kind: LaneLoad, memarg: MemArg, lane: u8) {
         let a = self.pop_vector();
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, kind.bytes());
         let (column, x) = self.lane_address(memarg, address);
-        let last = last_byte(memarg, kind.bytes(), x);
+        let last = last_byte(offset, kind.bytes(), x);
         let Some(last) = last else { return self.vector_out_of_bounds() };
-        self.push_vector(vectors::load_lane(kind, column));
-        self.input_field(x, Ty::I32);
+        self.push_vector(vectors::load_lane(wide, kind, column));
+        self.input_field(x, address.ty);
         self.out.vector(a);
         self.lane_fields(memarg, lane, last);
     }
@@ -276,10 +279,11 @@ impl Translator<'_> {
     fn store_lane(&mut self, kind: LaneStore, memarg: MemArg, lane: u8) {
         let a = self.pop_vector();
         let address = self.stack.pop();
+        let (address, offset, wide) = self.near(address, memarg, kind.bytes());
         let (column, x) = self.lane_address(memarg, address);
-        let Some(last) = last_byte(memarg, kind.bytes(), x) else { return self.out_of_bounds() };
-        self.out.op(vectors::store_lane(kind, column));
-        self.input_field(x, Ty::I32);
+        let Some(last) = last_byte(offset, kind.bytes(), x) else { return self.out_of_bounds() };
+        self.out.op(vectors::store_lane(wide, kind, column));
+        self.input_field(x, address.ty);
         self.out.vector(a);
         self.lane_fields(memarg, lane, last);
     }

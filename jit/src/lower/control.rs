@@ -34,6 +34,8 @@ enum Kind {
         otherwise: Block,
         /// The operands that both arms start with.
         params: Vec<Value>,
+        /// Which of them is gone to, if a hint says so.
+        likely: Option<bool>,
     },
     Else,
 }
@@ -152,12 +154,21 @@ impl<'m> Lower<'m, '_, '_> {
         let params = self.top(signature.params().len()).to_vec();
         self.budget.keep(params.len());
         self.budget.branch();
-        let then = self.builder.create_block();
-        let otherwise = self.builder.create_block();
+        let hint = self.module.branch_hint(self.at);
+        let then = self.create_block();
+        let otherwise = self.create_block();
+        match hint {
+            Some(true) => self.builder.set_cold_block(otherwise),
+            Some(false) => self.builder.set_cold_block(then),
+            None => {}
+        }
         self.builder.ins().brif(condition, then, &[], otherwise, &[]);
         self.builder.seal_block(otherwise);
         self.enter_sealed(then);
-        self.open(Kind::If { otherwise, params }, signature, None);
+        self.open(Kind::If { otherwise, params, likely: hint }, signature, None);
+        if hint == Some(false) {
+            self.begin_cold();
+        }
         self.new_segment();
     }
 
@@ -166,10 +177,14 @@ impl<'m> Lower<'m, '_, '_> {
             self.fall_through();
         }
         let control = self.control.last_mut().expect("an open `if`");
-        let Kind::If { otherwise, params } = std::mem::replace(&mut control.kind, Kind::Else) else {
+        let Kind::If { otherwise, params, likely } = std::mem::replace(&mut control.kind, Kind::Else) else {
             unreachable!("validated: `else` belongs to an `if`");
         };
         let height = control.height;
+        self.end_cold();
+        if likely == Some(true) {
+            self.begin_cold();
+        }
         self.stack.truncate(height);
         self.stack.extend(params);
         self.builder.switch_to_block(otherwise);
@@ -198,7 +213,7 @@ impl<'m> Lower<'m, '_, '_> {
                 around = Some(turn.times(turns));
                 (height, None)
             }
-            Kind::If { otherwise, params } => {
+            Kind::If { otherwise, params, .. } => {
                 let (otherwise, params) = (*otherwise, std::mem::take(params));
                 if was_reachable {
                     self.fall_through();
@@ -218,6 +233,7 @@ impl<'m> Lower<'m, '_, '_> {
                 (control.height, control.label)
             }
         };
+        self.end_cold();
         let control = self.control.pop().expect("an open block");
         if let Some(work) = around {
             self.open_loops.pop();
@@ -286,8 +302,22 @@ impl<'m> Lower<'m, '_, '_> {
         self.end_segment();
     }
 
+    /// From here to the `else` or the `end` of the innermost block the code is hardly ever executed.
+    fn begin_cold(&mut self) {
+        if self.cold_in.is_none() {
+            self.cold_in = Some(self.control.len() - 1);
+        }
+    }
+
+    /// The `else` or the `end` of the innermost block.
+    fn end_cold(&mut self) {
+        if self.cold_in == Some(self.control.len() - 1) {
+            self.cold_in = None;
+        }
+    }
+
     pub(super) fn block_with_params(&mut self, types: &[ValType]) -> Block {
-        let block = self.builder.create_block();
+        let block = self.create_block();
         for ty in types {
             self.builder.append_block_param(block, abi::value_type(*ty));
         }
@@ -300,7 +330,9 @@ impl<'m> Lower<'m, '_, '_> {
         if let Some(label) = self.control[index].label {
             return label;
         }
-        let label = self.builder.create_block();
+        // What is behind the block that cold code stands in is not cold.
+        let is_cold = self.cold_in.is_some_and(|cold| index > cold);
+        let label = if is_cold { self.cold_block() } else { self.builder.create_block() };
         for ty in self.control[index].label_types() {
             self.builder.append_block_param(label, abi::value_type(*ty));
         }
@@ -335,9 +367,22 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
         let (label, values) = self.branch_to(depth);
-        let next = self.builder.create_block();
-        self.builder.ins().brif(condition, label, &values, next, &[]);
+        let hint = self.module.branch_hint(self.at);
+        let next = self.create_block();
+        if hint == Some(false) {
+            // Other branches may lead to the label, and often: this one has a cold block of its own on its way.
+            let away = self.cold_block();
+            self.builder.ins().brif(condition, away, &[], next, &[]);
+            self.enter_sealed(away);
+            self.builder.ins().jump(label, &values);
+        } else {
+            self.builder.ins().brif(condition, label, &values, next, &[]);
+        }
         self.enter_sealed(next);
+        if hint == Some(true) {
+            self.builder.set_cold_block(next);
+            self.begin_cold();
+        }
         self.new_segment();
     }
 

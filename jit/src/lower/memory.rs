@@ -1,9 +1,15 @@
 //! Linear memories: accesses, and instructions on whole memories.
 //!
-//! This file keeps guests inside their memories. An address is the sum of a 32-bit operand and a constant
-//! offset, which cannot overflow in 64 bits. In a guarded memory every sum below 4 GiB + [`GUARD`] is inside
-//! the reservation, so that an access whose constant part ends within the guard is valid or faults. Every
-//! other access is compared with the memory's length, and the address becomes null where the comparison
+//! This file keeps guests inside their memories. An address is the sum of an operand and a constant offset.
+//!
+//! *Operands of 32 bits*: the sum cannot overflow in 64 bits. In a guarded memory every sum below 4 GiB + [`GUARD`] is inside
+//! the reservation, so that an access whose constant part ends within the guard is valid or faults.
+//!
+//! *Operands of 64 bits*: in a guarded memory what is reserved is a constant. An operand beyond that becomes the constant, also
+//! when the access is executed speculatively; then the access is inside the reservation and its guard as well, and valid or
+//! faults.
+//!
+//! Every other access is compared with the memory's length, and the address becomes null where the comparison
 //! fails, also when it is executed speculatively.
 
 use std::mem::offset_of;
@@ -12,8 +18,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, Type, Value};
 use wasmparser::{MemArg, MemArgTarget, Operator};
-use wasmrun_runtime::types::MemoryType;
-use wasmrun_runtime::vm::{GUARD, MemoryDescriptor, VmContext};
+use wasmrun_runtime::vm::{GUARD, MemoryDescriptor, VmContext, reservation_of};
 
 use super::sampling::Work;
 use super::{Lower, MemoryPlan};
@@ -97,22 +102,46 @@ impl Lower<'_, '_, '_> {
     pub(super) fn address(&mut self, bytes: u32, memarg: MemArg) -> (Value, i32) {
         self.takes(Work::ACCESS);
         let index = self.pop();
-        let index = self.builder.ins().uextend(I64, index);
+        let index = self.word(index);
         let memory = memory_of(memarg);
-        // Both fit 33 bits.
-        let (offset, end) = (memarg.offset as i64, memarg.offset as i64 + i64::from(bytes));
+        let wide = self.module.memory_type(memory).is_64();
+        // With 64-bit addresses there are offsets from which on no memory has any bytes.
+        let Some(end) = memarg.offset.checked_add(bytes.into()) else { return (self.constant(0), 0) };
         let base = self.memory_base(memory);
-        if self.memory_plan == MemoryPlan::Guarded && end <= GUARD as i64 {
+        if let Some(reservation) = self.reservation(memory)
+            && end <= GUARD as u64
+        {
+            let index = if wide { self.clamp(index, reservation) } else { index };
             let address = self.builder.ins().iadd(base, index);
-            return (address, offset as i32);
+            return (address, memarg.offset as i32);
         }
         let len = self.memory_len(memory);
-        let end = self.builder.ins().iadd_imm_u(index, end);
-        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        let (offset, constant) = (memarg.offset as i64, end);
+        let end = self.builder.ins().iadd_imm_u(index, constant as i64);
+        let mut outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, len);
+        if wide {
+            let overflows = self.builder.ins().icmp_imm_u(IntCC::UnsignedLessThan, end, constant as i64);
+            outside = self.builder.ins().bor(outside, overflows);
+        }
         let address = self.builder.ins().iadd(base, index);
         let address = self.builder.ins().iadd_imm_u(address, offset);
         let null = self.constant(0);
         (self.builder.ins().select_spectre_guard(outside, null, address), 0)
+    }
+
+    /// The bytes that a memory reserves in front of its guard, if the code may take it to be guarded.
+    fn reservation(&self, memory: u32) -> Option<usize> {
+        match self.memory_plan {
+            MemoryPlan::Guarded => reservation_of(self.module.memory_type(memory)),
+            MemoryPlan::Checked => None,
+        }
+    }
+
+    /// A 64-bit index, or `most` if that is less.
+    fn clamp(&mut self, index: Value, most: usize) -> Value {
+        let most = self.constant(most as i64);
+        let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, index, most);
+        self.builder.ins().select_spectre_guard(outside, most, index)
     }
 
     /// The address of a memory's descriptor, which is fixed for an instance.
@@ -126,7 +155,8 @@ impl Lower<'_, '_, '_> {
     }
 
     fn memory_base(&mut self, memory: u32) -> Value {
-        if memory == 0 && self.memory_plan == MemoryPlan::Guarded {
+        let is_guarded = self.reservation(memory).is_some();
+        if memory == 0 && is_guarded {
             return self.builder.ins().load(
                 I64,
                 self.flags.fixed,
@@ -135,10 +165,7 @@ impl Lower<'_, '_, '_> {
             );
         }
         let descriptor = self.memory_descriptor(memory);
-        let flags = match self.memory_plan {
-            MemoryPlan::Guarded => self.flags.fixed,
-            MemoryPlan::Checked => self.flags.descriptor,
-        };
+        let flags = if is_guarded { self.flags.fixed } else { self.flags.descriptor };
         self.builder.ins().load(I64, flags, descriptor, offset_of!(MemoryDescriptor, base) as i32)
     }
 
@@ -150,14 +177,27 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn memory_size(&mut self, memory: u32) {
+        let ty = self.module.memory_type(memory);
         let len = self.memory_len(memory);
-        let pages = self.builder.ins().ushr_imm_u(len, i64::from(MemoryType::PAGE.trailing_zeros()));
-        self.push_low(pages);
+        let pages = match ty.page_size_log2() {
+            0 => len,
+            log2 => self.builder.ins().ushr_imm_u(len, i64::from(log2)),
+        };
+        self.push_address(pages, ty.is_64());
     }
 
     pub(super) fn memory_grow(&mut self, memory: u32) {
         let old = self.slow_path::<1>(Builtin::MemoryGrow, &[memory]);
-        self.push_low(old);
+        self.push_address(old, self.module.memory_type(memory).is_64());
+    }
+
+    /// Pushes a word as something that has as many bits as addresses.
+    pub(super) fn push_address(&mut self, word: Value, is_64: bool) {
+        if is_64 {
+            self.stack.push(word);
+        } else {
+            self.push_low(word);
+        }
     }
 
     pub(super) fn memory_fill(&mut self, memory: u32) {
@@ -181,6 +221,11 @@ impl Lower<'_, '_, '_> {
             let mut beyond = self.builder.ins().icmp_imm_u(IntCC::UnsignedGreaterThan, words, FEW_BYTES);
             for (memory, at) in &places {
                 let limit = self.memory_len(*memory);
+                if self.module.memory_type(*memory).is_64() {
+                    // Where this is not so, the sum of it and so few bytes does not overflow.
+                    let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, *at, limit);
+                    beyond = self.builder.ins().bor(beyond, outside);
+                }
                 let end = self.builder.ins().iadd(*at, words);
                 let outside = self.builder.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
                 beyond = self.builder.ins().bor(beyond, outside);

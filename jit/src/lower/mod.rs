@@ -173,6 +173,8 @@ struct Lower<'m, 'f, 'b> {
     control: Vec<Control<'m>>,
     /// Which of these are loops, by index.
     open_loops: Vec<usize>,
+    /// The innermost block, by index, to whose `else` or `end` the code is hardly ever executed, as a hint says.
+    cold_in: Option<usize>,
     /// Whether code can come here.
     reachable: bool,
     /// Blocks that were opened in code that cannot be reached.
@@ -243,6 +245,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             take_over: None,
             control: vec![Control::function(ty)],
             open_loops: Vec::new(),
+            cold_in: None,
             reachable: true,
             skipped: 0,
             base: 0,
@@ -514,6 +517,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         let block = self.builder.create_block();
         self.builder.set_cold_block(block);
         block
+    }
+
+    /// A block of the code that is being lowered: a cold one where hints say that nothing comes here.
+    fn create_block(&mut self) -> Block {
+        if self.cold_in.is_some() { self.cold_block() } else { self.builder.create_block() }
     }
 
     /// Begins a block to which all branches have been made.

@@ -6,7 +6,7 @@
 
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
-use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64};
+use cranelift_codegen::ir::types::{F32, F64, I8, I16, I32, I64, I128};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FuncInstBuilder;
 use wasmparser::Operator;
@@ -26,6 +26,28 @@ impl<'f> Lower<'_, 'f, '_> {
         let a = self.pop();
         let value = make(self.builder.ins(), a);
         self.stack.push(value);
+    }
+
+    /// A function of two integers of 128 bits, each of which is two operands, the low half first.
+    fn wide_binary(&mut self, make: impl FnOnce(FuncInstBuilder<'_, 'f>, Value, Value) -> Value) {
+        let [a_low, a_high, b_low, b_high] = self.pop_array();
+        let a = self.builder.ins().iconcat(a_low, a_high);
+        let b = self.builder.ins().iconcat(b_low, b_high);
+        let result = make(self.builder.ins(), a, b);
+        self.push_halves(result);
+    }
+
+    /// A product of 128 bits of two operands that are extended so.
+    fn wide_product(&mut self, extend: impl Fn(FuncInstBuilder<'_, 'f>, Value) -> Value) {
+        let [a, b] = self.pop_array();
+        let (a, b) = (extend(self.builder.ins(), a), extend(self.builder.ins(), b));
+        let result = self.builder.ins().imul(a, b);
+        self.push_halves(result);
+    }
+
+    fn push_halves(&mut self, value: Value) {
+        let (low, high) = self.builder.ins().isplit(value);
+        self.stack.extend([low, high]);
     }
 
     fn binary(&mut self, make: impl FnOnce(FuncInstBuilder<'_, 'f>, Value, Value) -> Value) {
@@ -93,6 +115,10 @@ impl<'f> Lower<'_, 'f, '_> {
             O::I32Popcnt | O::I64Popcnt => self.unary(|ins, a| ins.popcnt(a)),
             O::I32Add | O::I64Add => self.binary(|ins, a, b| ins.iadd(a, b)),
             O::I32Sub | O::I64Sub => self.binary(|ins, a, b| ins.isub(a, b)),
+            O::I64Add128 => self.wide_binary(|ins, a, b| ins.iadd(a, b)),
+            O::I64Sub128 => self.wide_binary(|ins, a, b| ins.isub(a, b)),
+            O::I64MulWideS => self.wide_product(|ins, a| ins.sextend(I128, a)),
+            O::I64MulWideU => self.wide_product(|ins, a| ins.uextend(I128, a)),
             O::I32Mul | O::I64Mul => self.binary(|ins, a, b| ins.imul(a, b)),
             O::I32DivS | O::I64DivS => self.binary(|ins, a, b| ins.sdiv(a, b)),
             O::I32DivU | O::I64DivU => self.binary(|ins, a, b| ins.udiv(a, b)),

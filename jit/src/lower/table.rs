@@ -52,7 +52,7 @@ impl Lower<'_, '_, '_> {
     pub(super) fn table_size(&mut self, table: u32) {
         let descriptor = self.table_descriptor(table);
         let len = self.table_len(descriptor);
-        self.push_low(len);
+        self.push_address(len, self.module.table_type(table).is_64());
     }
 
     pub(super) fn table_get(&mut self, table: u32) {
@@ -71,7 +71,7 @@ impl Lower<'_, '_, '_> {
 
     pub(super) fn table_grow(&mut self, table: u32) {
         let old = self.slow_path::<2>(Builtin::TableGrow, &[table]);
-        self.push_low(old);
+        self.push_address(old, self.module.table_type(table).is_64());
     }
 
     pub(super) fn table_fill(&mut self, table: u32) {

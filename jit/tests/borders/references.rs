@@ -43,7 +43,7 @@ fn install(module: &Module) {
 #[test]
 fn a_function_of_the_host_is_bound_when_it_is_first_called_and_sees_its_caller() {
     use_resolver();
-    let registry = TypeRegistry::default();
+    let registry = Arc::<TypeRegistry>::default();
     let module = wasmrun_runtime::parse(wat::parse_str(CALLS).unwrap(), Features::default(), &registry);
     let module = Arc::new(module.unwrap());
     install(&module);

@@ -275,7 +275,7 @@ pub struct Guest {
     pub store: Store,
     pub exec: *mut ExecContext,
     pub vmctx: *mut VmContext,
-    pub registry: TypeRegistry,
+    pub registry: Arc<TypeRegistry>,
 }
 
 impl Guest {
@@ -284,7 +284,7 @@ impl Guest {
     }
 
     pub fn with_stacks(wat: &str, sizes: StackSizes) -> Guest {
-        let registry = TypeRegistry::default();
+        let registry = Arc::<TypeRegistry>::default();
         let bytes = wat::parse_str(wat).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
         let mut store = Store::new(sizes, MemoryStrategy::Guarded).unwrap();

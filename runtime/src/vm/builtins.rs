@@ -4,13 +4,14 @@
 //! can take a second, look for requests of other threads as they go; the other operations, whose size is bounded by
 //! the module's or by ten million elements, when they are done.
 
+use std::ops::Range;
+
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::memory::{GrowError, Memory};
 use super::table::Table;
 use crate::fuel;
 use crate::trap::{Pending, Trap};
-use crate::types::MemoryType;
 
 /// Bytes that a bulk operation handles between two polls.
 const CHUNK: usize = 16 << 20;
@@ -41,16 +42,22 @@ pub unsafe fn poll(exec: *mut ExecContext) -> Result<(), Pending> {
     unsafe { if (*exec).value_limit() == 0 { ExecContext::poll_slow(exec, 0) } else { Ok(()) } }
 }
 
-/// `memory.grow`: the old size in pages, or `None` when the memory did not grow.
+/// −1, in as many bits as an address has.
+fn failed(is_64: bool) -> u64 {
+    if is_64 { u64::MAX } else { u32::MAX.into() }
+}
+
+/// `memory.grow`: the old size in pages, or −1 in the bits of an address when the memory did not grow.
 ///
 /// # Safety
 /// `ctx` is alive, its guest code is running, `memory` is a memory of its module. The same holds, each for
 /// its indices, for every function of this module.
-pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u32) -> Result<Option<u32>, Pending> {
+pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
         let memory = &mut *VmContext::memory(ctx, memory);
-        grow_memory(VmContext::exec(ctx), memory, delta.into())
+        let old = grow_memory(VmContext::exec(ctx), memory, delta)?;
+        Ok(old.unwrap_or(failed(memory.ty().is_64())))
     }
 }
 
@@ -63,24 +70,30 @@ pub unsafe fn grow_memory(
     exec: *mut ExecContext,
     memory: &mut Memory,
     delta: u64,
-) -> Result<Option<u32>, Pending> {
+) -> Result<Option<u64>, Pending> {
     // SAFETY: the caller's promise; the hooks do not touch the memory.
     let mut hooks = unsafe { (*exec).hooks() };
     if let Some(hooks) = &mut hooks {
-        let bytes =
-            |pages: u64| usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(MemoryType::PAGE);
-        let (desired, maximum) = (memory.pages().saturating_add(delta), memory.ty().limits.max);
-        let allowed = hooks.memory_growing(memory.len(), bytes(desired), maximum.map(bytes));
+        let ty = memory.ty();
+        let bytes = |pages: u64| ty.bytes(pages).unwrap_or(usize::MAX);
+        let desired = memory.pages().saturating_add(delta);
+        let allowed = hooks.memory_growing(memory.len(), bytes(desired), ty.maximum().map(bytes));
         if !allowed.map_err(Pending::Host)? {
             return Ok(None);
         }
     }
     match (memory.grow(delta), hooks) {
-        (Ok(old), _) => return Ok(Some(old as u32)),
+        (Ok(old), _) => return Ok(Some(old)),
         (Err(error), Some(hooks)) => hooks.memory_grow_failed(error).map_err(Pending::Host)?,
         (Err(_), None) => {}
     }
     Ok(None)
+}
+
+/// `len` bytes or elements from `start` on, if there are as many.
+pub(crate) fn inside(start: u64, len: u64, available: usize) -> Option<Range<usize>> {
+    let end = start.checked_add(len).filter(|end| *end <= available as u64)?;
+    Some(start as usize..end as usize)
 }
 
 /// `memory.fill`.
@@ -90,19 +103,17 @@ pub unsafe fn grow_memory(
 pub unsafe fn memory_fill(
     ctx: *mut VmContext,
     memory: u32,
-    to: u32,
+    to: u64,
     value: u8,
-    len: u32,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise; the memory is borrowed only between polls.
     unsafe {
-        charge(ctx, len.into())?;
+        charge(ctx, len)?;
         let memory = VmContext::memory(ctx, memory);
-        let (start, end) = (to as usize, to as usize + len as usize);
-        if end > (*memory).len() {
-            return Err(Trap::MemoryOutOfBounds.into());
-        }
-        for chunk in (start..end).step_by(CHUNK) {
+        let range = inside(to, len, (*memory).len()).ok_or(Trap::MemoryOutOfBounds)?;
+        let end = range.end;
+        for chunk in range.step_by(CHUNK) {
             (&mut *memory).data_mut()[chunk..(chunk + CHUNK).min(end)].fill(value);
             poll(VmContext::exec(ctx))?;
         }
@@ -118,18 +129,17 @@ pub unsafe fn memory_copy(
     ctx: *mut VmContext,
     to_memory: u32,
     from_memory: u32,
-    to: u32,
-    from: u32,
-    len: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, len.into())?;
+        charge(ctx, len)?;
         let (target, source) = (VmContext::memory(ctx, to_memory), VmContext::memory(ctx, from_memory));
-        let (to, from, len) = (to as usize, from as usize, len as usize);
-        if to + len > (*target).len() || from + len > (*source).len() {
-            return Err(Trap::MemoryOutOfBounds.into());
-        }
+        let to = inside(to, len, (*target).len()).ok_or(Trap::MemoryOutOfBounds)?.start;
+        let from = inside(from, len, (*source).len()).ok_or(Trap::MemoryOutOfBounds)?.start;
+        let len = len as usize;
         // In chunks from the end that keeps an overlapping copy right.
         let upwards = target != source || to <= from;
         let mut done = 0;
@@ -154,13 +164,13 @@ pub unsafe fn memory_init(
     ctx: *mut VmContext,
     segment: u32,
     memory: u32,
-    to: u32,
-    from: u32,
-    len: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, len.into())?;
+        charge(ctx, len)?;
         (*VmContext::instance(ctx)).memory_init(segment, memory, to, from, len)?;
         poll(VmContext::exec(ctx))
     }
@@ -175,22 +185,18 @@ pub unsafe fn data_drop(ctx: *mut VmContext, segment: u32) {
     unsafe { (*VmContext::instance(ctx)).drop_data(segment) }
 }
 
-/// `table.grow`: the old length, or `None` when the table did not grow.
+/// `table.grow`: the old length, or −1 in the bits of an index when the table did not grow.
 ///
 /// # Safety
 /// See [`memory_grow`]; `value` is in the representation of a slot.
-pub unsafe fn table_grow(
-    ctx: *mut VmContext,
-    table: u32,
-    value: u64,
-    delta: u32,
-) -> Result<Option<u32>, Pending> {
+pub unsafe fn table_grow(ctx: *mut VmContext, table: u32, value: u64, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, u64::from(delta) * 8)?;
-        let old = grow_table(VmContext::exec(ctx), &mut *VmContext::table(ctx, table), value, delta)?;
+        charge(ctx, delta.saturating_mul(8))?;
+        let table = &mut *VmContext::table(ctx, table);
+        let old = grow_table(VmContext::exec(ctx), table, value, delta)?;
         poll(VmContext::exec(ctx))?;
-        Ok(old)
+        Ok(old.unwrap_or(failed(table.ty().is_64())))
     }
 }
 
@@ -203,9 +209,9 @@ pub unsafe fn grow_table(
     exec: *mut ExecContext,
     table: &mut Table,
     value: u64,
-    delta: u32,
-) -> Result<Option<u32>, Pending> {
-    let desired = u64::from(table.len()) + u64::from(delta);
+    delta: u64,
+) -> Result<Option<u64>, Pending> {
+    let desired = table.len().saturating_add(delta);
     // SAFETY: the caller's promise; the hooks do not touch the table.
     let mut hooks = unsafe { (*exec).hooks() };
     if let Some(hooks) = &mut hooks {
@@ -229,7 +235,7 @@ pub unsafe fn grow_table(
 ///
 /// # Safety
 /// See [`memory_grow`].
-pub unsafe fn table_get(ctx: *mut VmContext, table: u32, index: u32) -> Result<u64, Pending> {
+pub unsafe fn table_get(ctx: *mut VmContext, table: u32, index: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     let table = unsafe { &mut *VmContext::table(ctx, table) };
     Ok(table.get(index).ok_or(Trap::TableOutOfBounds)?)
@@ -239,7 +245,7 @@ pub unsafe fn table_get(ctx: *mut VmContext, table: u32, index: u32) -> Result<u
 ///
 /// # Safety
 /// See [`table_grow`].
-pub unsafe fn table_set(ctx: *mut VmContext, table: u32, index: u32, value: u64) -> Result<(), Pending> {
+pub unsafe fn table_set(ctx: *mut VmContext, table: u32, index: u64, value: u64) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe { Ok((*VmContext::table(ctx, table)).set(VmContext::exec(ctx), index, value)?) }
 }
@@ -248,7 +254,7 @@ pub unsafe fn table_set(ctx: *mut VmContext, table: u32, index: u32, value: u64)
 ///
 /// # Safety
 /// See [`memory_grow`].
-pub unsafe fn table_size(ctx: *mut VmContext, table: u32) -> u32 {
+pub unsafe fn table_size(ctx: *mut VmContext, table: u32) -> u64 {
     // SAFETY: the caller's promise.
     unsafe { (*VmContext::table(ctx, table)).len() }
 }
@@ -260,13 +266,13 @@ pub unsafe fn table_size(ctx: *mut VmContext, table: u32) -> u32 {
 pub unsafe fn table_fill(
     ctx: *mut VmContext,
     table: u32,
-    start: u32,
+    start: u64,
     value: u64,
-    len: u32,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, u64::from(len) * 8)?;
+        charge(ctx, len.saturating_mul(8))?;
         (*VmContext::table(ctx, table)).fill(VmContext::exec(ctx), start, value, len)?;
         poll(VmContext::exec(ctx))
     }
@@ -280,13 +286,13 @@ pub unsafe fn table_copy(
     ctx: *mut VmContext,
     to_table: u32,
     from_table: u32,
-    to: u32,
-    from: u32,
-    len: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, u64::from(len) * 8)?;
+        charge(ctx, len.saturating_mul(8))?;
         let (to_table, from_table) = (VmContext::table(ctx, to_table), VmContext::table(ctx, from_table));
         let exec = VmContext::exec(ctx);
         Table::copy(exec, to_table, to, from_table, from, len)?;
@@ -302,13 +308,13 @@ pub unsafe fn table_init(
     ctx: *mut VmContext,
     segment: u32,
     table: u32,
-    to: u32,
-    from: u32,
-    len: u32,
+    to: u64,
+    from: u64,
+    len: u64,
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, u64::from(len) * 8)?;
+        charge(ctx, len.saturating_mul(8))?;
         (*VmContext::instance(ctx)).table_init(segment, table, to, from, len)?;
         poll(VmContext::exec(ctx))
     }

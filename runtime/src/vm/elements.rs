@@ -7,6 +7,7 @@
 //! a collector visits the three of each instance.
 
 use super::barrier::{Owner, RefWord, write_ref};
+use super::builtins::inside;
 use super::constants::evaluate;
 use super::context::VmContext;
 use super::func_ref::FuncRef;
@@ -103,24 +104,23 @@ impl Elements {
         ctx: *mut VmContext,
         index: u32,
         table: *mut Table,
-        to: u32,
-        from: u32,
-        len: u32,
+        to: u64,
+        from: u64,
+        len: u64,
     ) -> Result<(), Trap> {
-        let range = from as usize..from as usize + len as usize;
         // SAFETY: the caller's promise; the functions are named by a segment.
         unsafe {
             let items = &VmContext::module(ctx).declared.elements[index as usize].items;
             let words: &[RefWord] = match (&self.segments[index as usize], items) {
                 (Values::Functions, ElementItems::Functions(functions)) => {
-                    let functions = functions.get(range).ok_or(Trap::TableOutOfBounds)?;
-                    return store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)));
+                    let range = inside(from, len, functions.len()).ok_or(Trap::TableOutOfBounds)?;
+                    return store(ctx, table, to, len, functions[range].iter().map(|f| func_ref(ctx, *f)));
                 }
                 (Values::References(_, words), _) => words,
                 _ => &[],
             };
-            let words = words.get(range).ok_or(Trap::TableOutOfBounds)?;
-            store(ctx, table, to, len, words.iter().map(RefWord::get))
+            let range = inside(from, len, words.len()).ok_or(Trap::TableOutOfBounds)?;
+            store(ctx, table, to, len, words[range].iter().map(RefWord::get))
         }
     }
 
@@ -171,9 +171,9 @@ pub(super) unsafe fn apply(
     bytes: &[u8],
     segment: &ElementSegment,
     table: *mut Table,
-    to: u32,
+    to: u64,
 ) -> Result<(), Trap> {
-    let len = segment.items.len() as u32;
+    let len = segment.items.len() as u64;
     // SAFETY: the caller's promise; the functions are named by a segment.
     unsafe {
         match &segment.items {
@@ -194,15 +194,13 @@ pub(super) unsafe fn apply(
 unsafe fn store(
     ctx: *mut VmContext,
     table: *mut Table,
-    to: u32,
-    len: u32,
+    to: u64,
+    len: u64,
     values: impl Iterator<Item = u64>,
 ) -> Result<(), Trap> {
     // SAFETY: the caller's promise.
     unsafe {
-        if u64::from(to) + u64::from(len) > u64::from((*table).len()) {
-            return Err(Trap::TableOutOfBounds);
-        }
+        inside(to, len, (*table).len() as usize).ok_or(Trap::TableOutOfBounds)?;
         (to..).zip(values).try_for_each(|(i, value)| (*table).set(VmContext::exec(ctx), i, value))
     }
 }

@@ -1,9 +1,11 @@
 //! Instances: a context together with the memories and tables that the instance owns.
 
 use std::marker::PhantomPinned;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::builtins::inside;
 use super::constants::evaluate;
 use super::context::{ContextBox, VmContext};
 use super::elements::{self, Elements};
@@ -17,6 +19,7 @@ use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::{MemoryType, ValType};
+use crate::value::RawValue;
 
 /// What a module's imports are bound to, in the order of each kind. Types have been checked.
 #[derive(Debug, Default)]
@@ -119,7 +122,8 @@ impl Instance {
         let memories = unsafe { make_memories(&module, exec, strategy) }?;
         // SAFETY: imports are alive.
         let imported_memories = imports.memories.iter().map(|memory| unsafe { memory.as_ref() });
-        let guarded = imported_memories.chain(memories.iter().map(|m| &**m)).all(Memory::is_guarded);
+        let all = imported_memories.chain(memories.iter().map(|m| &**m));
+        let guarded = module.memory_types().zip(all).all(|(ty, memory)| memory.is_guarded_as(ty));
         let plan = if guarded { MemoryPlan::Guarded } else { MemoryPlan::Checked };
         let context = ContextBox::new(&module, plan, exec);
         let mut context = context.ok_or(InstantiateError::Context(layout.size()))?;
@@ -264,14 +268,9 @@ impl Instance {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 // SAFETY: the context is alive; the module has been validated: the segment is of the table's type.
                 unsafe {
-                    let start = evaluate(context, offset).low() as u32;
-                    elements::apply(
-                        context,
-                        &module.bytes,
-                        segment,
-                        VmContext::table(context, *target),
-                        start,
-                    )?;
+                    let table = VmContext::table(context, *target);
+                    let start = offset_of(evaluate(context, offset), (*table).ty().is_64());
+                    elements::apply(context, &module.bytes, segment, table, start)?;
                 }
             }
         }
@@ -292,8 +291,9 @@ impl Instance {
                 if !loaded {
                     // SAFETY: the context is alive, and the indices are of its module.
                     unsafe {
-                        let start = evaluate(self.context(), offset).low() as u32;
-                        self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
+                        let start = evaluate(self.context(), offset);
+                        let start = offset_of(start, module.memory_type(*target).is_64());
+                        self.memory_init(i as u32, *target, start, 0, segment.data.len() as u64)?;
                     }
                 }
                 self.drop_data(i as u32);
@@ -310,9 +310,9 @@ impl Instance {
         &mut self,
         segment: u32,
         memory: u32,
-        to: u32,
-        from: u32,
-        len: u32,
+        to: u64,
+        from: u64,
+        len: u64,
     ) -> Result<(), Trap> {
         let data = match self.dropped_data[segment as usize] {
             true => &[][..],
@@ -320,8 +320,8 @@ impl Instance {
         };
         // SAFETY: the caller's promise.
         let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
-        let from = slice_range(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
-        let to = slice_range(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
+        let from = inside(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
+        let to = inside(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
         memory.data_mut()[to].copy_from_slice(&data[from]);
         Ok(())
     }
@@ -340,9 +340,9 @@ impl Instance {
         &mut self,
         segment: u32,
         table: u32,
-        to: u32,
-        from: u32,
-        len: u32,
+        to: u64,
+        from: u64,
+        len: u64,
     ) -> Result<(), Trap> {
         let context = self.context.as_ptr();
         // SAFETY: the caller's promise.
@@ -390,9 +390,9 @@ impl VmContext {
     }
 }
 
-fn slice_range(start: u32, len: u32, available: usize) -> Option<std::ops::Range<usize>> {
-    let (start, len) = (start as usize, len as usize);
-    (start + len <= available).then(|| start..start + len)
+/// Where an active segment starts.
+pub(crate) fn offset_of(value: RawValue, is_64: bool) -> u64 {
+    if is_64 { value.low() } else { u64::from(value.low() as u32) }
 }
 
 /// # Safety
@@ -406,11 +406,11 @@ unsafe fn make_memories(
     let first = module.declared.imported_memories.len() as u32;
     let make = |(i, ty): (usize, &MemoryType)| {
         let pages = ty.limits.min;
-        let maximum = ty.limits.max.map(|max| max as usize * MemoryType::PAGE);
+        let bytes = |pages| ty.bytes(pages).unwrap_or(usize::MAX);
         let index = first + i as u32;
         // SAFETY: the caller's promise.
         if let Some(hooks) = unsafe { (*exec).hooks() } {
-            let allowed = hooks.memory_growing(0, pages as usize * MemoryType::PAGE, maximum);
+            let allowed = hooks.memory_growing(0, bytes(pages), ty.maximum().map(bytes));
             if !allowed.map_err(InstantiateError::Limiter)? {
                 let what = format!("memory {index} of {pages} pages");
                 return Err(InstantiateError::Limit { what });
@@ -462,9 +462,10 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
         let table = (*target as usize).checked_sub(imported)?;
         let ElementItems::Functions(functions) = &segment.items else { return None };
         let def = &module.declared.tables[table];
-        let start = offset.as_value()?.low() as u32 as usize;
-        let end = start + functions.len();
-        if end as u64 > def.ty.limits.min || def.init.is_some() || def.ty.element.heap.is_collected() {
+        let start = offset_of(offset.as_value()?, def.ty.is_64());
+        let limit = usize::try_from(def.ty.limits.min).ok()?;
+        let Range { start, end } = inside(start, functions.len() as u64, limit)?;
+        if def.init.is_some() || def.ty.element.heap.is_collected() {
             return None;
         }
         let image = images[table].get_or_insert_default();

@@ -1,9 +1,11 @@
 //! Linear memories.
 //!
-//! A *guarded* memory reserves the 4 GiB that a 32-bit address can reach and a guard behind them, so that
-//! growth happens in place, the base never moves, and compiled code needs no bounds checks. Where the
-//! reservation fails, or the configuration asks for it, a memory is *checked*: a mapping of about its own size,
-//! whose pages may move to other addresses when it grows. Both are the same to the interpreter, which checks every access.
+//! A *guarded* memory reserves all that it can ever have and a guard behind that, so that growth happens in place, the base
+//! never moves, and compiled code need not know the length: a 32-bit address reaches the 4 GiB that are reserved and no
+//! further, and one of 64 bits is compared with a constant. How much that is follows from the type alone
+//! ([`reservation_of`]), as code is made for types. Where the reservation fails, the type has none, or the configuration asks
+//! for it, a memory is *checked*: a mapping of about its own size, whose pages may move to other addresses when it grows.
+//! Both are the same to the interpreter, which checks every access.
 
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -15,17 +17,48 @@ use region::{Allocation, Protection};
 
 use crate::types::MemoryType;
 
-/// Bytes that a guarded memory reserves for addresses.
-const RESERVATION: usize = 4 << 30;
+/// Bytes that a 32-bit address can reach; no guarded memory reserves less.
+const NARROW_RESERVATION: usize = 4 << 30;
 
-/// Inaccessible bytes behind the 4 GiB of a guarded memory: an access whose constant offset and size end within
-/// them needs no check in compiled code.
+/// Bytes that a guarded memory with 64-bit addresses reserves which declares no maximum, and cannot grow beyond.
+const USUAL_RESERVATION: usize = 64 << 30;
+
+/// What declares more than this is not guarded: addresses for a few hundred such memories are all that a process has.
+const MOST_RESERVED: usize = 1 << 40;
+
+/// Inaccessible bytes behind the reservation of a guarded memory: an access whose constant offset and size end within
+/// them needs no check in compiled code, or none of its offset.
 pub const GUARD: usize = 32 << 20;
+
+/// The bytes that a guarded memory of a type reserves in front of its guard. `None`: memories of this type are never guarded.
+/// Those with 64-bit addresses reserve a power of two.
+pub fn reservation_of(ty: MemoryType) -> Option<usize> {
+    // A guard starts between pages of the system.
+    if ty.page_size_log2() != MemoryType::PAGE_LOG2 {
+        return None;
+    }
+    if !ty.is_64() {
+        return Some(NARROW_RESERVATION);
+    }
+    let bytes = match ty.maximum() {
+        Some(pages) => ty.bytes(pages)?,
+        None => ty.bytes(ty.minimum())?.max(USUAL_RESERVATION),
+    };
+    // Of a number of bytes that is an `isize`, the next power of two is a `usize`.
+    Some(bytes.next_power_of_two().max(NARROW_RESERVATION)).filter(|bytes| *bytes <= MOST_RESERVED)
+}
+
+/// Whether a guarded memory may reserve so many bytes as far as the limits of the process go.
+pub fn can_reserve(reservation: usize) -> bool {
+    most_addresses() > reservation + GUARD
+}
 
 /// How memories are laid out in the address space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemoryStrategy {
-    /// Reserve the whole address range; fall back to `Checked` when the system refuses.
+    /// Reserve all addresses that a memory can have; fall back to `Checked` when the system refuses, where that would be more
+    /// than a tebibyte, and for pages that are not of 64 KiB. A memory with 64-bit addresses and no declared maximum reserves
+    /// 64 GiB, or what it starts with, and cannot grow beyond that.
     #[default]
     Guarded,
     /// Reserve little more than is used, and move when that does not do any more.
@@ -72,15 +105,15 @@ pub struct Memory {
 }
 
 enum Storage {
-    // Unmapped when it is dropped.
-    Guarded(#[expect(dead_code, reason = "owned for its drop")] Allocation),
+    // Unmapped when it is dropped. So many bytes are in front of the guard.
+    Guarded(#[expect(dead_code, reason = "owned for its drop")] Allocation, usize),
     Checked(Pages),
 }
 
 /// Why a memory did not grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrowError {
-    /// It would pass its declared maximum or the 4 GiB of its addresses.
+    /// It would pass its declared maximum, what its addresses reach, or what is reserved for it.
     #[error("the memory would pass its maximum")]
     Maximum,
     /// The system refused.
@@ -94,35 +127,24 @@ impl Memory {
 
     /// A zeroed memory of the type's initial size.
     pub fn new(ty: MemoryType, strategy: MemoryStrategy) -> Result<Memory, GrowError> {
-        if ty.limits.min > MemoryType::MAX_PAGES {
+        if ty.check().is_err() {
             return Err(GrowError::Maximum);
         }
-        let len = ty.limits.min as usize * MemoryType::PAGE;
-        let guarded = match strategy {
-            MemoryStrategy::Guarded => region::alloc(RESERVATION + GUARD, Protection::NONE).ok(),
+        let len = ty.bytes(ty.limits.min).ok_or(GrowError::System)?;
+        let reserved = match strategy {
+            MemoryStrategy::Guarded => reservation_of(ty),
             MemoryStrategy::Checked => None,
         };
-        let mut memory = match guarded {
-            Some(mut reservation) => Memory {
-                descriptor: MemoryDescriptor { base: reservation.as_mut_ptr(), len: 0 },
-                ty,
-                storage: Storage::Guarded(reservation),
-                _pinned: PhantomPinned,
-            },
-            None => Memory {
-                descriptor: MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 },
-                ty,
-                storage: Storage::Checked(Pages::none()),
-                _pinned: PhantomPinned,
-            },
+        let guarded =
+            reserved.and_then(|size| Some((region::alloc(size + GUARD, Protection::NONE).ok()?, size)));
+        let (base, storage) = match guarded {
+            Some((mut reservation, size)) => (reservation.as_mut_ptr(), Storage::Guarded(reservation, size)),
+            None => (NonNull::dangling().as_ptr(), Storage::Checked(Pages::none())),
         };
+        let descriptor = MemoryDescriptor { base, len: 0 };
+        let mut memory = Memory { descriptor, ty, storage, _pinned: PhantomPinned };
         memory.resize(len)?;
         Ok(memory)
-    }
-
-    /// Whether the addresses that the process may have are enough to guard one.
-    pub fn can_be_guarded() -> bool {
-        most_addresses() > RESERVATION + GUARD
     }
 
     /// Its type as declared.
@@ -147,23 +169,43 @@ impl Memory {
 
     /// Size in pages.
     pub fn pages(&self) -> u64 {
-        (self.descriptor.len / MemoryType::PAGE) as u64
+        self.descriptor.len as u64 >> self.ty.page_size_log2()
     }
 
     /// The most pages that it may have.
     pub fn max_pages(&self) -> u64 {
-        self.ty.limits.max.unwrap_or(MemoryType::MAX_PAGES).min(MemoryType::MAX_PAGES)
+        let declared = self.ty.limits.max.unwrap_or(u64::MAX).min(self.ty.most_pages());
+        match self.storage {
+            Storage::Guarded(_, reserved) => declared.min(reserved as u64 >> self.ty.page_size_log2()),
+            Storage::Checked(_) => declared,
+        }
     }
 
-    /// Whether the whole address range is reserved.
+    /// Whether all addresses are reserved that it can ever have.
     pub fn is_guarded(&self) -> bool {
-        matches!(self.storage, Storage::Guarded(_))
+        matches!(self.storage, Storage::Guarded(..))
+    }
+
+    /// Whether code can run on it that was made for a guarded memory of a type, its own or the one that it is imported as: what
+    /// such code takes for reserved is, and the memory has no bytes behind that.
+    pub fn is_guarded_as(&self, ty: MemoryType) -> bool {
+        match (&self.storage, reservation_of(ty)) {
+            (_, None) => true,
+            (Storage::Checked(_), _) => false,
+            (Storage::Guarded(_, reserved), Some(assumed)) => {
+                let most = self.ty.bytes(self.max_pages());
+                *reserved >= assumed && most.is_some_and(|most| most <= assumed)
+            }
+        }
     }
 
     /// The addresses that code without bounds checks can reach; `None` of a memory that is checked.
     pub fn reservation(&self) -> Option<Range<usize>> {
         let base = self.descriptor.base as usize;
-        self.is_guarded().then(|| base..base + RESERVATION + GUARD)
+        match self.storage {
+            Storage::Guarded(_, reserved) => Some(base..base + reserved + GUARD),
+            Storage::Checked(_) => None,
+        }
     }
 
     /// The bytes.
@@ -182,7 +224,7 @@ impl Memory {
     pub fn grow(&mut self, delta: u64) -> Result<u64, GrowError> {
         let old = self.pages();
         let new = old.checked_add(delta).filter(|n| *n <= self.max_pages()).ok_or(GrowError::Maximum)?;
-        self.resize(new as usize * MemoryType::PAGE)?;
+        self.resize(self.ty.bytes(new).ok_or(GrowError::System)?)?;
         Ok(old)
     }
 
@@ -190,9 +232,9 @@ impl Memory {
         if len == self.descriptor.len {
             return Ok(());
         }
-        let most = self.max_pages() as usize * MemoryType::PAGE;
+        let most = self.ty.bytes(self.max_pages()).unwrap_or(isize::MAX.cast_unsigned());
         match &mut self.storage {
-            Storage::Guarded(_) => {
+            Storage::Guarded(..) => {
                 // Pages become accessible; the system gives them out zeroed when they are touched.
                 // SAFETY: the range lies inside the reservation, which only this memory uses.
                 unsafe {
@@ -204,7 +246,7 @@ impl Memory {
             Storage::Checked(pages) if len > pages.len => {
                 // A memory that grows page by page moves seldom; the bytes beyond its end are addresses and nothing
                 // more, and what it may have at most it never leaves. The first size is often the last.
-                let room = if pages.len == 0 { len } else { (len + len / 2).min(most) };
+                let room = if pages.len == 0 { len } else { len.saturating_add(len / 2).min(most) };
                 pages.grow(room).or_else(|error| if room > len { pages.grow(len) } else { Err(error) })?;
                 self.descriptor.base = pages.base.as_ptr();
             }
@@ -217,7 +259,7 @@ impl Memory {
 
     /// Maps `image` at `offset` copy-on-write, or copies it where mapping is not possible.
     pub(crate) fn load_image(&mut self, offset: usize, image: &ImageFile) -> Result<(), GrowError> {
-        if !matches!(self.storage, Storage::Guarded(_)) || !offset.is_multiple_of(region::page::size()) {
+        if !self.is_guarded() || !offset.is_multiple_of(region::page::size()) {
             // The image is padded to whole system pages, which may reach past a small memory's end.
             let len = image.len().min(self.len() - offset);
             return image.read(&mut self.data_mut()[offset..offset + len]).ok_or(GrowError::System);
@@ -241,9 +283,10 @@ impl Pages {
         Pages { base: NonNull::dangling(), len: 0 }
     }
 
-    /// Makes it `len` bytes, which is more than it has, at the same or another address. The system moves the pages
-    /// and copies nothing of what is in them; what is new is zero. If this is an error, nothing has changed.
+    /// Makes it `len` bytes or a little more, which is more than it has, at the same or another address. The system moves the
+    /// pages and copies nothing of what is in them; what is new is zero. If this is an error, nothing has changed.
     fn grow(&mut self, len: usize) -> Result<(), GrowError> {
+        let len = len.next_multiple_of(region::page::size());
         let grown = if self.len == 0 {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -360,6 +403,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reserved_follows_from_the_type() {
+        const GIB: usize = 1 << 30;
+        let wide = |min, max| reservation_of(MemoryType::new64(min, max));
+        assert_eq!(reservation_of(MemoryType::new(1, Some(2))), Some(4 * GIB));
+        assert_eq!((wide(1, None), wide(0, Some(0))), (Some(64 * GIB), Some(4 * GIB)));
+        assert_eq!((wide(1 << 21, None), wide(0, Some(5 << 14))), (Some(128 * GIB), Some(8 * GIB)));
+        assert_eq!((wide(0, Some(1 << 24)), wide(0, Some((1 << 24) + 1))), (Some(1 << 40), None));
+        assert_eq!((wide(1 << 48, None), wide(0, Some(1 << 48))), (None, None));
+        let bytes = MemoryType::builder().page_size_log2(0).build().unwrap();
+        assert_eq!(reservation_of(bytes), None);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps memory")]
+    fn code_for_a_type_runs_on_memories_of_which_as_much_is_reserved() {
+        let guarded = |ty| Memory::new(ty, MemoryStrategy::Guarded).unwrap();
+        let (any, huge) = (MemoryType::new64(1, None), MemoryType::new64(1, Some(1 << 48)));
+        let (small, large) = (MemoryType::new64(1, Some(2)), MemoryType::new64(1, Some(1 << 22)));
+        assert!(guarded(any).is_guarded_as(any) && guarded(small).is_guarded_as(small));
+        // Less is reserved than code assumes, or there can be bytes that it takes for outside.
+        assert!(!guarded(small).is_guarded_as(any));
+        assert!(!guarded(large).is_guarded_as(any));
+        assert!(guarded(any).is_guarded_as(huge), "such code assumes nothing");
+        assert!(!Memory::new(any, MemoryStrategy::Checked).unwrap().is_guarded_as(any));
+        assert!(!guarded(huge).is_guarded() && guarded(huge).max_pages() == 1 << 48);
+        assert_eq!(guarded(any).max_pages(), 1 << 20);
+    }
+
+    #[test]
+    fn a_memory_of_single_bytes_grows_byte_by_byte() {
+        let ty = MemoryType::builder().page_size_log2(0).min(3).max(Some(70_000)).build().unwrap();
+        let mut memory = Memory::new(ty, MemoryStrategy::Guarded).unwrap();
+        assert_eq!((memory.is_guarded(), memory.len(), memory.pages()), (false, 3, 3));
+        memory.data_mut().fill(7);
+        assert_eq!(memory.grow(1), Ok(3));
+        assert_eq!(memory.data(), [7, 7, 7, 0]);
+        assert_eq!(memory.grow(69_996), Ok(4));
+        assert_eq!((memory.grow(1), memory.len()), (Err(GrowError::Maximum), 70_000));
+        assert!(memory.data()[3..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
     fn growth_keeps_contents_and_adds_zeroes() {
         both(|mut memory| {
             memory.data_mut()[65535] = 7;
@@ -387,7 +472,7 @@ mod tests {
         let mut memory = Memory::new(MemoryType::new(1, None), MemoryStrategy::Checked).unwrap();
         let room = |memory: &Memory| match &memory.storage {
             Storage::Checked(pages) => pages.len,
-            Storage::Guarded(_) => panic!("it is checked"),
+            Storage::Guarded(..) => panic!("it is checked"),
         };
         let mut rooms = vec![room(&memory)];
         for page in 0..PAGES {

@@ -25,14 +25,19 @@ mod store;
 mod table;
 
 pub use barrier::{RefWord, write_ref};
+pub(crate) use builtins::inside;
 pub use context::VmContext;
 pub use exec::{ExecContext, Resume, StoreHooks};
 pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 pub use global::GlobalSlot;
 pub use host::{DirectCall, HostCall, HostFunc};
+pub(crate) use instance::offset_of;
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
-pub use memory::{GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy, most_addresses};
+pub use memory::{
+    GUARD, GrowError, ImageFile, Memory, MemoryDescriptor, MemoryStrategy, can_reserve, most_addresses,
+    reservation_of,
+};
 pub use native::{
     Counted, FrameRoots, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries,
     NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::barrier::{Owner, RefWord, write_ref};
+use super::builtins::inside;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
@@ -128,8 +129,8 @@ impl Table {
     }
 
     /// Number of elements.
-    pub fn len(&self) -> u32 {
-        self.descriptor.len as u32
+    pub fn len(&self) -> u64 {
+        self.descriptor.len as u64
     }
 
     /// Whether it has no elements.
@@ -139,7 +140,7 @@ impl Table {
 
     /// The most elements that it may have now.
     pub fn max_len(&self) -> u64 {
-        let engine = u64::from(self.len()) + self.budget.left();
+        let engine = self.len() + self.budget.left();
         self.ty.limits.max.map_or(engine, |max| max.min(engine))
     }
 
@@ -148,8 +149,9 @@ impl Table {
     }
 
     /// An element in the representation of a slot: null is 0.
-    pub fn get(&mut self, index: u32) -> Option<u64> {
-        let word = self.storage.get(index as usize)?.get();
+    pub fn get(&mut self, index: u64) -> Option<u64> {
+        let index = usize::try_from(index).ok()?;
+        let word = self.storage.get(index)?.get();
         if !self.is_functions() {
             return Some(word);
         }
@@ -161,9 +163,9 @@ impl Table {
 
     /// Looks an element up in the initial elements, and remembers the answer.
     #[cold]
-    fn look_up(&mut self, index: u32) -> u64 {
+    fn look_up(&mut self, index: usize) -> u64 {
         let function = match &self.lazy {
-            Some(lazy) => lazy.functions.get(index as usize).copied().unwrap_or(NO_FUNCTION),
+            Some(lazy) => lazy.functions.get(index).copied().unwrap_or(NO_FUNCTION),
             None => NO_FUNCTION,
         };
         let func_ref = match (&self.lazy, function) {
@@ -171,14 +173,14 @@ impl Table {
             // SAFETY: promised in `set_lazy`.
             (Some(lazy), function) => unsafe { VmContext::func_ref(lazy.owner, function) }.as_ptr(),
         };
-        self.storage[index as usize].set_function(func_ref);
+        self.storage[index].set_function(func_ref);
         if func_ref == &raw const NULL_FUNC_REF { 0 } else { func_ref as u64 }
     }
 
     /// The function to call for an element: what `call_indirect` does when the fast path fails.
     pub fn callee(
         &mut self,
-        index: u32,
+        index: u64,
         expected: TypeId,
         types: &TypeRegistry,
     ) -> Result<*const FuncRef, Trap> {
@@ -220,33 +222,30 @@ impl Table {
     /// # Safety
     /// `value` is null or of the table's type, and alive in the store whose execution context is `exec` and to
     /// which the table belongs.
-    pub unsafe fn set(&mut self, exec: *mut ExecContext, index: u32, value: u64) -> Result<(), Trap> {
+    pub unsafe fn set(&mut self, exec: *mut ExecContext, index: u64, value: u64) -> Result<(), Trap> {
         // SAFETY: the caller's promise.
-        unsafe { self.store(exec, range(index, 1), value) }.ok_or(Trap::TableOutOfBounds)
+        unsafe { self.fill(exec, index, value, 1) }
     }
 
     /// Grows by `delta` elements of `value` and returns the old length, or `None` when that is too many.
     ///
     /// # Safety
     /// As for [`Table::set`].
-    pub unsafe fn grow(&mut self, exec: *mut ExecContext, delta: u32, value: u64) -> Option<u32> {
+    pub unsafe fn grow(&mut self, exec: *mut ExecContext, delta: u64, value: u64) -> Option<u64> {
         let old = self.len();
-        let new = u64::from(old) + u64::from(delta);
-        if new > self.max_len() {
-            return None;
-        }
+        let new = old.checked_add(delta).filter(|new| *new <= self.max_len())?;
         self.resize(new)?;
         // New words are null: none of the initial elements, which could be looked up, is behind the initial length.
         if value != 0 {
             // SAFETY: the caller's promise.
-            unsafe { self.store(exec, range(old, delta), value) }?;
+            unsafe { self.store(exec, old as usize..new as usize, value) }?;
         }
         Some(old)
     }
 
     /// Makes it longer, by words that are new.
     fn resize(&mut self, len: u64) -> Option<()> {
-        let more = len - u64::from(self.len());
+        let more = len - self.len();
         if more > self.budget.left() {
             return None;
         }
@@ -270,12 +269,13 @@ impl Table {
     pub unsafe fn fill(
         &mut self,
         exec: *mut ExecContext,
-        start: u32,
+        start: u64,
         value: u64,
-        len: u32,
+        len: u64,
     ) -> Result<(), Trap> {
+        let range = inside(start, len, self.storage.len()).ok_or(Trap::TableOutOfBounds)?;
         // SAFETY: the caller's promise.
-        unsafe { self.store(exec, range(start, len), value) }.ok_or(Trap::TableOutOfBounds)
+        unsafe { self.store(exec, range, value) }.ok_or(Trap::TableOutOfBounds)
     }
 
     /// Copies elements between two tables or within one.
@@ -286,18 +286,17 @@ impl Table {
     pub unsafe fn copy(
         exec: *mut ExecContext,
         to: *mut Table,
-        to_start: u32,
+        to_start: u64,
         from: *mut Table,
-        from_start: u32,
-        len: u32,
+        from_start: u64,
+        len: u64,
     ) -> Result<(), Trap> {
         // SAFETY: the caller's promise. No reference to one table lives while the other is used.
         unsafe {
-            let end = |start: u32| u64::from(start) + u64::from(len);
-            if end(to_start) > u64::from((*to).len()) || end(from_start) > u64::from((*from).len()) {
-                return Err(Trap::TableOutOfBounds);
+            for (table, start) in [(to, to_start), (from, from_start)] {
+                inside(start, len, (*table).storage.len()).ok_or(Trap::TableOutOfBounds)?;
             }
-            let mut copy = |i: u32| -> Result<(), Trap> {
+            let mut copy = |i: u64| -> Result<(), Trap> {
                 let value = (*from).get(from_start + i).ok_or(Trap::TableOutOfBounds)?;
                 (*to).set(exec, to_start + i, value)
             };
@@ -331,10 +330,6 @@ impl Table {
     }
 }
 
-fn range(start: u32, len: u32) -> Range<usize> {
-    start as usize..start as usize + len as usize
-}
-
 fn zeroed(len: usize) -> Option<Vec<RefWord>> {
     if len == 0 {
         return Some(Vec::new());
@@ -359,12 +354,12 @@ mod tests {
         Table::new(TableType::new(RefType::EXTERNREF, min, max), ElementBudget::default()).unwrap()
     }
 
-    fn grow(table: &mut Table, delta: u32, value: u64) -> Option<u32> {
+    fn grow(table: &mut Table, delta: u64, value: u64) -> Option<u64> {
         // SAFETY: the values are null, or numbers that nobody follows.
         unsafe { table.grow(ptr::null_mut(), delta, value) }
     }
 
-    fn set(table: &mut Table, index: u32, value: u64) {
+    fn set(table: &mut Table, index: u64, value: u64) {
         // SAFETY: as above.
         unsafe { table.set(ptr::null_mut(), index, value) }.unwrap();
     }
@@ -380,13 +375,15 @@ mod tests {
         assert_eq!(grow(&mut table, 3, 7), Some(2));
         assert_eq!(table.get(4), Some(7));
         assert_eq!(grow(&mut table, 1, 0), None);
-        assert_eq!(grow(&mut table, u32::MAX, 0), None);
+        assert_eq!(grow(&mut table, u64::MAX, 0), None);
         assert_eq!(table.len(), 5);
     }
 
     #[test]
     fn huge_tables_are_refused() {
         let ty = TableType::new(RefType::FUNCREF, u32::MAX, None);
+        assert!(Table::new(ty, ElementBudget::default()).is_none());
+        let ty = TableType::new64(RefType::FUNCREF, 1 << 60, None);
         assert!(Table::new(ty, ElementBudget::default()).is_none());
     }
 
@@ -408,7 +405,7 @@ mod tests {
     fn overlapping_copies_behave_like_memmove() {
         let mut t = table(6, None);
         for i in 0..6 {
-            set(&mut t, i, u64::from(i) + 1);
+            set(&mut t, i, i + 1);
         }
         let p = &raw mut t;
         // SAFETY: one live table.

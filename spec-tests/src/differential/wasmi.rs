@@ -138,7 +138,8 @@ impl Subject for Wasmi {
         let mut config = Config::default();
         // The generator's fuel ends recursion; no limit of wasmi's should come first.
         config.set_max_recursion_depth(100_000).set_max_stack_height(64 << 20);
-        config.wasm_multi_memory(true).wasm_extended_const(true).wasm_tail_call(true);
+        config.wasm_multi_memory(true).wasm_extended_const(true).wasm_tail_call(true).wasm_memory64(true);
+        config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
         let engine = Engine::new(&config);
         let refused = |error: Error| Stop::Limit(format!("wasmi does not take the module: {error}"));
         let module = Module::new(&engine, wasm).map_err(refused)?;

@@ -148,6 +148,17 @@ fn without_a_memory_only_calls_without_pointers_work() {
 }
 
 #[test]
+fn a_memory_with_64_bit_addresses_is_an_error_that_says_so() {
+    let body = r#"(memory (export "memory") i64 1)
+        (func (export "_start") (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 0))))"#;
+    let error = run(nothing(), P1, body).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("clock_time_get: the instance that called has a memory with 64-bit"),
+        "{error:#}"
+    );
+}
+
+#[test]
 fn memory_that_grew_is_used_as_it_is_now() {
     let body = r#"(memory (export "memory") 1)
         (func (export "_start")

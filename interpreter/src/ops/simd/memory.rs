@@ -7,7 +7,7 @@ use super::{I16x8, I32x4, I64x2, U8x16, U16x8, U32x4, U64x2, kinds};
 use crate::field::Field;
 use crate::machine::{Dispatch, Machine, Op};
 use crate::mode::{Dest, Lanes, Pair, Slot, Source};
-use crate::ops::memory::{LoadAs, OutOfBounds, StoreAs, descriptor, last_inside};
+use crate::ops::memory::{Address, LoadAs, OutOfBounds, StoreAs, descriptor};
 
 macro_rules! vector_loads {
     ($d:tt $($name:ident $text:literal: $bytes:literal => $out:ty, |$from:ident| $body:expr;)*) => {
@@ -115,10 +115,10 @@ pub(crate) trait StoreLane {
 }
 
 /// A load of a lane from memory 0: destination, address, vector, number of the lane, offset of the last byte.
-pub(crate) struct LoadLaneOp<O, X>(PhantomData<(O, X)>);
+pub(crate) struct LoadLaneOp<O, A, X>(PhantomData<(O, A, X)>);
 
-impl<O: LoadLane, X: Source<u32>> Op for LoadLaneOp<O, X> {
-    const NAME: &'static [&'static str] = &[O::NAME];
+impl<O: LoadLane, A: Address, X: Source<A>> Op for LoadLaneOp<O, A, X> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME];
     const FIELDS: &'static [Field] =
         &[Field::VectorDest, X::FIELD, Field::Vector, Field::Lane, Field::Offset];
 
@@ -127,7 +127,7 @@ impl<O: LoadLane, X: Source<u32>> Op for LoadLaneOp<O, X> {
         // SAFETY: the instruction has these fields; the access is checked.
         unsafe {
             let address = X::get::<Self, 1>(&m);
-            match last_inside(address, m.field::<Self, u32, 4>(), m.len) {
+            match address.last_inside(m.field::<Self, u32, 4>(), m.len) {
                 Some(last) => {
                     let a = Pair::get::<Self, 2>(&m);
                     let from = m.mem.add(last).sub(O::BYTES - 1);
@@ -142,10 +142,10 @@ impl<O: LoadLane, X: Source<u32>> Op for LoadLaneOp<O, X> {
 }
 
 /// A load of a lane from any memory: destination, address in a slot, vector, number of the lane, offset of the last byte, memory.
-pub(crate) struct LoadLaneFrom<O>(PhantomData<O>);
+pub(crate) struct LoadLaneFrom<O, A>(PhantomData<(O, A)>);
 
-impl<O: LoadLane> Op for LoadLaneFrom<O> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".from"];
+impl<O: LoadLane, A: Address> Op for LoadLaneFrom<O, A> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".from"];
     const FIELDS: &'static [Field] =
         &[Field::VectorDest, Field::Slot, Field::Vector, Field::Lane, Field::Offset, Field::Context];
 
@@ -154,8 +154,8 @@ impl<O: LoadLane> Op for LoadLaneFrom<O> {
         // SAFETY: as above.
         unsafe {
             let (base, len) = descriptor(&m, m.field::<Self, u32, 5>());
-            let address: u32 = Slot::get::<Self, 1>(&m);
-            match last_inside(address, m.field::<Self, u32, 4>(), len) {
+            let address: A = Slot::get::<Self, 1>(&m);
+            match address.last_inside(m.field::<Self, u32, 4>(), len) {
                 Some(last) => {
                     let a = Pair::get::<Self, 2>(&m);
                     let from = base.add(last).sub(O::BYTES - 1);
@@ -170,10 +170,10 @@ impl<O: LoadLane> Op for LoadLaneFrom<O> {
 }
 
 /// A store of a lane to memory 0: address, vector, number of the lane, offset of the last byte.
-pub(crate) struct StoreLaneOp<O, X>(PhantomData<(O, X)>);
+pub(crate) struct StoreLaneOp<O, A, X>(PhantomData<(O, A, X)>);
 
-impl<O: StoreLane, X: Source<u32>> Op for StoreLaneOp<O, X> {
-    const NAME: &'static [&'static str] = &[O::NAME];
+impl<O: StoreLane, A: Address, X: Source<A>> Op for StoreLaneOp<O, A, X> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME];
     const FIELDS: &'static [Field] = &[X::FIELD, Field::Vector, Field::Lane, Field::Offset];
 
     #[inline(always)]
@@ -181,7 +181,7 @@ impl<O: StoreLane, X: Source<u32>> Op for StoreLaneOp<O, X> {
         // SAFETY: as above; validation has seen that there is such a lane.
         unsafe {
             let address = X::get::<Self, 0>(&m);
-            match last_inside(address, m.field::<Self, u32, 3>(), m.len) {
+            match address.last_inside(m.field::<Self, u32, 3>(), m.len) {
                 Some(last) => {
                     let to = m.mem.add(last).sub(size_of::<O::Lane>() - 1);
                     O::store(to, Pair::lane::<Self, O::Lane, 1, 2>(&m));
@@ -194,10 +194,10 @@ impl<O: StoreLane, X: Source<u32>> Op for StoreLaneOp<O, X> {
 }
 
 /// A store of a lane to any memory: address in a slot, vector, number of the lane, offset of the last byte, memory.
-pub(crate) struct StoreLaneTo<O>(PhantomData<O>);
+pub(crate) struct StoreLaneTo<O, A>(PhantomData<(O, A)>);
 
-impl<O: StoreLane> Op for StoreLaneTo<O> {
-    const NAME: &'static [&'static str] = &[O::NAME, ".to"];
+impl<O: StoreLane, A: Address> Op for StoreLaneTo<O, A> {
+    const NAME: &'static [&'static str] = &[O::NAME, A::NAME, ".to"];
     const FIELDS: &'static [Field] =
         &[Field::Slot, Field::Vector, Field::Lane, Field::Offset, Field::Context];
 
@@ -206,8 +206,8 @@ impl<O: StoreLane> Op for StoreLaneTo<O> {
         // SAFETY: as above.
         unsafe {
             let (base, len) = descriptor(&m, m.field::<Self, u32, 4>());
-            let address: u32 = Slot::get::<Self, 0>(&m);
-            match last_inside(address, m.field::<Self, u32, 3>(), len) {
+            let address: A = Slot::get::<Self, 0>(&m);
+            match address.last_inside(m.field::<Self, u32, 3>(), len) {
                 Some(last) => {
                     let to = base.add(last).sub(size_of::<O::Lane>() - 1);
                     O::store(to, Pair::lane::<Self, O::Lane, 1, 2>(&m));

@@ -153,7 +153,7 @@ macro_rules! kinds {
         $(pub(crate) struct $name;)*
 
         macro_rules! $rows {
-            ($d row:ident) => { [$($d row::<$name>()),*] };
+            ($d row:ident $d(, $d with:ty)?) => { [$($d row::<$name $d(, $d with)?>()),*] };
         }
         pub(crate) use $rows;
     };
