@@ -424,6 +424,7 @@ mod tests {
         assert_eq!(t.get(0), Some(0));
         set(&mut t, 1, 0);
         assert_eq!(t.get(1), Some(0));
+        let types = TypeRegistry::default();
         assert_eq!(t.callee(1, TypeId(0), &types), Err(Trap::IndirectCallToNull));
         assert_eq!(t.callee(2, TypeId(0), &types), Err(Trap::TableOutOfBounds));
     }
