@@ -4,6 +4,10 @@
 //! It is a hash of the compiler's sources and, in the repository, of those of the runtime; a published runtime is known
 //! by its version. The version of rustc is in it, because it decides on the layout of structures.
 //!
+//! Cranelift says its version itself, and its crates name each other's exactly, but for the register allocator, which may be a
+//! newer one. Which one it is stands in the `Cargo.lock` of the build, where that is found: above these sources, or
+//! above the folder that is built in.
+//!
 //! And what a build for a machine without a compiler says at once, in one sentence: it would be a list of names otherwise that
 //! this crate does not find there. All that runs guests is built on it.
 
@@ -26,6 +30,23 @@ fn main() {
     let version = Command::new(rustc).arg("-vV").output().expect("rustc says its version");
     hash.add(&version.stdout);
     println!("cargo::rustc-env=WASMRUN_JIT_SOURCES={:016x}", hash.0);
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let lock =
+        own.ancestors().chain(out.ancestors()).map(|dir| dir.join("Cargo.lock")).find(|lock| lock.is_file());
+    let allocators = lock.map(|lock| {
+        println!("cargo::rerun-if-changed={}", lock.display());
+        packages(&fs::read_to_string(lock).expect("the lock file can be read"), "regalloc2")
+    });
+    println!("cargo::rustc-env=WASMRUN_REGALLOC2={}", allocators.unwrap_or_default());
+}
+
+/// What a lock file says of the packages with a name: their versions and checksums.
+fn packages(lock: &str, name: &str) -> String {
+    let name = format!("name = \"{name}\"\n");
+    let packages = lock.split("[[package]]\n").filter_map(|package| package.strip_prefix(&name));
+    packages
+        .flat_map(|package| package.lines().take_while(|line| !line.starts_with("dependencies")))
+        .collect()
 }
 
 /// Stubs, traps and code memory are written for one system on one architecture.

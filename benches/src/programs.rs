@@ -59,17 +59,23 @@ pub fn ours(root: &Path) -> Result<Vec<Program>> {
             ..Program::default()
         },
     ];
+    let mut vectors = Vec::new();
     let list = kernels.join("kernels.tsv");
     for row in rows(&list, &read(&list)?)? {
         let kernel = row.needs("kernel")?;
-        programs.push(Program {
-            name: format!("kernel-{kernel}"),
-            wasm: kernels.join(format!("{kernel}.wasm")),
-            args: vec![row.needs("many")?.to_owned()],
-            source: Some(kernels.join(format!("{kernel}.c"))),
-            ..Program::default()
-        });
+        let program = |name: &str, wasm: PathBuf| -> Result<Program> {
+            Ok(Program {
+                name: format!("{name}-{kernel}"),
+                wasm: wasm.join(format!("{kernel}.wasm")),
+                args: vec![row.needs("many")?.to_owned()],
+                source: Some(kernels.join(format!("{kernel}.c"))),
+                ..Program::default()
+            })
+        };
+        programs.push(program("kernel", kernels.clone())?);
+        vectors.push(program("simd", kernels.join("simd"))?);
     }
+    programs.append(&mut vectors);
     Ok(programs)
 }
 

@@ -134,7 +134,6 @@ pub fn compiled_module(run: &RunArgs) -> Outcome<Module> {
 
 /// The same of a file that may also be a compiled module, if the options say so.
 pub fn any_module(engine: &Engine, file: &Path, options: &Options, limit: &TimeLimit) -> Outcome<Module> {
-    let name = || file_arg::display_name(file);
     let bytes = match source::load(file, limit)? {
         Source::Module(bytes) => {
             let made = limit.watch(file, "loading it", || Module::from_owned_binary(engine, bytes))?;
@@ -142,22 +141,40 @@ pub fn any_module(engine: &Engine, file: &Path, options: &Options, limit: &TimeL
         }
         Source::Precompiled(bytes) => bytes,
     };
-    if !options.allow_precompiled {
-        return Err(Failure::new(format!("{} is a compiled module, and those are not run unasked", name()))
-            .because("it holds machine code, which can do whatever this user can")
-            .help("`--allow-precompiled` runs it; use that for files that you have compiled yourself"));
-    }
+    allowed(file, options)?;
     // SAFETY: the user says that the file can be trusted.
     let made = limit.watch(file, "loading it", || unsafe { Module::deserialize_owned(engine, bytes) })?;
     let module = refused(file, made)?;
     if let Some(reason) = module.recompiled() {
-        let note = format!("note: the code in {} is not used: {reason}\n", name());
+        let note = format!("note: the code in {} is not used: {reason}\n", file_arg::display_name(file));
         output::note(&note);
     }
     Ok(module)
 }
 
-fn refused(file: &Path, made: wasmrun::Result<Module>) -> Outcome<Module> {
+/// The bytes of the module in a file that [`any_module`] would take.
+pub fn any_binary(file: &Path, options: &Options, limit: &TimeLimit) -> Outcome<Vec<u8>> {
+    match source::load(file, limit)? {
+        Source::Module(bytes) => Ok(bytes),
+        Source::Precompiled(bytes) => {
+            allowed(file, options)?;
+            refused(file, limit.watch(file, "loading it", || Engine::precompiled_binary(bytes))?)
+        }
+    }
+}
+
+/// Whether a compiled module may be run.
+fn allowed(file: &Path, options: &Options) -> Outcome {
+    if options.allow_precompiled {
+        return Ok(());
+    }
+    let name = file_arg::display_name(file);
+    Err(Failure::new(format!("{name} is a compiled module, and those are not run unasked"))
+        .because("it holds machine code, which can do whatever this user can")
+        .help("`--allow-precompiled` runs it; use that for files that you have compiled yourself"))
+}
+
+fn refused<T>(file: &Path, made: wasmrun::Result<T>) -> Outcome<T> {
     made.map_err(|error| {
         let failure = Failure::new(format!("{} cannot be run", file_arg::display_name(file)));
         switched_off(&error).into_iter().fold(failure.because_of(error.chain()), Failure::help)

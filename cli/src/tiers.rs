@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
-use wasmrun::{FunctionTier, Module};
+use wasmrun::{FunctionTier, GcStats, Module};
 
 use crate::args::RunArgs;
 use crate::errors::Outcome;
@@ -40,6 +40,36 @@ struct Stats {
     #[serde(flatten)]
     module: Report,
     preloaded: Vec<Preloaded>,
+    /// Nothing, if no objects were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gc: Option<Gc>,
+}
+
+/// What the collector has done.
+#[derive(Debug, Serialize)]
+struct Gc {
+    /// How often it has run.
+    collections: u64,
+    /// Bytes of all objects that were made.
+    allocated: u64,
+    /// The most bytes that the heap has held, garbage included.
+    peak: usize,
+    /// Milliseconds of the longest collection.
+    longest_pause_ms: f64,
+    /// Milliseconds of all of them.
+    total_pause_ms: f64,
+}
+
+impl From<GcStats> for Gc {
+    fn from(stats: GcStats) -> Gc {
+        Gc {
+            collections: stats.collections,
+            allocated: stats.allocated,
+            peak: stats.peak,
+            longest_pause_ms: milliseconds(stats.longest_pause),
+            total_pause_ms: milliseconds(stats.total_pause),
+        }
+    }
 }
 
 /// A preloaded module.
@@ -54,6 +84,13 @@ struct Preloaded {
 impl Stats {
     fn text(&self) -> String {
         let mut text = self.module.text();
+        if let Some(gc) = &self.gc {
+            let _ = writeln!(
+                text,
+                "{} collections in {:.1} ms, the longest {:.1} ms; {} bytes of objects, at most {} at a time",
+                gc.collections, gc.total_pause_ms, gc.longest_pause_ms, gc.allocated, gc.peak
+            );
+        }
         for library in &self.preloaded {
             let _ =
                 write!(text, "\npreloaded as `{}`: {}", shown(&library.preloaded_as), library.module.text());
@@ -179,12 +216,12 @@ pub fn explain(run: &RunArgs, json: bool) -> Outcome {
 }
 
 /// `run --stats`: what became of the functions in a run that has ended, the libraries' included.
-pub fn tell(run: &RunArgs, module: &Module, libraries: &[Module], json: bool) {
+pub fn tell(run: &RunArgs, module: &Module, libraries: &[Module], gc: Option<GcStats>, json: bool) {
     let preloaded = run.options.preloads.iter().zip(libraries).map(|(preload, library)| Preloaded {
         preloaded_as: preload.name.clone(),
         module: Report::of(library),
     });
-    let stats = Stats { module: Report::of(module), preloaded: preloaded.collect() };
+    let stats = Stats { module: Report::of(module), preloaded: preloaded.collect(), gc: gc.map(Gc::from) };
     let text = if json { output::json(&stats) } else { Ok(stats.text()) };
     output::note(&text.unwrap_or_default());
 }

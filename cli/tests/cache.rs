@@ -175,6 +175,18 @@ fn a_compiled_module_runs_when_it_is_allowed_to() {
 }
 
 #[test]
+fn a_compiled_module_is_explained_when_it_could_be_run() {
+    let bench = Bench::with("a.wat", ARGS);
+    bench.run(&["compile", "a.wat"]).assert_clean(0, "");
+    let refused = bench.run(&["explain", "a.wrc"]);
+    let first = "error: `a.wrc` is a compiled module, and those are not run unasked\n";
+    assert!(refused.code == Some(1) && refused.stderr.starts_with(first), "{}", refused.stderr);
+    let explained = bench.run(&["explain", "--allow-precompiled", "a.wrc"]);
+    let of_source = bench.run(&["explain", "a.wat"]);
+    explained.assert_clean(0, of_source.text().replace("a.wat", "a.wrc"));
+}
+
+#[test]
 fn code_that_does_not_fit_is_compiled_anew_with_a_note() {
     let bench = Bench::with("a.wat", ARGS);
     bench.run(&["compile", "a.wat"]).assert_clean(0, "");
@@ -215,7 +227,7 @@ fn a_damaged_compiled_module_is_refused() {
 fn other_commands_say_what_a_compiled_module_is() {
     let bench = Bench::with("a.wat", NOTHING);
     bench.run(&["compile", "a.wat"]).assert_clean(0, "");
-    for command in ["validate", "inspect", "explain"] {
+    for command in ["validate", "inspect"] {
         let ran = bench.run(&[command, "a.wrc"]);
         assert_eq!(ran.code, Some(1), "{command}");
         assert!(ran.stderr.contains("caused by: it is a compiled module"), "{command}: {}", ran.stderr);

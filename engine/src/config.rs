@@ -45,6 +45,7 @@ pub struct Config {
     compile_threads: Option<usize>,
     max_code_size: usize,
     chaos: Option<u64>,
+    gc_stress: bool,
     cache: Option<Cache>,
 }
 
@@ -74,6 +75,7 @@ impl Config {
             compile_threads: None,
             max_code_size: Arena::DEFAULT_BYTES,
             chaos: None,
+            gc_stress: false,
             cache: None,
         }
     }
@@ -185,6 +187,13 @@ impl Config {
     /// loop, instead of when it is worth while: a way to test that nobody can tell. The same seed makes the same changes.
     pub fn chaos(&mut self, seed: u64) -> &mut Config {
         self.chaos = Some(seed);
+        self
+    }
+
+    /// Collects whenever an object is made, and leaves nothing usable where objects have been: a way to test that
+    /// all references are found. It makes guests with many objects very slow.
+    pub fn gc_stress(&mut self, stress: bool) -> &mut Config {
+        self.gc_stress = stress;
         self
     }
 
@@ -302,6 +311,10 @@ impl Config {
 
     pub(crate) fn chaos_seed(&self) -> Option<u64> {
         self.chaos
+    }
+
+    pub(crate) fn stresses_gc(&self) -> bool {
+        self.gc_stress
     }
 
     pub(crate) fn code_size(&self) -> usize {

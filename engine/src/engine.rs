@@ -42,7 +42,7 @@ struct EngineInner {
     config: Config,
     /// The compiling tier, if there is one, or why there is none though it was asked for.
     compiled: Result<Option<CompiledTier>, String>,
-    registry: TypeRegistry,
+    registry: Arc<TypeRegistry>,
     epoch: AtomicU64,
     stores: Mutex<StoreList>,
     stacks: Arc<StackPool>,
@@ -81,7 +81,7 @@ impl Engine {
         let inner = EngineInner {
             config: config.clone(),
             compiled: CompiledTier::new(config),
-            registry: TypeRegistry::default(),
+            registry: Arc::default(),
             epoch: AtomicU64::new(0),
             stores: Mutex::default(),
             stacks: StackPool::new(config.stack_sizes()),
@@ -207,7 +207,7 @@ impl Engine {
         self.inner.compiled.as_ref().ok()?.as_ref()
     }
 
-    pub(crate) fn registry(&self) -> &TypeRegistry {
+    pub(crate) fn registry(&self) -> &Arc<TypeRegistry> {
         &self.inner.registry
     }
 

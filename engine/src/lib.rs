@@ -58,6 +58,7 @@ mod linker;
 mod lock;
 mod module;
 mod precompiled;
+mod rooted;
 mod store;
 mod symbol;
 mod tiers;
@@ -87,6 +88,7 @@ pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
 pub use module::{ExportType, ImportType, Module};
 pub use precompiled::Precompiled;
+pub use rooted::{ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef};
 pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
@@ -97,7 +99,7 @@ pub use types::{
     ExternType, FuncType, GlobalType, HeapType, InvalidMemoryType, Limits, MemoryType, MemoryTypeBuilder,
     Mutability, RefType, TableType, ValType,
 };
-pub use values::{ExternRef, Ref, V128, Val};
+pub use values::{Ref, V128, Val};
 pub use wasmrun_jit::profiler::Profiler;
 /// Why guest code stopped.
 ///
@@ -108,3 +110,16 @@ pub use wasmrun_jit::profiler::Profiler;
 /// assert!(error.is::<Trap>());
 /// ```
 pub use wasmrun_runtime::trap::Trap;
+/// What the collector of a store has done: see [`Store::gc_stats`].
+///
+/// ```
+/// use wasmrun::{ExternRef, Store};
+///
+/// let mut store = Store::<()>::default();
+/// assert_eq!(store.gc_stats(), None);
+/// ExternRef::new(&mut store, 1)?;
+/// store.gc();
+/// assert_eq!(store.gc_stats().unwrap().collections, 1);
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+pub use wasmrun_runtime::vm::gc::GcStats;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use wasmrun_runtime::module as runtime;
-use wasmrun_runtime::types::Limits;
+use wasmrun_runtime::types::{Limits, TypeRegistry};
 use wasmrun_runtime::vm::{Imports, InstanceKey};
 
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::externs::Extern;
 use crate::instantiate::instantiate;
 use crate::module::Module;
 use crate::store::{StoreInner, StoreOpaque};
-use crate::types::{ExternType, FuncType};
+use crate::types::{ExternType, Mutability};
 
 /// What the imports of a module are bound to, checked.
 pub(crate) struct Bindings {
@@ -42,7 +42,7 @@ impl Bindings {
         let found = type_in(store, item).map_err(|error| {
             error.context(format!("`{}::{}` cannot be imported", import.module, import.name))
         })?;
-        if !matches(&import.ty, &found) {
+        if !matches(&import.ty, &found, store.engine.registry()) {
             return Err(Error::msg(format!(
                 "incompatible import type for `{}::{}`: expected {}, found {found}",
                 import.module, import.name, import.ty
@@ -93,9 +93,11 @@ fn type_in(store: &StoreOpaque, item: &Extern) -> Result<ExternType> {
 }
 
 /// Whether a value of type `found` can be imported as `expected`.
-fn matches(expected: &ExternType, found: &ExternType) -> bool {
+fn matches(expected: &ExternType, found: &ExternType, types: &TypeRegistry) -> bool {
     match (expected, found) {
-        (ExternType::Func(expected), ExternType::Func(found)) => same_function(expected, found),
+        (ExternType::Func(expected), ExternType::Func(found)) => {
+            expected == found || types.is_subtype(types.intern(found), types.intern(expected))
+        }
         (ExternType::Table(expected), ExternType::Table(found)) => {
             expected.element == found.element
                 && expected.is_64() == found.is_64()
@@ -106,13 +108,13 @@ fn matches(expected: &ExternType, found: &ExternType) -> bool {
                 && expected.page_size() == found.page_size()
                 && within(expected.limits, found.limits)
         }
-        (ExternType::Global(expected), ExternType::Global(found)) => expected == found,
+        (ExternType::Global(expected), ExternType::Global(found)) => {
+            expected == found
+                || (expected.mutability, found.mutability) == (Mutability::Const, Mutability::Const)
+                    && found.content.matches(expected.content, types)
+        }
         _ => false,
     }
-}
-
-fn same_function(expected: &FuncType, found: &FuncType) -> bool {
-    expected == found
 }
 
 /// Whether what has the limits `found` keeps the promises of `expected`.

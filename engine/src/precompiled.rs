@@ -40,6 +40,30 @@ impl Engine {
     pub fn detect_precompiled(bytes: &[u8]) -> Option<Precompiled> {
         bytes.starts_with(&MAGIC).then_some(Precompiled::Module)
     }
+
+    /// The module, in its binary format, in the bytes that [`Module::serialize`] made. The code in them is not looked at.
+    ///
+    /// # Errors
+    /// The bytes are something else, or have been changed or cut off.
+    pub fn precompiled_binary(bytes: Vec<u8>) -> Result<Vec<u8>> {
+        binary(&artifact(bytes)?)
+    }
+}
+
+fn artifact(mut bytes: Vec<u8>) -> Result<Artifact> {
+    let what = "the bytes are no compiled module";
+    if Engine::detect_precompiled(&bytes).is_none() {
+        return Err(Error::msg("they do not begin as one does").context(what));
+    }
+    Seal::checksum().open(&mut bytes).context(what)?;
+    Artifact::new(bytes).context(what)
+}
+
+fn binary(artifact: &Artifact) -> Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    wasm.try_reserve_exact(artifact.wasm().len()).context("the system has no memory for the module")?;
+    wasm.extend_from_slice(artifact.wasm());
+    Ok(wasm)
 }
 
 /// Compiled code as bytes.
@@ -104,16 +128,9 @@ impl Module {
     ///
     /// # Safety
     /// As for [`Module::deserialize`].
-    pub unsafe fn deserialize_owned(engine: &Engine, mut bytes: Vec<u8>) -> Result<Module> {
-        let what = "the bytes are no compiled module";
-        if Engine::detect_precompiled(&bytes).is_none() {
-            return Err(Error::msg("they do not begin as one does").context(what));
-        }
-        Seal::checksum().open(&mut bytes).context(what)?;
-        let artifact = Artifact::new(bytes).context(what)?;
-        let mut wasm = Vec::new();
-        wasm.try_reserve_exact(artifact.wasm().len()).context("the system has no memory for the module")?;
-        wasm.extend_from_slice(artifact.wasm());
+    pub unsafe fn deserialize_owned(engine: &Engine, bytes: Vec<u8>) -> Result<Module> {
+        let artifact = artifact(bytes)?;
+        let wasm = binary(&artifact)?;
         Module::from_parts(engine, wasm, Some(artifact))
     }
 

@@ -1,15 +1,10 @@
 //! Values that cross the border between host and guest.
 
-use std::any::Any;
-use std::fmt;
-
-use wasmrun_runtime::vm::MAX_EXTERNS;
-
 use crate::entry::Slots;
 use crate::error::{Error, Result};
 use crate::func::{Func, WasmTy};
-use crate::handle::wrong_handle;
-use crate::store::{AsContext, AsContextMut, StoreId, StoreOpaque};
+use crate::rooted::{ExternRef, Rooted};
+use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
 
 /// A vector of 128 bits.
@@ -57,7 +52,7 @@ pub enum Val {
     /// Reference to a function, or null.
     FuncRef(Option<Func>),
     /// Reference to a value of the host, or null.
-    ExternRef(Option<ExternRef>),
+    ExternRef(Option<Rooted<ExternRef>>),
 }
 
 impl Val {
@@ -136,7 +131,7 @@ impl Val {
     }
 
     /// The host value, if it is a reference to one or null.
-    pub fn extern_ref(&self) -> Option<Option<&ExternRef>> {
+    pub fn extern_ref(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Val::ExternRef(value) = self { Some(value.as_ref()) } else { None }
     }
 
@@ -178,15 +173,14 @@ impl Val {
 
     /// The host value or null, or a panic when it is no reference to one.
     #[track_caller]
-    pub fn unwrap_extern_ref(&self) -> Option<&ExternRef> {
+    pub fn unwrap_extern_ref(&self) -> Option<&Rooted<ExternRef>> {
         self.extern_ref().unwrap_or_else(|| panic!("expected externref, found {}", self.ty()))
     }
 
     /// Checks that it is of a type, and writes it to the next slots.
     pub(crate) fn put(&self, store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Result<()> {
-        let found = self.ty();
-        if found != ty {
-            return Err(Error::msg(format!("type mismatch: expected {ty}, found {found}")));
+        if !self.is_of(store, ty)? {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)));
         }
         match *self {
             Val::I32(v) => v.put(store, slots),
@@ -199,8 +193,21 @@ impl Val {
         }
     }
 
+    /// Whether it is of a type.
+    fn is_of(&self, store: &StoreOpaque, ty: ValType) -> Result<bool> {
+        match (self.ref_(), ty) {
+            (Some(reference), ValType::Ref(ty)) => reference.is_of(store, ty),
+            _ => Ok(self.ty() == ty),
+        }
+    }
+
+    /// Its type, as exactly as it is known.
+    fn describe(&self, store: &StoreOpaque) -> Result<String> {
+        self.ref_().map_or_else(|| Ok(self.ty().to_string()), |reference| reference.describe(store))
+    }
+
     /// Reads a value of a type from the next slots.
-    pub(crate) fn take(store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Val {
+    pub(crate) fn take(store: &mut StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Val {
         match ty {
             ValType::I32 => Val::I32(WasmTy::take(store, slots)),
             ValType::I64 => Val::I64(WasmTy::take(store, slots)),
@@ -214,7 +221,8 @@ impl Val {
 }
 
 impl PartialEq for Val {
-    /// Numbers are equal when their bits are; references when they refer to the same.
+    /// Numbers are equal when their bits are; references to functions when they refer to the same; those to values of
+    /// the host when they are the same handle: see [`Rooted::ref_eq`].
     fn eq(&self, other: &Val) -> bool {
         match (self, other) {
             (Val::I32(a), Val::I32(b)) => a == b,
@@ -247,8 +255,8 @@ val_from! {
     V128 => |v| Val::V128(v),
     Func => |v| Val::FuncRef(Some(v)),
     Option<Func> => |v| Val::FuncRef(v),
-    ExternRef => |v| Val::ExternRef(Some(v)),
-    Option<ExternRef> => |v| Val::ExternRef(v),
+    Rooted<ExternRef> => |v| Val::ExternRef(Some(v)),
+    Option<Rooted<ExternRef>> => |v| Val::ExternRef(v),
 }
 
 impl From<Ref> for Val {
@@ -272,7 +280,7 @@ pub enum Ref {
     /// A function, or null.
     Func(Option<Func>),
     /// A value of the host, or null.
-    Extern(Option<ExternRef>),
+    Extern(Option<Rooted<ExternRef>>),
 }
 
 impl Ref {
@@ -300,7 +308,7 @@ impl Ref {
     }
 
     /// The host value, if it is a reference to one or null.
-    pub fn as_extern(&self) -> Option<Option<&ExternRef>> {
+    pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Ref::Extern(value) = self { Some(value.as_ref()) } else { None }
     }
 
@@ -310,14 +318,37 @@ impl Ref {
         self.as_func().flatten().unwrap_or_else(|| panic!("expected a function, found {self:?}"))
     }
 
+    /// Whether it is of a type.
+    fn is_of(&self, store: &StoreOpaque, ty: RefType) -> Result<bool> {
+        Ok(match self {
+            Ref::Func(None) => ty.nullable && ty.heap.top() == HeapType::Func,
+            Ref::Extern(None) => ty.nullable && ty.heap.top() == HeapType::Extern,
+            Ref::Func(Some(func)) => match ty.heap {
+                HeapType::Func => true,
+                HeapType::ConcreteFunc(id) => store.engine.registry().is_subtype(func.type_id(store)?, id),
+                _ => false,
+            },
+            Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,
+        })
+    }
+
+    /// Its type, as exactly as it is known.
+    fn describe(&self, store: &StoreOpaque) -> Result<String> {
+        Ok(match self {
+            Ref::Func(Some(func)) => format!("a function {}", func.type_in(store)?),
+            Ref::Extern(Some(_)) => RefType::new(false, HeapType::Extern).to_string(),
+            null => null.ty().to_string(),
+        })
+    }
+
     /// Checks that it is of a type, and gives its representation in a table: 0 is null.
     pub(crate) fn to_word(self, store: &StoreOpaque, ty: RefType) -> Result<u64> {
-        if self.ty() != ty {
-            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.ty())));
+        if !self.is_of(store, ty)? {
+            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)));
         }
         match self {
             Ref::Func(func) => Func::to_word(func, store),
-            Ref::Extern(value) => ExternRef::to_id(value, store).map(u64::from),
+            Ref::Extern(value) => Rooted::to_word(value, store).map(u64::from),
         }
     }
 }
@@ -334,88 +365,14 @@ impl From<Option<Func>> for Ref {
     }
 }
 
-impl From<ExternRef> for Ref {
-    fn from(value: ExternRef) -> Ref {
+impl From<Rooted<ExternRef>> for Ref {
+    fn from(value: Rooted<ExternRef>) -> Ref {
         Ref::Extern(Some(value))
     }
 }
 
-impl From<Option<ExternRef>> for Ref {
-    fn from(value: Option<ExternRef>) -> Ref {
+impl From<Option<Rooted<ExternRef>>> for Ref {
+    fn from(value: Option<Rooted<ExternRef>>) -> Ref {
         Ref::Extern(value)
-    }
-}
-
-/// A value of the host that guests can hold and pass on, but not look into.
-///
-/// The value lives as long as the store, also when no guest holds it any more.
-///
-/// ```
-/// use wasmrun::{Engine, ExternRef, Store};
-///
-/// let mut store = Store::new(&Engine::default(), ());
-/// let value = ExternRef::new(&mut store, "a secret".to_owned())?;
-/// assert_eq!(value.data(&store)?.downcast_ref::<String>().unwrap(), "a secret");
-/// # Ok::<(), wasmrun::Error>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ExternRef {
-    store: StoreId,
-    id: u32,
-}
-
-impl ExternRef {
-    /// Gives a value to the store.
-    ///
-    /// # Errors
-    /// The store has 16 million of them, which stay until it is dropped.
-    pub fn new<V: Any + Send + Sync>(mut store: impl AsContextMut, value: V) -> Result<ExternRef> {
-        let mut store = store.as_context_mut();
-        let opaque = &mut store.inner_mut().opaque;
-        let id = opaque.vm.insert_extern(Box::new(value));
-        let id =
-            id.ok_or_else(|| Error::msg(format!("a store keeps at most {MAX_EXTERNS} values of the host")))?;
-        Ok(ExternRef { store: opaque.id, id })
-    }
-
-    /// The value.
-    ///
-    /// # Errors
-    /// It belongs to another store.
-    pub fn data<'a, T: 'static>(
-        &self,
-        store: impl Into<crate::store::StoreContext<'a, T>>,
-    ) -> Result<&'a (dyn Any + Send + Sync)> {
-        let opaque = &store.into().inner().opaque;
-        let id = self.id_in(opaque)?;
-        Ok(opaque.vm.extern_value(id).expect("the store keeps the values that it gave numbers to"))
-    }
-
-    /// Whether it belongs to this store.
-    pub fn belongs_to(&self, store: impl AsContext) -> bool {
-        store.as_context().inner().opaque.id == self.store
-    }
-
-    #[inline]
-    fn id_in(self, store: &StoreOpaque) -> Result<u32> {
-        if self.store == store.id { Ok(self.id) } else { Err(wrong_handle(self.store, store)) }
-    }
-
-    /// The number of a reference in slots and tables; 0 is null.
-    #[inline]
-    pub(crate) fn to_id(value: Option<ExternRef>, store: &StoreOpaque) -> Result<u32> {
-        value.map_or(Ok(0), |value| value.id_in(store))
-    }
-
-    /// The reference with the number `id`.
-    #[inline]
-    pub(crate) fn from_id(store: &StoreOpaque, id: u32) -> Option<ExternRef> {
-        (id != 0).then_some(ExternRef { store: store.id, id })
-    }
-}
-
-impl fmt::Debug for ExternRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ExternRef({})", self.id)
     }
 }

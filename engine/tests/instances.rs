@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wasmrun::{
     Caller, Engine, ExternRef, Func, Instance, Linker, Memory, MemoryType, Module, Ref, RefType, Result,
-    Store, Table, TableType, Trap, Val,
+    Rooted, Store, Table, TableType, Trap, Val,
 };
 
 use common::{Mode, in_every_mode};
@@ -272,13 +272,13 @@ fn handles_of_other_stores_are_noticed() -> Result<()> {
     let engine = Engine::default();
     let (mut a, mut b) = (Store::new(&engine, ()), Store::new(&engine, ()));
     let memory = Memory::new(&mut a, MemoryType::new(1, None))?;
-    let func = Func::wrap(&mut a, |_: Option<Func>, _: Option<ExternRef>| ());
+    let func = Func::wrap(&mut a, |_: Option<Func>, _: Option<Rooted<ExternRef>>| ());
     let value = ExternRef::new(&mut a, 1)?;
     assert_eq!(panic_of(|| memory.size(&b)), FOREIGN);
     assert_eq!(func.call(&mut b, &[], &mut []).unwrap_err().to_string(), FOREIGN);
     assert!(value.data(&b).is_err());
-    let own = Func::wrap(&mut b, |_: Option<Func>, _: Option<ExternRef>| ());
-    let own = own.typed::<(Option<Func>, Option<ExternRef>), ()>(&b)?;
+    let own = Func::wrap(&mut b, |_: Option<Func>, _: Option<Rooted<ExternRef>>| ());
+    let own = own.typed::<(Option<Func>, Option<Rooted<ExternRef>>), ()>(&b)?;
     assert!(own.call(&mut b, (Some(func), None)).is_err());
     assert!(own.call(&mut b, (None, Some(value))).is_err());
     own.call(&mut b, (None, None))?;

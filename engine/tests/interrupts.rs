@@ -21,6 +21,7 @@ in_every_mode! {
     interrupts_wake_host_functions_that_wait
     an_epoch_stops_guests_whose_deadline_it_reaches
     an_epoch_callback_decides_how_to_go_on
+    an_epoch_callback_that_asks_for_no_tick_more_lets_the_guest_go_on
     an_epoch_callback_cannot_enter_or_change_the_guest
     calls_that_an_epoch_callback_is_refused_leave_the_frames_of_the_guest_alone
     an_epoch_callback_sees_no_frames_of_calls_that_are_over
@@ -213,6 +214,21 @@ fn an_epoch_callback_decides_how_to_go_on(mode: Mode) -> Result<()> {
     guest.store.epoch_deadline_trap();
     guest.store.set_epoch_deadline(1000);
     guest.nothing.call(&mut guest.store, ())
+}
+
+fn an_epoch_callback_that_asks_for_no_tick_more_lets_the_guest_go_on(mode: Mode) -> Result<()> {
+    let mut guest = guest(mode, 0u32, |mut caller| {
+        *caller.data_mut() += 1;
+        caller.engine().increment_epoch();
+        Ok(())
+    })?;
+    guest.store.set_epoch_deadline(1);
+    guest.store.epoch_deadline_callback(|store| {
+        Ok(if *store.data() < 20 { UpdateDeadline::Continue(0) } else { UpdateDeadline::Interrupt })
+    });
+    assert_eq!(trap(guest.tick.call(&mut guest.store, ())), Some(Trap::Interrupt));
+    assert_eq!(*guest.store.data(), 20);
+    Ok(())
 }
 
 fn an_epoch_callback_cannot_enter_or_change_the_guest(mode: Mode) -> Result<()> {

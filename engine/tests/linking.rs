@@ -4,7 +4,7 @@ mod common;
 
 use wasmrun::{
     Caller, Engine, Extern, ExternRef, Func, Global, GlobalType, Instance, Linker, Memory, MemoryType,
-    Module, Mutability, Ref, RefType, Result, Store, Table, TableType, Trap, Val, ValType,
+    Module, Mutability, Ref, RefType, Result, Rooted, Store, Table, TableType, Trap, Val, ValType,
 };
 
 use common::{Mode, in_every_mode};
@@ -373,7 +373,7 @@ fn unknown_imports_of_every_kind_become_zeroes_and_nulls(mode: Mode) -> Result<(
     linker.func_wrap("a", "known", || 5)?;
     linker.define_unknown_imports_as_default_values(&mut store, &module)?;
     let instance = linker.instantiate(&mut store, &module)?;
-    let run = instance.get_typed_func::<(), (i64, Option<ExternRef>, f64, i32)>(&mut store, "run")?;
+    let run = instance.get_typed_func::<(), (i64, Option<Rooted<ExternRef>>, f64, i32)>(&mut store, "run")?;
     assert_eq!(run.call(&mut store, ())?, (0, None, 0.0, 5));
     let memory = instance.get_memory(&mut store, "m").unwrap();
     let table = instance.get_table(&mut store, "t").unwrap();

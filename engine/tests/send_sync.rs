@@ -4,7 +4,8 @@ mod common;
 
 use wasmrun::{
     Config, Engine, EngineWeak, Error, Extern, ExternRef, Func, Global, Instance, InstancePre,
-    InterruptHandle, Linker, Memory, Module, Ref, Store, Table, TypedFunc, Val, WasmBacktrace,
+    InterruptHandle, Linker, Memory, Module, OwnedRooted, Ref, RootScope, Rooted, Store, Table, TypedFunc,
+    Val, WasmBacktrace,
 };
 
 use common::{Mode, in_every_mode};
@@ -24,7 +25,8 @@ macro_rules! both {
 fn everything_is_send_and_sync_and_a_store_if_its_data_is() {
     both!(Config, Engine, EngineWeak, Module, Error, WasmBacktrace, InterruptHandle);
     both!(Linker<std::rc::Rc<()>>, InstancePre<std::rc::Rc<()>>, Linker<()>);
-    both!(Instance, Func, Memory, Table, Global, Extern, ExternRef, Val, Ref, TypedFunc<i32, i32>);
+    both!(Instance, Func, Memory, Table, Global, Extern, Val, Ref, TypedFunc<i32, i32>);
+    both!(ExternRef, Rooted<ExternRef>, OwnedRooted<ExternRef>, RootScope<Store<()>>);
     both!(Store<()>, Store<Vec<String>>);
     send::<Store<std::cell::Cell<u32>>>();
 }

@@ -3,8 +3,8 @@
 mod common;
 
 use wasmrun::{
-    ExternRef, Func, FuncType, Global, GlobalType, Instance, Module, Mutability, Result, Store, Trap, V128,
-    Val, ValType,
+    ExternRef, Func, FuncType, Global, GlobalType, Instance, Module, Mutability, Result, Rooted, Store, Trap,
+    V128, Val, ValType,
 };
 
 use common::{Mode, in_every_mode};
@@ -112,7 +112,7 @@ fn references_mix_with_numbers(mode: Mode) -> Result<()> {
     let mut store = Store::new(&mode.engine(), ());
     let pick = Func::wrap(
         &mut store,
-        |first: Option<ExternRef>, which: i32, second: Option<ExternRef>, f: Option<Func>| {
+        |first: Option<Rooted<ExternRef>>, which: i32, second: Option<Rooted<ExternRef>>, f: Option<Func>| {
             (if which == 0 { first } else { second }, f)
         },
     );
@@ -125,21 +125,22 @@ fn references_mix_with_numbers(mode: Mode) -> Result<()> {
     )?;
     let instance = Instance::new(&mut store, &module, &[pick.into()])?;
     let run = instance.get_typed_func::<
-        (Option<ExternRef>, i32, Option<ExternRef>, Option<Func>),
-        (Option<ExternRef>, Option<Func>),
+        (Option<Rooted<ExternRef>>, i32, Option<Rooted<ExternRef>>, Option<Func>),
+        (Option<Rooted<ExternRef>>, Option<Func>),
     >(&mut store, "run")?;
     let a = ExternRef::new(&mut store, "a")?;
     let b = ExternRef::new(&mut store, "b")?;
     let (value, func) = run.call(&mut store, (Some(a), 1, Some(b), None))?;
-    assert_eq!(value.unwrap().data(&store)?.downcast_ref(), Some(&"b"));
+    assert_eq!(value.unwrap().data(&store)?.unwrap().downcast_ref(), Some(&"b"));
     assert_eq!(func, Some(*run.func()));
     let (value, _) = run.call(&mut store, (None, 0, Some(b), None))?;
     assert!(value.is_none());
 
     let mut results = [Val::I32(0), Val::I32(0)];
-    let params = [Val::from(a), Val::I32(0), Val::from(None::<ExternRef>), Val::from(None::<Func>)];
+    let params = [Val::from(a), Val::I32(0), Val::from(None::<Rooted<ExternRef>>), Val::from(None::<Func>)];
     run.func().call(&mut store, &params, &mut results)?;
-    assert_eq!(results, [Val::from(a), Val::from(*run.func())]);
+    assert!(Rooted::ref_eq(&store, results[0].unwrap_extern_ref().unwrap(), &a)?);
+    assert_eq!(results[1], Val::from(*run.func()));
     Ok(())
 }
 

@@ -23,7 +23,7 @@ fn main() {
 
 fn load(file: &str) -> Result<Module, String> {
     let bytes = fs::read(file).map_err(|error| format!("{file}: {error}"))?;
-    wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default())
+    wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default())
         .map_err(|error| format!("{file}: {error}"))
 }
 

@@ -19,7 +19,8 @@ use crate::translate;
 
 fn parse(wat: &str) -> Module {
     let bytes = wat::parse_str(wat).unwrap();
-    let mut module = wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+    let mut module =
+        wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
     module.charge_fuel(true);
     module
 }
@@ -192,7 +193,7 @@ fn a_header_is_found_by_either_offset() {
                 (return)
                 (loop)))"#,
         );
-        wasmrun_runtime::parse(bytes.unwrap(), Features::default(), &TypeRegistry::default()).unwrap()
+        wasmrun_runtime::parse(bytes.unwrap(), Features::default(), &Arc::<TypeRegistry>::default()).unwrap()
     };
     let code = translate::function(&module, 0, None).unwrap();
     // The last loop cannot be reached.

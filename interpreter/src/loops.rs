@@ -109,7 +109,8 @@ mod tests {
 
     fn store(sizes: StackSizes, wat: &str) -> (Store, Arc<Module>, *mut VmContext) {
         let bytes = wat::parse_str(wat).unwrap();
-        let module = wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+        let module =
+            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
         let (module, mut store) = (Arc::new(module), Store::new(sizes, MemoryStrategy::Guarded).unwrap());
         // SAFETY: the module imports nothing.
         let key = unsafe { store.instantiate(module.clone(), &Imports::default()) }.unwrap();

@@ -345,7 +345,7 @@ impl<const CODE: u8> Op for Stop<CODE> {
 }
 
 const fn trap_of(code: u8) -> Trap {
-    const TRAPS: [Trap; 7] = [
+    const TRAPS: [Trap; 8] = [
         Trap::UnreachableCodeReached,
         Trap::MemoryOutOfBounds,
         Trap::TableOutOfBounds,
@@ -353,6 +353,7 @@ const fn trap_of(code: u8) -> Trap {
         Trap::IntegerOverflow,
         Trap::BadConversionToInteger,
         Trap::OutOfFuel,
+        Trap::NullReference,
     ];
     let mut i = 0;
     while i < TRAPS.len() {

@@ -222,7 +222,7 @@ mod tests {
             }
             let bytes = wat::parse_file(&path).unwrap();
             let module =
-                wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+                wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
             for function in module.imported_function_count()..module.function_count() {
                 let bytecode = disassemble(&module, function).unwrap();
                 // A line for the frame, one for each instruction, and perhaps some for loops.

@@ -81,6 +81,7 @@ singles! {
     CALL_INDIRECT_SLOT = CallIndirect<Slot>;
     CALL_INDIRECT_ACC = CallIndirect<Acc>;
     CALL_INDIRECT_IMM = CallIndirect<Imm>;
+    CALL_REF = CallRef;
     RET = Ret;
     RET_SLOT = RetValue<u64, Slot>;
     RET_ACC = RetValue<u64, Acc>;
@@ -97,6 +98,7 @@ singles! {
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
     TAIL_CALL_INDIRECT = TailCallIndirect;
+    TAIL_CALL_REF = TailCallRef;
     MEMORY_SIZE = MemorySize;
     MEMORY_GROW = MemoryGrow;
     MEMORY_FILL = MemoryFill;
@@ -112,6 +114,15 @@ singles! {
     TABLE_INIT = TableInit;
     ELEM_DROP = ElemDrop;
     REF_FUNC = RefFunc;
+    NON_NULL = NonNull;
+    BR_IF_NULL = BrNull<true, false>;
+    BR_UNLESS_NULL = BrNull<false, false>;
+    BR_BACK_IF_NULL = BrNull<true, true>;
+    BR_BACK_UNLESS_NULL = BrNull<false, true>;
+    REF_BR_IF_NULL = RefBrNull<true, false>;
+    REF_BR_UNLESS_NULL = RefBrNull<false, false>;
+    REF_BR_BACK_IF_NULL = RefBrNull<true, true>;
+    REF_BR_BACK_UNLESS_NULL = RefBrNull<false, true>;
     REF_FRAME = RefFrame;
     REF_ENTER = RefEnter;
     REF_LEAVE = RefLeave;
@@ -119,6 +130,7 @@ singles! {
     REF_MOVE = RefMove;
     REF_NULL = RefNull;
     REF_IS_NULL = RefIsNull;
+    REF_NON_NULL = RefNonNull;
     REF_SELECT = RefSelect;
     REF_GLOBAL_GET = RefGlobalGet;
     REF_GLOBAL_SET = RefGlobalSet;
@@ -421,6 +433,19 @@ pub(crate) fn store_to(wide: bool, kind: StoreKind) -> u16 {
 }
 
 /// A branch on a value.
+pub(crate) fn br_null(collected: bool, when: bool, back: bool) -> u16 {
+    match (collected, back, when) {
+        (false, false, true) => BR_IF_NULL,
+        (false, false, false) => BR_UNLESS_NULL,
+        (false, true, true) => BR_BACK_IF_NULL,
+        (false, true, false) => BR_BACK_UNLESS_NULL,
+        (true, false, true) => REF_BR_IF_NULL,
+        (true, false, false) => REF_BR_UNLESS_NULL,
+        (true, true, true) => REF_BR_BACK_IF_NULL,
+        (true, true, false) => REF_BR_BACK_UNLESS_NULL,
+    }
+}
+
 pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {
     let column = usize::from(acc) + if when { 0 } else { BR_IF_UNLESS } + if back { BR_IF_BACK } else { 0 };
     in_row(BR_IF, 0, BR_IF_ROW, column)

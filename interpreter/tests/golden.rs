@@ -14,7 +14,7 @@ use wasmrun_runtime::types::TypeRegistry;
 
 fn parse(wat: &str) -> Module {
     let bytes = wat::parse_str(wat).unwrap();
-    wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap()
+    wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap()
 }
 
 /// Compares the bytecode of all functions of `golden/<name>.wat` with `golden/<name>.txt`, and returns it, one

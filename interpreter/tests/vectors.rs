@@ -23,7 +23,7 @@ impl Guest {
         let wat = wat.replacen("(module", "(module (export \"f\" (func 0))", 1);
         let bytes = wat::parse_str(wat).unwrap();
         let mut module =
-            wasmrun_runtime::parse(bytes, Features::default(), &TypeRegistry::default()).unwrap();
+            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
         module.set_relaxed(relaxed);
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
         // SAFETY: the module imports nothing.

@@ -11,7 +11,7 @@ use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
-use wasmrun_runtime::types::{FuncType, HeapType, RefType, ValType};
+use wasmrun_runtime::types::{FuncType, ValType};
 use wasmrun_runtime::vm::FuncRef;
 
 /// Values of one register class that a function returns in registers.
@@ -35,8 +35,8 @@ pub fn value_type(ty: ValType) -> Type {
         ValType::F32 => F32,
         ValType::F64 => F64,
         ValType::V128 => I8X16,
-        ValType::Ref(RefType { heap: HeapType::Func, .. }) => I64,
-        ValType::Ref(_) => I32,
+        ValType::Ref(_) if ty.is_collected() => I32,
+        ValType::Ref(_) => I64,
     }
 }
 

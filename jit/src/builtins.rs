@@ -17,7 +17,6 @@ use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{AbiParam, Signature};
 use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, Polling, VmContext, builtins};
 
 use crate::calls::way_out;
@@ -101,9 +100,9 @@ builtins! {
     ElemDrop(segment) = elem_drop;
     /// The value is the reference to a function of the instance.
     RefFunc(function) = ref_func;
-    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
-    /// the expected type.
-    TableCallee(table, index, type_id) = table_callee;
+    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `at` is the address of an element of the table,
+    /// which the code has at hand anyway, and `ty` the index of the expected type.
+    TableCallee(table, at, ty) = table_callee;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
@@ -319,10 +318,10 @@ forward! {
         = builtins::table_init;
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
-    table_callee(table: index, at: whole, type_id: index) = find_callee;
+    table_callee(table: index, at: whole, ty: index) = find_callee;
 }
 
-/// An index of the module, or the id of a type: nothing that the guest computes, and of 32 bits.
+/// An index of the module: nothing that the guest computes, and of 32 bits.
 fn index(word: u64) -> Result<u32, Trap> {
     Ok(word as u32)
 }
@@ -340,12 +339,16 @@ fn whole(word: u64) -> Result<u64, Trap> {
 unsafe fn find_callee(
     vmctx: *mut VmContext,
     table: u32,
-    index: u64,
-    type_id: u32,
+    at: u64,
+    ty: u32,
 ) -> Result<*const FuncRef, Pending> {
     // SAFETY: the caller's promise.
-    let table = unsafe { &mut *VmContext::table(vmctx, table) };
-    Ok(table.callee(index, TypeId(type_id))?)
+    unsafe {
+        let (table, type_id) = (&mut *VmContext::table(vmctx, table), VmContext::type_id(vmctx, ty));
+        let first = (*table.descriptor()).elements as u64;
+        let types = VmContext::module(vmctx).registry();
+        Ok(table.callee(at.wrapping_sub(first) / 8, type_id, types)?)
+    }
 }
 
 /// What functions of the runtime return, as a word for compiled code.

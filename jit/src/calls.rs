@@ -38,6 +38,7 @@ pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: Interpreter
         resume: resume_interpreted,
         run_interpreter: run,
         call: call_compiled,
+        frame_roots,
         enter_loop,
         ..*entries
     };
@@ -47,6 +48,12 @@ pub unsafe fn attach(exec: &mut ExecContext, space: &CodeSpace, run: Interpreter
 #[inline]
 pub fn unbound() -> *const u8 {
     lazy_bind as *const u8
+}
+
+/// See [`FrameRoots`](wasmrun_runtime::vm::FrameRoots).
+unsafe fn frame_roots(exec: *const ExecContext, frame: Site, visit: &mut dyn FnMut(*mut u32)) {
+    // SAFETY: stores whose frames are walked have been attached.
+    unsafe { space(exec).for_each_reference(frame, visit) };
 }
 
 /// The code of the store's engine.

@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::module::Module;
-use wasmrun_runtime::types::{FuncType, TypeId};
-use wasmrun_runtime::vm::{ExecContext, Position};
+use wasmrun_runtime::types::{CompositeType, FuncType, TypeId};
+use wasmrun_runtime::vm::{ExecContext, Position, Site};
 
 use crate::abi::without_parameters;
 use crate::arena::{Arena, ArenaError, Blob};
@@ -102,6 +102,15 @@ impl Described<'_> {
         match self {
             Described::One(compiled) => compiled.trap_at(offset),
             Described::Stored(stored) => stored.trap_at(offset),
+        }
+    }
+
+    /// Calls `visit` with how many bytes below the frame pointer references are during the call that returns to the
+    /// offset `at`.
+    fn for_each_reference(&self, at: u32, visit: impl FnMut(u32)) {
+        match self {
+            Described::One(compiled) => compiled.stack_maps.references(at).for_each(visit),
+            Described::Stored(stored) => stored.references(at).for_each(visit),
         }
     }
 
@@ -201,7 +210,7 @@ impl CodeSpace {
     /// Sees to it that calls of functions that a module knows of never fail for want of code memory, in whatever tiers
     /// they are: to be done before any code of the module is published. See [`Stubs::set_room_aside`].
     pub fn make_room_for_calls(&self, module: &Module) -> Result<(), StubError> {
-        self.stubs.set_room_aside(module.types())
+        self.stubs.set_room_aside(module.types().iter().filter_map(CompositeType::func))
     }
 
     /// How a function of a type is entered: of `ty`, whose id is `id`.
@@ -331,6 +340,19 @@ impl CodeSpace {
         let (_, function, offset) = self.describe(pc)?;
         let code = function.trap_at(offset)?;
         Some(TrapInfo { code })
+    }
+
+    /// Calls `visit` with each word of a frame that holds a collected reference which is used later.
+    ///
+    /// # Safety
+    /// The frame is one of guest code that waits at a call.
+    pub(crate) unsafe fn for_each_reference(&self, frame: Site, visit: &mut dyn FnMut(*mut u32)) {
+        // The code of stubs has none.
+        let Some((_, function, offset)) = self.describe(frame.code.addr()) else { return };
+        // The address is that of the last byte of the call.
+        function.for_each_reference(offset + 1, |distance| {
+            visit(frame.frame.wrapping_byte_sub(distance as usize).cast());
+        });
     }
 
     /// What the code at `pc`, an address inside the instruction, is executing: the calls that it is inlined at follow,

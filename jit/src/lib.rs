@@ -19,11 +19,13 @@ pub mod compile;
 mod entrances;
 #[cfg(feature = "explore")]
 pub mod explore;
+mod job;
 pub mod lower;
 mod placement;
 pub mod profiler;
 pub mod references;
 pub mod roomy;
+pub mod stack_maps;
 pub mod stubs;
 mod thunks;
 pub mod trap;

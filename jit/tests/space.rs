@@ -26,7 +26,7 @@ fn module(registry: &TypeRegistry) -> Module {
 #[test]
 fn code_that_needs_more_alignment_than_there_is_is_refused() {
     const MOST: u32 = Arena::ALIGNMENT as u32;
-    let module = Arc::new(module(&TypeRegistry::default()));
+    let module = Arc::new(module(&Arc::<TypeRegistry>::default()));
     let space = CodeSpace::new(1 << 20).unwrap();
     let compiled = compile(space.isa(), &module, &Job::new(0)).unwrap();
     let most = CompiledFunction { alignment: MOST, ..compiled };

@@ -16,6 +16,7 @@ use crate::declarations::Declarations;
 use crate::error::{ParseError, Refusal};
 use crate::features::Features;
 use crate::parallel::on_all_cores;
+use crate::types::CompositeType;
 
 /// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
 const PARALLEL_THRESHOLD: usize = 256 << 10;
@@ -23,7 +24,7 @@ const PARALLEL_THRESHOLD: usize = 256 << 10;
 /// Value slots that a function of tier 0 can address.
 pub const MAX_SLOTS: u32 = 64_000;
 
-/// Values that a function may take and return together before [`Traffic`] is counted. Below it, traffic is in
+/// Values that an instruction may take and return together before [`Traffic`] is counted. Below it, traffic is in
 /// proportion to the size of the body.
 const WIDE: usize = 32;
 
@@ -41,7 +42,7 @@ pub(crate) fn validate(
     to_validate: &[FuncToValidate<ValidatorResources>],
 ) -> Result<(), Refusal> {
     let total: usize = declared.bodies.iter().map(|b| b.len as usize).sum();
-    let wide = declared.types.iter().any(|ty| ty.params().len() + ty.results().len() > WIDE);
+    let wide = declared.types.iter().any(is_wide);
     let next = AtomicUsize::new(0);
     // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
     let worker = || -> Option<(usize, Refusal)> {
@@ -67,6 +68,14 @@ pub(crate) fn validate(
     let found = on_all_cores(total >= PARALLEL_THRESHOLD, worker);
     let first = found.into_iter().flatten().min_by_key(|(index, _)| *index);
     first.map_or(Ok(()), |(_, refusal)| Err(refusal))
+}
+
+fn is_wide(ty: &CompositeType) -> bool {
+    WIDE < match ty {
+        CompositeType::Func(ty) => ty.params().len() + ty.results().len(),
+        CompositeType::Struct(ty) => ty.fields().len(),
+        CompositeType::Array(_) => 0,
+    }
 }
 
 /// One body of a module.

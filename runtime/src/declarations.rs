@@ -7,13 +7,18 @@
 use std::ops::Range;
 
 use crate::const_expr::{ConstExpr, ConstExprs};
-use crate::types::{ExternType, FuncType, GlobalType, MemoryType, RefType, TableType};
+use crate::parsed_types::ParsedTypes;
+use crate::types::{
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TypeId,
+};
 use crate::vm::reservation_of;
 
 /// The declarations of a module, in the order of each index space: what is imported comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Declarations {
-    pub(crate) types: Vec<FuncType>,
+    pub(crate) types: Vec<CompositeType>,
+    /// The engine-wide id of each type.
+    pub(crate) type_ids: Vec<TypeId>,
     pub(crate) imports: Vec<Import>,
     pub(crate) exports: Vec<Export>,
     /// Type index of each function, imported ones first.
@@ -35,6 +40,26 @@ pub(crate) struct Declarations {
 }
 
 impl Declarations {
+    /// The function type with this index.
+    pub(crate) fn func_type(&self, index: u32) -> &FuncType {
+        self.types[index as usize].func().expect("validated: the type of a function")
+    }
+
+    /// References to the type with this index.
+    pub(crate) fn indexed_heap_type(&self, index: u32) -> HeapType {
+        let id = self.type_ids[index as usize];
+        match self.types[index as usize] {
+            CompositeType::Func(_) => HeapType::ConcreteFunc(id),
+            CompositeType::Struct(_) => HeapType::ConcreteStruct(id),
+            CompositeType::Array(_) => HeapType::ConcreteArray(id),
+        }
+    }
+
+    /// Turns types of the module's bytes into those of the engine.
+    pub(crate) fn parsed_types(&self) -> ParsedTypes<impl Fn(u32) -> HeapType> {
+        ParsedTypes(|index| self.indexed_heap_type(index))
+    }
+
     /// Number of tables, imported ones included.
     pub(crate) fn table_count(&self) -> u32 {
         (self.imported_tables.len() + self.tables.len()) as u32

@@ -30,7 +30,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "threads", flag: WasmFeatures::THREADS, executed: false },
     Proposal { name: "exceptions", flag: WasmFeatures::EXCEPTIONS, executed: false },
     Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: false },
-    Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: false },
+    Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: true },
     Proposal { name: "gc", flag: WasmFeatures::GC, executed: false },
     Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },
     Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: true },

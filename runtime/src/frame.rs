@@ -13,7 +13,6 @@
 
 use crate::module::Module;
 use crate::types::{FuncType, ValType};
-use crate::val_type;
 
 /// Value slots between the shared ones and the locals: return address and saved context.
 pub const LINK_SLOTS: u32 = 2;
@@ -111,7 +110,7 @@ impl FrameLayout {
         let declared = body.get_locals_reader().expect("validated locals");
         let declared = declared.into_iter().map(|run| {
             let (count, ty) = run.expect("validated locals");
-            (count, val_type(ty))
+            (count, module.val_type(ty))
         });
         Some(FrameLayout::new(module.function_type(function), declared))
     }
@@ -149,6 +148,8 @@ impl FrameLayout {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::FrameSlot::{Reference, Value};
     use super::*;
     use ValType::{F64, I32, I64, V128};
@@ -208,7 +209,7 @@ mod tests {
             &[10, 9, 1, 7, 2, 1, 0x7f, 2, 0x7d, 0, 0x0b],
         ];
         let bytes = [b"\0asm\x01\0\0\0", &sections.concat()[..]].concat();
-        let registry = crate::types::TypeRegistry::default();
+        let registry = Arc::<crate::types::TypeRegistry>::default();
         let module = crate::parse(bytes, crate::features::Features::default(), &registry).unwrap();
         let ty = FuncType::new([I64], [I32, I32]);
         let expected = FrameLayout::new(&ty, [(1, I32), (2, ValType::F32)]);

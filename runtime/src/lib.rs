@@ -19,6 +19,7 @@ pub mod module;
 mod names;
 pub mod parallel;
 mod parse;
+mod parsed_types;
 mod relaxed;
 pub mod trap;
 pub mod types;
@@ -30,7 +31,7 @@ mod work;
 pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
 pub use names::printable;
-pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, val_type, validate};
+pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, validate};
 pub use relaxed::Relaxed;
 pub use work::Work;
 

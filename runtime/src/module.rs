@@ -21,7 +21,10 @@ use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::relaxed::Relaxed;
-use crate::types::{ExternType, FuncType, GlobalType, MemoryType, TableType, TypeId, TypeRegistry};
+use crate::types::{
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry,
+    ValType,
+};
 use crate::value::RawValue;
 
 /// A validated module.
@@ -31,7 +34,7 @@ pub struct Module {
     features: Features,
     charges_fuel: bool,
     relaxed: Relaxed,
-    type_ids: Vec<TypeId>,
+    registry: Arc<TypeRegistry>,
     /// Indices of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
@@ -49,7 +52,7 @@ impl Module {
         bytes: Vec<u8>,
         declared: Declarations,
         features: Features,
-        registry: &TypeRegistry,
+        registry: &Arc<TypeRegistry>,
     ) -> Module {
         let exports = &declared.exports;
         let mut by_name: Box<[u32]> = (0..exports.len() as u32).collect();
@@ -58,7 +61,7 @@ impl Module {
             features,
             charges_fuel: false,
             relaxed: Relaxed::default(),
-            type_ids: declared.types.iter().map(|ty| registry.intern(ty)).collect(),
+            registry: Arc::clone(registry),
             exports_by_name: by_name,
             names: OnceLock::new(),
             hints: OnceLock::new(),
@@ -112,14 +115,37 @@ impl Module {
         &self.tiers
     }
 
-    /// Its function types.
-    pub fn types(&self) -> &[FuncType] {
+    /// The types that it defines.
+    pub fn types(&self) -> &[CompositeType] {
         &self.declared.types
     }
 
-    /// The engine-wide id of each of its function types.
+    /// The engine-wide id of each of the types that it defines.
     pub fn type_ids(&self) -> &[TypeId] {
-        &self.type_ids
+        &self.declared.type_ids
+    }
+
+    /// The function type with this index.
+    ///
+    /// # Panics
+    /// It is no function type.
+    pub fn func_type(&self, index: u32) -> &FuncType {
+        self.declared.func_type(index)
+    }
+
+    /// A type of the module's bytes, in the engine's terms.
+    pub fn val_type(&self, ty: wasmparser::ValType) -> ValType {
+        self.declared.parsed_types().value(ty)
+    }
+
+    /// A type of the module's bytes, in the engine's terms.
+    pub fn heap_type(&self, ty: wasmparser::HeapType) -> HeapType {
+        self.declared.parsed_types().heap(ty)
+    }
+
+    /// What gave out the ids of its types.
+    pub fn registry(&self) -> &TypeRegistry {
+        &self.registry
     }
 
     /// Its imports, in order.
@@ -151,12 +177,12 @@ impl Module {
 
     /// The type of a function.
     pub fn function_type(&self, function: u32) -> &FuncType {
-        &self.declared.types[self.declared.functions[function as usize] as usize]
+        self.declared.func_type(self.declared.functions[function as usize])
     }
 
     /// The engine-wide type id of a function.
     pub fn function_type_id(&self, function: u32) -> TypeId {
-        self.type_ids[self.declared.functions[function as usize] as usize]
+        self.declared.type_ids[self.declared.functions[function as usize] as usize]
     }
 
     /// The body of a function, or `None` for an imported one.
@@ -376,7 +402,7 @@ impl Module {
     }
 
     /// A module that holds one memory, table or global and nothing else: how the host makes its own.
-    pub fn for_host_object(object: HostObject, registry: &TypeRegistry) -> Module {
+    pub fn for_host_object(object: HostObject, registry: &Arc<TypeRegistry>) -> Module {
         let mut declared = Declarations::default();
         let index = match object {
             HostObject::Memory(ty) => {

@@ -4,9 +4,12 @@
 //! been seen, and everything is finished before the module exists. A module that is refused is judged once
 //! more with every proposal switched on, so that the error can say which proposal would admit it.
 
+use std::sync::Arc;
+
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    KnownCustom, Parser, Payload, SectionLimited, TypeRef, ValidPayload, Validator, ValidatorResources,
+    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator,
+    ValidatorResources,
 };
 
 use crate::bodies;
@@ -18,17 +21,15 @@ use crate::declarations::{
 use crate::error::{ParseError, Refusal};
 use crate::features::{Features, PROPOSALS, Proposal};
 use crate::module::Module;
-use crate::types::{
-    ExternType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, TableType,
-    TypeRegistry, ValType,
-};
+use crate::parsed_types::{ParsedTypes, memory_type};
+use crate::types::{ExternType, HeapType, RefType, SubType, TypeId, TypeRegistry};
 
 /// The validator that decides. It stands in the sources because a hash of these is a part of what code on disk is known by, and
 /// a module of which there is such code is not validated again.
 pub const VALIDATOR: &str = "wasmparser 0.263.0";
 
 /// Validates `bytes` and makes a module of them.
-pub fn parse(bytes: Vec<u8>, features: Features, registry: &TypeRegistry) -> Result<Module, ParseError> {
+pub fn parse(bytes: Vec<u8>, features: Features, registry: &Arc<TypeRegistry>) -> Result<Module, ParseError> {
     // SAFETY: nothing is said to be valid.
     #[allow(unsafe_code)]
     unsafe {
@@ -54,7 +55,7 @@ pub struct Outline {
 pub unsafe fn parse_unless_valid(
     bytes: Vec<u8>,
     features: Features,
-    registry: &TypeRegistry,
+    registry: &Arc<TypeRegistry>,
     are_valid: impl FnOnce(&[u8], Outline) -> bool,
 ) -> Result<Module, ParseError> {
     if Parser::is_component(&bytes) {
@@ -64,7 +65,7 @@ pub unsafe fn parse_unless_valid(
         let what = format!("the module has {} bytes; the limit is 4 GiB", bytes.len());
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
-    let mut builder = Builder::new(features);
+    let mut builder = Builder::new(features, registry);
     let read = builder.read(&bytes).and_then(|()| {
         if are_valid(&bytes, builder.outline()) { Ok(()) } else { builder.validate_bodies(&bytes) }
     });
@@ -89,7 +90,8 @@ pub unsafe fn parse_unless_valid(
 
 /// Validates `bytes` with `features` and forgets the result.
 pub fn validate(bytes: &[u8], features: Features) -> bool {
-    let mut builder = Builder::new(features);
+    let registry = TypeRegistry::default();
+    let mut builder = Builder::new(features, &registry);
     builder.read(bytes).and_then(|()| builder.validate_bodies(bytes)).is_ok()
 }
 
@@ -133,15 +135,16 @@ fn needed_proposal(bytes: &[u8], features: Features) -> Option<&'static Proposal
     used.into_iter().find(|p| !features.contains(p))
 }
 
-struct Builder {
+struct Builder<'r> {
     declared: Declarations,
     features: Features,
+    registry: &'r TypeRegistry,
     bodies: Vec<FuncToValidate<ValidatorResources>>,
 }
 
-impl Builder {
-    fn new(features: Features) -> Builder {
-        Builder { declared: Declarations::default(), features, bodies: Vec::new() }
+impl<'r> Builder<'r> {
+    fn new(features: Features, registry: &'r TypeRegistry) -> Builder<'r> {
+        Builder { declared: Declarations::default(), features, registry, bodies: Vec::new() }
     }
 
     /// Reads all sections and validates everything but the function bodies.
@@ -179,23 +182,53 @@ impl Builder {
         bodies::validate(bytes, &self.declared, self.features, &self.bodies)
     }
 
-    fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
-        let declared = &mut self.declared;
-        match payload {
-            Payload::TypeSection(types) => {
-                for group in types {
-                    for ty in group?.into_types() {
-                        match ty.composite_type.inner {
-                            CompositeInnerType::Func(ty) => declared.types.push(FuncType::new(
-                                ty.params().iter().map(|t| val_type(*t)),
-                                ty.results().iter().map(|t| val_type(*t)),
-                            )),
-                            // Only `Features::all` admits these, and then no module is made.
-                            _ => declared.types.push(FuncType::new([], [])),
-                        }
-                    }
+    /// Registers the types of a group, which has been validated.
+    fn group(&mut self, group: RecGroup) {
+        let first = self.declared.types.len() as u32;
+        // The kinds of the group's own types have to be known before anything refers to them.
+        let group: Vec<_> = group.into_types().collect();
+        let concrete = |index: u32| match index.checked_sub(first) {
+            None => self.declared.indexed_heap_type(index),
+            Some(place) => {
+                let id = TypeId::member(place);
+                match group[place as usize].composite_type.inner {
+                    CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
+                    CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
+                    CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => HeapType::ConcreteFunc(id),
                 }
             }
+        };
+        let types = ParsedTypes(concrete);
+        let members = group.iter().map(|ty| SubType {
+            is_final: ty.is_final,
+            supertype: ty.supertype_idxs.first().map(|index| {
+                let index = index.as_module_index().expect("types in a module's bytes are indices");
+                match index.checked_sub(first) {
+                    None => self.declared.type_ids[index as usize],
+                    Some(place) => TypeId::member(place),
+                }
+            }),
+            composite: types.composite(&ty.composite_type.inner),
+        });
+        let members: Vec<_> = members.collect();
+        let count = members.len() as u32;
+        let TypeId(id) = self.registry.intern_group(members);
+        for id in (id..id + count).map(TypeId) {
+            let ty = self.registry.get(id).expect("just registered");
+            self.declared.types.push(ty.composite);
+            self.declared.type_ids.push(id);
+        }
+    }
+
+    fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
+        if let Payload::TypeSection(types) = payload {
+            for group in types {
+                self.group(group?);
+            }
+            return Ok(());
+        }
+        let declared = &mut self.declared;
+        match payload {
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
@@ -203,10 +236,10 @@ impl Builder {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                             declared.functions.push(ty);
                             declared.imported_functions += 1;
-                            ExternType::Func(declared.types[ty as usize].clone())
+                            ExternType::Func(declared.func_type(ty).clone())
                         }
                         TypeRef::Table(ty) => {
-                            let ty = table_type(&ty);
+                            let ty = declared.parsed_types().table(&ty);
                             declared.imported_tables.push(ty);
                             ExternType::Table(ty)
                         }
@@ -216,7 +249,7 @@ impl Builder {
                             ExternType::Memory(ty)
                         }
                         TypeRef::Global(ty) => {
-                            let ty = global_type(&ty);
+                            let ty = declared.parsed_types().global(&ty);
                             declared.imported_globals.push(ty);
                             ExternType::Global(ty)
                         }
@@ -242,7 +275,8 @@ impl Builder {
                         wasmparser::TableInit::RefNull => None,
                         wasmparser::TableInit::Expr(expr) => Some(ConstExpr::new(expr)),
                     };
-                    declared.tables.push(TableDef { ty: table_type(&table.ty), init });
+                    let ty = declared.parsed_types().table(&table.ty);
+                    declared.tables.push(TableDef { ty, init });
                 }
             }
             Payload::MemorySection(memories) => {
@@ -254,7 +288,8 @@ impl Builder {
                 for global in globals {
                     let global = global?;
                     let init = ConstExpr::new(&global.init_expr);
-                    declared.globals.push(GlobalDef { ty: global_type(&global.ty), init });
+                    let ty = declared.parsed_types().global(&global.ty);
+                    declared.globals.push(GlobalDef { ty, init });
                 }
             }
             Payload::ExportSection(exports) => {
@@ -273,7 +308,8 @@ impl Builder {
             Payload::StartSection { func, .. } => declared.start = Some(func),
             Payload::ElementSection(segments) => {
                 for segment in segments {
-                    declared.elements.push(element_segment(segment?)?);
+                    let segment = element_segment(segment?, declared)?;
+                    declared.elements.push(segment);
                 }
             }
             Payload::DataSection(segments) => {
@@ -331,7 +367,10 @@ fn section_name(id: u8) -> &'static str {
     NAMES.get(id as usize).copied().unwrap_or("unknown")
 }
 
-fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, Refusal> {
+fn element_segment(
+    segment: wasmparser::Element<'_>,
+    declared: &Declarations,
+) -> Result<ElementSegment, Refusal> {
     let mode = match segment.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,
@@ -351,14 +390,14 @@ fn element_segment(segment: wasmparser::Element<'_>) -> Result<ElementSegment, R
             for function in functions {
                 indices.push(function?);
             }
-            (RefType::FUNCREF, ElementItems::Functions(indices.into()))
+            (RefType::new(false, HeapType::Func), ElementItems::Functions(indices.into()))
         }
         wasmparser::ElementItems::Expressions(ty, expressions) => {
             let items = match functions(expressions.clone())? {
                 Some(functions) => ElementItems::Functions(functions),
                 None => ElementItems::Expressions(ConstExprs::new(&expressions)),
             };
-            (ref_type(ty), items)
+            (declared.parsed_types().reference(ty), items)
         }
     };
     Ok(ElementSegment { mode, ty, items })
@@ -376,43 +415,6 @@ fn functions(
         }
     }
     Ok(Some(functions.into()))
-}
-
-/// A type in the validator's terms, in the engine's.
-pub fn val_type(ty: wasmparser::ValType) -> ValType {
-    match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        wasmparser::ValType::V128 => ValType::V128,
-        wasmparser::ValType::Ref(ty) => ValType::Ref(ref_type(ty)),
-    }
-}
-
-fn ref_type(ty: wasmparser::RefType) -> RefType {
-    // Types beyond these two exist only under `Features::all`, where no module is made.
-    let heap = if ty.is_extern_ref() { HeapType::Extern } else { HeapType::Func };
-    RefType { nullable: ty.is_nullable(), heap }
-}
-
-fn table_type(ty: &wasmparser::TableType) -> TableType {
-    let element = ref_type(ty.element_type);
-    let any = if ty.table64 { TableType::new64(element, 0, None) } else { TableType::new(element, 0, None) };
-    any.with_limits(Limits { min: ty.initial, max: ty.maximum })
-}
-
-fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
-    let log2 = ty.page_size_log2.map_or(MemoryType::PAGE_LOG2, |log2| log2 as u8);
-    let builder = MemoryType::builder().memory64(ty.memory64).page_size_log2(log2);
-    // The validator has looked at it; only without its features, where no module is made, it may be something else.
-    let ty = builder.min(ty.initial).max(ty.maximum).build();
-    ty.unwrap_or_else(|_| MemoryType::new(0, None))
-}
-
-fn global_type(ty: &wasmparser::GlobalType) -> GlobalType {
-    let mutability = if ty.mutable { Mutability::Var } else { Mutability::Const };
-    GlobalType { content: val_type(ty.content_type), mutability }
 }
 
 #[cfg(test)]

@@ -73,6 +73,10 @@ pub enum Trap {
     InstanceDropped,
     /// A function is larger than the engine can run.
     FunctionTooLarge,
+    /// A null reference was used where something has to be.
+    NullReference,
+    /// The objects of the guest, or the values of the host that it holds on to, need more memory than they may have.
+    GcHeapOutOfMemory,
 }
 
 impl Trap {
@@ -93,6 +97,8 @@ impl Trap {
             Trap::Deadline => "deadline exceeded",
             Trap::InstanceDropped => "function of a dropped instance called",
             Trap::FunctionTooLarge => "function too large for this engine",
+            Trap::NullReference => "null reference",
+            Trap::GcHeapOutOfMemory => "GC heap out of memory",
         }
     }
 }

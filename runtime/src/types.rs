@@ -1,57 +1,20 @@
 //! The types of WebAssembly as the rest of the engine sees them, and the registry that gives equal
-//! function types of different modules one number.
+//! types of different modules one number.
 //!
 //! A signature check of an indirect call is then one comparison of two `u32`s. Ids are given out per
 //! engine and live as long as it does.
 
-use std::collections::HashMap;
+mod composite;
+mod func;
+mod reference;
+mod registry;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a reference points at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum HeapType {
-    /// Functions.
-    Func,
-    /// Values of the host, opaque to the guest.
-    Extern,
-}
-
-impl HeapType {
-    /// Whether references to it are numbers that a collector has to see, and not pointers to functions.
-    pub const fn is_collected(self) -> bool {
-        match self {
-            HeapType::Func => false,
-            HeapType::Extern => true,
-        }
-    }
-}
-
-/// The type of a reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RefType {
-    /// Whether null is among its values.
-    pub nullable: bool,
-    /// What it points at.
-    pub heap: HeapType,
-}
-
-impl RefType {
-    /// `funcref`: a function or null.
-    pub const FUNCREF: RefType = RefType { nullable: true, heap: HeapType::Func };
-    /// `externref`: a host value or null.
-    pub const EXTERNREF: RefType = RefType { nullable: true, heap: HeapType::Extern };
-}
-
-impl fmt::Display for RefType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.heap {
-            HeapType::Func => "funcref",
-            HeapType::Extern => "externref",
-        })
-    }
-}
+pub use composite::{ArrayType, CompositeType, FieldType, StorageType, StructType, SubType};
+pub use func::{FuncType, SignatureSlots};
+pub use reference::{HeapType, RefType};
+pub use registry::{TypeId, TypeRegistry};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +50,23 @@ impl ValType {
         }
     }
 
+    /// Whether it matches `other`, of the same engine: every value of it is one of `other`.
+    pub fn matches(self, other: ValType, types: &TypeRegistry) -> bool {
+        match (self, other) {
+            (ValType::Ref(this), ValType::Ref(other)) => this.matches(other, types),
+            _ => self == other,
+        }
+    }
+
+    /// The same type with another id, if it refers to a type by one.
+    #[must_use]
+    fn map_id(self, f: impl FnOnce(TypeId) -> TypeId) -> ValType {
+        match self {
+            ValType::Ref(ty) => ValType::Ref(ty.map_id(f)),
+            number => number,
+        }
+    }
+
     /// Number of 64-bit value slots that a value of this type takes.
     pub const fn value_slots(self) -> usize {
         match self {
@@ -107,101 +87,6 @@ impl fmt::Display for ValType {
             ValType::V128 => f.write_str("v128"),
             ValType::Ref(r) => r.fmt(f),
         }
-    }
-}
-
-/// The type of a function: parameters and results. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct FuncType {
-    // Parameters first, results behind them.
-    types: Arc<[ValType]>,
-    params: u32,
-}
-
-impl FuncType {
-    /// A function type from its parameter and result types.
-    pub fn new(
-        params: impl IntoIterator<Item = ValType>,
-        results: impl IntoIterator<Item = ValType>,
-    ) -> FuncType {
-        let mut types: Vec<ValType> = params.into_iter().collect();
-        let params = types.len() as u32;
-        types.extend(results);
-        FuncType { types: types.into(), params }
-    }
-
-    /// The types of the parameters.
-    pub fn params(&self) -> &[ValType] {
-        &self.types[..self.params as usize]
-    }
-
-    /// The types of the results.
-    pub fn results(&self) -> &[ValType] {
-        &self.types[self.params as usize..]
-    }
-
-    /// How parameters and results spread over the value and the reference stack.
-    pub fn slots(&self) -> SignatureSlots {
-        SignatureSlots::of(self)
-    }
-}
-
-impl fmt::Debug for FuncType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl fmt::Display for FuncType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, types: &[ValType]| -> fmt::Result {
-            f.write_str("(")?;
-            for (i, ty) in types.iter().enumerate() {
-                write!(f, "{}{ty}", if i == 0 { "" } else { ", " })?;
-            }
-            f.write_str(")")
-        };
-        list(f, self.params())?;
-        f.write_str(" -> ")?;
-        list(f, self.results())
-    }
-}
-
-/// Slot counts of a signature on the two stacks of tier 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignatureSlots {
-    /// Value slots of the parameters.
-    pub params: u32,
-    /// Value slots of the results.
-    pub results: u32,
-    /// Reference slots of the parameters.
-    pub ref_params: u32,
-    /// Reference slots of the results.
-    pub ref_results: u32,
-}
-
-impl SignatureSlots {
-    fn of(ty: &FuncType) -> SignatureSlots {
-        let values = |types: &[ValType]| types.iter().map(|t| t.value_slots() as u32).sum();
-        let refs = |types: &[ValType]| types.iter().filter(|t| t.is_collected()).count() as u32;
-        SignatureSlots {
-            params: values(ty.params()),
-            results: values(ty.results()),
-            ref_params: refs(ty.params()),
-            ref_results: refs(ty.results()),
-        }
-    }
-
-    /// Value slots that arguments and results share at the bottom of a frame.
-    #[inline]
-    pub fn shared(self) -> u32 {
-        self.params.max(self.results)
-    }
-
-    /// Reference slots that arguments and results share at the bottom of a frame.
-    #[inline]
-    pub fn ref_shared(self) -> u32 {
-        self.ref_params.max(self.ref_results)
     }
 }
 
@@ -521,62 +406,9 @@ impl fmt::Display for ExternType {
     }
 }
 
-/// The number of a function type, the same for equal types in all modules of an engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(transparent)]
-pub struct TypeId(pub u32);
-
-impl TypeId {
-    /// Never given out: the id of the stand-in for a null function reference.
-    pub const NONE: TypeId = TypeId(u32::MAX);
-}
-
-/// Gives each distinct function type one [`TypeId`].
-#[derive(Debug, Default)]
-pub struct TypeRegistry {
-    inner: Mutex<RegistryInner>,
-}
-
-#[derive(Debug, Default)]
-struct RegistryInner {
-    ids: HashMap<FuncType, TypeId>,
-    types: Vec<FuncType>,
-}
-
-impl TypeRegistry {
-    /// The id of `ty`, new or known.
-    pub fn intern(&self, ty: &FuncType) -> TypeId {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&id) = inner.ids.get(ty) {
-            return id;
-        }
-        let id = TypeId(inner.types.len() as u32);
-        inner.types.push(ty.clone());
-        inner.ids.insert(ty.clone(), id);
-        id
-    }
-
-    /// The type that `id` stands for, if this registry gave it out.
-    pub fn get(&self, id: TypeId) -> Option<FuncType> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.types.get(id.0 as usize).cloned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn equal_types_share_an_id_and_others_do_not() {
-        let registry = TypeRegistry::default();
-        let a = registry.intern(&FuncType::new([ValType::I32], [ValType::I64]));
-        let b = registry.intern(&FuncType::new([ValType::I32], [ValType::I64]));
-        let c = registry.intern(&FuncType::new([ValType::I32, ValType::I64], []));
-        assert_eq!(a, b);
-        assert_ne!(a, c);
-        assert_eq!(registry.get(c).unwrap().to_string(), "(i32, i64) -> ()");
-    }
 
     #[test]
     fn memory_types_are_bounded_by_what_their_addresses_reach() {
@@ -591,12 +423,5 @@ mod tests {
         assert!(build(0, false, u32::MAX.into(), None).is_ok() && build(0, false, 1 << 32, None).is_err());
         assert!(build(0, true, u64::MAX, Some(u64::MAX)).is_ok());
         assert_eq!(build(12, false, 0, None), Err(InvalidMemoryType::PageSize(12)));
-    }
-
-    #[test]
-    fn references_that_the_collector_must_see_take_no_value_slot() {
-        let slots =
-            FuncType::new([ValType::EXTERNREF, ValType::I32, ValType::FUNCREF], [ValType::V128]).slots();
-        assert_eq!((slots.params, slots.ref_params, slots.results), (2, 1, 2));
     }
 }

@@ -80,7 +80,10 @@ impl Mode {
             Mode::Checked => Mode::Jit.choose(config).memory_strategy(MemoryStrategy::Checked),
             Mode::Mixed => Mode::Checked.choose(config).compile_only(|function| function % 2 == 1),
             Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20).interruptible(false),
-            Mode::Chaos => config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1),
+            // Collections wherever there may be one, as well.
+            Mode::Chaos => {
+                config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1).gc_stress(true)
+            }
             Mode::Tiered => config.strategy(Strategy::Tiered).tier_up_threshold(1).compile_threads(0),
         }
     }

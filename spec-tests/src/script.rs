@@ -456,6 +456,8 @@ fn says(trap: Trap, message: &str) -> bool {
     let words = match trap {
         Trap::UnreachableCodeReached => "unreachable",
         Trap::TableOutOfBounds if message.starts_with("undefined") => "undefined",
+        // It says what the reference is to.
+        Trap::NullReference if message.starts_with("null ") && message.ends_with(" reference") => message,
         _ => trap.message(),
     };
     // The suite says "out of bounds" for any of them in places, and never less than a word.

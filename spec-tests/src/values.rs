@@ -53,7 +53,7 @@ fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
         }
         (WastRetCore::RefExtern(None), Val::ExternRef(Some(_))) => true,
         (WastRetCore::RefExtern(Some(number)), Val::ExternRef(Some(value))) => {
-            value.data(store).is_ok_and(|value| value.downcast_ref::<u32>() == Some(number))
+            value.data(store).is_ok_and(|data| data.and_then(|data| data.downcast_ref()) == Some(number))
         }
         (WastRetCore::RefFunc(_), Val::FuncRef(Some(_))) => true,
         _ => false,

@@ -94,6 +94,7 @@ fn edition_2() -> Config {
     let mut config = Config::default();
     config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false).wasm_relaxed_simd(false);
     config.wasm_memory64(false).wasm_custom_page_sizes(false).wasm_wide_arithmetic(false);
+    config.wasm_function_references(false);
     config
 }
 
@@ -139,7 +140,7 @@ proposals! {
     custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors", "gc"]), Config::default();
     exceptions: ExceptionHandling, Skipped(&["exceptions"]), Config::default();
     extended_const: ExtendedConst, Executed, Config::default();
-    function_references: FunctionReferences, Skipped(&["function-references"]), Config::default();
+    function_references: FunctionReferences, Executed, Config::default();
     gc: GC, Skipped(&["gc"]), Config::default();
     memory64: Memory64, Executed, one_memory();
     multi_memory: MultiMemory, Executed, Config::default();

@@ -59,6 +59,8 @@ pub struct Options {
     pub fuel: Option<u64>,
     /// Bytes that all its memories together may have.
     pub max_memory: Option<usize>,
+    /// Bytes that its heap of collected objects may have.
+    pub max_gc_heap: Option<usize>,
     /// Elements that each of its tables may have.
     pub max_table_elements: Option<usize>,
     /// Instances that there may be, preloaded modules included.

@@ -195,6 +195,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         long: None,
+        key: Some(("W", "max-gc-heap-size")),
+        takes: Takes::Value("SIZE"),
+        help: "Let collected objects, garbage included, have at most so many bytes",
+        set: |o, v| size(v).map(|bytes| o.max_gc_heap = Some(bytes)),
+    },
+    Row {
+        long: None,
         key: Some(("W", "max-table-elements")),
         takes: Takes::Value("N"),
         help: "Let no table grow beyond so many elements",

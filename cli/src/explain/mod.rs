@@ -16,7 +16,7 @@ use crate::args::{Options, RunArgs};
 use crate::errors::Outcome;
 use crate::inspect::{self, Inspection};
 use crate::time_limit::TimeLimit;
-use crate::{guest, imports, output, source};
+use crate::{guest, imports, load, output};
 
 /// The whole answer. The names of the fields are those of the JSON.
 #[derive(Debug, Serialize)]
@@ -72,15 +72,15 @@ pub fn run(run: &RunArgs, json: bool) -> Outcome {
 
 fn explain(run: &RunArgs) -> Outcome<Explanation> {
     let limit = TimeLimit::starting_now(run.options.timeout);
-    let module = interface(&run.file, &limit)?;
+    let module = interface(&run.file, &run.options, &limit)?;
     let grants = guest::wasi(run)?.report().clone();
     let preloads = run
         .options
         .preloads
         .iter()
         .map(|preload| {
-            let exports =
-                interface(&preload.file, &limit)?.exports.into_iter().map(|export| export.name).collect();
+            let exports = interface(&preload.file, &run.options, &limit)?.exports;
+            let exports = exports.into_iter().map(|export| export.name).collect();
             Ok(Provider { name: &preload.name, option: option_of(preload), exports })
         })
         .collect::<Outcome<Vec<_>>>()?;
@@ -101,8 +101,8 @@ fn option_of(preload: &crate::args::Preload) -> String {
     format!("--preload {}={}", preload.name, preload.file.display())
 }
 
-fn interface(file: &Path, limit: &TimeLimit) -> Outcome<Inspection> {
-    let bytes = source::module_bytes(file, limit)?;
+fn interface(file: &Path, options: &Options, limit: &TimeLimit) -> Outcome<Inspection> {
+    let bytes = load::any_binary(file, options, limit)?;
     limit.watch(file, "validating it", || inspect::read::inspect(file, &bytes, Vec::new()))?
 }
 

@@ -39,6 +39,9 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
     failure = match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => failure.help("`--max-stack SIZE` gives the guest more stack"),
         Some(Trap::OutOfFuel) => failure.help("`--fuel N` sets how much the guest may do"),
+        Some(Trap::GcHeapOutOfMemory) => {
+            failure.help("`-W max-gc-heap-size=SIZE` is what the guest's objects may have")
+        }
         Some(Trap::Deadline) => failure.help("`--timeout TIME` is the time for loading and running together"),
         _ => failure,
     };

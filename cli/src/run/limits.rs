@@ -20,6 +20,9 @@ impl Limits {
         if let Some(bytes) = options.max_memory {
             each = each.memory_size(bytes);
         }
+        if let Some(bytes) = options.max_gc_heap {
+            each = each.gc_heap_size(bytes);
+        }
         if let Some(elements) = options.max_table_elements {
             each = each.table_elements(elements);
         }
@@ -59,6 +62,10 @@ impl ResourceLimiter for Limits {
 
     fn table_grow_failed(&mut self, error: Error) -> Result<()> {
         self.each.table_grow_failed(error)
+    }
+
+    fn gc_heap_growing(&mut self, current: usize, desired: usize) -> Result<bool> {
+        self.each.gc_heap_growing(current, desired)
     }
 
     fn instances(&self) -> usize {

@@ -79,7 +79,7 @@ fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
         Err(stopped) => end::code(run, stopped),
     };
     if let Some(json) = run.options.stats {
-        tiers::tell(run, &module, &libraries, json);
+        tiers::tell(run, &module, &libraries, store.gc_stats(), json);
     }
     libraries.iter().chain([&module]).for_each(Module::store_code);
     load::log_cache(&engine, &run.options);

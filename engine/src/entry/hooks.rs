@@ -93,7 +93,8 @@ pub(crate) fn grow_table<T: 'static>(
     grown.map_err(from_pending)
 }
 
-fn from_pending(pending: Pending) -> Error {
+/// The error of something that the host has asked the runtime for.
+pub(crate) fn from_pending(pending: Pending) -> Error {
     match pending {
         Pending::Trap(trap) => Error::new(trap),
         Pending::Host(error) => from_hook(error),

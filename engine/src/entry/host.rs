@@ -30,7 +30,7 @@ pub(crate) fn typed_host_func<T: 'static, P: WasmTyList, R: WasmRet>(
         unsafe {
             let store: &mut StoreInner<T> = store_of(exec);
             let params =
-                P::take(&store.opaque, &mut Slots::new(values, P::VALUES, references, P::REFERENCES));
+                P::take(&mut store.opaque, &mut Slots::new(values, P::VALUES, references, P::REFERENCES));
             let caller = Caller::new(StoreContextMut::new(store), CallingInstance::new(caller));
             let results = func(caller, params).into_results()?;
             let store: &mut StoreInner<T> = store_of(exec);
@@ -80,7 +80,7 @@ unsafe fn call_host_func<T: 'static>(
         let (params, results) = buffer.split_at_mut(ty.params().len());
         let mut from = Slots::new(values, slots.params as usize, references, slots.ref_params as usize);
         for (param, ty) in params.iter_mut().zip(ty.params()) {
-            *param = Val::take(&store.opaque, *ty, &mut from);
+            *param = Val::take(&mut store.opaque, *ty, &mut from);
         }
         for (result, ty) in results.iter_mut().zip(ty.results()) {
             *result = Val::default_for_ty(*ty);

@@ -12,7 +12,7 @@ mod host;
 mod slots;
 mod stop;
 
-pub(crate) use hooks::{from_hook, grow_memory, grow_table, with_hooks};
+pub(crate) use hooks::{from_hook, from_pending, grow_memory, grow_table, with_hooks};
 pub(crate) use host::{typed_host_func, untyped_host_func};
 pub use slots::Slots;
 pub(crate) use slots::{of_raw, to_raw};
@@ -107,7 +107,7 @@ pub(crate) fn call_start<T: 'static>(store: &mut StoreInner<T>, func: &Func) -> 
 unsafe fn enter<T: 'static, R>(
     store: &mut StoreInner<T>,
     func: NonNull<FuncRef>,
-    take: impl FnOnce(&StoreOpaque) -> R,
+    take: impl FnOnce(&mut StoreOpaque) -> R,
 ) -> Result<R> {
     let outcome = {
         let call = WatchedCall::begin(store)?;
@@ -116,7 +116,7 @@ unsafe fn enter<T: 'static, R>(
             unsafe { invoke(exec, func) }
         });
         match status {
-            Status::Ok => Ok(take(&call.store.opaque)),
+            Status::Ok => Ok(take(&mut call.store.opaque)),
             Status::Trap => Err(stopped(&mut call.store.opaque)),
             Status::Exception | Status::TailCall | Status::Suspend | Status::Left => {
                 Err(beyond_protocol(status))

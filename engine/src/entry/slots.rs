@@ -53,8 +53,8 @@ impl<'a> Slots<'a> {
 
     /// Writes the next collected reference.
     #[inline]
-    pub(crate) fn put_reference(&mut self, id: u32) {
-        self.references[self.reference] = id;
+    pub(crate) fn put_reference(&mut self, reference: u32) {
+        self.references[self.reference] = reference;
         self.reference += 1;
     }
 
@@ -69,9 +69,9 @@ impl<'a> Slots<'a> {
     /// Reads the next collected reference.
     #[inline]
     pub(crate) fn take_reference(&mut self) -> u32 {
-        let id = self.references[self.reference];
+        let reference = self.references[self.reference];
         self.reference += 1;
-        id
+        reference
     }
 
     /// Reads the next value as a function. The lists of types that call this agree with the signature, so
@@ -86,17 +86,18 @@ impl<'a> Slots<'a> {
 
 /// What holds a value in a global of type `ty`, which is checked.
 pub(crate) fn to_raw(store: &StoreOpaque, ty: ValType, value: Val) -> Result<RawValue> {
-    let (mut words, mut id) = ([0; 2], [0]);
-    let mut slots = Slots { values: &mut words, references: &mut id, value: 0, reference: 0 };
+    let (mut words, mut reference) = ([0; 2], [0]);
+    let mut slots = Slots { values: &mut words, references: &mut reference, value: 0, reference: 0 };
     value.put(store, ty, &mut slots)?;
-    Ok(if ty.is_collected() { u64::from(id[0]).into() } else { RawValue::from_words(words) })
+    Ok(if ty.is_collected() { u64::from(reference[0]).into() } else { RawValue::from_words(words) })
 }
 
 /// The value that a global of type `ty` holds.
 ///
 /// # Safety
 /// `value` comes from such a global of this store.
-pub(crate) unsafe fn of_raw(store: &StoreOpaque, ty: ValType, value: RawValue) -> Val {
-    let (mut words, mut id) = (value.words(), [value.low() as u32]);
-    Val::take(store, ty, &mut Slots { values: &mut words, references: &mut id, value: 0, reference: 0 })
+pub(crate) unsafe fn of_raw(store: &mut StoreOpaque, ty: ValType, value: RawValue) -> Val {
+    let (mut words, mut reference) = (value.words(), [value.low() as u32]);
+    let mut slots = Slots { values: &mut words, references: &mut reference, value: 0, reference: 0 };
+    Val::take(store, ty, &mut slots)
 }

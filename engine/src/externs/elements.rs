@@ -9,9 +9,10 @@ use wasmrun_runtime::vm::{self, ExecContext};
 use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::handle::Handle;
+use crate::rooted::Rooted;
 use crate::store::StoreOpaque;
 use crate::types::RefType;
-use crate::values::{ExternRef, Ref};
+use crate::values::Ref;
 
 /// Copies elements from one table to another, which may be the same.
 pub(super) fn copy_elements(
@@ -21,7 +22,7 @@ pub(super) fn copy_elements(
     len: u64,
 ) -> Result<()> {
     let (target, source) = (to.0.get(store)?.ty().element, from.0.get(store)?.ty().element);
-    if target != source {
+    if !source.matches(target, store.engine.registry()) {
         return Err(Error::msg(format!("elements of type {source} cannot be copied to a table of {target}")));
     }
     let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
@@ -35,9 +36,9 @@ pub(super) fn copy_elements(
 ///
 /// # Safety
 /// The word comes from a place of this type in this store.
-unsafe fn reference(store: &StoreOpaque, ty: RefType, word: u64) -> Ref {
+unsafe fn reference(store: &mut StoreOpaque, ty: RefType, word: u64) -> Ref {
     if ty.heap.is_collected() {
-        return Ref::Extern(ExternRef::from_id(store, word as u32));
+        return Ref::Extern(Rooted::of_word(store, word as u32));
     }
     // SAFETY: the caller's promise.
     Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle))

@@ -75,7 +75,7 @@ impl Global {
     /// Its value.
     pub fn get(&self, mut store: impl AsContextMut) -> Val {
         let mut store = store.as_context_mut();
-        let opaque = &store.inner_mut().opaque;
+        let opaque = &mut store.inner_mut().opaque;
         let value = self.handle.get(opaque).unwrap_or_else(|error| panic!("{error}")).value();
         // SAFETY: `ty` is that with which the slot was declared.
         unsafe { of_raw(opaque, self.ty.content, value) }

@@ -89,6 +89,11 @@ impl<'a, T: 'static> Caller<'a, T> {
         self.store.interrupt_handle()
     }
 
+    /// As [`Store::gc`](crate::Store::gc).
+    pub fn gc(&mut self) {
+        self.store.gc();
+    }
+
     /// As [`Store::get_fuel`](crate::Store::get_fuel).
     ///
     /// # Errors

@@ -3,16 +3,18 @@
 use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
+use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
-use crate::types::ValType;
-use crate::values::{ExternRef, V128};
+use crate::types::{HeapType, RefType, ValType};
+use crate::values::V128;
 
 mod sealed {
     pub trait Sealed {}
 }
 
 /// A type of the host that stands for one of WebAssembly: `i32` and `u32` for `i32`, `i64` and `u64` for
-/// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref` and `Option<ExternRef>` for `externref`.
+/// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref`, [`Func`] for `(ref func)` and
+/// `Option<Rooted<ExternRef>>` for `externref`.
 ///
 /// ```
 /// use wasmrun::{ValType, WasmTy};
@@ -32,7 +34,7 @@ pub trait WasmTy: sealed::Sealed + Send + Sized + 'static {
 
     /// Reads it from the next slots.
     #[doc(hidden)]
-    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Self;
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Self;
 }
 
 macro_rules! wasm_ty {
@@ -51,7 +53,7 @@ macro_rules! wasm_ty {
                 }
 
                 #[inline]
-                fn take(_: &StoreOpaque, slots: &mut Slots<'_>) -> Self {
+                fn take(_: &mut StoreOpaque, slots: &mut Slots<'_>) -> Self {
                     let $word = slots.take();
                     $from
                 }
@@ -83,7 +85,7 @@ impl WasmTy for V128 {
     }
 
     #[inline]
-    fn take(_: &StoreOpaque, slots: &mut Slots<'_>) -> V128 {
+    fn take(_: &mut StoreOpaque, slots: &mut Slots<'_>) -> V128 {
         let (low, high) = (slots.take(), slots.take());
         V128::from(u128::from(high) << 64 | u128::from(low))
     }
@@ -101,25 +103,41 @@ impl WasmTy for Option<Func> {
     }
 
     #[inline]
-    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Option<Func> {
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Option<Func> {
         slots.take_function(store)
     }
 }
 
-impl sealed::Sealed for Option<ExternRef> {}
+impl sealed::Sealed for Func {}
 
-impl WasmTy for Option<ExternRef> {
+impl WasmTy for Func {
+    const TYPE: ValType = ValType::Ref(RefType::new(false, HeapType::Func));
+
+    #[inline]
+    fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
+        WasmTy::put(Some(self), store, slots)
+    }
+
+    #[inline]
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Func {
+        slots.take_function(store).expect("null is no value of `(ref func)`")
+    }
+}
+
+impl sealed::Sealed for Option<Rooted<ExternRef>> {}
+
+impl WasmTy for Option<Rooted<ExternRef>> {
     const TYPE: ValType = ValType::EXTERNREF;
 
     #[inline]
     fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
-        slots.put_reference(ExternRef::to_id(self, store)?);
+        slots.put_reference(Rooted::to_word(self, store)?);
         Ok(())
     }
 
     #[inline]
-    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Option<ExternRef> {
-        ExternRef::from_id(store, slots.take_reference())
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Option<Rooted<ExternRef>> {
+        Rooted::of_word(store, slots.take_reference())
     }
 }
 
@@ -141,7 +159,7 @@ pub trait WasmTyList: sealed::Sealed + Sized + Send + 'static {
 
     /// Reads them from slots.
     #[doc(hidden)]
-    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> Self;
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Self;
 }
 
 /// What a [`TypedFunc`](crate::TypedFunc) takes: a [`WasmTy`], or a tuple of up to 16 of them.
@@ -177,7 +195,7 @@ impl<V: WasmTy> WasmTyList for V {
     }
 
     #[inline]
-    fn take(store: &StoreOpaque, slots: &mut Slots<'_>) -> V {
+    fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> V {
         V::take(store, slots)
     }
 }
@@ -200,7 +218,7 @@ macro_rules! tuple_list {
             }
 
             #[inline]
-            fn take(_store: &StoreOpaque, _slots: &mut Slots<'_>) -> Self {
+            fn take(_store: &mut StoreOpaque, _slots: &mut Slots<'_>) -> Self {
                 $(let $ty = $ty::take(_store, _slots);)*
                 ($($ty,)*)
             }
@@ -236,7 +254,7 @@ mod tests {
 
     #[test]
     fn lists_take_the_slots_that_the_runtime_counts() {
-        type Every = (i32, u32, i64, u64, f32, f64, V128, Option<Func>, Option<ExternRef>);
+        type Every = (i32, u32, i64, u64, f32, f64, V128, Option<Func>, Func, Option<Rooted<ExternRef>>);
         fn check<L: WasmTyList>() {
             let slots = FuncType::new(L::TYPES.iter().copied(), []).slots();
             assert_eq!((L::VALUES, L::REFERENCES), (slots.params as usize, slots.ref_params as usize));
@@ -244,8 +262,8 @@ mod tests {
         check::<()>();
         check::<V128>();
         check::<Option<Func>>();
-        check::<Option<ExternRef>>();
+        check::<Option<Rooted<ExternRef>>>();
         check::<Every>();
-        assert_eq!((Every::VALUES, Every::REFERENCES), (9, 1));
+        assert_eq!((Every::VALUES, Every::REFERENCES), (10, 1));
     }
 }

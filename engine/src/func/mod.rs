@@ -14,6 +14,7 @@ pub(crate) use list::WasmTyList;
 
 use std::sync::Arc;
 
+use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::vm::FuncRef;
 
 use crate::entry::{call_untyped, untyped_host_func};
@@ -118,9 +119,13 @@ impl Func {
         self.type_in(&store.as_context().inner().opaque).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    pub(crate) fn type_id(&self, store: &StoreOpaque) -> Result<TypeId> {
+        Ok(self.handle.get(store)?.type_id)
+    }
+
     pub(crate) fn type_in(&self, store: &StoreOpaque) -> Result<FuncType> {
-        let id = self.handle.get(store)?.type_id;
-        Ok(store.engine.registry().get(id).expect("the registry knows the types of its functions"))
+        let id = self.type_id(store)?;
+        Ok(store.engine.registry().func(id).expect("the registry knows the types of its functions"))
     }
 
     /// Calls it with values of any type.

@@ -7,7 +7,7 @@ use super::{Func, WasmParams, WasmResults};
 use crate::entry::call_typed;
 use crate::error::{Error, Result};
 use crate::store::{AsContextMut, StoreOpaque};
-use crate::types::FuncType;
+use crate::types::{FuncType, ValType};
 
 /// A [`Func`] whose type has been checked, so that calls are fast: arguments go straight to the guest's
 /// stack, and nothing is allocated.
@@ -45,7 +45,12 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
     /// The function, if it has this type.
     pub(super) fn new(store: &StoreOpaque, func: Func) -> Result<TypedFunc<P, R>> {
         let found = func.type_in(store)?;
-        if P::TYPES != found.params() || R::TYPES != found.results() {
+        let types = store.engine.registry();
+        let match_all = |these: &[ValType], others: &[ValType]| {
+            these.len() == others.len()
+                && these.iter().zip(others).all(|(this, other)| this.matches(*other, types))
+        };
+        if !(match_all(P::TYPES, found.params()) && match_all(found.results(), R::TYPES)) {
             let expected = FuncType::new(P::TYPES.iter().copied(), R::TYPES.iter().copied());
             return Err(Error::msg(format!(
                 "type mismatch: the function is {found}, but was asked for as {expected}"

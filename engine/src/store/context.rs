@@ -7,6 +7,7 @@ use super::inner::StoreInner;
 use super::interrupt::InterruptHandle;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::rooted::collect;
 
 /// A shared borrow of a [`Store`](crate::Store).
 ///
@@ -139,6 +140,11 @@ impl<'a, T: 'static> StoreContextMut<'a, T> {
     /// The engine does not consume fuel.
     pub fn get_fuel(&self) -> Result<u64> {
         self.0.opaque.fuel()
+    }
+
+    /// As [`Store::gc`](crate::Store::gc).
+    pub fn gc(&mut self) {
+        collect(&mut self.0.opaque);
     }
 
     /// As [`Store::set_epoch_deadline`](crate::Store::set_epoch_deadline).

@@ -31,7 +31,7 @@ type EpochCallback<T> = dyn FnMut(&mut StoreInner<T>) -> Result<UpdateDeadline> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateDeadline {
-    /// Go on, and ask again when the epoch has advanced this many times.
+    /// Go on, and ask again when the epoch has advanced this many times, at least once.
     Continue(u64),
     /// Trap with [`Trap::Interrupt`](crate::Trap).
     Interrupt,
@@ -72,6 +72,7 @@ impl<T: 'static> StoreInner<T> {
         })?;
         let mut vm = vm::Store::on(stack, config.memories());
         vm.exec_mut().backtrace_limit = config.backtrace_frames();
+        vm.set_gc_stress(config.stresses_gc());
         engine.attach_compiled(vm.exec_mut());
         let signal = engine.register(vm.exec().target().clone());
         let opaque = StoreOpaque {
@@ -108,19 +109,19 @@ impl<T: 'static> StoreInner<T> {
         check("table", have.tables, more.tables, limiter.tables())
     }
 
-    /// Asks the limiter about growth; the answer is `without` when there is none. A panic of it becomes an
-    /// error that the entry from the host resumes: it must not unwind through guest code.
+    /// See [`AskLimiter::ask`].
     fn ask_limiter<R>(
         &mut self,
         without: R,
         ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<R>,
     ) -> Result<R, HostError> {
-        let Some(limiter) = &mut self.limiter else { return Ok(without) };
-        let data = &mut self.data;
-        match catch_unwind(AssertUnwindSafe(|| ask(limiter(data)))) {
-            Ok(answer) => Ok(answer?),
-            Err(payload) => Err(Box::new(HookPanic::new(payload))),
-        }
+        self.split_limiter().1.ask(without, ask)
+    }
+
+    /// The store without the host's data, and its limiter apart.
+    pub(crate) fn split_limiter(&mut self) -> (&mut StoreOpaque, AskLimiter<'_, T>) {
+        let StoreInner { opaque, limiter, data, .. } = self;
+        (opaque, AskLimiter { limiter: limiter.as_deref_mut(), data })
     }
 
     /// The trap that other threads have asked for, if they have. An interrupt is then taken; a deadline stays
@@ -155,12 +156,35 @@ impl<T: 'static> StoreInner<T> {
         self.epoch_callback = Some(callback);
         match answer {
             Ok(Ok(UpdateDeadline::Continue(ticks))) => {
-                self.opaque.set_epoch_deadline(ticks);
+                // A deadline that is reached already would ask again at the same poll, and for ever where that is repeated.
+                self.opaque.set_epoch_deadline(ticks.max(1));
                 Ok(())
             }
             Ok(Ok(UpdateDeadline::Interrupt)) => Err(Trap::Interrupt.into()),
             Ok(Err(error)) => Err(Pending::Host(error.into())),
             Err(payload) => Err(Pending::Panic(payload)),
+        }
+    }
+}
+
+/// The limiter of a store, apart from that.
+pub(crate) struct AskLimiter<'a, T> {
+    limiter: Option<&'a mut Limiter<T>>,
+    data: &'a mut T,
+}
+
+impl<T> AskLimiter<'_, T> {
+    /// Asks about growth; the answer is `without` when there is no limiter. A panic of it becomes an
+    /// error that the entry from the host resumes: it must not unwind through guest code.
+    pub(crate) fn ask<R>(
+        &mut self,
+        without: R,
+        ask: impl FnOnce(&mut dyn ResourceLimiter) -> Result<R>,
+    ) -> Result<R, HostError> {
+        let Some(limiter) = &mut self.limiter else { return Ok(without) };
+        match catch_unwind(AssertUnwindSafe(|| ask(limiter(self.data)))) {
+            Ok(answer) => Ok(answer?),
+            Err(payload) => Err(Box::new(HookPanic::new(payload))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 
-/// Decides about the growth of memories and tables, and about how many of everything a store may hold.
+/// Decides about the growth of memories, tables and the heap of collected objects, and about how many of everything a store may hold.
 ///
 /// It lives in the host's data of a store and is named with [`Store::limiter`](crate::Store::limiter).
 /// Guests notice a refusal as a `memory.grow` or `table.grow` that returns −1; an error stops them.
@@ -79,6 +79,18 @@ pub trait ResourceLimiter {
         Ok(())
     }
 
+    /// Whether the heap of collected objects may grow from `current` to `desired` bytes. What the host's values take counts as
+    /// far as that can be seen from outside. A heap that may not grow as far as it would like collects more often, and
+    /// asks for less; the guest gets [`Trap::GcHeapOutOfMemory`](crate::Trap) if even what lives does not fit.
+    /// While it collects, the heap takes room for what lives a second time.
+    ///
+    /// # Errors
+    /// An error stops the guest.
+    fn gc_heap_growing(&mut self, current: usize, desired: usize) -> Result<bool> {
+        let _ = (current, desired);
+        Ok(true)
+    }
+
     /// The most instances that the store may hold.
     fn instances(&self) -> usize {
         usize::MAX
@@ -113,6 +125,7 @@ pub trait ResourceLimiter {
 pub struct StoreLimits {
     memory_size: usize,
     table_elements: usize,
+    gc_heap_size: usize,
     instances: usize,
     memories: usize,
     tables: usize,
@@ -125,6 +138,7 @@ impl Default for StoreLimits {
         StoreLimits {
             memory_size: usize::MAX,
             table_elements: usize::MAX,
+            gc_heap_size: usize::MAX,
             instances: usize::MAX,
             memories: usize::MAX,
             tables: usize::MAX,
@@ -169,6 +183,10 @@ impl ResourceLimiter for StoreLimits {
         self.grow_failed("table", error)
     }
 
+    fn gc_heap_growing(&mut self, _: usize, desired: usize) -> Result<bool> {
+        Ok(desired <= self.gc_heap_size)
+    }
+
     fn instances(&self) -> usize {
         self.instances
     }
@@ -208,6 +226,12 @@ impl StoreLimitsBuilder {
     /// The most elements that each table may have.
     pub fn table_elements(mut self, elements: usize) -> Self {
         self.0.table_elements = elements;
+        self
+    }
+
+    /// The most bytes that the heap of collected objects may have: see [`ResourceLimiter::gc_heap_growing`].
+    pub fn gc_heap_size(mut self, bytes: usize) -> Self {
+        self.0.gc_heap_size = bytes;
         self
     }
 

@@ -17,8 +17,11 @@ pub(crate) use inner::{StoreInner, StoreOpaque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use wasmrun_runtime::vm::gc::GcStats;
+
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::rooted::collect;
 
 /// Owns instances, their memories, tables and globals, and a value of the host.
 ///
@@ -135,7 +138,8 @@ impl<T: 'static> Store<T> {
     }
 
     /// At the epoch deadline, `callback` decides how guest code goes on. It runs in the middle of guest code
-    /// and cannot call into it, or grow memories and tables. An error of it stops the guest.
+    /// and cannot call into it, grow memories and tables, or make an [`ExternRef`](crate::ExternRef). An error of it stops
+    /// the guest.
     pub fn epoch_deadline_callback(
         &mut self,
         mut callback: impl FnMut(StoreContextMut<'_, T>) -> Result<UpdateDeadline> + Send + Sync + 'static,
@@ -170,6 +174,18 @@ impl<T: 'static> Store<T> {
     /// [interruptible](crate::Config::interruptible).
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle::new(self.inner.opaque.vm.exec().target().clone())
+    }
+
+    /// Frees the objects that neither guest code nor a handle of the host leads to, and drops the host's values among
+    /// them. That happens by itself when memory is needed. In a
+    /// [callback](Store::epoch_deadline_callback) of the store it does nothing.
+    pub fn gc(&mut self) {
+        collect(&mut self.inner.opaque);
+    }
+
+    /// What the collector has done; `None` before the first object is made.
+    pub fn gc_stats(&self) -> Option<GcStats> {
+        self.inner.opaque.vm.gc_stats()
     }
 
     /// Bytes of linear memory that the store holds.

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 
 use crate::field::Field;
-use crate::machine::{Dispatch, Machine, Op};
+use crate::machine::{At, Dispatch, Machine, Op};
 use crate::mode::{Dest, Source, Value};
 use crate::ops::numeric::Binary;
 
@@ -36,6 +36,47 @@ impl<X: Source<u32>, const WHEN: bool, const BACK: bool> Op for BrIf<X, WHEN, BA
         // SAFETY: the instruction has these fields.
         unsafe {
             if (X::get::<Self, 0>(&m) != 0) == WHEN {
+                m.branch::<D, Self, 1, BACK>()
+            } else {
+                m.next::<D, Self>()
+            }
+        }
+    }
+}
+
+/// Branches when a reference to a function is null (`WHEN`) or not: reference, displacement.
+pub(crate) struct BrNull<const WHEN: bool, const BACK: bool>;
+
+impl<const WHEN: bool, const BACK: bool> Op for BrNull<WHEN, BACK> {
+    const NAME: &'static [&'static str] = &["br", back(BACK), when(WHEN), ".null"];
+    const FIELDS: &'static [Field] = &[Field::Slot, Field::Displacement];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has these fields.
+        unsafe {
+            if (*m.slot::<Self, 0>() == 0) == WHEN {
+                m.branch::<D, Self, 1, BACK>()
+            } else {
+                m.next::<D, Self>()
+            }
+        }
+    }
+}
+
+/// [`BrNull`] of a collected reference.
+pub(crate) struct RefBrNull<const WHEN: bool, const BACK: bool>;
+
+impl<const WHEN: bool, const BACK: bool> Op for RefBrNull<WHEN, BACK> {
+    const NAME: &'static [&'static str] = &["ref.br", back(BACK), when(WHEN), ".null"];
+    const FIELDS: &'static [Field] = &[Field::RefSlot, Field::Displacement];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has these fields.
+        unsafe {
+            let at = At { ip: m.ip, sp: m.sp, ctx: m.ctx };
+            if (*at.ref_slot::<Self, 0>() == 0) == WHEN {
                 m.branch::<D, Self, 1, BACK>()
             } else {
                 m.next::<D, Self>()

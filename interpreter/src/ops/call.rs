@@ -322,7 +322,67 @@ pub(super) unsafe fn find_callee(
     unsafe {
         let table = &mut **VmContext::at::<*mut Table>(ctx, table);
         let ty: TypeId = VmContext::type_id(ctx, ty);
-        table.callee(index, ty)
+        table.callee(index, ty, VmContext::module(ctx).registry())
+    }
+}
+
+/// `call_ref`: reference in a slot, whom it has called, distance. A [`Restore`] follows.
+pub(crate) struct CallRef;
+
+impl Op for CallRef {
+    const NAME: &'static [&'static str] = &["call_ref"];
+    const FIELDS: &'static [Field] = &[Field::Slot, Field::Callee, Field::Changes, Field::Frame];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has these fields, and a reference that is not null refers to a function of the type
+        // that was called.
+        unsafe {
+            let callee = *m.slot::<Self, 0>() as *const FuncRef;
+            if !callee.is_null() && (*callee).vmctx == m.ctx {
+                let entry = (*(*callee).cell).interpreter();
+                if !entry.is_null() {
+                    const {
+                        assert!(matches!(
+                            (Self::FIELDS[1], Self::FIELDS[2]),
+                            (Field::Callee, Field::Changes)
+                        ));
+                    }
+                    note_callee(m.ip.add(offset_in::<Self, 1>()), (*callee).func_index);
+                    let frame = NewFrame::new(entry, m.slot::<Self, 3>());
+                    return enter::<D>(m, frame, m.ip.add(Self::SIZE + Restore::SIZE));
+                }
+            }
+            D::cold::<CallRefSlow>(m)
+        }
+    }
+}
+
+/// [`CallRef`] of null, or of a function that is not ready or not in this instance.
+struct CallRefSlow;
+
+impl Continuation for CallRefSlow {
+    #[inline(always)]
+    unsafe fn run<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: as for `CallRef`.
+        unsafe {
+            let status = call_ref(m.ip, m.sp, m.ctx);
+            resume::<D>(m, status)
+        }
+    }
+}
+
+/// The slow path of a [`CallRef`].
+#[inline(never)]
+unsafe fn call_ref(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> Status {
+    // SAFETY: as for `CallRef`.
+    unsafe {
+        let at = At { ip, sp, ctx };
+        let callee = *at.slot::<CallRef, 0>() as *const FuncRef;
+        if callee.is_null() {
+            return at.finish(Err(Trap::NullReference.into()));
+        }
+        call_any(ip, sp, ctx, callee, at.slot::<CallRef, 3>(), ip.add(CallRef::SIZE))
     }
 }
 

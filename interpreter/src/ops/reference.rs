@@ -8,7 +8,7 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{ExecContext, GlobalSlot, VmContext, builtins};
 
 use crate::field::Field::{self, Count, Dest, Global, RefDest, RefSlot, Slot, Table};
-use crate::machine::{At, Dispatch, Machine, Op};
+use crate::machine::{At, Dispatch, Machine, Op, Stop};
 
 impl At {
     /// The execution context.
@@ -24,10 +24,29 @@ impl At {
     ///
     /// # Safety
     /// The instruction has the fields of an `O`.
-    unsafe fn ref_slot<O: Op, const I: usize>(self) -> *mut u32 {
+    pub(super) unsafe fn ref_slot<O: Op, const I: usize>(self) -> *mut u32 {
         const { assert!(O::FIELDS[I].is_ref_slot()) }
         // SAFETY: reference slots of an instruction lie inside its frame.
         unsafe { (*self.exec()).ref_frame.add(self.field::<O, u16, I>().into()) }
+    }
+}
+
+/// `ref.as_non_null` of a reference to a function: reference.
+pub(crate) struct NonNull;
+
+impl Op for NonNull {
+    const NAME: &'static [&'static str] = &["as_non_null"];
+    const FIELDS: &'static [Field] = &[Field::Slot];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has this field.
+        unsafe {
+            if *m.slot::<Self, 0>() == 0 {
+                return D::cold::<Stop<{ Trap::NullReference as u8 }>>(m);
+            }
+            m.next::<D, Self>()
+        }
     }
 }
 
@@ -106,6 +125,11 @@ reference! {
     /// `ref.is_null`: destination, reference.
     RefIsNull "ref.is_null": [Dest, RefSlot], |m|
         *m.slot::<RefIsNull, 0>() = u64::from(*m.ref_slot::<RefIsNull, 1>() == 0);
+    /// `ref.as_non_null`: reference.
+    RefNonNull "ref.as_non_null": [RefSlot], |m|
+        if *m.ref_slot::<RefNonNull, 0>() == 0 {
+            return Err(Trap::NullReference.into());
+        };
     /// `select`: destination, first, second, condition in a slot.
     RefSelect "ref.select": [RefDest, RefSlot, RefSlot, Slot], |m| {
         let chosen = if *m.slot::<RefSelect, 3>() as u32 != 0 {

@@ -4,7 +4,7 @@
 //! another context, which whoever called the first frame of the chain knows nothing about: a *stand-in* frame
 //! keeps the caller's context, once for any number of tail calls between instances.
 
-use wasmrun_runtime::trap::{Pending, Status};
+use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{FuncRef, HostFunc, Resume, Site, VmContext, builtins};
 
 use super::call::{
@@ -13,7 +13,7 @@ use super::call::{
 use crate::bind::resolve;
 use crate::caller::caller_of;
 use crate::field::Field;
-use crate::machine::{At, Dispatch, Machine, Op, offset_in};
+use crate::machine::{At, Dispatch, Machine, Op, Stop, offset_in};
 use crate::returns::{self, STAND_IN_SLOTS};
 use crate::stop::stop;
 
@@ -92,6 +92,27 @@ impl Op for TailCallIndirect {
         // SAFETY: the instruction has these fields.
         unsafe {
             let status = tail_call_indirect(m.ip, m.sp, m.ctx);
+            resume::<D>(m, status)
+        }
+    }
+}
+
+/// `return_call_ref`: reference in a slot, then [`COMMON`].
+pub(crate) struct TailCallRef;
+
+impl Op for TailCallRef {
+    const NAME: &'static [&'static str] = &["return_call_ref"];
+    const FIELDS: &'static [Field] = &[Field::Slot, COMMON[0], COMMON[1], COMMON[2], COMMON[3]];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has these fields.
+        unsafe {
+            let callee = *m.slot::<Self, 0>() as *const FuncRef;
+            if callee.is_null() {
+                return D::cold::<Stop<{ Trap::NullReference as u8 }>>(m);
+            }
+            let status = tail_call_any(m.ip, m.sp, m.ctx, callee, m.ip.add(offset_in::<Self, 1>()));
             resume::<D>(m, status)
         }
     }

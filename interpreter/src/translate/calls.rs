@@ -83,7 +83,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn call_indirect(&mut self, ty_index: u32, table_index: u32) {
-        let ty = self.module.types()[ty_index as usize].clone();
+        let ty = self.module.func_type(ty_index).clone();
         let index = self.stack.pop();
         let table_offset = self.module.layout().table(table_index);
         let index = self.index_operand(index);
@@ -104,15 +104,35 @@ impl Translator<'_> {
             }
             this.out.field(Field::Context, table_offset.into());
             this.out.field(Field::Type, ty_index.into());
-            let code = (this.out.here() - Header::SIZE) as u32;
-            this.calls.push(CallSite { wasm: this.out.source, code });
-            // Nearly no function has this number, and if one has, it is not seen.
-            this.out.field(Field::Callee, u16::MAX.into());
-            this.out.field(Field::Changes, 0);
+            this.callee_seen();
             this.out.field(Field::Frame, at.value.into());
             this.restore(&at);
         });
         self.results(&ty, &at);
+    }
+
+    pub(super) fn call_ref(&mut self, ty_index: u32) {
+        let ty = self.module.func_type(ty_index).clone();
+        let callee = self.stack.pop();
+        let callee = self.in_slot(callee);
+        let at = self.arguments(&ty);
+        self.around(&at, |this| {
+            this.out.op(table::CALL_REF);
+            this.out.slot(callee);
+            this.callee_seen();
+            this.out.field(Field::Frame, at.value.into());
+            this.restore(&at);
+        });
+        self.results(&ty, &at);
+    }
+
+    /// Where the instruction at hand keeps whom it has called.
+    fn callee_seen(&mut self) {
+        let code = (self.out.here() - Header::SIZE) as u32;
+        self.calls.push(CallSite { wasm: self.out.source, code });
+        // Nearly no function has this number, and if one has, it is not seen.
+        self.out.field(Field::Callee, u16::MAX.into());
+        self.out.field(Field::Changes, 0);
     }
 
     /// Where an index can be read once the arguments have been settled, which leaves accumulators alone.
@@ -163,7 +183,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn return_call_indirect(&mut self, ty_index: u32, table_index: u32) {
-        let ty = self.module.types()[ty_index as usize].clone();
+        let ty = self.module.func_type(ty_index).clone();
         let slots = ty.slots();
         let index = self.stack.pop();
         let index = self.in_slot(index);
@@ -173,6 +193,20 @@ impl Translator<'_> {
         self.out.slot(index);
         self.out.field(Field::Context, self.module.layout().table(table_index).into());
         self.out.field(Field::Type, ty_index.into());
+        self.tail_operands(&at, slots);
+        self.out.count(slots.results);
+        self.unreachable();
+    }
+
+    pub(super) fn return_call_ref(&mut self, ty_index: u32) {
+        let ty = self.module.func_type(ty_index).clone();
+        let slots = ty.slots();
+        let callee = self.stack.pop();
+        let callee = self.in_slot(callee);
+        let at = self.arguments(&ty);
+        self.tail_references(&at, slots);
+        self.out.op(table::TAIL_CALL_REF);
+        self.out.slot(callee);
         self.tail_operands(&at, slots);
         self.out.count(slots.results);
         self.unreachable();

@@ -3,7 +3,6 @@
 use wasmparser::{BlockType, BrTable};
 use wasmrun_runtime::frame::{Heights, slots};
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::val_type;
 
 use super::Translator;
 use super::emit::Fixup;
@@ -98,8 +97,8 @@ impl Translator<'_> {
     fn signature(&self, ty: BlockType) -> Signature {
         match ty {
             BlockType::Empty => Signature::Empty,
-            BlockType::Type(ty) => Signature::Result(Ty::of(val_type(ty))),
-            BlockType::FuncType(index) => Signature::Type(self.module.types()[index as usize].clone()),
+            BlockType::Type(ty) => Signature::Result(Ty::of(self.module.val_type(ty))),
+            BlockType::FuncType(index) => Signature::Type(self.module.func_type(index).clone()),
         }
     }
 
@@ -320,15 +319,37 @@ impl Translator<'_> {
 
     pub(super) fn br_if(&mut self, depth: u32) {
         let condition = self.stack.pop();
+        self.branch_on(depth, |this, taken, back| this.branch_when(condition, taken, back));
+    }
+
+    /// `br_on_null`: the reference stays if it is not null.
+    pub(super) fn br_on_null(&mut self, depth: u32) {
+        let reference = self.stack.pop();
+        let slot = self.in_slot(reference);
+        self.branch_on(depth, |this, taken, back| this.branch_when_null(reference.ty, slot, taken, back));
+        self.stack.push(reference.ty, reference.place);
+    }
+
+    /// `br_on_non_null`: the branch carries the reference, which is gone if it is null.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) {
+        let reference = self.stack.get(self.stack.len() - 1);
+        let slot = self.in_slot(reference);
+        self.branch_on(depth, |this, taken, back| this.branch_when_null(reference.ty, slot, !taken, back));
+        self.stack.pop();
+    }
+
+    /// A branch to the label `depth` levels out. `test` emits what branches when the condition is what it is told, to where
+    /// it is told, as [`Self::branch_when`] does.
+    fn branch_on(&mut self, depth: u32, test: impl FnOnce(&mut Self, bool, Option<usize>) -> Option<Fixup>) {
         let moves = self.branch_moves(depth);
         let direct = !self.is_function(depth) && moves.iter().all(|(to, operand)| in_place(*to, operand));
         if direct {
             let index = self.control.len() - 1 - depth as usize;
             let back = self.control[index].is_loop().then_some(self.control[index].start);
-            let fixup = self.branch_when(condition, true, back);
+            let fixup = test(self, true, back);
             self.control[index].exits.extend(fixup);
         } else {
-            let over = self.branch_when(condition, false, None);
+            let over = test(self, false, None);
             if self.is_function(depth) {
                 self.return_values(&moves);
             } else {
@@ -341,6 +362,25 @@ impl Translator<'_> {
             self.out.label();
         }
         self.new_segment();
+    }
+
+    /// Branches when the reference in a slot is null, or when it is not: to `back`, or forwards to what the returned fixup is
+    /// bound to.
+    fn branch_when_null(&mut self, ty: Ty, slot: u16, when: bool, back: Option<usize>) -> Option<Fixup> {
+        self.out.commit();
+        let at = self.out.op(table::br_null(ty.is_collected(), when, back.is_some()));
+        if ty.is_collected() {
+            self.out.ref_slot(slot);
+        } else {
+            self.out.slot(slot);
+        }
+        match back {
+            Some(start) => {
+                self.out.displacement(at, start);
+                None
+            }
+            None => Some(self.out.forward(at)),
+        }
     }
 
     /// Branches when `condition` is `when`: to `back`, or forwards to what the returned fixup is bound to.

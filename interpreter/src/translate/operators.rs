@@ -133,7 +133,7 @@ impl Translator<'_> {
             O::TableGrow { table } => self.table_grow(table),
             O::TableFill { table } => self.table_fill(table),
             O::RefNull { hty } => {
-                if hty == wasmparser::HeapType::EXTERN {
+                if self.module.heap_type(hty).is_collected() {
                     let home = self.push_temp(Ty::Collected);
                     self.out.op(table::REF_NULL);
                     self.out.field(Field::RefDest, home.into());
@@ -145,6 +145,11 @@ impl Translator<'_> {
                 self.bulk(table::REF_FUNC, 0, &[(Field::Function, function_index)], Some(Ty::Func));
             }
             O::RefIsNull => self.ref_is_null(),
+            O::RefAsNonNull => self.ref_as_non_null(),
+            O::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
+            O::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            O::CallRef { type_index } => self.call_ref(type_index),
+            O::ReturnCallRef { type_index } => self.return_call_ref(type_index),
 
             O::I32Eqz => self.eqz(B::I32Eq, I32),
             O::I64Eqz => self.eqz(B::I64Eq, I64),
@@ -763,6 +768,20 @@ impl Translator<'_> {
         self.out.ref_slot(value.home);
         self.out.slot(len);
         self.out.field(Field::Table, table.into());
+    }
+
+    fn ref_as_non_null(&mut self) {
+        let reference = self.stack.pop();
+        let slot = self.in_slot(reference);
+        self.out.commit();
+        if reference.ty.is_collected() {
+            self.out.op(table::REF_NON_NULL);
+            self.out.ref_slot(slot);
+        } else {
+            self.out.op(table::NON_NULL);
+            self.out.slot(slot);
+        }
+        self.stack.push(reference.ty, reference.place);
     }
 
     fn ref_is_null(&mut self) {

@@ -5,7 +5,7 @@
 //! own. As homes depend on the types of the operands alone, code that joins agrees on them.
 
 use wasmrun_runtime::frame::{FrameLayout, FrameSlot, Heights};
-use wasmrun_runtime::types::{HeapType, ValType};
+use wasmrun_runtime::types::ValType;
 
 use crate::mode::Class;
 
@@ -30,8 +30,8 @@ impl Ty {
             ValType::I64 => Ty::I64,
             ValType::F32 => Ty::F32,
             ValType::F64 => Ty::F64,
-            ValType::Ref(r) if r.heap == HeapType::Func => Ty::Func,
-            ValType::Ref(_) => Ty::Collected,
+            ValType::Ref(r) if r.heap.is_collected() => Ty::Collected,
+            ValType::Ref(_) => Ty::Func,
             ValType::V128 => Ty::V128,
         }
     }

@@ -31,6 +31,7 @@ pub struct Encoder {
     functions: Vec<u8>,
     traps: Vec<u8>,
     positions: Vec<u8>,
+    stack_maps: Vec<u8>,
     refused: Vec<u8>,
     text: String,
     code: Vec<u8>,
@@ -46,6 +47,7 @@ impl Encoder {
             functions: Vec::new(),
             traps: Vec::new(),
             positions: Vec::new(),
+            stack_maps: Vec::new(),
             refused: Vec::new(),
             text: String::new(),
             code: Vec::new(),
@@ -61,7 +63,7 @@ impl Encoder {
 
     /// Appends a function.
     pub fn function(&mut self, compiled: &CompiledFunction) -> Result<(), EncodeError> {
-        let CompiledFunction { function, code, alignment, frame, traps, positions } = compiled;
+        let CompiledFunction { function, code, alignment, frame, traps, positions, stack_maps } = compiled;
         let next = ascending(self.next_function, *function)?;
         if code.is_empty() {
             return Err(EncodeError::Empty(*function));
@@ -77,12 +79,14 @@ impl Encoder {
             code_len: place(code.len())?,
             traps_start: place(self.traps.len())?,
             positions_start: place(self.positions.len())?,
+            stack_maps_start: place(self.stack_maps.len())?,
         };
         self.functions.extend_from_slice(&record.to_bytes());
         self.code.resize(start, PADDING);
         self.code.extend_from_slice(code);
         stream::write_traps(&mut self.traps, traps);
         stream::write_positions(&mut self.positions, positions);
+        stack_maps.write(&mut self.stack_maps);
         self.next_function = next;
         Ok(())
     }
@@ -104,6 +108,7 @@ impl Encoder {
             &self.functions,
             &self.traps,
             &self.positions,
+            &self.stack_maps,
             &self.refused,
             self.text.as_bytes(),
             profile,

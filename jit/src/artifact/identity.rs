@@ -89,6 +89,9 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// The versions of `regalloc2` in the build, as its lock file has them: see build.rs. Empty where there is none to be found.
+const REGISTER_ALLOCATOR: &str = env!("WASMRUN_REGALLOC2");
+
 /// A hash of what code depends on beside the module's bytes. Both modes' settings are in it: large functions are
 /// compiled quickly in either.
 fn build(isa: &Isa, settings: Settings) -> [u8; 32] {
@@ -101,6 +104,7 @@ fn build(isa: &Isa, settings: Settings) -> [u8; 32] {
     // The layouts and entries that code relies on: see build.rs.
     add(env!("WASMRUN_JIT_SOURCES"));
     add(cranelift_codegen::VERSION);
+    add(REGISTER_ALLOCATOR);
     for mode in [Mode::Speed, Mode::Quick] {
         let isa: &dyn TargetIsa = &**isa.target(mode);
         add(&isa.triple().to_string());
@@ -143,4 +147,17 @@ pub(super) fn plan_code(plan: MemoryPlan) -> u8 {
 
 pub(super) fn plan_of(code: u8) -> Option<MemoryPlan> {
     [MemoryPlan::Guarded, MemoryPlan::Checked].into_iter().find(|plan| plan_code(*plan) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_register_allocator_of_this_build_is_known() {
+        // These tests are run in the repository, which has a lock file.
+        let version = REGISTER_ALLOCATOR.strip_prefix("version = \"").and_then(|text| text.split_once('"'));
+        let (version, rest) = version.expect(REGISTER_ALLOCATOR);
+        assert!(version.split('.').count() == 3 && rest.contains("checksum"), "{REGISTER_ALLOCATOR}");
+    }
 }

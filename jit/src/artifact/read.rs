@@ -12,6 +12,7 @@ use super::format::{ALIGN, HEADER, LENGTHS, Layout, MAGIC, Record, Section, VERS
 use super::identity::{Identity, ModuleHash, mode_of, plan_of};
 use super::stream;
 use crate::compile::CompiledFunction;
+use crate::stack_maps::{StackMaps, StoredStackMaps};
 
 /// An artefact whose structure is sound.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub struct Stored<'a> {
     pub code: Range<usize>,
     traps: &'a [u8],
     positions: &'a [u8],
+    stack_maps: &'a [u8],
 }
 
 impl Artifact {
@@ -159,8 +161,10 @@ impl Tables {
             |condition: bool, what| if condition { Err(ArtifactError::Damaged(what)) } else { Ok(()) };
         let code = self.section_len(Section::Code);
         let (traps, positions) = (self.section_len(Section::Traps), self.section_len(Section::Positions));
+        let stack_maps = self.section_len(Section::StackMaps);
         damaged(!self.section_len(Section::Functions).is_multiple_of(Record::BYTES), "half a function")?;
-        let (mut next_function, mut code_end, mut last_traps, mut last_positions) = (0, 0, 0, 0);
+        let (mut next_function, mut code_end) = (0, 0);
+        let (mut last_traps, mut last_positions, mut last_stack_maps) = (0, 0, 0);
         for record in self.records() {
             let record = Record::from_bytes(record);
             damaged(u64::from(record.function) < next_function, "functions are not in order")?;
@@ -175,7 +179,12 @@ impl Tables {
             damaged(!(last_traps..=traps).contains(&traps_start), "traps are not in order")?;
             let positions_start = record.positions_start as usize;
             damaged(!(last_positions..=positions).contains(&positions_start), "positions are not in order")?;
-            (last_traps, last_positions) = (traps_start, positions_start);
+            let stack_maps_start = record.stack_maps_start as usize;
+            damaged(
+                !(last_stack_maps..=stack_maps).contains(&stack_maps_start),
+                "stack maps are not in order",
+            )?;
+            (last_traps, last_positions, last_stack_maps) = (traps_start, positions_start, stack_maps_start);
             next_function = u64::from(record.function) + 1;
         }
         Ok(())
@@ -238,8 +247,10 @@ impl Tables {
         let record = Record::from_bytes(&records[at]);
         let next = records.get(at + 1).map(Record::from_bytes);
         let (traps, positions) = (self.section(Section::Traps), self.section(Section::Positions));
+        let stack_maps = self.section(Section::StackMaps);
         let traps_end = next.map_or(traps.len(), |next| next.traps_start as usize);
         let positions_end = next.map_or(positions.len(), |next| next.positions_start as usize);
+        let stack_maps_end = next.map_or(stack_maps.len(), |next| next.stack_maps_start as usize);
         let start = record.code_start as usize;
         Stored {
             function: record.function,
@@ -248,6 +259,7 @@ impl Tables {
             code: start..start + record.code_len as usize,
             traps: &traps[record.traps_start as usize..traps_end],
             positions: &positions[record.positions_start as usize..positions_end],
+            stack_maps: &stack_maps[record.stack_maps_start as usize..stack_maps_end],
         }
     }
 }
@@ -283,6 +295,11 @@ impl Stored<'_> {
         inwards.into_iter().rev()
     }
 
+    /// How many bytes below the frame pointer references are during the call that returns to the offset `at`.
+    pub fn references(&self, at: u32) -> impl Iterator<Item = u32> {
+        StoredStackMaps::new(self.stack_maps).references(at)
+    }
+
     /// A copy as the compiler made it; its code is given apart.
     pub fn to_compiled(&self, code: &[u8]) -> CompiledFunction {
         CompiledFunction {
@@ -292,6 +309,7 @@ impl Stored<'_> {
             frame: self.frame,
             traps: stream::traps(self.traps).collect(),
             positions: stream::positions(self.positions).collect(),
+            stack_maps: StackMaps::read(self.stack_maps),
         }
     }
 }

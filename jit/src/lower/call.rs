@@ -121,25 +121,16 @@ impl<'m> Lower<'m, '_, '_> {
         let index = self.word(index);
         let types = self.builder.ins().load(I64, self.flags.fixed, self.vmctx, VmContext::TYPE_IDS as i32);
         let expected = self.builder.ins().load(I32, self.flags.fixed, types, type_index as i32 * 4);
-        let (element, outside) = self.table_element(table, index);
+        let element = self.table_element(table, index);
         let slow = self.cold_block();
-        let inside = self.builder.create_block();
         let present = self.builder.create_block();
         let found = self.builder.create_block();
         let callee = self.builder.append_block_param(found, I64);
 
-        self.builder.ins().brif(outside, slow, &[], inside, &[]);
-        self.enter_sealed(inside);
+        // Outside of the table this is a load from null, which traps.
         let reference = self.builder.ins().load(I64, self.flags.elements, element, 0);
         // An element that is this reference is present, and of the function's type.
-        let guessed = likely.and_then(|function| self.module.layout().func_ref(function)).map(|offset| {
-            let guess = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
-            let right = self.builder.ins().icmp(IntCC::Equal, reference, guess);
-            let (guessed, other) = (self.builder.create_block(), self.builder.create_block());
-            self.builder.ins().brif(right, guessed, &[], other, &[]);
-            self.enter_sealed(other);
-            guessed
-        });
+        let guessed = self.guess(reference, likely);
         self.builder.ins().brif(reference, present, &[], slow, &[]);
         self.enter_sealed(present);
         let offset = offset_of!(FunctionReference, type_id) as i32;
@@ -147,13 +138,23 @@ impl<'m> Lower<'m, '_, '_> {
         let same = self.builder.ins().icmp(IntCC::Equal, actual, expected);
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
-        let table = self.cold_index(table);
-        let expected = self.word(expected);
-        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, index, expected]);
+        let (table, ty) = (self.cold_index(table), self.cold_index(type_index));
+        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, element, ty]);
         self.raise_unless_ok(status, found, &[reference.into()]);
 
         self.enter_sealed(found);
         (self.callee_of(callee), guessed)
+    }
+
+    /// Goes to a new block, with nothing in it yet, if `reference` refers to the function that is `likely`.
+    fn guess(&mut self, reference: Value, likely: Option<u32>) -> Option<Block> {
+        let offset = self.module.layout().func_ref(likely?)?;
+        let guess = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
+        let right = self.builder.ins().icmp(IntCC::Equal, reference, guess);
+        let (guessed, other) = (self.builder.create_block(), self.builder.create_block());
+        self.builder.ins().brif(right, guessed, &[], other, &[]);
+        self.enter_sealed(other);
+        Some(guessed)
     }
 
     /// All arguments of a call; those of WebAssembly are popped.
@@ -235,13 +236,32 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     pub(super) fn call_indirect(&mut self, type_index: u32, table: u32) -> Result<(), LowerError> {
-        let ty = &self.module.types()[type_index as usize];
-        let likely = self.likely_callee(ty);
+        self.guarded_call(type_index, |this, likely| this.indirect_callee(type_index, table, likely))
+    }
+
+    pub(super) fn call_ref(&mut self, type_index: u32) -> Result<(), LowerError> {
+        self.guarded_call(type_index, |this, likely| {
+            let reference = this.pop();
+            let guessed = this.guess(reference, likely);
+            this.trap_if_null(reference);
+            (this.callee_of(reference), guessed)
+        })
+    }
+
+    /// A call of a function of a type that is known when the code runs: `find` pops what says which, and goes to the
+    /// block that it returns if it is the one that is likely.
+    fn guarded_call(
+        &mut self,
+        type_index: u32,
+        find: impl FnOnce(&mut Self, Option<u32>) -> (Callee, Option<Block>),
+    ) -> Result<(), LowerError> {
+        let ty = self.module.func_type(type_index);
+        let likely = self.likely_callee(type_index);
         if likely.is_some() {
             // There will be two ways to what is behind the call.
             self.define_operands();
         }
-        let (callee, guessed) = self.indirect_callee(type_index, table, likely);
+        let (callee, guessed) = find(self, likely);
         let arguments = likely.map(|_| self.top(ty.params().len()).to_vec());
         self.call_of(&callee, ty);
         let (Some(function), Some(guessed), Some(arguments)) = (likely, guessed, arguments) else {
@@ -267,14 +287,15 @@ impl<'m> Lower<'m, '_, '_> {
         Ok(())
     }
 
-    /// The function that the indirect call at hand, of a function of type `ty`, has called nearly always, as far as is
+    /// The function that the indirect call at hand, of a function of a type, has called nearly always, as far as is
     /// known.
-    fn likely_callee(&self, ty: &FuncType) -> Option<u32> {
+    fn likely_callee(&self, type_index: u32) -> Option<u32> {
+        let ty = self.module.type_ids()[type_index as usize];
         let low_half = u32::from(self.profile?.callee(self.inlining.function(), self.at)?);
         // Of an imported function nothing is known, and what no reference refers to is not called so.
         let mut candidates = (low_half..self.module.function_count()).step_by(1 << 16).filter(|function| {
             self.module.body(*function).is_some()
-                && self.module.function_type(*function) == ty
+                && self.module.registry().is_subtype(self.module.function_type_id(*function), ty)
                 && self.module.layout().func_ref(*function).is_some()
         });
         candidates.next().filter(|_| candidates.next().is_none())
@@ -287,6 +308,13 @@ impl<'m> Lower<'m, '_, '_> {
 
     pub(super) fn return_call_indirect(&mut self, type_index: u32, table: u32) {
         let (callee, _) = self.indirect_callee(type_index, table, None);
-        self.return_call_of(&callee, &self.module.types()[type_index as usize]);
+        self.return_call_of(&callee, self.module.func_type(type_index));
+    }
+
+    pub(super) fn return_call_ref(&mut self, type_index: u32) {
+        let reference = self.pop();
+        self.trap_if_null(reference);
+        let callee = self.callee_of(reference);
+        self.return_call_of(&callee, self.module.func_type(type_index));
     }
 }

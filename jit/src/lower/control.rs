@@ -10,7 +10,6 @@ use std::slice;
 use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, JumpTableData, Value};
 use wasmparser::{BlockType, BrTable};
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::val_type;
 
 use super::Lower;
 use super::sampling::Work;
@@ -100,8 +99,8 @@ impl<'m> Lower<'m, '_, '_> {
     fn signature(&self, ty: BlockType) -> Signature<'m> {
         match ty {
             BlockType::Empty => Signature::Empty,
-            BlockType::Type(ty) => Signature::Result(val_type(ty)),
-            BlockType::FuncType(index) => Signature::Type(&self.module.types()[index as usize]),
+            BlockType::Type(ty) => Signature::Result(self.module.val_type(ty)),
+            BlockType::FuncType(index) => Signature::Type(self.module.func_type(index)),
         }
     }
 
@@ -367,10 +366,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     pub(super) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
-        let label = self.label(depth);
-        let count = self.arity(depth);
-        self.budget.branch();
-        let values = arguments(self.top(count));
+        let (label, values) = self.branch_to(depth);
         let hint = self.module.branch_hint(self.at);
         let next = self.create_block();
         if hint == Some(false) {
@@ -387,6 +383,36 @@ impl<'m> Lower<'m, '_, '_> {
             self.builder.set_cold_block(next);
             self.begin_cold();
         }
+        self.new_segment();
+    }
+
+    /// The block of a label, and the values that a branch carries there.
+    fn branch_to(&mut self, depth: u32) -> (Block, Vec<BlockArg>) {
+        let label = self.label(depth);
+        self.budget.branch();
+        (label, arguments(self.top(self.arity(depth))))
+    }
+
+    /// The reference stays if it is not null.
+    pub(super) fn br_on_null(&mut self, depth: u32) {
+        let reference = self.pop();
+        let (label, values) = self.branch_to(depth);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, next, &[], label, &values);
+        self.enter_sealed(next);
+        // As it was pushed before, it is known what it is.
+        self.stack.push(reference);
+        self.new_segment();
+    }
+
+    /// The branch carries the reference, which is gone if it is null.
+    pub(super) fn br_on_non_null(&mut self, depth: u32) {
+        let reference = *self.stack.last().expect("validated stack");
+        let (label, values) = self.branch_to(depth);
+        let next = self.builder.create_block();
+        self.builder.ins().brif(reference, label, &values, next, &[]);
+        self.enter_sealed(next);
+        self.pop();
         self.new_segment();
     }
 

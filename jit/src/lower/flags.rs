@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 
 use cranelift_codegen::ir::{AliasRegionData, Endianness, Function, MemFlagsData, TrapCode};
+use wasmrun_runtime::trap::Trap;
+
+use crate::trap::code;
 
 /// Flags for each kind of access.
 pub(super) struct Flags {
@@ -22,7 +25,7 @@ pub(super) struct Flags {
     pub descriptor: MemFlagsData,
     /// Linear memories. More than one name can stand for the same memory.
     pub heap: MemFlagsData,
-    /// Elements of tables.
+    /// Elements of tables. What is outside of a table is at address null, where this traps.
     pub elements: MemFlagsData,
     /// References to functions, and their code cells.
     pub functions: MemFlagsData,
@@ -54,7 +57,7 @@ impl Flags {
             fuel: region("fuel"),
             descriptor: region("descriptors"),
             heap: guest_access(region("memories")),
-            elements: region("tables"),
+            elements: region("tables").with_trap_code(Some(code::code_of(Trap::TableOutOfBounds))),
             functions: region("functions"),
             imported_globals: region("imported globals"),
             own_globals: region("globals"),

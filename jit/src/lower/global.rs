@@ -22,10 +22,13 @@ impl Lower<'_, '_, '_> {
                 (global, 0, self.flags.imported_globals)
             }
         };
-        match self.module.global_type(global).mutability {
-            // It had its value before code of the instance ran.
-            Mutability::Const => (base, offset, flags.with_readonly().with_can_move()),
-            Mutability::Var => (base, offset, flags),
+        let ty = self.module.global_type(global);
+        match ty.mutability {
+            // It had its value before code of the instance ran; but what a reference leads to moves.
+            Mutability::Const if !ty.content.is_collected() => {
+                (base, offset, flags.with_readonly().with_can_move())
+            }
+            _ => (base, offset, flags),
         }
     }
 

@@ -100,8 +100,10 @@ fn cost(module: &Module, function: u32) -> Option<u32> {
     let mut operators = body.get_operators_reader().expect("validated body");
     while !operators.eof() {
         // A tail call would keep the frame that it is to replace.
-        if let Operator::Loop { .. } | Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } =
-            operators.read().expect("validated operators")
+        if let Operator::Loop { .. }
+        | Operator::ReturnCall { .. }
+        | Operator::ReturnCallIndirect { .. }
+        | Operator::ReturnCallRef { .. } = operators.read().expect("validated operators")
         {
             return None;
         }

@@ -37,7 +37,7 @@ use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::{Relaxed, fuel, val_type};
+use wasmrun_runtime::{Relaxed, fuel};
 
 use crate::abi;
 use crate::builtins::Builtin;
@@ -298,6 +298,9 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
 
     fn declare_local(&mut self, ty: ValType, value: Value) {
         let variable = self.builder.declare_var(abi::value_type(ty));
+        if ty.is_collected() {
+            self.builder.declare_var_needs_stack_map(variable);
+        }
         self.builder.def_var(variable, value);
         self.locals.push((variable, ty.is_collected()));
     }
@@ -305,7 +308,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     fn declare_locals(&mut self, body: &FunctionBody<'_>) {
         for local in body.get_locals_reader().expect("validated body") {
             let (count, ty) = local.expect("validated locals");
-            let ty = val_type(ty);
+            let ty = self.module.val_type(ty);
             let zero = self.zero(abi::value_type(ty));
             (0..count).for_each(|_| self.declare_local(ty, zero));
         }
@@ -443,6 +446,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::RefNull { hty } => self.ref_null(hty),
             O::RefFunc { function_index } => self.ref_func(function_index),
             O::RefIsNull => self.ref_is_null(),
+            O::RefAsNonNull => self.ref_as_non_null(),
+            O::BrOnNull { relative_depth } => self.br_on_null(relative_depth),
+            O::BrOnNonNull { relative_depth } => self.br_on_non_null(relative_depth),
+            O::CallRef { type_index } => self.call_ref(type_index)?,
+            O::ReturnCallRef { type_index } => self.return_call_ref(type_index),
 
             ref other => {
                 if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
@@ -461,9 +469,17 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     /// Pushes a value that is a collected reference or none.
     fn push_like(&mut self, value: Value, is_reference: bool) {
         if is_reference {
-            self.references.insert(value);
+            self.note_reference(value);
         }
         self.stack.push(value);
+    }
+
+    /// Notes that a value is a collected reference: at calls while it is alive it is in the frame, where a collection finds
+    /// it, and may be another one after the call.
+    fn note_reference(&mut self, value: Value) {
+        if self.references.insert(value) {
+            self.builder.declare_value_needs_stack_map(value);
+        }
     }
 
     /// Pushes the values that a block begins with, in place of what is above `height`.

@@ -10,12 +10,14 @@ use cranelift_codegen::ir::Value;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use wasmparser::HeapType;
-use wasmrun_runtime::types::{HeapType as RuntimeHeapType, RefType, ValType};
+use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::types::{RefType, ValType};
 use wasmrun_runtime::vm::TableDescriptor;
 
 use super::Lower;
 use crate::abi;
 use crate::builtins::Builtin;
+use crate::trap::code::code_of;
 
 impl Lower<'_, '_, '_> {
     /// The address of a table's descriptor, which is fixed for an instance: a table starts with it.
@@ -29,9 +31,9 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
     }
 
-    /// Where an element of a table is, and whether `index` is outside of the table: then the address is null,
-    /// also when it is used speculatively.
-    pub(super) fn table_element(&mut self, table: u32, index: Value) -> (Value, Value) {
+    /// Where an element of a table is. The address is null if `index` is outside of the table, also when it is used
+    /// speculatively.
+    pub(super) fn table_element(&mut self, table: u32, index: Value) -> Value {
         let descriptor = self.table_descriptor(table);
         let limits = self.module.table_type(table).limits;
         // Most tables are as long as they will ever be, and stay where they are.
@@ -44,7 +46,7 @@ impl Lower<'_, '_, '_> {
         let offset = self.builder.ins().ishl_imm_u(index, 3);
         let address = self.builder.ins().iadd(elements, offset);
         let null = self.constant(0);
-        (self.builder.ins().select_spectre_guard(outside, null, address), outside)
+        self.builder.ins().select_spectre_guard(outside, null, address)
     }
 
     pub(super) fn table_size(&mut self, table: u32) {
@@ -90,8 +92,7 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn ref_null(&mut self, ty: HeapType) {
-        let heap = if ty == HeapType::EXTERN { RuntimeHeapType::Extern } else { RuntimeHeapType::Func };
-        let ty = ValType::Ref(RefType { nullable: true, heap });
+        let ty = ValType::Ref(RefType::new(true, self.module.heap_type(ty)));
         let null = self.zero(abi::value_type(ty));
         self.push_typed(null, ty);
     }
@@ -100,6 +101,15 @@ impl Lower<'_, '_, '_> {
         let function = self.cold_index(function);
         let reference = self.infallible(Builtin::RefFunc, &[self.vmctx, function]);
         self.stack.push(reference);
+    }
+
+    pub(super) fn ref_as_non_null(&mut self) {
+        let reference = *self.stack.last().expect("validated stack");
+        self.trap_if_null(reference);
+    }
+
+    pub(super) fn trap_if_null(&mut self, reference: Value) {
+        self.builder.ins().trapz(reference, code_of(Trap::NullReference));
     }
 
     pub(super) fn ref_is_null(&mut self) {

@@ -34,8 +34,8 @@ pub(super) struct TakeOver {
     entry: Block,
     /// Where the slots of the frame are.
     slots: Value,
-    /// Operands, by their place on the stack and type.
-    operands: HashMap<(usize, Type), Variable>,
+    /// Operands, by their place on the stack and type, and whether they are collected references.
+    operands: HashMap<(usize, Type, bool), Variable>,
     /// Whether the loop has been come to.
     pub(super) done: bool,
 }
@@ -62,9 +62,16 @@ impl Lower<'_, '_, '_> {
     /// The variable for the operand at `index` of the stack.
     fn operand_variable(&mut self, index: usize) -> Option<Variable> {
         let ty = self.builder.func.dfg.value_type(self.stack[index]);
+        let is_reference = self.references.contains(&self.stack[index]);
         let take_over = self.take_over.as_mut()?;
         let builder = &mut *self.builder;
-        Some(*take_over.operands.entry((index, ty)).or_insert_with(|| builder.declare_var(ty)))
+        Some(*take_over.operands.entry((index, ty, is_reference)).or_insert_with(|| {
+            let variable = builder.declare_var(ty);
+            if is_reference {
+                builder.declare_var_needs_stack_map(variable);
+            }
+            variable
+        }))
     }
 
     /// Before a block is opened: the operands below are what they are on every way out of it.
@@ -92,7 +99,7 @@ impl Lower<'_, '_, '_> {
                 let value = self.builder.use_var(variable);
                 self.stack[index] = value;
                 if is_reference {
-                    self.references.insert(value);
+                    self.note_reference(value);
                 }
             }
         }

@@ -120,7 +120,7 @@ impl Stubs {
     /// fail for want of code memory, so that code which makes them can be published. As stubs are there for as long as code
     /// memory is, a quarter of that is the most for one call of this, which is to be for one module, and half of it
     /// for all.
-    pub fn set_room_aside(&self, types: &[FuncType]) -> Result<(), StubError> {
+    pub fn set_room_aside<'t>(&self, types: impl IntoIterator<Item = &'t FuncType>) -> Result<(), StubError> {
         let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
         let capacity = self.arena.usage().capacity;
         let most = (capacity / 4).min((capacity / 2).saturating_sub(*set_aside));

@@ -7,7 +7,7 @@ use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::trap::Trap;
 
 /// Every trap, by its number; the first has number 1.
-const TRAPS: [Trap; 14] = [
+const TRAPS: [Trap; 16] = [
     Trap::UnreachableCodeReached,
     Trap::MemoryOutOfBounds,
     Trap::TableOutOfBounds,
@@ -22,6 +22,8 @@ const TRAPS: [Trap; 14] = [
     Trap::Deadline,
     Trap::InstanceDropped,
     Trap::FunctionTooLarge,
+    Trap::NullReference,
+    Trap::GcHeapOutOfMemory,
 ];
 
 /// The code that compiled code traps with for a reason.

@@ -136,7 +136,6 @@ fn words_that_do_not_fit_are_out_of_bounds_and_not_cut() {
         (B::TableFill, &[0, 0, 0, 0], &[1, 3]),
         (B::TableCopy, &[0, 0, 0, 0, 0], &[2, 3, 4]),
         (B::TableInit, &[0, 1, 0, 0, 0], &[2, 3, 4]),
-        (B::TableCallee, &[1, 0, 0], &[1]),
     ] {
         let trap = match builtin {
             B::MemoryFill | B::MemoryCopy | B::MemoryInit => Trap::MemoryOutOfBounds,
@@ -155,16 +154,25 @@ fn words_that_do_not_fit_are_out_of_bounds_and_not_cut() {
 
 #[test]
 fn callees_are_looked_up_and_checked() {
-    let b = Builtins::new("(module (table 3 funcref) (func $a) (elem (i32.const 0) $a))");
+    let b = Builtins::new(
+        "(module (type (func)) (type (func (param i32))) (table 3 funcref) (func $a) (elem (i32.const 0) $a))",
+    );
     // SAFETY: the context is alive.
     let own = unsafe { VmContext::type_id(b.guest.vmctx, 0) };
-    let callee = |index, id: u32| b.call(Builtin::TableCallee, &[0, index, u64::from(id)]);
-    let found = callee(0, own.0).unwrap() as *const FuncRef;
+    // SAFETY: as above, and the module has a table.
+    let first = unsafe { (*(*VmContext::table(b.guest.vmctx, 0)).descriptor()).elements } as u64;
+    let callee = |index: u64, ty| {
+        let at = first.wrapping_add(index.wrapping_mul(8));
+        b.call(Builtin::TableCallee, &[0, at, ty])
+    };
+    let found = callee(0, 0).unwrap() as *const FuncRef;
     // SAFETY: a reference in a table.
     assert_eq!(unsafe { ((*found).func_index, (*found).type_id) }, (0, own));
-    assert_eq!(callee(0, own.0 + 1), Err(Trap::BadSignature));
-    assert_eq!(callee(1, own.0), Err(Trap::IndirectCallToNull));
-    assert_eq!(callee(3, own.0), Err(Trap::TableOutOfBounds));
+    assert_eq!(callee(0, 1), Err(Trap::BadSignature));
+    assert_eq!(callee(1, 0), Err(Trap::IndirectCallToNull));
+    for outside in [3, u64::MAX, LONG] {
+        assert_eq!(callee(outside, 0), Err(Trap::TableOutOfBounds));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 use wasmrun_jit::arena::Blob;
 use wasmrun_jit::compile::CompiledFunction;
+use wasmrun_jit::stack_maps::StackMaps;
 use wasmrun_jit::trap::code::code_of;
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::trap::{Pending, Trap};
@@ -39,8 +40,15 @@ fn install(version: u64) -> Blob {
         code.extend([0x5d, 0xc3]);
     }
     let (alignment, positions) = (16, Vec::new());
-    let function =
-        CompiledFunction { function: 0, code: code.clone(), alignment, frame: 0, traps: found, positions };
+    let function = CompiledFunction {
+        function: 0,
+        code: code.clone(),
+        alignment,
+        frame: 0,
+        traps: found,
+        positions,
+        stack_maps: StackMaps::default(),
+    };
     ARENA.install(&code, Arc::new(function)).unwrap()
 }
 

@@ -7,13 +7,13 @@ use wasmrun_runtime::types::TypeRegistry;
 /// The module of some text.
 pub fn parse(text: &str) -> Module {
     let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    wasmrun_runtime::parse(bytes, Features::executed(), &TypeRegistry::default()).unwrap()
+    wasmrun_runtime::parse(bytes, Features::executed(), &Arc::<TypeRegistry>::default()).unwrap()
 }
 
 /// The module of some bytes, if the engine loads it.
 #[allow(dead_code, reason = "one of the tests reads scripts")]
 pub fn try_parse(bytes: Vec<u8>) -> Option<Module> {
-    wasmrun_runtime::parse(bytes, Features::executed(), &TypeRegistry::default()).ok()
+    wasmrun_runtime::parse(bytes, Features::executed(), &Arc::<TypeRegistry>::default()).ok()
 }
 
 const INTEGERS: (&str, &str) = (

@@ -7,6 +7,7 @@
 
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::Tracer;
 
 /// What contains references that a collector has to find: a record that it visits.
 pub trait Owner {}
@@ -26,6 +27,16 @@ impl RefWord {
         self.0
     }
 
+    /// Shows the collected reference that is there to a collection, which may change it.
+    ///
+    /// # Safety
+    /// There is one, or null.
+    #[inline]
+    pub(super) unsafe fn trace(this: *mut RefWord, tracer: &mut Tracer<'_>) {
+        // SAFETY: the caller's promise. The reference is the lower half of the word, which comes first.
+        unsafe { tracer.visit(this.cast()) };
+    }
+
     /// Stores a reference to a function. Functions belong to instances, and no collector sees them.
     #[inline(always)]
     pub(super) fn set_function(&mut self, function: *const FuncRef) {
@@ -34,8 +45,8 @@ impl RefWord {
 }
 
 /// Stores the collected reference `value` in `place`, which is part of `owner`. Every such store of the runtime
-/// and of tier 0 to a place outside of frames goes through here. There is no barrier yet: references are
-/// numbers of host values that live as long as their store.
+/// and of tier 0 to a place outside of frames goes through here. There is no barrier yet: each collection looks at all
+/// of these places.
 ///
 /// # Safety
 /// All pointers are valid; `_owner` and `value` belong to the store whose execution context is `_exec`, where the

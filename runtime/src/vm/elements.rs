@@ -11,6 +11,7 @@ use super::builtins::inside;
 use super::constants::evaluate;
 use super::context::VmContext;
 use super::func_ref::FuncRef;
+use super::gc::Tracer;
 use super::table::{ElementBudget, Table};
 use crate::module::{ElementItems, ElementSegment, SegmentMode};
 use crate::trap::Trap;
@@ -129,6 +130,21 @@ impl Elements {
             std::mem::replace(&mut self.segments[index as usize], Values::Empty)
         {
             self.budget.give_back(words.len() as u64);
+        }
+    }
+
+    /// Shows the collected references in the segments to a collection.
+    ///
+    /// # Safety
+    /// They are of the store that is collected.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        for segment in &mut self.segments {
+            if let Values::References(ty, words) = segment
+                && ty.heap.is_collected()
+            {
+                // SAFETY: the caller's promise.
+                words.iter_mut().for_each(|word| unsafe { RefWord::trace(word, tracer) });
+            }
         }
     }
 

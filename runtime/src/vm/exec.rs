@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::context::VmContext;
+use super::gc::{GcWords, Handles, Tracer};
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
 use super::native::NativeWords;
 use super::native_stack;
-use super::segment::{FoundFrame, Segment, walk};
+use super::segment::{FoundFrame, Segment, for_each_compiled, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
 
@@ -102,6 +103,8 @@ pub struct ExecContext {
     poll: PollWords,
     /// Units of fuel left. Charged in every tier at the same points; meaningless unless the code charges.
     pub fuel: i64,
+    /// Where objects are made.
+    pub gc: GcWords,
     /// For compiled code.
     pub native: NativeWords,
     /// First reference slot of the running frame.
@@ -130,6 +133,8 @@ pub struct ExecContext {
     interval: Interval,
     /// Whether polls of compiled code take the slow path whenever somebody can see to that.
     pub polls_often: bool,
+    /// The references that the host holds.
+    pub handles: Handles,
     /// What code without bounds checks can reach. It changes only while no code of the guest runs: the signal handler
     /// reads it.
     reservations: Vec<Range<usize>>,
@@ -146,6 +151,8 @@ impl ExecContext {
     /// Offset of the fuel.
     pub const FUEL: usize = offset_of!(ExecContext, fuel);
 
+    /// Offset of what is needed to make objects.
+    pub const GC: usize = offset_of!(ExecContext, gc);
     /// Offset of the words for compiled code.
     pub const NATIVE: usize = offset_of!(ExecContext, native);
 
@@ -164,6 +171,7 @@ impl ExecContext {
                 count: AtomicI32::new(DEFAULT_INTERVAL as i32),
             },
             fuel: 0,
+            gc: GcWords::NONE,
             native: NativeWords::NONE,
             ref_frame: stack.references(),
             ref_limit: stack.references_end(),
@@ -180,6 +188,7 @@ impl ExecContext {
             hooks: None,
             interval: Interval::new(DEFAULT_INTERVAL),
             polls_often: false,
+            handles: Handles::default(),
             reservations: Vec::new(),
             _pinned: PhantomPinned,
         });
@@ -234,6 +243,32 @@ impl ExecContext {
         let references_left = self.stack.references_end().saturating_sub(ref_top as usize) / size_of::<u32>();
         self.stack.set_used();
         (values <= values_left && references <= references_left).then_some((value_top, ref_top))
+    }
+
+    /// Shows the references of frames, and those that the host holds, to a collection.
+    ///
+    /// All words of the reference stack are null or lead to objects at any time, whether their frames will read them or write
+    /// them first: those below the top are updated here, and the others, which no frame has, become null.
+    ///
+    /// # Safety
+    /// The references are of the heap that is collected; guest code, if there is any, waits for a function of the host
+    /// that it has called.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        let mut visit = |word: *mut u32| {
+            // SAFETY: the words are those of frames that wait.
+            unsafe { tracer.visit(word) };
+        };
+        let top = self.ref_top.min(ptr::with_exposed_provenance_mut(self.ref_limit));
+        let mut slot = self.stack.references();
+        while slot < top {
+            visit(slot);
+            slot = slot.wrapping_add(1);
+        }
+        self.stack.clear_references(top);
+        let roots = self.native.entries.frame_roots;
+        // SAFETY: the caller's promise.
+        unsafe { for_each_compiled(self, &mut |frame| roots(self, frame, &mut visit)) };
+        self.handles.words().for_each(|word| visit(word));
     }
 
     /// Whether no guest code is running.
@@ -398,7 +433,9 @@ mod tests {
     #[test]
     fn offsets_known_to_generated_code_do_not_move() {
         assert_eq!((ExecContext::VALUE_LIMIT, ExecContext::NATIVE_LIMIT, ExecContext::FUEL), (0, 8, 24));
-        assert_eq!(ExecContext::NATIVE, 32);
+        assert_eq!((ExecContext::GC, ExecContext::NATIVE), (32, 48));
+        let words = [offset_of!(GcWords, base), offset_of!(GcWords, top), offset_of!(GcWords, end)];
+        assert_eq!(words, [0, 8, 12]);
     }
 
     fn poll(exec: &mut ExecContext, frame_end: usize) -> Result<(), Pending> {

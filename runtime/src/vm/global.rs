@@ -5,6 +5,7 @@
 
 use super::barrier::{Owner, RefWord, write_ref};
 use super::exec::ExecContext;
+use super::gc::Tracer;
 use crate::types::ValType;
 use crate::value::RawValue;
 
@@ -81,6 +82,15 @@ impl GlobalSlot {
     pub unsafe fn set_words(this: *mut GlobalSlot, value: [u64; 2]) {
         // SAFETY: the caller's promise.
         unsafe { this.cast::<[u64; 2]>().write(value) };
+    }
+
+    /// Shows the reference in a global of a collected type to a collection.
+    ///
+    /// # Safety
+    /// `this` is one, of the store that is collected.
+    pub(super) unsafe fn trace(this: *mut GlobalSlot, tracer: &mut Tracer<'_>) {
+        // SAFETY: the caller's promise; the low word comes first.
+        unsafe { RefWord::trace(this.cast(), tracer) };
     }
 
     /// Assigns a global of a collected type.

@@ -1,8 +1,11 @@
 //! Functions of the host.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 
+use super::builtins::poll;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use crate::trap::{HostError, Pending};
@@ -28,9 +31,22 @@ pub struct HostCall {
 type Entry =
     dyn Fn(*mut ExecContext, *mut VmContext, *mut u64, *mut u32) -> Result<(), HostError> + Send + Sync;
 
+/// Calls a host function for the compiled code of the instance with context `caller`. The arguments are in `slots`,
+/// and so are the results.
+///
+/// Returns null, or `exec` if the guest cannot go on: the reason is pending there. It does not unwind.
+pub type DirectCall = unsafe extern "C" fn(
+    exec: *mut ExecContext,
+    caller: *mut VmContext,
+    host: *const HostFunc,
+    slots: *mut u64,
+) -> *mut ExecContext;
+
 /// A function of the host with its type. It belongs to no store and no engine; a store that uses it keeps it
 /// alive, and gives its type the id that it has there.
+#[repr(C)]
 pub struct HostFunc {
+    direct: Option<DirectCall>,
     ty: FuncType,
     slots: SignatureSlots,
     entry: Box<Entry>,
@@ -42,11 +58,25 @@ impl HostFunc {
         ty: FuncType,
         entry: impl Fn(HostCall) -> Result<(), HostError> + Send + Sync + 'static,
     ) -> HostFunc {
-        let slots = ty.slots();
-        let entry =
-            move |exec, caller, values, references| entry(HostCall { exec, caller, values, references });
-        HostFunc { ty, slots, entry: Box::new(entry) }
+        HostFunc::of(ty, move |exec, caller, values, references| {
+            entry(HostCall { exec, caller, values, references })
+        })
     }
+
+    fn of<F>(ty: FuncType, entry: F) -> HostFunc
+    where
+        F: Fn(*mut ExecContext, *mut VmContext, *mut u64, *mut u32) -> Result<(), HostError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let slots = ty.slots();
+        let direct = (slots.ref_shared() == 0).then_some(call_direct::<F> as DirectCall);
+        HostFunc { direct, ty, slots, entry: Box::new(entry) }
+    }
+
+    /// Offset of the [`DirectCall`]: null if the function takes or gives collected references, which are not in slots.
+    pub const DIRECT: usize = offset_of!(HostFunc, direct);
 
     /// Its type.
     #[inline]
@@ -61,7 +91,8 @@ impl HostFunc {
     }
 
     /// Calls it for guest code of any tier, or for the host. Entries that it makes have the value slots from
-    /// `value_top` on, and the reference slots behind its own. Nothing unwinds out of this.
+    /// `value_top` on, and the reference slots behind its own; references that the host gets meanwhile are in a scope of
+    /// the call. Nothing unwinds out of this.
     ///
     /// # Safety
     /// The pointers of `call` are those of a running call with arguments of this function's type; the slots from
@@ -72,15 +103,49 @@ impl HostFunc {
         // SAFETY: the context is alive. No reference to it is held while the function runs, which may re-enter.
         unsafe {
             let tops = ((*exec).value_top, (*exec).ref_top);
+            let scope = (*exec).handles.open();
             (*exec).value_top = value_top;
             (*exec).ref_top = references.wrapping_add(self.slots.ref_shared() as usize);
             let result = catch_unwind(AssertUnwindSafe(|| (self.entry)(exec, caller, values, references)));
             ((*exec).value_top, (*exec).ref_top) = tops;
+            (*exec).handles.close(scope);
             match result {
                 Ok(result) => result.map_err(Pending::Host),
                 Err(panic) => Err(Pending::Panic(panic)),
             }
         }
+    }
+}
+
+/// A [`DirectCall`] of a function made of an `F`, which is part of it: that spares the call through `entry`, and with a closure
+/// that is known the catching of panics that it cannot have.
+///
+/// The tops stay as they are. The slots are on the native stack, there are no references, and whoever moves the tops puts
+/// them back.
+unsafe extern "C" fn call_direct<F>(
+    exec: *mut ExecContext,
+    caller: *mut VmContext,
+    host: *const HostFunc,
+    slots: *mut u64,
+) -> *mut ExecContext
+where
+    F: Fn(*mut ExecContext, *mut VmContext, *mut u64, *mut u32) -> Result<(), HostError>,
+{
+    // SAFETY: the entry of this function is an `F`, as `HostFunc::of` has made it. For the rest as for `call_caught`.
+    unsafe {
+        let entry = &*ptr::from_ref(&*(*host).entry).cast::<F>();
+        let references = (*exec).ref_top;
+        let pending = match catch_unwind(AssertUnwindSafe(|| entry(exec, caller, slots, references))) {
+            // It may have taken long.
+            Ok(Ok(())) => match poll(exec) {
+                Ok(()) => return ptr::null_mut(),
+                Err(pending) => pending,
+            },
+            Ok(Err(error)) => Pending::Host(error),
+            Err(panic) => Pending::Panic(panic),
+        };
+        (*exec).set_pending(pending);
+        exec
     }
 }
 
@@ -93,7 +158,6 @@ impl fmt::Debug for HostFunc {
 #[cfg(test)]
 mod tests {
     use std::panic::resume_unwind;
-    use std::ptr;
 
     use super::*;
     use crate::types::ValType;

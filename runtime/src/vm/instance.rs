@@ -11,13 +11,14 @@ use super::context::{ContextBox, VmContext};
 use super::elements::{self, Elements};
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::Tracer;
 use super::global::GlobalSlot;
 use super::memory::{GrowError, Memory, MemoryStrategy};
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
 use crate::trap::{HostError, Pending, Trap};
-use crate::types::{HeapType, MemoryType, ValType};
+use crate::types::{MemoryType, ValType};
 use crate::value::RawValue;
 
 /// What a module's imports are bound to, in the order of each kind. Types have been checked.
@@ -204,6 +205,26 @@ impl Instance {
         self.memories.iter().map(|m| m.len()).sum()
     }
 
+    /// Shows the collected references that the instance owns to a collection.
+    ///
+    /// # Safety
+    /// They are of the store that is collected, of which no code runs.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        let context = self.context();
+        let first = self.module.declared.imported_globals.len() as u32;
+        for (i, global) in (first..).zip(&self.module.declared.globals) {
+            if global.ty.content.is_collected() {
+                // SAFETY: the context is alive, and the global is one of its module.
+                unsafe { GlobalSlot::trace(VmContext::global(context, i), tracer) };
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.tables.iter_mut().for_each(|table| table.trace(tracer));
+            self.elements.trace(tracer);
+        }
+    }
+
     fn init_globals(&mut self) {
         let module = self.module.clone();
         let first = module.declared.imported_globals.len() as u32;
@@ -347,7 +368,7 @@ impl Instance {
         self.elements.for_each_function(visit);
         let first = self.module.declared.imported_globals.len() as u32;
         for (i, global) in self.module.declared.globals.iter().enumerate() {
-            if matches!(global.ty.content, ValType::Ref(r) if r.heap == HeapType::Func) {
+            if matches!(global.ty.content, ValType::Ref(r) if !r.heap.is_collected()) {
                 // SAFETY: as above; a function global holds null or a FuncRef.
                 let word = unsafe { GlobalSlot::low(VmContext::global(context, first + i as u32)) };
                 if word != 0 {
@@ -444,7 +465,7 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
         let start = offset_of(offset.as_value()?, def.ty.is_64());
         let limit = usize::try_from(def.ty.limits.min).ok()?;
         let Range { start, end } = inside(start, functions.len() as u64, limit)?;
-        if def.init.is_some() || def.ty.element.heap != HeapType::Func {
+        if def.init.is_some() || def.ty.element.heap.is_collected() {
             return None;
         }
         let image = images[table].get_or_insert_default();

@@ -10,6 +10,7 @@ mod context;
 mod elements;
 mod exec;
 mod func_ref;
+pub mod gc;
 mod global;
 mod host;
 mod instance;
@@ -29,7 +30,7 @@ pub use context::VmContext;
 pub use exec::{ExecContext, Resume, StoreHooks};
 pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
 pub use global::GlobalSlot;
-pub use host::{HostCall, HostFunc};
+pub use host::{DirectCall, HostCall, HostFunc};
 pub(crate) use instance::offset_of;
 pub use instance::{Imports, Instance, InstantiateError};
 pub use interrupt::{InterruptTarget, reason};
@@ -38,10 +39,10 @@ pub use memory::{
     reservation_of,
 };
 pub use native::{
-    Counted, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries, NativeTrace,
-    NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
+    Counted, FrameRoots, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries,
+    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackPool, StackSizes};
-pub use store::{InstanceKey, MAX_EXTERNS, Store, Totals};
+pub use store::{InstanceKey, Store, Totals};
 pub use table::{Table, TableDescriptor};

@@ -7,6 +7,7 @@ use std::{fmt, ptr};
 
 use super::context::VmContext;
 use super::exec::ExecContext;
+use super::segment::Site;
 use crate::trap::{Pending, Status};
 
 /// What compiled code and its stubs keep in the execution context.
@@ -67,6 +68,8 @@ pub struct NativeEntries {
     pub counted: Option<Counted>,
     /// Whether a frame of compiled code shall leave for tier 0; never, if there is none.
     pub leaves: Option<Leaves>,
+    /// Finds the collected references of a frame of compiled code.
+    pub frame_roots: FrameRoots,
     /// Runs the compiled code of a loop, which was given to tier 0 for that, to the end of its function.
     pub enter_loop: LoopEntry,
 }
@@ -81,6 +84,10 @@ pub type InterpreterRun =
 /// entry if that is 0. If so, tier 0 can do that: it has the code and the room.
 pub type Leaves =
     unsafe extern "C" fn(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32, at: u32) -> bool;
+
+/// Calls `visit` with each word of a frame of compiled code, which waits at a call, that holds a collected reference the code
+/// uses after the call.
+pub type FrameRoots = unsafe fn(exec: *const ExecContext, frame: Site, visit: &mut dyn FnMut(*mut u32));
 
 /// Tier 0 has counted [`ExecContext::interval`] entries and back edges, the last of them into `place`. It runs after
 /// requests have been answered, and must not unwind.
@@ -263,6 +270,7 @@ impl NativeEntries {
         call: no_tier,
         counted: None,
         leaves: None,
+        frame_roots: no_roots,
         enter_loop: no_loop,
     };
 }
@@ -292,6 +300,9 @@ unsafe extern "C" fn no_run(exec: *mut ExecContext, vmctx: *mut VmContext, funct
     // SAFETY: the caller's promise.
     unsafe { no_tier(exec, vmctx, function) }
 }
+
+/// No code, no frames.
+unsafe fn no_roots(_: *const ExecContext, _: Site, _: &mut dyn FnMut(*mut u32)) {}
 
 unsafe extern "C" fn no_loop(
     exec: *mut ExecContext,
@@ -328,7 +339,7 @@ mod tests {
             offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
             offset_of!(NativeWords, tail_call),
         ];
-        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 104]);
+        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 112]);
     }
 
     #[test]

@@ -191,6 +191,30 @@ impl Drop for Entered {
     }
 }
 
+/// Calls `visit` with each frame of compiled code.
+///
+/// # Safety
+/// The frames are on the stacks: guest code is waiting for the caller.
+pub(super) unsafe fn for_each_compiled(exec: &ExecContext, visit: &mut dyn FnMut(Site)) {
+    // SAFETY: the caller's promise, and segments that are linked are alive.
+    unsafe {
+        if let Some(top) = exec.segment.as_mut() {
+            top.settle(exec);
+        }
+        let mut segment = exec.segment;
+        while let Some(current) = segment.as_ref() {
+            if current.tier == Tier::Compiled {
+                let mut next = Some(current.exit).filter(|site| !site.code.is_null());
+                while let Some(site) = next {
+                    visit(site);
+                    next = (current.caller_of)(current, site);
+                }
+            }
+            segment = current.previous;
+        }
+    }
+}
+
 /// The frames of guest code, innermost first, at most `limit`. `innermost` are those that the caller knows of
 /// already; with them, the walk goes on from the segment before the innermost one.
 ///

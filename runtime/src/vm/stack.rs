@@ -90,6 +90,16 @@ impl Stack {
         self.memory.start().wrapping_add(self.memory.values).cast()
     }
 
+    /// Makes the reference slots from `from` on null.
+    pub(super) fn clear_references(&mut self, from: *mut u32) {
+        if !self.used {
+            return;
+        }
+        let bytes = self.references_end() - from as usize;
+        // SAFETY: the slots are this stack's, and nobody else's while it is borrowed.
+        unsafe { self.memory.clear_from(from.cast(), bytes) };
+    }
+
     /// Address behind the last reference slot.
     #[inline]
     pub fn references_end(&self) -> usize {
@@ -132,6 +142,29 @@ impl StackMemory {
     #[inline]
     fn start(&self) -> *mut u8 {
         self.mapping.as_ptr::<u8>().cast_mut()
+    }
+
+    /// Makes the bytes from `start` to the end zeroes. Few are written; what is behind them was hardly ever used, and goes
+    /// back to the system if it was.
+    ///
+    /// # Safety
+    /// There are so many bytes up to the end of this memory, which nobody borrows.
+    unsafe fn clear_from(&mut self, start: *mut u8, bytes: usize) {
+        const WRITTEN: usize = 4 << 10;
+        let page = region::page::size();
+        let whole = (start as usize + WRITTEN).next_multiple_of(page) - start as usize;
+        // SAFETY: the caller's promise; the mapping consists of whole pages, of which those behind its end are unused.
+        unsafe {
+            if bytes <= whole {
+                return start.write_bytes(0, bytes);
+            }
+            start.write_bytes(0, whole);
+            let rest = start.add(whole);
+            let len = self.start() as usize + self.mapping.len() - rest as usize;
+            if cfg!(miri) || libc::madvise(rest.cast(), len, libc::MADV_DONTNEED) != 0 {
+                rest.write_bytes(0, bytes - whole);
+            }
+        }
     }
 
     /// Makes it all zeroes again, and gives back to the system what was touched but for the first page. Fails where

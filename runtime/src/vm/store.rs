@@ -1,5 +1,5 @@
 //! Everything that lives as long as a store: its execution context, its instances, its host functions and
-//! the host values behind `externref`.
+//! the heap of collected objects.
 //!
 //! An instance can be dropped while the store lives. What other instances still reach (an imported memory,
 //! a function in a table) stays; the rest is freed at once, or as soon as no guest code runs.
@@ -13,12 +13,13 @@ use std::sync::Arc;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::{GcStats, Growing, Heap, HostValue, Tracer};
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
-use crate::trap::Trap;
+use crate::trap::{Pending, Trap};
 use crate::types::TypeRegistry;
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
@@ -56,10 +57,6 @@ pub struct Totals {
     pub tables: usize,
 }
 
-/// Values of the host that a store keeps for `externref`s. Nothing is collected yet, and a guest decides how often it
-/// calls a function that makes one.
-pub const MAX_EXTERNS: usize = 16 << 20;
-
 /// The runtime half of a store.
 pub struct Store {
     exec: Box<ExecContext>,
@@ -74,7 +71,8 @@ pub struct Store {
     totals: Totals,
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
-    externs: Vec<Box<dyn Any + Send + Sync>>,
+    heap: Option<Heap>,
+    gc_stress: bool,
     strategy: MemoryStrategy,
     /// The hooks of the execution context borrow the host's store, which holds this one, while an instance is made:
     /// see [`ExecContext`].
@@ -106,7 +104,8 @@ impl Store {
             totals: Totals::default(),
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
-            externs: Vec::new(),
+            heap: None,
+            gc_stress: false,
             strategy,
             _pinned: PhantomPinned,
         }
@@ -322,20 +321,89 @@ impl Store {
         NonNull::from(&*self.host_funcs[index].func_ref)
     }
 
-    /// Keeps a host value and returns the reference to it: never 0, which is null. `None` when there are
-    /// [`MAX_EXTERNS`] of them, or no memory for one more.
-    pub fn insert_extern(&mut self, value: Box<dyn Any + Send + Sync>) -> Option<u32> {
-        if self.externs.len() >= MAX_EXTERNS || self.externs.try_reserve(1).is_err() {
-            return None;
-        }
-        let id = u32::try_from(self.externs.len() + 1).ok()?;
-        self.externs.push(value);
-        Some(id)
+    /// Makes the object of a value of the host and returns the reference to it. The heap comes to be with its first object.
+    /// What a collection has freed is to be [taken](Store::take_dead) then, also after an error.
+    ///
+    /// # Errors
+    /// [`Trap::GcHeapOutOfMemory`], or an error of `growing`, which is asked before the heap grows.
+    ///
+    /// # Safety
+    /// As for [`Store::collect`].
+    pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
+        let Store { heap, exec, entries, gc_stress, .. } = self;
+        let mut words = exec.gc;
+        let heap = match heap {
+            Some(heap) => heap,
+            None => heap.insert(Heap::new(&mut words, *gc_stress).ok_or(Trap::GcHeapOutOfMemory)?),
+        };
+        // SAFETY: the caller's promise.
+        let made = unsafe {
+            heap.allocate_extern(&mut words, value, &mut |tracer| trace(exec, entries, tracer), growing)
+        };
+        exec.gc = words;
+        made
     }
 
-    /// The host value behind a reference.
-    pub fn extern_value(&self, id: u32) -> Option<&(dyn Any + Send + Sync)> {
-        self.externs.get((id as usize).checked_sub(1)?).map(|b| &**b)
+    /// Frees the objects that nothing leads to any more. Values of the host that are freed by that are to be
+    /// [taken](Store::take_dead) then.
+    ///
+    /// # Safety
+    /// Guest code of this store, if any is running, waits for a function of the host that it has called.
+    pub unsafe fn collect(&mut self) {
+        let Store { heap: Some(heap), exec, entries, .. } = self else { return };
+        let mut words = exec.gc;
+        // SAFETY: the caller's promise; all references of a store are where `trace` looks.
+        unsafe { heap.collect(&mut words, &mut |tracer| trace(exec, entries, tracer)) };
+        exec.gc = words;
+    }
+
+    /// The values of the host that have been freed. Their destructors are the host's code, and may panic.
+    pub fn take_dead(&mut self) -> Vec<HostValue> {
+        self.heap.as_mut().map(Heap::take_dead).unwrap_or_default()
+    }
+
+    /// The host value that a reference leads to; `None` if it leads to something else.
+    ///
+    /// # Safety
+    /// The reference is one of this store, as it is now.
+    pub unsafe fn extern_value(&self, reference: u32) -> Option<&(dyn Any + Send + Sync)> {
+        // SAFETY: the caller's promise.
+        unsafe { self.heap.as_ref()?.host_value(reference) }
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Safety
+    /// As for [`Store::extern_value`].
+    pub unsafe fn extern_value_mut(&mut self, reference: u32) -> Option<&mut (dyn Any + Send + Sync)> {
+        // SAFETY: the caller's promise.
+        unsafe { self.heap.as_mut()?.host_value_mut(reference) }
+    }
+
+    /// Lets each allocation collect, and makes what has been moved useless where it was: for tests. The heap must not have
+    /// come to be.
+    pub fn set_gc_stress(&mut self, stress: bool) {
+        debug_assert!(self.heap.is_none());
+        self.gc_stress = stress;
+    }
+
+    /// What the heap has done, if there is one.
+    pub fn gc_stats(&self) -> Option<GcStats> {
+        Some(self.heap.as_ref()?.stats(&self.exec.gc))
+    }
+}
+
+/// Shows all references of a store outside of its heap to a collection.
+///
+/// # Safety
+/// As for [`Store::collect`].
+unsafe fn trace(exec: &mut ExecContext, entries: &mut [Entry], tracer: &mut Tracer<'_>) {
+    // SAFETY: the caller's promise. Instances that have been dropped may be reached, as long as they are there.
+    unsafe {
+        exec.trace(tracer);
+        for instance in entries.iter_mut().filter_map(|entry| entry.instance.as_mut()) {
+            instance.trace(tracer);
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use super::builtins::inside;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
+use super::gc::Tracer;
 use crate::trap::Trap;
-use crate::types::{HeapType, TableType};
+use crate::types::{TableType, TypeId, TypeRegistry};
 
 /// The tables and evaluated element segments of an instance have no more elements than this together: they must
 /// not be a way around limits on memory.
@@ -144,7 +145,7 @@ impl Table {
     }
 
     fn is_functions(&self) -> bool {
-        self.ty.element.heap == HeapType::Func
+        !self.ty.element.heap.is_collected()
     }
 
     /// An element in the representation of a slot: null is 0.
@@ -177,14 +178,19 @@ impl Table {
     }
 
     /// The function to call for an element: what `call_indirect` does when the fast path fails.
-    pub fn callee(&mut self, index: u64, expected: crate::types::TypeId) -> Result<*const FuncRef, Trap> {
+    pub fn callee(
+        &mut self,
+        index: u64,
+        expected: TypeId,
+        types: &TypeRegistry,
+    ) -> Result<*const FuncRef, Trap> {
         let word = self.get(index).ok_or(Trap::TableOutOfBounds)?;
         if word == 0 {
             return Err(Trap::IndirectCallToNull);
         }
         let func_ref = word as *const FuncRef;
         // SAFETY: references in a table point at functions that live as long as the store says.
-        if unsafe { (*func_ref).type_id } != expected {
+        if !types.is_subtype(unsafe { (*func_ref).type_id }, expected) {
             return Err(Trap::BadSignature);
         }
         Ok(func_ref)
@@ -302,6 +308,17 @@ impl Table {
         }
     }
 
+    /// Shows the collected references in the table to a collection.
+    ///
+    /// # Safety
+    /// They are of the store that is collected.
+    pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
+        if self.ty.element.heap.is_collected() {
+            // SAFETY: the caller's promise.
+            self.storage.iter_mut().for_each(|word| unsafe { RefWord::trace(word, tracer) });
+        }
+    }
+
     /// Calls `visit` with each function that the table refers to.
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         if self.is_functions() {
@@ -403,11 +420,12 @@ mod tests {
 
     #[test]
     fn null_functions_read_back_as_null() {
+        let types = TypeRegistry::default();
         let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None), ElementBudget::default()).unwrap();
         assert_eq!(t.get(0), Some(0));
         set(&mut t, 1, 0);
         assert_eq!(t.get(1), Some(0));
-        assert_eq!(t.callee(1, crate::types::TypeId(0)), Err(Trap::IndirectCallToNull));
-        assert_eq!(t.callee(2, crate::types::TypeId(0)), Err(Trap::TableOutOfBounds));
+        assert_eq!(t.callee(1, TypeId(0), &types), Err(Trap::IndirectCallToNull));
+        assert_eq!(t.callee(2, TypeId(0), &types), Err(Trap::TableOutOfBounds));
     }
 }

@@ -103,7 +103,8 @@ pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val
         Val::F64(bits) => Value::F64(*bits),
         Val::FuncRef(func) => Value::Func(func.is_some()),
         Val::ExternRef(value) => Value::Extern(value.and_then(|value| {
-            value.data(store.as_context()).expect("the reference is of this store").downcast_ref().copied()
+            let data = value.data(store.as_context()).expect("the reference is of this store, and rooted");
+            data?.downcast_ref().copied()
         })),
         Val::V128(value) => Value::V128(value.as_u128()),
     }

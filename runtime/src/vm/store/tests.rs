@@ -13,7 +13,7 @@ use crate::types::ValType;
 /// A store, its types, and how to make instances in it.
 struct World {
     store: Store,
-    registry: TypeRegistry,
+    registry: Arc<TypeRegistry>,
     /// Globals that belong to no instance.
     globals: Vec<*mut GlobalSlot>,
 }
@@ -30,7 +30,7 @@ impl Drop for World {
 impl World {
     fn new() -> World {
         let store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
-        World { store, registry: TypeRegistry::default(), globals: Vec::new() }
+        World { store, registry: Arc::default(), globals: Vec::new() }
     }
 
     fn module(&self, text: &str) -> Arc<Module> {

@@ -1,0 +1,99 @@
+//! The addresses of a heap: reserved once, given memory as the heap grows, and never more than a `u32` and a field's offset
+//! away from their base.
+
+use std::fmt;
+
+use region::{Allocation, Protection};
+
+/// What references can reach.
+pub(super) const MOST: usize = 4 << 30;
+
+/// The smallest reservation that is tried.
+const LEAST: usize = 4 << 20;
+
+/// Behind the last object: a field's offset leads no further.
+const GUARD: usize = 1 << 20;
+
+/// Addresses that belong to a heap.
+pub(super) struct Reservation {
+    addresses: Allocation,
+}
+
+// SAFETY: whoever has it owns the addresses, of which no thread knows anything.
+unsafe impl Send for Reservation {}
+
+impl Reservation {
+    /// As many bytes as the system gives, up to `most`, which is a power of two.
+    pub(super) fn new(most: usize) -> Option<Reservation> {
+        Reservation::between(LEAST.min(most), most)
+    }
+
+    fn between(least: usize, most: usize) -> Option<Reservation> {
+        let mut len = most;
+        while len >= least {
+            if let Ok(addresses) = region::alloc(len + GUARD, Protection::NONE) {
+                return Some(Reservation { addresses });
+            }
+            len /= 2;
+        }
+        None
+    }
+
+    /// The first byte.
+    pub(super) fn base(&self) -> *mut u8 {
+        self.addresses.as_ptr::<u8>().cast_mut()
+    }
+
+    /// How many bytes there are for objects.
+    pub(super) fn len(&self) -> usize {
+        self.addresses.len() - GUARD
+    }
+
+    /// Lets bytes be read and written: whole pages. Nothing if the system does not.
+    pub(super) fn commit(&mut self, start: usize, len: usize) -> Option<()> {
+        debug_assert!(start + len <= self.len());
+        // SAFETY: the pages are this value's, and nobody relies on their being out of reach.
+        unsafe { region::protect(self.base().add(start), len, Protection::READ_WRITE) }.ok()
+    }
+
+    /// Gives the memory of pages back to the system: they are zeroes when they are used again, or what they were where the
+    /// system does not do that.
+    pub(super) fn release(&mut self, start: usize, len: usize) {
+        debug_assert!(start + len <= self.len());
+        if len == 0 {
+            return;
+        }
+        // SAFETY: the pages are this value's, private and anonymous, and what is in them is garbage.
+        let status = unsafe { libc::madvise(self.base().add(start).cast(), len, libc::MADV_DONTNEED) };
+        debug_assert_eq!(status, 0, "whole pages of our own can be released");
+    }
+
+    /// Lets nobody read or write bytes that have been committed, until they are again: whole pages. For tests.
+    pub(super) fn forbid(&mut self, start: usize, len: usize) {
+        // SAFETY: the pages are this value's, and what is in them is garbage.
+        let forbidden = unsafe { region::protect(self.base().add(start), len, Protection::NONE) };
+        debug_assert!(forbidden.is_ok(), "committed pages can be forbidden");
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("base", &self.base()).field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_as_large_as_the_system_allows_and_there_may_be_none() {
+        // No process has so many addresses.
+        let refused = 1 << 60;
+        let reservation = Reservation::new(refused).unwrap();
+        assert!((LEAST..refused).contains(&reservation.len()));
+        drop(reservation);
+        assert!(Reservation::between(refused / 2, refused).is_none());
+        assert_eq!(Reservation::new(LEAST / 4).unwrap().len(), LEAST / 4);
+    }
+}

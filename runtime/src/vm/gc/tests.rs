@@ -1,0 +1,385 @@
+//! Heaps of random objects, compared with a model of them, and the sizes that heaps come to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+
+use super::shape::{ARRAY_LENGTH, Shape};
+use super::*;
+use crate::types::TypeId;
+
+/// Structs of two references with a number between them.
+const PAIR: Kind = Kind::of_type(TypeId(3));
+/// Arrays of references.
+const LIST: Kind = Kind::of_type(TypeId(5));
+/// Arrays of bytes.
+const BYTES: Kind = Kind::of_type(TypeId(0));
+
+/// A heap with roots of its own.
+struct World {
+    heap: Heap,
+    words: GcWords,
+    roots: Vec<u32>,
+    limit: usize,
+}
+
+impl World {
+    fn new(stress: bool, most: usize) -> World {
+        let mut words = GcWords::NONE;
+        let mut heap = Heap::with_addresses(&mut words, stress, most).unwrap();
+        heap.shapes_mut().define(PAIR, Shape::structure(20, [8, 16]));
+        heap.shapes_mut().define(LIST, Shape::array_of_references());
+        heap.shapes_mut().define(BYTES, Shape::array(1));
+        World { heap, words, roots: Vec::new(), limit: usize::MAX }
+    }
+
+    /// Makes an object and a root of it.
+    fn make(&mut self, kind: Kind, elements: u32) -> Result<u32, Pending> {
+        let World { heap, words, roots, limit } = self;
+        let shape = heap.shapes.of(kind);
+        let (bytes, is_array) = (shape.bytes(elements), matches!(shape, Shape::Array { .. }));
+        let mut trace = |tracer: &mut Tracer<'_>| {
+            // SAFETY: the roots lead to objects.
+            roots.iter_mut().for_each(|root| unsafe { tracer.visit(root) });
+        };
+        // SAFETY: these are all roots.
+        let made =
+            unsafe { heap.allocate(words, kind, bytes, &mut trace, &mut |_, wanted| Ok(wanted <= *limit)) }?;
+        if is_array {
+            self.set(made, ARRAY_LENGTH as u32, elements);
+        }
+        self.roots.push(made);
+        Ok(made)
+    }
+
+    fn make_extern(&mut self, value: HostValue) -> Result<u32, Pending> {
+        let World { heap, words, roots, limit } = self;
+        let mut trace = |tracer: &mut Tracer<'_>| {
+            // SAFETY: the roots lead to objects.
+            roots.iter_mut().for_each(|root| unsafe { tracer.visit(root) });
+        };
+        // SAFETY: these are all roots.
+        let made =
+            unsafe { heap.allocate_extern(words, value, &mut trace, &mut |_, wanted| Ok(wanted <= *limit)) }?;
+        self.roots.push(made);
+        Ok(made)
+    }
+
+    fn collect(&mut self) {
+        let World { heap, words, roots, .. } = self;
+        // SAFETY: these are all roots.
+        unsafe {
+            heap.collect(words, &mut |tracer| roots.iter_mut().for_each(|root| tracer.visit(root)));
+        }
+    }
+
+    fn get(&self, object: u32, offset: u32) -> u32 {
+        // SAFETY: the offset is in the object.
+        unsafe { self.heap.at((object + offset) as usize).read() }
+    }
+
+    fn set(&mut self, object: u32, offset: u32, word: u32) {
+        // SAFETY: the offset is in the object.
+        unsafe { self.heap.at((object + offset) as usize).write(word) };
+    }
+
+    fn used(&self) -> usize {
+        self.heap.used(&self.words)
+    }
+}
+
+/// What a test does to a heap.
+#[derive(Clone, Debug)]
+enum Step {
+    Pair(u32),
+    List(u32),
+    Bytes(u32),
+    Extern,
+    /// Lets a reference of one root lead to another.
+    Link(usize, usize, usize),
+    /// The same, to a number.
+    Number(usize, usize, u32),
+    Drop(usize),
+    /// Makes what a reference of a root leads to a root.
+    Follow(usize, usize),
+    Collect,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let at = 0..1000_usize;
+    let step = prop_oneof![
+        4 => any::<u32>().prop_map(Step::Pair),
+        2 => (0..20_u32).prop_map(Step::List),
+        1 => (0..12_000_u32).prop_map(Step::List),
+        1 => (0..90_000_u32).prop_map(Step::Bytes),
+        2 => Just(Step::Extern),
+        8 => (at.clone(), at.clone(), at.clone()).prop_map(|(a, b, c)| Step::Link(a, b, c)),
+        1 => (at.clone(), at.clone(), any::<u32>()).prop_map(|(a, b, c)| Step::Number(a, b, c)),
+        4 => at.clone().prop_map(Step::Drop),
+        2 => (at.clone(), at).prop_map(|(a, b)| Step::Follow(a, b)),
+        1 => Just(Step::Collect),
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+/// An object of the model.
+#[derive(Debug)]
+struct Object {
+    kind: Kind,
+    number: u32,
+    len: u32,
+    references: Vec<Word>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Word {
+    Null,
+    Number(u32),
+    Object(usize),
+}
+
+/// Offsets of the references of an object.
+fn offset(kind: Kind, index: usize) -> u32 {
+    if kind == PAIR { [8, 16][index] } else { 12 + 4 * index as u32 }
+}
+
+/// Compares everything that can be reached.
+fn compare(world: &World, model: &[Object], roots: &[usize]) -> Result<(), TestCaseError> {
+    let mut seen = vec![None; model.len()];
+    let mut queue: Vec<(u32, usize)> = world.roots.iter().copied().zip(roots.iter().copied()).collect();
+    while let Some((reference, id)) = queue.pop() {
+        if let Some(other) = seen[id].replace(reference) {
+            prop_assert_eq!(other, reference, "one object is one object");
+            continue;
+        }
+        let object = &model[id];
+        prop_assert_eq!(reference % 8, 0);
+        prop_assert_eq!(world.get(reference, 0), object.kind.0);
+        prop_assert_eq!(world.get(reference, 4), 0);
+        match object.kind {
+            PAIR => prop_assert_eq!(world.get(reference, 12), object.number),
+            Kind::EXTERN => {
+                // SAFETY: the reference leads to an object.
+                let value = unsafe { world.heap.host_value(reference) }.unwrap();
+                prop_assert_eq!(&value.downcast_ref::<Counted>().unwrap().0, &object.number);
+            }
+            _ => prop_assert_eq!(world.get(reference, ARRAY_LENGTH as u32), object.len),
+        }
+        for (index, word) in object.references.iter().enumerate() {
+            let found = world.get(reference, offset(object.kind, index));
+            match word {
+                Word::Null => prop_assert_eq!(found, 0),
+                Word::Number(number) => prop_assert_eq!(found, *number),
+                Word::Object(id) => queue.push((found, *id)),
+            }
+        }
+    }
+    // No two objects are in one place.
+    let mut places: Vec<u32> = seen.into_iter().flatten().collect();
+    let count = places.len();
+    places.sort_unstable();
+    places.dedup();
+    prop_assert_eq!(places.len(), count);
+    Ok(())
+}
+
+/// A value of the host that is counted while it is there.
+struct Counted(u32, Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn run(stress: bool, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut world = World::new(stress, 64 << 20);
+    let (mut model, mut roots): (Vec<Object>, Vec<usize>) = (Vec::new(), Vec::new());
+    let values = Arc::new(AtomicUsize::new(0));
+    for step in steps {
+        let make = |model: &mut Vec<Object>, roots: &mut Vec<usize>, kind, number, len, references| {
+            roots.push(model.len());
+            model.push(Object { kind, number, len, references: vec![Word::Null; references] });
+        };
+        let count = roots.len();
+        let pick = |at: usize| (count > 0).then(|| at % count.max(1));
+        let reference = |model: &[Object], at: usize, index: usize| {
+            let root = pick(at)?;
+            let len = model[roots[root]].references.len();
+            (len > 0).then(|| (root, index % len.max(1)))
+        };
+        match step {
+            Step::Pair(number) => {
+                let made = world.make(PAIR, 0).unwrap();
+                world.set(made, 12, number);
+                make(&mut model, &mut roots, PAIR, number, 0, 2);
+            }
+            Step::List(len) => {
+                world.make(LIST, len).unwrap();
+                make(&mut model, &mut roots, LIST, 0, len, len as usize);
+            }
+            Step::Bytes(len) => {
+                world.make(BYTES, len).unwrap();
+                make(&mut model, &mut roots, BYTES, 0, len, 0);
+            }
+            Step::Extern => {
+                values.fetch_add(1, Ordering::Relaxed);
+                let number = model.len() as u32;
+                world.make_extern(Box::new(Counted(number, values.clone()))).unwrap();
+                make(&mut model, &mut roots, Kind::EXTERN, number, 0, 0);
+            }
+            Step::Link(from, index, to) => {
+                if let (Some((root, index)), Some(to)) = (reference(&model, from, index), pick(to)) {
+                    let object = world.roots[root];
+                    let kind = model[roots[root]].kind;
+                    world.set(object, offset(kind, index), world.roots[to]);
+                    model[roots[root]].references[index] = Word::Object(roots[to]);
+                }
+            }
+            Step::Number(from, index, number) => {
+                if let Some((root, index)) = reference(&model, from, index) {
+                    let kind = model[roots[root]].kind;
+                    world.set(world.roots[root], offset(kind, index), number | 1);
+                    model[roots[root]].references[index] = Word::Number(number | 1);
+                }
+            }
+            Step::Drop(at) => {
+                if let Some(root) = pick(at) {
+                    world.roots.swap_remove(root);
+                    roots.swap_remove(root);
+                }
+            }
+            Step::Follow(at, index) => {
+                if let Some((root, index)) = reference(&model, at, index)
+                    && let Word::Object(id) = model[roots[root]].references[index]
+                {
+                    let found = world.get(world.roots[root], offset(model[roots[root]].kind, index));
+                    world.roots.push(found);
+                    roots.push(id);
+                }
+            }
+            Step::Collect => world.collect(),
+        }
+        world.heap.take_dead();
+        compare(&world, &model, &roots)?;
+    }
+    world.roots.clear();
+    world.collect();
+    prop_assert_eq!(world.used(), 0);
+    drop(world.heap.take_dead());
+    prop_assert_eq!(values.load(Ordering::Relaxed), 0);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn objects_are_what_they_were_when_every_allocation_collects(steps in steps()) {
+        run(true, steps)?;
+    }
+
+    #[test]
+    fn objects_are_what_they_were_when_collections_are_few(steps in steps()) {
+        run(false, steps)?;
+    }
+}
+
+#[test]
+fn garbage_of_any_amount_takes_no_more_than_a_few_times_what_lives() {
+    const LIVE: usize = 8 << 20;
+    let mut world = World::new(false, MOST);
+    while world.used() < LIVE {
+        world.make(PAIR, 0).unwrap();
+    }
+    let kept = world.roots.len();
+    let mut made = 0;
+    while made < 40 * LIVE {
+        for (kind, bytes) in [(PAIR, 24), (LIST, 32)] {
+            world.make(kind, 5).unwrap();
+            made += bytes;
+        }
+        world.roots.truncate(kept);
+    }
+    let stats = world.heap.stats(&world.words);
+    assert!(stats.allocated >= 40 * LIVE as u64 && stats.collections > 20, "{stats:?}");
+    // And as much as lives while a collection copies it.
+    assert!(stats.peak < LIVE * 26 / 10, "{stats:?}");
+    world.roots.clear();
+    world.collect();
+    assert_eq!(world.used(), 0);
+}
+
+#[test]
+fn large_objects_are_not_moved_and_their_pages_are_zeroes_again() {
+    let mut world = World::new(false, MOST);
+    let list = world.make(LIST, 20_000).unwrap();
+    let pair = world.make(PAIR, 0).unwrap();
+    world.set(list, 12 + 4 * 19_999, pair);
+    world.set(pair, 8, list);
+    world.roots.truncate(1);
+    world.collect();
+    assert_eq!(world.roots, [list]);
+    let moved = world.get(list, 12 + 4 * 19_999);
+    assert_ne!(moved, pair);
+    assert_eq!(world.get(moved, 8), list);
+    world.roots.clear();
+    world.collect();
+    assert_eq!(world.used(), 0);
+    for _ in 0..1000 {
+        let bytes = world.make(BYTES, 1 << 20).unwrap();
+        assert!((0..1 << 20).step_by(4096).all(|at| world.get(bytes, 12 + at) == 0));
+        world.set(bytes, 12, 7);
+        world.roots.clear();
+    }
+    assert!(world.heap.stats(&world.words).peak < 8 << 20);
+}
+
+#[test]
+fn what_a_heap_may_hold_is_asked_for_and_a_refusal_is_a_trap_when_all_of_it_lives() {
+    let mut world = World::new(false, MOST);
+    world.limit = 3 << 20;
+    let error = loop {
+        match world.make(PAIR, 0) {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Pending::Trap(Trap::GcHeapOutOfMemory)));
+    assert!(world.used() <= 3 << 20 && world.used() > (3 << 20) - 64, "{}", world.used());
+    world.roots.truncate(1000);
+    for _ in 0..1_000_000 {
+        world.make(PAIR, 0).unwrap();
+        world.roots.pop();
+    }
+    assert!(matches!(world.make(BYTES, 4 << 20), Err(Pending::Trap(Trap::GcHeapOutOfMemory))));
+    assert!(world.make(BYTES, 2 << 20).is_ok());
+    // Beyond everything.
+    world.limit = usize::MAX;
+    assert!(matches!(world.make(BYTES, u32::MAX), Err(Pending::Trap(Trap::GcHeapOutOfMemory))));
+}
+
+#[test]
+fn an_error_of_who_is_asked_is_the_answer() {
+    let mut world = World::new(false, MOST);
+    let World { heap, words, .. } = &mut world;
+    // SAFETY: there are no roots.
+    let made = unsafe { heap.allocate(words, PAIR, 24, &mut |_| {}, &mut |_, _| Err("no".into())) };
+    assert!(matches!(made, Err(Pending::Host(error)) if error.to_string() == "no"));
+}
+
+#[test]
+fn values_of_the_host_count_as_far_as_they_can_be_seen() {
+    let mut world = World::new(false, MOST);
+    world.limit = 4 << 20;
+    let mut made = 0;
+    let error = loop {
+        match world.make_extern(Box::new([0_u8; 1000])) {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Pending::Trap(Trap::GcHeapOutOfMemory)));
+    assert!((3500..4200).contains(&made), "{made}");
+}
