@@ -10,7 +10,7 @@ use wasmrun_runtime::features::Features;
 use wasmrun_runtime::frame::{FrameLayout, FrameSlot};
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
-use wasmrun_runtime::types::{TypeRegistry, ValType};
+use wasmrun_runtime::types::ValType;
 use wasmrun_runtime::vm::{Imports, MemoryStrategy, StackSizes, Store, VmContext};
 
 use crate::code::{Code, LoopHeader};

@@ -88,7 +88,7 @@ mod tests {
 
     use wasmrun_runtime::features::Features;
     use wasmrun_runtime::trap::Status;
-    use wasmrun_runtime::types::TypeRegistry;
+
     use wasmrun_runtime::vm::{Imports, MemoryStrategy, StackSizes, Store, VmContext};
 
     use super::*;

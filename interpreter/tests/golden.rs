@@ -148,3 +148,11 @@ fn functions_without_a_body_have_no_bytecode() {
     assert!(disassemble(&module, 1).is_ok());
     assert_eq!(disassemble(&module, 2).unwrap_err(), NoBytecode::NotDefined);
 }
+
+#[test]
+fn accesses_by_64_bits_have_the_forms_of_those_by_32() {
+    let text = golden("wide-accesses").join("\n");
+    for form in ["store8.wide", "load32.wide.element", "load32.wide.sum", "far_address"] {
+        assert_eq!(text.matches(form).count(), 1, "{form}\n{text}");
+    }
+}
