@@ -11,7 +11,7 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use wasmrun_runtime::vm::gc::{HostValue, OwnedHandle, Scope, ScopedHandle};
 
@@ -19,7 +19,7 @@ use crate::entry::from_pending;
 use crate::error::{Error, Result};
 use crate::handle::wrong_handle;
 use crate::store::{
-    AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner, StoreOpaque,
+    AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner, StoreOpaque, drop_all,
 };
 
 mod sealed {
@@ -328,7 +328,7 @@ fn new_extern<T: 'static>(inner: &mut StoreInner<T>, value: HostValue) -> Result
             limiter.ask(true, |limiter| limiter.gc_heap_growing(current, desired))
         })
     };
-    drop_all(store.vm.take_dead());
+    drop_dead(store);
     made.map_err(from_pending)
 }
 
@@ -339,18 +339,12 @@ pub(crate) fn collect(store: &mut StoreOpaque) {
     }
     // SAFETY: as in `new_extern`.
     unsafe { store.vm.collect() };
-    drop_all(store.vm.take_dead());
+    drop_dead(store);
 }
 
-/// Drops values of the host, all of them even if the destructors of some panic.
-fn drop_all(values: Vec<HostValue>) {
-    let mut panic = None;
-    for value in values {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            panic.get_or_insert(payload);
-        }
-    }
-    if let Some(payload) = panic {
+/// Drops the values of the host that have been freed.
+fn drop_dead(store: &mut StoreOpaque) {
+    if let Err(payload) = drop_all(store.vm.take_dead()) {
         resume_unwind(payload);
     }
 }

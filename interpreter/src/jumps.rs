@@ -61,10 +61,10 @@ impl Setting {
             (import "" "" (global $far i64))
             (memory 1) (table 1 funcref) (global (mut i64) (i64.const 1))
             (func $f (type $t)) (elem (i32.const 0) $f) (elem declare func $f) (data "x") (elem func $f))"#;
-        let registry = TypeRegistry::default();
+        let registry = Arc::<TypeRegistry>::default();
         let bytes = wat::parse_str(wat).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
-        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
+        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked, &registry).unwrap();
         let global: &mut GlobalSlot = Box::leak(Box::default());
         let imports = Imports { globals: vec![global.into()], ..Imports::default() };
         // SAFETY: the import has the right type and lives for ever.

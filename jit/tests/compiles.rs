@@ -168,6 +168,7 @@ fn stubs_and_compiled_code_agree_on_every_signature() {
     let mut types = 0;
     for (_, text) in modules::ALL {
         for ty in modules::parse(text).types() {
+            let Some(ty) = ty.func() else { continue };
             assert_eq!(abi::signature(ty), AbiClass::of(ty).signature(), "{ty}");
             assert_eq!(abi::results_in_memory(ty), AbiClass::of(ty).has_result_area(), "{ty}");
             types += 1;

@@ -18,7 +18,7 @@ use wasmrun_runtime::trap::{Pending, Status};
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{ExecContext, Imports, MemoryStrategy, StackSizes, Store, VmContext};
 
-fn module(registry: &TypeRegistry) -> Module {
+fn module(registry: &Arc<TypeRegistry>) -> Module {
     let bytes = wat::parse_str("(module (func))").unwrap();
     wasmrun_runtime::parse(bytes, Features::default(), registry).unwrap()
 }
@@ -43,14 +43,14 @@ unsafe extern "C" fn no_interpreter(_: *mut ExecContext, _: *mut VmContext, _: u
 
 #[test]
 fn a_call_for_whose_stub_there_is_no_place_says_so() {
-    let registry = TypeRegistry::default();
+    let registry = Arc::<TypeRegistry>::default();
     let mut module = module(&registry);
     // SAFETY: this is the code that binds functions.
     unsafe { module.bind_lazily(unbound()) };
     let space = CodeSpace::new(1 << 16).unwrap();
     let code = vec![0xc3; space.arena().usage().capacity];
     let _all = space.arena().install(&code, Arc::new(())).unwrap();
-    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
+    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded, &registry).unwrap();
     let exec: *mut ExecContext = store.exec_mut();
     // SAFETY: the space outlives the calls. The function has neither arguments nor results.
     unsafe {
@@ -96,7 +96,7 @@ fn short_loops_lie_within_a_line_when_they_are_compiled_and_when_they_come_from_
         })
         .collect();
     let bytes = wat::parse_str(format!("(module {functions})")).unwrap();
-    let registry = TypeRegistry::default();
+    let registry = Arc::<TypeRegistry>::default();
     let module = Arc::new(wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap());
     let space = CodeSpace::new(1 << 20).unwrap();
     let is_within_a_line = |entry: *const u8, code: &[u8]| {

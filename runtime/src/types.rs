@@ -6,8 +6,10 @@
 
 mod composite;
 mod func;
+pub mod object;
 mod reference;
 mod registry;
+pub mod table;
 
 use std::fmt;
 

@@ -10,7 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::composite::{CompositeType, SubType};
 use super::func::FuncType;
+use super::object::ObjectLayout;
 use super::reference::HeapType;
+use super::table::{Directory, TypeTable, record};
 
 /// The number of a type, the same for equal types in all modules of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,16 +45,37 @@ impl fmt::Display for TypeId {
 }
 
 /// Gives each distinct type one [`TypeId`], which is good for as long as the registry lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TypeRegistry {
     inner: RwLock<Inner>,
+    /// That of the table in there.
+    directory: SharedDirectory,
 }
+
+/// Can be read by all threads.
+#[derive(Clone, Copy, Debug)]
+struct SharedDirectory(Directory);
+
+// SAFETY: see the table that it belongs to.
+#[allow(unsafe_code)]
+unsafe impl Send for SharedDirectory {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for SharedDirectory {}
 
 #[derive(Debug, Default)]
 struct Inner {
     /// The id of each group's first member. The others follow.
     groups: HashMap<Arc<[SubType]>, TypeId>,
     types: Vec<Registered>,
+    table: TypeTable,
+}
+
+impl Default for TypeRegistry {
+    fn default() -> TypeRegistry {
+        let inner = Inner::default();
+        TypeRegistry { directory: SharedDirectory(inner.table.directory()), inner: RwLock::new(inner) }
+    }
 }
 
 #[derive(Debug)]
@@ -110,6 +133,24 @@ impl TypeRegistry {
         })
     }
 
+    /// Where code finds the records of types, without a lock. It stays for as long as the registry.
+    pub fn directory(&self) -> Directory {
+        self.directory.0
+    }
+
+    /// How objects of the type that `id` stands for are laid out, if this registry gave it out for objects.
+    pub fn layout(&self, id: TypeId) -> Option<&ObjectLayout> {
+        let known = self.inner.read().unwrap_or_else(PoisonError::into_inner).types.len();
+        if id.0 as usize >= known {
+            return None;
+        }
+        // SAFETY: there is a record, which like its layout stays as long as the registry.
+        #[allow(unsafe_code)]
+        unsafe {
+            record(self.directory(), id).layout.as_ref()
+        }
+    }
+
     /// Whether `sub` is `sup` or declared below it, directly or not.
     pub fn is_subtype(&self, sub: TypeId, sup: TypeId) -> bool {
         if sub == sup {
@@ -154,6 +195,7 @@ impl Inner {
                 supertypes.extend_from_slice(&self.types[supertype.0 as usize].supertypes);
                 supertypes.push(supertype);
             }
+            self.table.add(id, &supertypes, &ty.composite);
             self.types.push(Registered { ty, supertypes: supertypes.into() });
         }
         self.groups.insert(group.into(), TypeId(first));

@@ -124,6 +124,40 @@ impl Elements {
         }
     }
 
+    /// How many elements a segment has.
+    pub(super) fn len(&self, ctx: *mut VmContext, index: u32) -> usize {
+        match &self.segments[index as usize] {
+            Values::Empty => 0,
+            // SAFETY: the context is that of the instance, which is alive.
+            Values::Functions => unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len(),
+            Values::References(_, words) => words.len(),
+        }
+    }
+
+    /// Calls `visit` with each of the elements in a range, which there are, in order.
+    ///
+    /// # Safety
+    /// `ctx` is the context of the instance.
+    pub(super) unsafe fn for_each(
+        &self,
+        ctx: *mut VmContext,
+        index: u32,
+        range: std::ops::Range<usize>,
+        mut visit: impl FnMut(u64),
+    ) {
+        // SAFETY: the caller's promise; the functions are named by a segment.
+        unsafe {
+            let items = &VmContext::module(ctx).declared.elements[index as usize].items;
+            match (&self.segments[index as usize], items) {
+                (Values::Functions, ElementItems::Functions(functions)) => {
+                    functions[range].iter().for_each(|function| visit(func_ref(ctx, *function)));
+                }
+                (Values::References(_, words), _) => words[range].iter().for_each(|word| visit(word.get())),
+                _ => {}
+            }
+        }
+    }
+
     /// `elem.drop`.
     pub(super) fn drop(&mut self, index: u32) {
         if let Values::References(_, words) =

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::context::VmContext;
+use super::gc::shape::Kind;
 use super::gc::{GcWords, Handles, Tracer};
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
@@ -19,6 +20,7 @@ use super::native_stack;
 use super::segment::{FoundFrame, Segment, for_each_compiled, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
+use crate::types::table::Directory;
 
 /// What running code asks of the store that it belongs to.
 pub trait StoreHooks {
@@ -46,6 +48,12 @@ pub trait StoreHooks {
 
     /// Requests of other threads (see [`reason`](super::reason)) have reached the guest. An error stops it.
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending>;
+
+    /// Makes an object by [`Store::allocate`](super::Store::allocate), which may collect.
+    ///
+    /// # Safety
+    /// As for that.
+    unsafe fn allocate(&mut self, kind: Kind, bytes: usize) -> Result<u32, Pending>;
 }
 
 /// Where tier 0 goes on after a slow path. The slow path leaves it here rather than returning it: handlers
@@ -107,6 +115,8 @@ pub struct ExecContext {
     pub gc: GcWords,
     /// For compiled code.
     pub native: NativeWords,
+    /// Where the records of the engine's types are; null in a context that is no store's.
+    pub types: Directory,
     /// First reference slot of the running frame.
     pub ref_frame: *mut u32,
     /// Address behind the last reference slot.
@@ -153,6 +163,8 @@ impl ExecContext {
 
     /// Offset of what is needed to make objects.
     pub const GC: usize = offset_of!(ExecContext, gc);
+    /// Offset of the pointer to the directory of type records: see [`types::table`](crate::types::table).
+    pub const TYPES: usize = offset_of!(ExecContext, types);
     /// Offset of the words for compiled code.
     pub const NATIVE: usize = offset_of!(ExecContext, native);
 
@@ -173,6 +185,7 @@ impl ExecContext {
             fuel: 0,
             gc: GcWords::NONE,
             native: NativeWords::NONE,
+            types: ptr::null(),
             ref_frame: stack.references(),
             ref_limit: stack.references_end(),
             value_top: stack.values(),
@@ -479,6 +492,9 @@ mod tests {
             fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
                 self.0.push(reasons);
                 Err(Trap::Interrupt.into())
+            }
+            unsafe fn allocate(&mut self, _: Kind, _: usize) -> Result<u32, Pending> {
+                Err(Trap::GcHeapOutOfMemory.into())
             }
         }
         let mut hooks = Hooks(Vec::new());

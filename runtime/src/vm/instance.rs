@@ -314,16 +314,26 @@ impl Instance {
         from: u32,
         len: u32,
     ) -> Result<(), Trap> {
-        let data = match self.dropped_data[segment as usize] {
-            true => &[][..],
-            false => &self.module.bytes[self.module.declared.data[segment as usize].data.clone()],
-        };
+        let data = self.data(segment);
         // SAFETY: the caller's promise.
         let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
         let from = slice_range(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
         let to = slice_range(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
         memory.data_mut()[to].copy_from_slice(&data[from]);
         Ok(())
+    }
+
+    /// The bytes of a data segment; none of one that has been dropped.
+    pub(super) fn data(&self, segment: u32) -> &[u8] {
+        match self.dropped_data[segment as usize] {
+            true => &[],
+            false => &self.module.bytes[self.module.declared.data[segment as usize].data.clone()],
+        }
+    }
+
+    /// The element segments.
+    pub(super) fn elements(&self) -> &Elements {
+        &self.elements
     }
 
     /// `data.drop`.

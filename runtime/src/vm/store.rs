@@ -13,6 +13,7 @@ use std::sync::Arc;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::shape::Kind;
 use super::gc::{GcStats, Growing, Heap, HostValue, Tracer};
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
@@ -72,6 +73,7 @@ pub struct Store {
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
     heap: Option<Heap>,
+    types: Arc<TypeRegistry>,
     gc_stress: bool,
     strategy: MemoryStrategy,
     /// The hooks of the execution context borrow the host's store, which holds this one, while an instance is made:
@@ -88,14 +90,16 @@ unsafe impl Sync for Store {}
 
 impl Store {
     /// An empty store with a new stack, or `None` when the system has no memory for that.
-    pub fn new(sizes: StackSizes, strategy: MemoryStrategy) -> Option<Store> {
-        Some(Store::on(Stack::new(sizes)?, strategy))
+    pub fn new(sizes: StackSizes, strategy: MemoryStrategy, types: &Arc<TypeRegistry>) -> Option<Store> {
+        Some(Store::on(Stack::new(sizes)?, strategy, types))
     }
 
-    /// An empty store on this stack.
-    pub fn on(stack: Stack, strategy: MemoryStrategy) -> Store {
+    /// An empty store on this stack, for modules whose types are of this registry.
+    pub fn on(stack: Stack, strategy: MemoryStrategy, types: &Arc<TypeRegistry>) -> Store {
+        let mut exec = ExecContext::on(stack);
+        exec.types = types.directory();
         Store {
-            exec: ExecContext::on(stack),
+            exec,
             entries: Vec::new(),
             free: Vec::new(),
             lingering: 0,
@@ -105,6 +109,7 @@ impl Store {
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
             heap: None,
+            types: types.clone(),
             gc_stress: false,
             strategy,
             _pinned: PhantomPinned,
@@ -330,18 +335,48 @@ impl Store {
     /// # Safety
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
-        let Store { heap, exec, entries, gc_stress, .. } = self;
+        self.make_heap()?;
+        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
         let mut words = exec.gc;
-        let heap = match heap {
-            Some(heap) => heap,
-            None => heap.insert(Heap::new(&mut words, *gc_stress).ok_or(Trap::GcHeapOutOfMemory)?),
-        };
         // SAFETY: the caller's promise.
         let made = unsafe {
             heap.allocate_extern(&mut words, value, &mut |tracer| trace(exec, entries, tracer), growing)
         };
         exec.gc = words;
         made
+    }
+
+    /// Makes an object of so many bytes, which are zeroes behind its header. Else as [`Store::new_extern`].
+    ///
+    /// # Errors
+    /// As for [`Store::new_extern`].
+    ///
+    /// # Safety
+    /// As for [`Store::collect`]. The kind is a type of the store's registry, and `bytes` are those of such an object; if it
+    /// is an array, its length is written before the next collection.
+    pub unsafe fn allocate(
+        &mut self,
+        kind: Kind,
+        bytes: usize,
+        growing: &mut Growing<'_>,
+    ) -> Result<u32, Pending> {
+        self.make_heap()?;
+        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
+        let mut words = exec.gc;
+        // SAFETY: the caller's promise.
+        let made = unsafe {
+            heap.allocate(&mut words, kind, bytes, &mut |tracer| trace(exec, entries, tracer), growing)
+        };
+        exec.gc = words;
+        made
+    }
+
+    fn make_heap(&mut self) -> Result<(), Trap> {
+        if self.heap.is_none() {
+            let heap = Heap::new(&mut self.exec.gc, self.gc_stress, &self.types);
+            self.heap = Some(heap.ok_or(Trap::GcHeapOutOfMemory)?);
+        }
+        Ok(())
     }
 
     /// Frees the objects that nothing leads to any more. Values of the host that are freed by that are to be
