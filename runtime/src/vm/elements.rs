@@ -11,9 +11,9 @@ use super::constants::evaluate;
 use super::context::VmContext;
 use super::func_ref::FuncRef;
 use super::gc::Tracer;
+use super::instance::InstantiateError;
 use super::table::{ElementBudget, Table};
 use crate::module::{ElementItems, ElementSegment, SegmentMode};
-use super::instance::InstantiateError;
 use crate::trap::{Pending, Trap};
 use crate::types::RefType;
 
@@ -129,7 +129,9 @@ impl Elements {
         match &self.segments[index as usize] {
             Values::Empty => 0,
             // SAFETY: the context is that of the instance, which is alive.
-            Values::Functions => unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len(),
+            Values::Functions => {
+                unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len()
+            }
             Values::References(_, words) => words.len(),
         }
     }

@@ -10,6 +10,7 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::builtins;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
@@ -21,7 +22,6 @@ use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
-use super::builtins;
 use crate::types::object::Storage;
 use crate::types::{HeapType, TypeId, TypeRegistry};
 
@@ -362,7 +362,9 @@ impl Store {
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
         self.make_heap()?;
-        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
+        };
         let mut words = exec.gc;
         // SAFETY: the caller's promise.
         let made = unsafe {
@@ -387,7 +389,9 @@ impl Store {
         growing: &mut Growing<'_>,
     ) -> Result<u32, Pending> {
         self.make_heap()?;
-        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
+        };
         let mut words = exec.gc;
         // SAFETY: the caller's promise.
         let made = unsafe {

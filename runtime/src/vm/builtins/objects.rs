@@ -233,11 +233,7 @@ pub unsafe fn array_copy(
         while done < bytes {
             let chunk = CHUNK.min(bytes - done);
             let offset = if upwards { done } else { bytes - done - chunk };
-            std::ptr::copy(
-                at(exec, from_array, source + offset),
-                at(exec, to_array, target + offset),
-                chunk,
-            );
+            std::ptr::copy(at(exec, from_array, source + offset), at(exec, to_array, target + offset), chunk);
             done += chunk;
             poll(exec)?;
         }
@@ -395,7 +391,12 @@ pub unsafe fn ref_test(ctx: *mut VmContext, word: u64, heap: HeapType, nullable:
 ///
 /// # Safety
 /// As for [`ref_test`].
-pub(in crate::vm) unsafe fn is_of(exec: *const ExecContext, word: u64, heap: HeapType, nullable: bool) -> bool {
+pub(in crate::vm) unsafe fn is_of(
+    exec: *const ExecContext,
+    word: u64,
+    heap: HeapType,
+    nullable: bool,
+) -> bool {
     if word == 0 {
         return nullable;
     }
@@ -415,7 +416,9 @@ pub(in crate::vm) unsafe fn is_of(exec: *const ExecContext, word: u64, heap: Hea
             HeapType::Eq => kind().is_none_or(|id| record(id).kind != TypeKind::None),
             HeapType::Struct => kind().is_some_and(|id| record(id).kind == TypeKind::Struct),
             HeapType::Array => kind().is_some_and(|id| record(id).kind == TypeKind::Array),
-            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => kind().is_some_and(|kind| is(kind, id)),
+            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
+                kind().is_some_and(|kind| is(kind, id))
+            }
         }
     }
 }
