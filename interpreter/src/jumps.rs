@@ -193,17 +193,19 @@ fn every_handler_ends_in_a_jump() {
 }
 
 /// Instructions that do not go on with the one behind them.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 17] = [
     "unreachable",
     "out_of_bounds",
     "call",
     "call.import",
     "call_indirect",
+    "call_ref",
     "restore",
     "return",
     "return_call",
     "return_call.import",
     "return_call_indirect",
+    "return_call_ref",
     "exit",
     "after_tail",
     "enter_compiled",
