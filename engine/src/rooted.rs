@@ -11,7 +11,7 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 use wasmrun_runtime::vm::gc::{HostValue, OwnedHandle, Scope, ScopedHandle};
 
@@ -19,10 +19,10 @@ use crate::entry::from_pending;
 use crate::error::{Error, Result};
 use crate::handle::wrong_handle;
 use crate::store::{
-    AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner, StoreOpaque,
+    AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner, StoreOpaque, drop_all,
 };
 
-mod sealed {
+pub(crate) mod sealed {
     use super::{Result, StoreOpaque};
 
     pub trait Sealed {}
@@ -34,7 +34,7 @@ mod sealed {
     }
 }
 
-/// A type of collected objects: [`ExternRef`].
+/// A type of collected objects: [`ExternRef`], [`AnyRef`](crate::AnyRef), and those below the latter.
 pub trait GcRef: sealed::Sealed + 'static {}
 
 /// A handle of an object of type `T`: a [`Rooted`] or an [`OwnedRooted`].
@@ -116,6 +116,11 @@ impl<T: GcRef> Rooted<T> {
     #[inline]
     pub(crate) fn to_word(value: Option<Rooted<T>>, store: &StoreOpaque) -> Result<u32> {
         value.map_or(Ok(0), |value| sealed::Word::word(&value, store))
+    }
+
+    /// The same handle of what is known to be of another type.
+    pub(crate) fn cast<U: GcRef>(self) -> Rooted<U> {
+        Rooted { store: self.store, handle: self.handle, object: PhantomData }
     }
 
     /// Whether two handles lead to the same object.
@@ -328,7 +333,7 @@ fn new_extern<T: 'static>(inner: &mut StoreInner<T>, value: HostValue) -> Result
             limiter.ask(true, |limiter| limiter.gc_heap_growing(current, desired))
         })
     };
-    drop_all(store.vm.take_dead());
+    drop_dead(store);
     made.map_err(from_pending)
 }
 
@@ -339,18 +344,12 @@ pub(crate) fn collect(store: &mut StoreOpaque) {
     }
     // SAFETY: as in `new_extern`.
     unsafe { store.vm.collect() };
-    drop_all(store.vm.take_dead());
+    drop_dead(store);
 }
 
-/// Drops values of the host, all of them even if the destructors of some panic.
-fn drop_all(values: Vec<HostValue>) {
-    let mut panic = None;
-    for value in values {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-            panic.get_or_insert(payload);
-        }
-    }
-    if let Some(payload) = panic {
+/// Drops the values of the host that have been freed.
+pub(crate) fn drop_dead(store: &mut StoreOpaque) {
+    if let Err(payload) = drop_all(store.vm.take_dead()) {
         resume_unwind(payload);
     }
 }

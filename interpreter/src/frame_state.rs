@@ -32,7 +32,7 @@ type Expected<'e> = &'e [&'e [(ValType, u128)]];
 fn check(wat: &str, argument: u64, expected: Expected<'_>, result: u64) -> BTreeSet<usize> {
     let module = Arc::new(parse(wat));
     let layout = FrameLayout::of(&module, 0).unwrap();
-    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
+    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked, module.registry()).unwrap();
     // SAFETY: the module imports nothing.
     let key = unsafe { store.instantiate(module.clone(), &Imports::default()) }.unwrap();
     let context = store.instance(key).unwrap().context();

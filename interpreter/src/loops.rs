@@ -110,7 +110,8 @@ mod tests {
     fn store(sizes: StackSizes, wat: &str) -> (Store, Arc<Module>, *mut VmContext) {
         let bytes = wat::parse_str(wat).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &Default::default()).unwrap();
-        let (module, mut store) = (Arc::new(module), Store::new(sizes, MemoryStrategy::Guarded).unwrap());
+        let mut store = Store::new(sizes, MemoryStrategy::Guarded, module.registry()).unwrap();
+        let module = Arc::new(module);
         // SAFETY: the module imports nothing.
         let key = unsafe { store.instantiate(module.clone(), &Imports::default()) }.unwrap();
         let context = store.instance(key).unwrap().context();

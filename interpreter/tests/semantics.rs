@@ -9,6 +9,7 @@ use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::ExternIndex;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::TypeRegistry;
+use wasmrun_runtime::vm::gc::shape::Kind;
 use wasmrun_runtime::vm::{
     FoundFrame, GrowError, Imports, InstanceKey, MemoryStrategy, StackSizes, Store, StoreHooks, VmContext,
 };
@@ -23,7 +24,7 @@ impl Guest {
         let bytes = wat::parse_str(wat).unwrap();
         let registry = Arc::<TypeRegistry>::default();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
-        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked).unwrap();
+        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked, &registry).unwrap();
         store.exec_mut().backtrace_limit = 10;
         // SAFETY: the module imports nothing.
         let instance = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
@@ -297,6 +298,10 @@ impl StoreHooks for Stop {
 
     fn interrupted(&mut self, _: u32) -> Result<(), Pending> {
         Err(Trap::Interrupt.into())
+    }
+
+    unsafe fn allocate(&mut self, _: Kind, _: usize) -> Result<u32, Pending> {
+        Err(Trap::GcHeapOutOfMemory.into())
     }
 }
 

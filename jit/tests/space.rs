@@ -50,7 +50,7 @@ fn a_call_for_whose_stub_there_is_no_place_says_so() {
     let space = CodeSpace::new(1 << 16).unwrap();
     let code = vec![0xc3; space.arena().usage().capacity];
     let _all = space.arena().install(&code, Arc::new(())).unwrap();
-    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
+    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded, &registry).unwrap();
     let exec: *mut ExecContext = store.exec_mut();
     // SAFETY: the space outlives the calls. The function has neither arguments nor results.
     unsafe {

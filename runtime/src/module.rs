@@ -21,6 +21,7 @@ use crate::image::{Images, MemoryImage};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::relaxed::Relaxed;
+use crate::types::object::{ArrayLayout, ObjectLayout, StructLayout};
 use crate::types::{
     CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry,
     ValType,
@@ -125,6 +126,28 @@ impl Module {
         &self.declared.type_ids
     }
 
+    /// How structures of the type with this index are laid out.
+    ///
+    /// # Panics
+    /// It is no type of structures.
+    pub fn struct_layout(&self, index: u32) -> &StructLayout {
+        match self.registry.layout(self.declared.type_ids[index as usize]) {
+            Some(ObjectLayout::Struct(layout)) => layout,
+            other => panic!("validated: the type of a structure, not {other:?}"),
+        }
+    }
+
+    /// How arrays of the type with this index are laid out.
+    ///
+    /// # Panics
+    /// It is no type of arrays.
+    pub fn array_layout(&self, index: u32) -> ArrayLayout {
+        match self.registry.layout(self.declared.type_ids[index as usize]) {
+            Some(ObjectLayout::Array(layout)) => *layout,
+            other => panic!("validated: the type of an array, not {other:?}"),
+        }
+    }
+
     /// The function type with this index.
     ///
     /// # Panics
@@ -144,7 +167,7 @@ impl Module {
     }
 
     /// What gave out the ids of its types.
-    pub fn registry(&self) -> &TypeRegistry {
+    pub fn registry(&self) -> &Arc<TypeRegistry> {
         &self.registry
     }
 

@@ -77,6 +77,10 @@ pub enum Trap {
     NullReference,
     /// The objects of the guest, or the values of the host that it holds on to, need more memory than they may have.
     GcHeapOutOfMemory,
+    /// A reference was cast to a type that what it leads to is not of.
+    CastFailure,
+    /// An access outside of an array.
+    ArrayOutOfBounds,
 }
 
 impl Trap {
@@ -99,6 +103,8 @@ impl Trap {
             Trap::FunctionTooLarge => "function too large for this engine",
             Trap::NullReference => "null reference",
             Trap::GcHeapOutOfMemory => "GC heap out of memory",
+            Trap::CastFailure => "cast failure",
+            Trap::ArrayOutOfBounds => "out of bounds array access",
         }
     }
 }

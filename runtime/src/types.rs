@@ -6,8 +6,10 @@
 
 mod composite;
 mod func;
+pub mod object;
 mod reference;
 mod registry;
+pub mod table;
 
 use std::fmt;
 
@@ -38,6 +40,17 @@ impl ValType {
     pub const FUNCREF: ValType = ValType::Ref(RefType::FUNCREF);
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
+
+    /// `anyref`.
+    pub const ANYREF: ValType = ValType::Ref(RefType::ANYREF);
+    /// `eqref`.
+    pub const EQREF: ValType = ValType::Ref(RefType::EQREF);
+    /// `i31ref`.
+    pub const I31REF: ValType = ValType::Ref(RefType::I31REF);
+    /// `structref`.
+    pub const STRUCTREF: ValType = ValType::Ref(RefType::STRUCTREF);
+    /// `arrayref`.
+    pub const ARRAYREF: ValType = ValType::Ref(RefType::ARRAYREF);
 
     /// Whether values of this type live on the reference stack, where the collector finds them.
     ///

@@ -1,10 +1,13 @@
 //! What a store consists of, and its answers to running code.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmrun_runtime::trap::{HostError, Pending, Trap};
+use wasmrun_runtime::vm::gc::HostValue;
+use wasmrun_runtime::vm::gc::shape::Kind;
 use wasmrun_runtime::vm::{self, GrowError, InstanceKey, StoreHooks, reason};
 
 use super::id::StoreId;
@@ -70,7 +73,7 @@ impl<T: 'static> StoreInner<T> {
             let bytes = config.stack_sizes().values;
             Error::msg(format!("the system has no memory for a guest stack of {bytes} bytes"))
         })?;
-        let mut vm = vm::Store::on(stack, config.memories());
+        let mut vm = vm::Store::on(stack, config.memories(), engine.registry());
         vm.exec_mut().backtrace_limit = config.backtrace_frames();
         vm.set_gc_stress(config.stresses_gc());
         engine.attach_compiled(vm.exec_mut());
@@ -246,6 +249,30 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
         }
         stop
     }
+
+    #[allow(unsafe_code)]
+    unsafe fn allocate(&mut self, kind: Kind, bytes: usize) -> Result<u32, Pending> {
+        let (store, mut limiter) = self.split_limiter();
+        // SAFETY: the caller's promise.
+        let made = unsafe {
+            store.vm.allocate(kind, bytes, &mut |current, desired| {
+                limiter.ask(true, |limiter| limiter.gc_heap_growing(current, desired))
+            })
+        };
+        // A panic of a destructor must not unwind through guest code.
+        drop_all(store.vm.take_dead()).map_err(|payload| Pending::Host(Box::new(HookPanic::new(payload))))?;
+        made
+    }
+}
+
+/// Drops values of the host, all of them even if the destructors of some panic: with what the first of these does.
+pub(crate) fn drop_all(values: Vec<HostValue>) -> Result<(), Box<dyn Any + Send>> {
+    let mut result = Ok(());
+    for value in values {
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        result = result.and(dropped);
+    }
+    result
 }
 
 impl StoreOpaque {

@@ -12,7 +12,7 @@ pub use interrupt::InterruptHandle;
 pub use limits::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 
 pub(crate) use id::StoreId;
-pub(crate) use inner::{StoreInner, StoreOpaque};
+pub(crate) use inner::{StoreInner, StoreOpaque, drop_all};
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -293,7 +293,7 @@ impl Translator<'_> {
             O::I64Sub128 => self.wide(table::SUB128, 4),
             O::I64MulWideS => self.wide(table::MUL_WIDE_S, 2),
             O::I64MulWideU => self.wide(table::MUL_WIDE_U, 2),
-            ref other => self.vector(other),
+            ref other => self.object(other),
         }
     }
 

@@ -7,7 +7,7 @@ use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::trap::Trap;
 
 /// Every trap, by its number; the first has number 1.
-const TRAPS: [Trap; 16] = [
+const TRAPS: [Trap; 18] = [
     Trap::UnreachableCodeReached,
     Trap::MemoryOutOfBounds,
     Trap::TableOutOfBounds,
@@ -24,6 +24,8 @@ const TRAPS: [Trap; 16] = [
     Trap::FunctionTooLarge,
     Trap::NullReference,
     Trap::GcHeapOutOfMemory,
+    Trap::CastFailure,
+    Trap::ArrayOutOfBounds,
 ];
 
 /// The code that compiled code traps with for a reason.

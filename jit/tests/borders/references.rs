@@ -47,7 +47,7 @@ fn a_function_of_the_host_is_bound_when_it_is_first_called_and_sees_its_caller()
     let module = wasmrun_runtime::parse(wat::parse_str(CALLS).unwrap(), Features::default(), &registry);
     let module = Arc::new(module.unwrap());
     install(&module);
-    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
+    let mut store = Store::new(StackSizes::default(), MemoryStrategy::Guarded, &registry).unwrap();
     let caller = Arc::new(AtomicUsize::new(0));
     let unary = ty(&[I32], &[I32]);
     let func = Arc::new(HostFunc::new(unary.clone(), {

@@ -23,6 +23,7 @@ use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::trap::{HostError, Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, TypeRegistry, ValType};
+use wasmrun_runtime::vm::gc::shape::Kind;
 use wasmrun_runtime::vm::{
     Entered, ExecContext, FuncRef, GrowError, HostCall, HostFunc, Imports, MemoryStrategy, Segment,
     StackSizes, Store, StoreHooks, VmContext,
@@ -287,7 +288,7 @@ impl Guest {
         let registry = Arc::<TypeRegistry>::default();
         let bytes = wat::parse_str(wat).unwrap();
         let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
-        let mut store = Store::new(sizes, MemoryStrategy::Guarded).unwrap();
+        let mut store = Store::new(sizes, MemoryStrategy::Guarded, &registry).unwrap();
         // SAFETY: there are no imports.
         let key = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
         let vmctx = store.instance(key).unwrap().context();
@@ -408,5 +409,9 @@ impl<F: FnMut(u32) -> Result<(), Pending>> StoreHooks for Answering<F> {
     }
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
         (self.0)(reasons)
+    }
+
+    unsafe fn allocate(&mut self, _: Kind, _: usize) -> Result<u32, Pending> {
+        Err(Trap::GcHeapOutOfMemory.into())
     }
 }

@@ -1,5 +1,7 @@
 //! Modules for the tests of the compiler: between them every instruction that the engine executes.
 
+use std::sync::Arc;
+
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::module::Module;
 

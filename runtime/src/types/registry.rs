@@ -10,7 +10,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::composite::{CompositeType, SubType};
 use super::func::FuncType;
+use super::object::ObjectLayout;
 use super::reference::HeapType;
+use super::table::{Directory, TypeTable, record};
 
 /// The number of a type, the same for equal types in all modules of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,16 +45,37 @@ impl fmt::Display for TypeId {
 }
 
 /// Gives each distinct type one [`TypeId`], which is good for as long as the registry lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TypeRegistry {
     inner: RwLock<Inner>,
+    /// That of the table in there.
+    directory: SharedDirectory,
 }
+
+/// Can be read by all threads.
+#[derive(Clone, Copy, Debug)]
+struct SharedDirectory(Directory);
+
+// SAFETY: see the table that it belongs to.
+#[allow(unsafe_code)]
+unsafe impl Send for SharedDirectory {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for SharedDirectory {}
 
 #[derive(Debug, Default)]
 struct Inner {
     /// The id of each group's first member. The others follow.
     groups: HashMap<Arc<[SubType]>, TypeId>,
     types: Vec<Registered>,
+    table: TypeTable,
+}
+
+impl Default for TypeRegistry {
+    fn default() -> TypeRegistry {
+        let inner = Inner::default();
+        TypeRegistry { directory: SharedDirectory(inner.table.directory()), inner: RwLock::new(inner) }
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +111,12 @@ impl TypeRegistry {
         }
     }
 
+    /// The id of a type of structures or arrays that is declared below none, and that none is declared below, new or known.
+    /// The types that it refers to are of this registry.
+    pub fn intern_object(&self, ty: CompositeType) -> TypeId {
+        self.intern_group(vec![SubType::plain(ty)])
+    }
+
     /// The type that `id` stands for, if this registry gave it out.
     pub fn get(&self, id: TypeId) -> Option<SubType> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
@@ -108,6 +137,35 @@ impl TypeRegistry {
             CompositeType::Struct(_) => HeapType::ConcreteStruct(id),
             CompositeType::Array(_) => HeapType::ConcreteArray(id),
         })
+    }
+
+    /// Where code finds the records of types, without a lock. It stays for as long as the registry.
+    pub fn directory(&self) -> Directory {
+        self.directory.0
+    }
+
+    /// How many types are above the one that `id` stands for.
+    pub fn depth(&self, id: TypeId) -> u32 {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.types.get(id.0 as usize).map_or(0, |registered| registered.supertypes.len() as u32)
+    }
+
+    /// Whether there are types of objects that refer to functions.
+    pub fn have_functions_in_objects(&self) -> bool {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).table.has_functions()
+    }
+
+    /// How objects of the type that `id` stands for are laid out, if this registry gave it out for objects.
+    pub fn layout(&self, id: TypeId) -> Option<&ObjectLayout> {
+        let known = self.inner.read().unwrap_or_else(PoisonError::into_inner).types.len();
+        if id.0 as usize >= known {
+            return None;
+        }
+        // SAFETY: there is a record, which like its layout stays as long as the registry.
+        #[allow(unsafe_code)]
+        unsafe {
+            record(self.directory(), id).layout.as_ref()
+        }
     }
 
     /// Whether `sub` is `sup` or declared below it, directly or not.
@@ -154,6 +212,7 @@ impl Inner {
                 supertypes.extend_from_slice(&self.types[supertype.0 as usize].supertypes);
                 supertypes.push(supertype);
             }
+            self.table.add(id, &supertypes, &ty.composite);
             self.types.push(Registered { ty, supertypes: supertypes.into() });
         }
         self.groups.insert(group.into(), TypeId(first));

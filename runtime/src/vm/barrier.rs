@@ -64,6 +64,25 @@ pub unsafe fn write_ref<O: Owner>(
     unsafe { (*place).0 = value };
 }
 
+/// Stores the collected reference `value` at `place`, which is a field or an element of the object that `_object` leads to. Every
+/// such store of the runtime and of tier 0 goes through here, but for those that copy many at once, which are followed by
+/// [`wrote_refs`].
+///
+/// # Safety
+/// All is of the store whose execution context is `_exec`.
+#[inline(always)]
+pub unsafe fn write_object_ref(_exec: *mut ExecContext, _object: u32, place: *mut u32, value: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { place.write(value) };
+}
+
+/// Many references of the object that `_object` leads to have been stored.
+///
+/// # Safety
+/// As for [`write_object_ref`].
+#[inline(always)]
+pub unsafe fn wrote_refs(_exec: *mut ExecContext, _object: u32) {}
+
 #[cfg(test)]
 thread_local! {
     /// How many stores of this thread a barrier would have seen.

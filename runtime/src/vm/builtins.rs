@@ -1,10 +1,18 @@
-//! Slow paths that all tiers share: growth, and bulk operations on memories and tables.
+//! Slow paths that all tiers share: growth, bulk operations on memories and tables, and what makes objects.
 //!
 //! Each takes the context of the running instance and indices of its module. Fills and copies of memories, which
 //! can take a second, look for requests of other threads as they go; the other operations, whose size is bounded by
 //! the module's or by ten million elements, when they are done.
 
+mod objects;
+
 use std::ops::Range;
+
+pub use objects::{
+    array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
+    ref_test, struct_new,
+};
+pub(super) use objects::{is_of, store};
 
 use super::context::VmContext;
 use super::exec::ExecContext;

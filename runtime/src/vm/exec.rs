@@ -10,7 +10,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use super::constants::Constant;
 use super::context::VmContext;
+use super::gc::shape::Kind;
 use super::gc::{GcWords, Handles, Tracer};
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
@@ -19,6 +21,7 @@ use super::native_stack;
 use super::segment::{FoundFrame, Segment, for_each_compiled, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
+use crate::types::table::Directory;
 
 /// What running code asks of the store that it belongs to.
 pub trait StoreHooks {
@@ -46,6 +49,12 @@ pub trait StoreHooks {
 
     /// Requests of other threads (see [`reason`](super::reason)) have reached the guest. An error stops it.
     fn interrupted(&mut self, reasons: u32) -> Result<(), Pending>;
+
+    /// Makes an object by [`Store::allocate`](super::Store::allocate), which may collect.
+    ///
+    /// # Safety
+    /// As for that.
+    unsafe fn allocate(&mut self, kind: Kind, bytes: usize) -> Result<u32, Pending>;
 }
 
 /// Where tier 0 goes on after a slow path. The slow path leaves it here rather than returning it: handlers
@@ -107,6 +116,8 @@ pub struct ExecContext {
     pub gc: GcWords,
     /// For compiled code.
     pub native: NativeWords,
+    /// Where the records of the engine's types are; null in a context that is no store's.
+    pub types: Directory,
     /// First reference slot of the running frame.
     pub ref_frame: *mut u32,
     /// Address behind the last reference slot.
@@ -135,6 +146,8 @@ pub struct ExecContext {
     pub polls_often: bool,
     /// The references that the host holds.
     pub handles: Handles,
+    /// The operands of a constant expression that is being evaluated.
+    pub(super) constants: Vec<Constant>,
     /// What code without bounds checks can reach. It changes only while no code of the guest runs: the signal handler
     /// reads it.
     reservations: Vec<Range<usize>>,
@@ -153,6 +166,8 @@ impl ExecContext {
 
     /// Offset of what is needed to make objects.
     pub const GC: usize = offset_of!(ExecContext, gc);
+    /// Offset of the pointer to the directory of type records: see [`types::table`](crate::types::table).
+    pub const TYPES: usize = offset_of!(ExecContext, types);
     /// Offset of the words for compiled code.
     pub const NATIVE: usize = offset_of!(ExecContext, native);
 
@@ -173,6 +188,7 @@ impl ExecContext {
             fuel: 0,
             gc: GcWords::NONE,
             native: NativeWords::NONE,
+            types: ptr::null(),
             ref_frame: stack.references(),
             ref_limit: stack.references_end(),
             value_top: stack.values(),
@@ -189,6 +205,7 @@ impl ExecContext {
             interval: Interval::new(DEFAULT_INTERVAL),
             polls_often: false,
             handles: Handles::default(),
+            constants: Vec::new(),
             reservations: Vec::new(),
             _pinned: PhantomPinned,
         });
@@ -269,6 +286,8 @@ impl ExecContext {
         // SAFETY: the caller's promise.
         unsafe { for_each_compiled(self, &mut |frame| roots(self, frame, &mut visit)) };
         self.handles.words().for_each(|word| visit(word));
+        // SAFETY: the caller's promise.
+        self.constants.iter_mut().for_each(|constant| unsafe { constant.trace(tracer) });
     }
 
     /// Whether no guest code is running.
@@ -479,6 +498,9 @@ mod tests {
             fn interrupted(&mut self, reasons: u32) -> Result<(), Pending> {
                 self.0.push(reasons);
                 Err(Trap::Interrupt.into())
+            }
+            unsafe fn allocate(&mut self, _: Kind, _: usize) -> Result<u32, Pending> {
+                Err(Trap::GcHeapOutOfMemory.into())
             }
         }
         let mut hooks = Hooks(Vec::new());

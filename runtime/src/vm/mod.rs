@@ -24,7 +24,7 @@ mod stack;
 mod store;
 mod table;
 
-pub use barrier::{RefWord, write_ref};
+pub use barrier::{RefWord, write_object_ref, write_ref, wrote_refs};
 pub(crate) use builtins::inside;
 pub use context::VmContext;
 pub use exec::{ExecContext, Resume, StoreHooks};

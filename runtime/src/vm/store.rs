@@ -10,9 +10,11 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::builtins;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
+use super::gc::shape::Kind;
 use super::gc::{GcStats, Growing, Heap, HostValue, Tracer};
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
@@ -20,7 +22,8 @@ use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
-use crate::types::TypeRegistry;
+use crate::types::object::Storage;
+use crate::types::{HeapType, TypeId, TypeRegistry};
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +75,7 @@ pub struct Store {
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
     heap: Option<Heap>,
+    types: Arc<TypeRegistry>,
     gc_stress: bool,
     strategy: MemoryStrategy,
     /// The hooks of the execution context borrow the host's store, which holds this one, while an instance is made:
@@ -88,14 +92,16 @@ unsafe impl Sync for Store {}
 
 impl Store {
     /// An empty store with a new stack, or `None` when the system has no memory for that.
-    pub fn new(sizes: StackSizes, strategy: MemoryStrategy) -> Option<Store> {
-        Some(Store::on(Stack::new(sizes)?, strategy))
+    pub fn new(sizes: StackSizes, strategy: MemoryStrategy, types: &Arc<TypeRegistry>) -> Option<Store> {
+        Some(Store::on(Stack::new(sizes)?, strategy, types))
     }
 
-    /// An empty store on this stack.
-    pub fn on(stack: Stack, strategy: MemoryStrategy) -> Store {
+    /// An empty store on this stack, for modules whose types are of this registry.
+    pub fn on(stack: Stack, strategy: MemoryStrategy, types: &Arc<TypeRegistry>) -> Store {
+        let mut exec = ExecContext::on(stack);
+        exec.types = types.directory();
         Store {
-            exec: ExecContext::on(stack),
+            exec,
             entries: Vec::new(),
             free: Vec::new(),
             lingering: 0,
@@ -105,6 +111,7 @@ impl Store {
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
             heap: None,
+            types: types.clone(),
             gc_stress: false,
             strategy,
             _pinned: PhantomPinned,
@@ -135,11 +142,13 @@ impl Store {
     ) -> Result<InstanceKey, InstantiateError> {
         let exec = &raw mut *self.exec;
         // SAFETY: imports live in this store, which frees an instance only after those that import from it.
-        let (instance, applied) = unsafe { Instance::new(module, imports, exec, self.strategy) }?;
+        let mut instance = unsafe { Instance::new(module, imports, exec, self.strategy) }?;
+        let this = &raw mut *instance;
         let key = self.insert(instance);
-        if let Err(trap) = applied {
+        // SAFETY: the store has the instance.
+        if let Err(error) = unsafe { Instance::initialise(this) } {
             self.drop_instance(key);
-            return Err(InstantiateError::Trap(trap));
+            return Err(error);
         }
         Ok(key)
     }
@@ -241,6 +250,14 @@ impl Store {
         let mut reached = vec![false; self.entries.len()];
         let mut queue: Vec<usize> = (0..self.entries.len()).filter(|i| self.entries[*i].live).collect();
         queue.iter().for_each(|i| reached[*i] = true);
+        self.for_each_function_of_objects(&mut |func_ref| {
+            // SAFETY: functions referred to from objects that live have not been freed.
+            if let Some(&index) = index_of.get(unsafe { &(*func_ref).vmctx })
+                && !std::mem::replace(&mut reached[index], true)
+            {
+                queue.push(index);
+            }
+        });
         while let Some(i) = queue.pop() {
             let Some(instance) = &self.entries[i].instance else { continue };
             let mut reach = |index: Option<&usize>| {
@@ -277,6 +294,20 @@ impl Store {
         );
         self.survivors = self.lingering;
         self.due = false;
+    }
+
+    /// Calls `visit` with each function that an object refers to which can be reached. No guest code runs.
+    fn for_each_function_of_objects(&mut self, visit: &mut dyn FnMut(*const FuncRef)) {
+        if self.heap.is_none() || !self.types.have_functions_in_objects() {
+            return;
+        }
+        // SAFETY: no guest code runs; what is left after a collection are objects, whose functions are alive.
+        unsafe {
+            self.collect();
+            if let Some(heap) = &self.heap {
+                heap.for_each_function(&self.exec.gc, visit);
+            }
+        }
     }
 
     /// Which instance owns each memory, table and global that can be imported, by address.
@@ -330,18 +361,52 @@ impl Store {
     /// # Safety
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
-        let Store { heap, exec, entries, gc_stress, .. } = self;
-        let mut words = exec.gc;
-        let heap = match heap {
-            Some(heap) => heap,
-            None => heap.insert(Heap::new(&mut words, *gc_stress).ok_or(Trap::GcHeapOutOfMemory)?),
+        self.make_heap()?;
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
         };
+        let mut words = exec.gc;
         // SAFETY: the caller's promise.
         let made = unsafe {
             heap.allocate_extern(&mut words, value, &mut |tracer| trace(exec, entries, tracer), growing)
         };
         exec.gc = words;
         made
+    }
+
+    /// Makes an object of so many bytes, which are zeroes behind its header. Else as [`Store::new_extern`].
+    ///
+    /// # Errors
+    /// As for [`Store::new_extern`].
+    ///
+    /// # Safety
+    /// As for [`Store::collect`]. The kind is a type of the store's registry, and `bytes` are those of such an object; if it
+    /// is an array, its length is written before the next collection.
+    pub unsafe fn allocate(
+        &mut self,
+        kind: Kind,
+        bytes: usize,
+        growing: &mut Growing<'_>,
+    ) -> Result<u32, Pending> {
+        self.make_heap()?;
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
+        };
+        let mut words = exec.gc;
+        // SAFETY: the caller's promise.
+        let made = unsafe {
+            heap.allocate(&mut words, kind, bytes, &mut |tracer| trace(exec, entries, tracer), growing)
+        };
+        exec.gc = words;
+        made
+    }
+
+    fn make_heap(&mut self) -> Result<(), Trap> {
+        if self.heap.is_none() {
+            let heap = Heap::new(&mut self.exec.gc, self.gc_stress, &self.types);
+            self.heap = Some(heap.ok_or(Trap::GcHeapOutOfMemory)?);
+        }
+        Ok(())
     }
 
     /// Frees the objects that nothing leads to any more. Values of the host that are freed by that are to be
@@ -378,6 +443,52 @@ impl Store {
     pub unsafe fn extern_value_mut(&mut self, reference: u32) -> Option<&mut (dyn Any + Send + Sync)> {
         // SAFETY: the caller's promise.
         unsafe { self.heap.as_mut()?.host_value_mut(reference) }
+    }
+
+    /// What an object is.
+    ///
+    /// # Safety
+    /// The reference leads to an object of this store, as it is now.
+    pub unsafe fn kind(&self, reference: u32) -> Kind {
+        // SAFETY: the caller's promise.
+        Kind::of_type(TypeId(unsafe { self.load(reference, 0, Storage::Word) }[0] as u32))
+    }
+
+    /// Whether a reference, in the representation of a slot, is of a type, or null and `nullable`. See
+    /// [`builtins::ref_test`].
+    ///
+    /// # Safety
+    /// The reference is one of this store, as it is now, and of the type's hierarchy.
+    pub unsafe fn matches(&self, word: u64, heap: HeapType, nullable: bool) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { builtins::is_of(&raw const *self.exec, word, heap, nullable) }
+    }
+
+    /// What is stored in an object, in the representation of a slot; what is packed is zero-extended.
+    ///
+    /// # Safety
+    /// The reference leads to an object of this store, as it is now, where such a value is at the offset.
+    pub unsafe fn load(&self, reference: u32, offset: usize, storage: Storage) -> [u64; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let place = self.exec.gc.base.add(reference as usize + offset);
+            match storage {
+                Storage::I8 => [place.read().into(), 0],
+                Storage::I16 => [place.cast::<u16>().read().into(), 0],
+                Storage::Word | Storage::Reference => [place.cast::<u32>().read().into(), 0],
+                Storage::Double | Storage::Function => [place.cast::<u64>().read(), 0],
+                Storage::Vector => place.cast::<[u64; 2]>().read(),
+            }
+        }
+    }
+
+    /// Stores a value in an object.
+    ///
+    /// # Safety
+    /// As for [`Store::load`]; the value is of the type that is there.
+    pub unsafe fn store_field(&mut self, reference: u32, offset: usize, storage: Storage, value: [u64; 2]) {
+        // SAFETY: the caller's promise.
+        unsafe { builtins::store(&raw mut *self.exec, reference, offset, storage, value) };
     }
 
     /// Lets each allocation collect, and makes what has been moved useless where it was: for tests. The heap must not have

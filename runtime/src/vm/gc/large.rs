@@ -35,6 +35,16 @@ impl LargeObjects {
         LargeObjects { next: area.start, area, objects: BTreeMap::new(), bytes: 0 }
     }
 
+    /// Whether an object of so many bytes could be made if it was alone.
+    pub(super) fn can_hold(&self, bytes: usize) -> bool {
+        bytes <= self.area.len()
+    }
+
+    /// Where they start.
+    pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
+        self.objects.keys().copied()
+    }
+
     /// Bytes of all of them.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

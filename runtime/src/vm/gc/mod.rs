@@ -26,6 +26,7 @@ mod trace;
 use std::any::Any;
 use std::ops::Range;
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use handles::{Handles, OwnedHandle, Scope, ScopedHandle};
@@ -33,12 +34,19 @@ pub use host_values::HostValue;
 use host_values::HostValues;
 use large::{LARGE, LargeObjects, PAGE};
 use reservation::{MOST, Reservation};
-use shape::{EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Shapes};
+use shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
 pub use trace::Tracer;
 
 use crate::trap::{HostError, Pending, Trap};
+use crate::types::TypeRegistry;
+use crate::types::object::{ObjectLayout, Storage};
+use crate::vm::func_ref::FuncRef;
 
 /// What code of every tier needs to make objects.
+///
+/// An object of `bytes` bytes, a multiple of 8, is at `top`, which moves on by as much, if that does not pass `end`; else, and
+/// if it has more than [`INLINE`] bytes, [`builtins`](super::builtins) make it. The memory there holds anything: whoever makes
+/// an object without them writes the kind, 0 behind it, and all fields, references above all, before anything can collect.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct GcWords {
@@ -53,6 +61,9 @@ pub struct GcWords {
 impl GcWords {
     pub(super) const NONE: GcWords = GcWords { base: ptr::null_mut(), top: 0, end: 0 };
 }
+
+/// The most bytes of an object that code makes by itself: larger ones are not among the others.
+pub const INLINE: usize = LARGE;
 
 /// What a heap has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +112,9 @@ pub struct Heap {
     committed: usize,
     large: LargeObjects,
     values: HostValues,
-    shapes: Shapes,
+    layouts: Layouts,
+    /// Keeps the layouts.
+    _types: Arc<TypeRegistry>,
     /// Bytes that the heap may hold, by what was asked.
     granted: usize,
     /// Bytes that it may hold until the next collection.
@@ -115,12 +128,17 @@ pub struct Heap {
 
 impl Heap {
     /// A heap without objects, or `None` if the system has no addresses for one.
-    pub fn new(words: &mut GcWords, stress: bool) -> Option<Heap> {
-        Heap::with_addresses(words, stress, MOST)
+    pub fn new(words: &mut GcWords, stress: bool, types: &Arc<TypeRegistry>) -> Option<Heap> {
+        Heap::with_addresses(words, stress, types, MOST)
     }
 
     /// The same, of so many bytes at most, which is a power of two.
-    fn with_addresses(words: &mut GcWords, stress: bool, most: usize) -> Option<Heap> {
+    fn with_addresses(
+        words: &mut GcWords,
+        stress: bool,
+        types: &Arc<TypeRegistry>,
+        most: usize,
+    ) -> Option<Heap> {
         let reservation = Reservation::new(most)?;
         // Objects that are not moved need no second place.
         let half = (reservation.len() / 16 * 5) & !(PAGE - 1);
@@ -134,7 +152,8 @@ impl Heap {
             committed: 0,
             large,
             values: HostValues::default(),
-            shapes: Shapes::default(),
+            layouts: Layouts::new(types.directory()),
+            _types: types.clone(),
             granted: 0,
             threshold: 0,
             survivors_end: words.top,
@@ -142,11 +161,6 @@ impl Heap {
             stats: GcStats::default(),
             reservation,
         })
-    }
-
-    /// What the objects look like.
-    pub fn shapes_mut(&mut self) -> &mut Shapes {
-        &mut self.shapes
     }
 
     /// What it has done.
@@ -163,11 +177,16 @@ impl Heap {
         words.top as usize - self.halves[0] + self.large.bytes() + self.values.bytes()
     }
 
-    /// Lets objects be made until the heap holds what it may.
+    /// Lets objects be made until the heap holds what it may; if each allocation is to collect, none without asking here.
     fn set_end(&self, words: &mut GcWords) {
+        words.end = if self.stress { words.top } else { self.end(words) };
+    }
+
+    /// Where the last object in the half that can be made without asking anybody must end.
+    fn end(&self, words: &GcWords) -> u32 {
         let room = self.threshold.saturating_sub(self.used(words));
         let half_end = self.halves[0] + self.committed;
-        words.end = (words.top as usize + room).min(half_end).max(words.top as usize) as u32;
+        (words.top as usize + room).min(half_end).max(words.top as usize) as u32
     }
 
     /// Makes an object of `bytes` bytes, which are zeroes behind its header; collects if there is no room for it.
@@ -231,6 +250,9 @@ impl Heap {
         roots: &mut dyn FnMut(&mut Tracer<'_>),
         growing: &mut Growing<'_>,
     ) -> Result<(), Pending> {
+        if bytes > LARGE && !self.large.can_hold(bytes) {
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
         if !self.stress && self.has_room(words, bytes, kept) {
             return Ok(());
         }
@@ -297,10 +319,11 @@ impl Heap {
             start
         } else {
             let start = words.top as usize;
-            if start + bytes > words.end as usize {
+            if start + bytes > self.end(words) as usize {
                 return None;
             }
             words.top += bytes as u32;
+            words.end = words.end.max(words.top);
             // SAFETY: the bytes are behind all objects in the half, and committed.
             unsafe { self.at(start).cast::<u8>().write_bytes(0, bytes) };
             start
@@ -323,7 +346,7 @@ impl Heap {
         self.stats.allocated += u64::from(words.top - self.survivors_end);
         let moving = from as u32..words.top;
         let (large, values) = (&mut self.large, &mut self.values);
-        let mut tracer = Tracer::new(self.reservation.base(), moving, to as u32, &self.shapes, large, values);
+        let mut tracer = Tracer::new(self.reservation.base(), moving, to as u32, self.layouts, large, values);
         roots(&mut tracer);
         // SAFETY: the caller's promise.
         let end = unsafe { tracer.finish() };
@@ -350,6 +373,53 @@ impl Heap {
         if garbage.end > kept {
             let kept = kept.next_multiple_of(PAGE);
             self.reservation.release(kept, garbage.end.next_multiple_of(PAGE).saturating_sub(kept));
+        }
+    }
+
+    /// Calls `visit` with each function that an object refers to.
+    ///
+    /// # Safety
+    /// Objects are as their types say.
+    pub unsafe fn for_each_function(&self, words: &GcWords, visit: &mut dyn FnMut(*const FuncRef)) {
+        let mut at = self.halves[0] as u32;
+        // SAFETY: objects are one behind the other, and large ones where the list says.
+        unsafe {
+            while at < words.top {
+                at += self.functions_of(at, visit) as u32;
+            }
+            for start in self.large.starts() {
+                self.functions_of(start as u32, visit);
+            }
+        }
+    }
+
+    /// The same for one object. Returns its size.
+    unsafe fn functions_of(&self, object: u32, visit: &mut dyn FnMut(*const FuncRef)) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let kind = Kind(self.at(object as usize).read());
+            if kind == Kind::EXTERN {
+                return EXTERN_BYTES;
+            }
+            let mut see = |offset: usize| {
+                let function = self.at(object as usize + offset).cast::<*const FuncRef>().read();
+                if !function.is_null() {
+                    visit(function);
+                }
+            };
+            match self.layouts.of(kind) {
+                ObjectLayout::Struct(layout) => {
+                    layout.functions.iter().for_each(|offset| see(*offset as usize));
+                    layout.bytes as usize
+                }
+                ObjectLayout::Array(layout) => {
+                    let len = self.at(object as usize + ARRAY_LENGTH).read();
+                    if layout.storage == Storage::Function {
+                        (0..len as usize).for_each(|i| see(layout.first as usize + 8 * i));
+                    }
+                    layout.bytes(len)
+                }
+            }
         }
     }
 

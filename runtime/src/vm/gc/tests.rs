@@ -5,16 +5,34 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
-use super::shape::{ARRAY_LENGTH, Shape};
+use super::shape::ARRAY_LENGTH;
 use super::*;
-use crate::types::TypeId;
+use crate::types::object::ObjectLayout;
+use crate::types::{
+    ArrayType, CompositeType, FieldType, Mutability, StorageType, StructType, SubType, TypeId, ValType,
+};
 
-/// Structs of two references with a number between them.
-const PAIR: Kind = Kind::of_type(TypeId(3));
-/// Arrays of references.
-const LIST: Kind = Kind::of_type(TypeId(5));
 /// Arrays of bytes.
 const BYTES: Kind = Kind::of_type(TypeId(0));
+/// Structs of two references with a number between them.
+const PAIR: Kind = Kind::of_type(TypeId(1));
+/// Arrays of references.
+const LIST: Kind = Kind::of_type(TypeId(2));
+
+/// The types above, in this order.
+fn types() -> Arc<TypeRegistry> {
+    let types = TypeRegistry::default();
+    let field = |element| FieldType::new(Mutability::Var, element);
+    let (reference, number) = (StorageType::Val(ValType::EXTERNREF), StorageType::Val(ValType::I32));
+    for ty in [
+        CompositeType::Array(ArrayType { element: field(StorageType::I8) }),
+        CompositeType::Struct(StructType::new([reference, number, reference].map(field))),
+        CompositeType::Array(ArrayType { element: field(reference) }),
+    ] {
+        types.intern_group(vec![SubType::plain(ty)]);
+    }
+    Arc::new(types)
+}
 
 /// A heap with roots of its own.
 struct World {
@@ -27,18 +45,18 @@ struct World {
 impl World {
     fn new(stress: bool, most: usize) -> World {
         let mut words = GcWords::NONE;
-        let mut heap = Heap::with_addresses(&mut words, stress, most).unwrap();
-        heap.shapes_mut().define(PAIR, Shape::structure(20, [8, 16]));
-        heap.shapes_mut().define(LIST, Shape::array_of_references());
-        heap.shapes_mut().define(BYTES, Shape::array(1));
+        let heap = Heap::with_addresses(&mut words, stress, &types(), most).unwrap();
         World { heap, words, roots: Vec::new(), limit: usize::MAX }
     }
 
     /// Makes an object and a root of it.
     fn make(&mut self, kind: Kind, elements: u32) -> Result<u32, Pending> {
         let World { heap, words, roots, limit } = self;
-        let shape = heap.shapes.of(kind);
-        let (bytes, is_array) = (shape.bytes(elements), matches!(shape, Shape::Array { .. }));
+        // SAFETY: the heap keeps the types.
+        let (bytes, is_array) = match unsafe { heap.layouts.of(kind) } {
+            ObjectLayout::Struct(layout) => (layout.bytes as usize, false),
+            ObjectLayout::Array(layout) => (layout.bytes(elements), true),
+        };
         let mut trace = |tracer: &mut Tracer<'_>| {
             // SAFETY: the roots lead to objects.
             roots.iter_mut().for_each(|root| unsafe { tracer.visit(root) });

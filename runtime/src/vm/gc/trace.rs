@@ -5,7 +5,8 @@ use std::ptr;
 
 use super::host_values::HostValues;
 use super::large::LargeObjects;
-use super::shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, Kind, Shape, Shapes, elements};
+use super::shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, Kind, Layouts, elements};
+use crate::types::object::{ObjectLayout, Storage};
 
 /// A collection that goes on: it is shown the words that hold references.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Tracer<'h> {
     scan: u32,
     /// Where the next one goes.
     top: u32,
-    shapes: &'h Shapes,
+    layouts: Layouts,
     large: &'h mut LargeObjects,
     values: &'h mut HostValues,
     /// Large objects whose references have not been looked at.
@@ -29,11 +30,11 @@ impl<'h> Tracer<'h> {
         base: *mut u8,
         moving: Range<u32>,
         to: u32,
-        shapes: &'h Shapes,
+        layouts: Layouts,
         large: &'h mut LargeObjects,
         values: &'h mut HostValues,
     ) -> Tracer<'h> {
-        Tracer { base, moving, scan: to, top: to, shapes, large, values, grey: Vec::new() }
+        Tracer { base, moving, scan: to, top: to, layouts, large, values, grey: Vec::new() }
     }
 
     /// Keeps alive what a reference leads to. Returns the reference from now on.
@@ -106,9 +107,9 @@ impl<'h> Tracer<'h> {
         unsafe {
             match Kind(self.at(object).read()) {
                 Kind::EXTERN => EXTERN_BYTES,
-                kind => match self.shapes.of(kind) {
-                    Shape::Struct { bytes, .. } => *bytes as usize,
-                    shape => shape.bytes(self.at(object + ARRAY_LENGTH as u32).read()),
+                kind => match self.layouts.of(kind) {
+                    ObjectLayout::Struct(layout) => layout.bytes as usize,
+                    ObjectLayout::Array(layout) => layout.bytes(self.at(object + ARRAY_LENGTH as u32).read()),
                 },
             }
         }
@@ -123,21 +124,20 @@ impl<'h> Tracer<'h> {
                 let index = self.at(object + EXTERN_INDEX as u32).read();
                 return self.values.mark(index);
             }
-            let shapes = self.shapes;
-            match shapes.of(kind) {
-                Shape::Struct { references, .. } => {
-                    for offset in references {
+            match self.layouts.of(kind) {
+                ObjectLayout::Struct(layout) => {
+                    for offset in &layout.references {
                         self.visit(self.at(object + offset));
                     }
                 }
-                Shape::Array { first, references: true, .. } => {
+                ObjectLayout::Array(layout) if layout.storage == Storage::Reference => {
                     let len = self.at(object + ARRAY_LENGTH as u32).read();
                     let start = self.base.wrapping_add(object as usize);
-                    for offset in elements(*first, len).step_by(4) {
+                    for offset in elements(layout.first, len).step_by(4) {
                         self.visit(start.wrapping_add(offset).cast());
                     }
                 }
-                Shape::Array { references: false, .. } => {}
+                ObjectLayout::Array(_) => {}
             }
         }
     }

@@ -29,8 +29,9 @@ impl Drop for World {
 
 impl World {
     fn new() -> World {
-        let store = Store::new(StackSizes::default(), MemoryStrategy::Guarded).unwrap();
-        World { store, registry: Arc::default(), globals: Vec::new() }
+        let registry = Arc::default();
+        let store = Store::new(StackSizes::default(), MemoryStrategy::Guarded, &registry).unwrap();
+        World { store, registry, globals: Vec::new() }
     }
 
     fn module(&self, text: &str) -> Arc<Module> {
