@@ -19,7 +19,8 @@ use crate::translate;
 
 fn parse(wat: &str) -> Module {
     let bytes = wat::parse_str(wat).unwrap();
-    let mut module = wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+    let mut module =
+        wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
     module.charge_fuel(true);
     module
 }

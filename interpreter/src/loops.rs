@@ -109,7 +109,8 @@ mod tests {
 
     fn store(sizes: StackSizes, wat: &str) -> (Store, Arc<Module>, *mut VmContext) {
         let bytes = wat::parse_str(wat).unwrap();
-        let module = wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+        let module =
+            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
         let mut store = Store::new(sizes, MemoryStrategy::Guarded, module.registry()).unwrap();
         let module = Arc::new(module);
         // SAFETY: the module imports nothing.

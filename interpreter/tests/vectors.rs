@@ -25,7 +25,8 @@ impl Guest {
         let mut module =
             wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
         module.set_relaxed(relaxed);
-        let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked, module.registry()).unwrap();
+        let mut store =
+            Store::new(StackSizes::default(), MemoryStrategy::Checked, module.registry()).unwrap();
         // SAFETY: the module imports nothing.
         let instance = unsafe { store.instantiate(Arc::new(module), &Imports::default()) }.unwrap();
         Guest { store, instance }

@@ -105,6 +105,22 @@ builtins! {
     /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `type_id` is the engine-wide id of
     /// the expected type.
     TableCallee(table, index, type_id) = table_callee;
+    /// The value is the reference to a new structure, whose fields are 0 and null.
+    StructNew(ty) = struct_new;
+    /// The value is the reference to a new array of elements that are 0 or null.
+    ArrayNew(ty, len) = array_new;
+    /// `array.new_data`.
+    ArrayNewData(ty, segment, from, len) = array_new_data;
+    /// `array.new_elem`.
+    ArrayNewElem(ty, segment, from, len) = array_new_elem;
+    /// `array.init_data`.
+    ArrayInitData(ty, segment, array, to, from, len) = array_init_data;
+    /// `array.init_elem`.
+    ArrayInitElem(ty, segment, array, to, from, len) = array_init_elem;
+    /// `array.copy`, with the type of the destination.
+    ArrayCopy(ty, to_array, to, from_array, from, len) = array_copy;
+    /// `array.fill`, with both words of the value as a slot has it.
+    ArrayFill(ty, array, start, low, high, len) = array_fill;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
@@ -324,9 +340,20 @@ forward! {
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
     table_callee(table: index, at: element, type_id: index) = find_callee;
+    struct_new(ty: index) = builtins::struct_new;
+    array_new(ty: index, len: index) = builtins::array_new;
+    array_new_data(ty: index, segment: index, from: index, len: index) = builtins::array_new_data;
+    array_new_elem(ty: index, segment: index, from: index, len: index) = builtins::array_new_elem;
+    array_init_data(ty: index, segment: index, array: index, to: index, from: index, len: index)
+        = builtins::array_init_data;
+    array_init_elem(ty: index, segment: index, array: index, to: index, from: index, len: index)
+        = builtins::array_init_elem;
+    array_copy(ty: index, to_array: index, to: index, from_array: index, from: index, len: index)
+        = builtins::array_copy;
+    array_fill(ty: index, array: index, start: index, low: whole, high: whole, len: index) = fill_array;
 }
 
-/// An index of the module, or the id of a type: nothing that the guest computes, and of 32 bits.
+/// An index of the module, the id of a type, or an operand of 32 bits.
 fn index(word: u64) -> Result<u32, Trap> {
     Ok(word as u32)
 }
@@ -365,6 +392,20 @@ unsafe fn find_callee(
     // SAFETY: the caller's promise.
     let (table, module) = unsafe { (&mut *VmContext::table(vmctx, table), VmContext::module(vmctx)) };
     Ok(table.callee(index, TypeId(type_id), module.registry())?)
+}
+
+/// Takes the words of the value one by one.
+unsafe fn fill_array(
+    vmctx: *mut VmContext,
+    ty: u32,
+    array: u32,
+    start: u32,
+    low: u64,
+    high: u64,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe { builtins::array_fill(vmctx, ty, array, start, [low, high], len) }
 }
 
 /// What functions of the runtime return, as a word for compiled code.

@@ -127,6 +127,14 @@ fn tail_calls_and_several_memories_compile() {
 }
 
 #[test]
+fn instructions_on_objects_compile() {
+    on_a_large_stack(|| {
+        let functions = compile_scripts(proposal(Proposal::GC));
+        assert!(functions >= 300, "only {functions} functions were found");
+    });
+}
+
+#[test]
 fn relaxed_instructions_compile_whatever_is_chosen_for_them() {
     on_a_large_stack(|| {
         for relaxed in [Relaxed::Deterministic, Relaxed::X86 { fma: false }, Relaxed::fastest()] {

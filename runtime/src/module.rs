@@ -22,7 +22,8 @@ use crate::names::Names;
 use crate::relaxed::Relaxed;
 use crate::types::object::{ArrayLayout, ObjectLayout, StructLayout};
 use crate::types::{
-    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry, ValType,
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry,
+    ValType,
 };
 use crate::value::RawValue;
 

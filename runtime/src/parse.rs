@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use wasmparser::{
     BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator, ValidatorResources,
+    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator,
+    ValidatorResources,
 };
 
 use crate::bodies;
@@ -187,15 +188,15 @@ impl<'r> Builder<'r> {
         // The kinds of the group's own types have to be known before anything refers to them.
         let group: Vec<_> = group.into_types().collect();
         let concrete = |index: u32| match index.checked_sub(first) {
-                None => self.declared.indexed_heap_type(index),
-                Some(place) => {
-                    let id = TypeId::member(place);
-                    match group[place as usize].composite_type.inner {
-                        CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
-                        CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
-                        CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => HeapType::ConcreteFunc(id),
-                    }
+            None => self.declared.indexed_heap_type(index),
+            Some(place) => {
+                let id = TypeId::member(place);
+                match group[place as usize].composite_type.inner {
+                    CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
+                    CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
+                    CompositeInnerType::Func(_) | CompositeInnerType::Cont(_) => HeapType::ConcreteFunc(id),
                 }
+            }
         };
         let types = ParsedTypes(concrete);
         let members = group.iter().map(|ty| SubType {
@@ -359,7 +360,10 @@ fn section_name(id: u8) -> &'static str {
     NAMES.get(id as usize).copied().unwrap_or("unknown")
 }
 
-fn element_segment(segment: wasmparser::Element<'_>, declared: &Declarations) -> Result<ElementSegment, Refusal> {
+fn element_segment(
+    segment: wasmparser::Element<'_>,
+    declared: &Declarations,
+) -> Result<ElementSegment, Refusal> {
     let mode = match segment.kind {
         ElementKind::Passive => SegmentMode::Passive,
         ElementKind::Declared => SegmentMode::Declared,

@@ -3,8 +3,8 @@
 use wasmparser::AbstractHeapType as Abstract;
 
 use crate::types::{
-    ArrayType, CompositeType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType,
-    StorageType, StructType, TableType, ValType,
+    ArrayType, CompositeType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability,
+    RefType, StorageType, StructType, TableType, ValType,
 };
 
 /// Turns types of a module's bytes into those of the engine; it holds what references to the type with an index are.

@@ -35,7 +35,8 @@ mod tests {
     #[test]
     fn work_comes_back_and_what_makes_no_sense_is_passed_over() {
         let bytes = wat::parse_str(r#"(module (import "" "" (func)) (func) (func))"#).unwrap();
-        let module = wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+        let module =
+            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
         let bytes = encode([(0, 1), (1, u64::MAX), (2, 70), (3, 4), (u32::MAX, 5)]);
         assert_eq!(decode(&bytes, &module), [(1, u64::MAX), (2, 70)]);
         assert_eq!(decode(&bytes[..2 * RECORD + 5], &module), [(1, u64::MAX)]);

@@ -47,7 +47,8 @@ impl<P: WasmParams, R: WasmResults> TypedFunc<P, R> {
         let found = func.type_in(store)?;
         let types = store.engine.registry();
         let match_all = |these: &[ValType], others: &[ValType]| {
-            these.len() == others.len() && these.iter().zip(others).all(|(this, other)| this.matches(*other, types))
+            these.len() == others.len()
+                && these.iter().zip(others).all(|(this, other)| this.matches(*other, types))
         };
         if !(match_all(P::TYPES, found.params()) && match_all(found.results(), R::TYPES)) {
             let expected = FuncType::new(P::TYPES.iter().copied(), R::TYPES.iter().copied());

@@ -342,7 +342,10 @@ impl Op for CallRef {
                 let entry = (*(*callee).cell).interpreter();
                 if !entry.is_null() {
                     const {
-                        assert!(matches!((Self::FIELDS[1], Self::FIELDS[2]), (Field::Callee, Field::Changes)));
+                        assert!(matches!(
+                            (Self::FIELDS[1], Self::FIELDS[2]),
+                            (Field::Callee, Field::Changes)
+                        ));
                     }
                     note_callee(m.ip.add(offset_in::<Self, 1>()), (*callee).func_index);
                     let frame = NewFrame::new(entry, m.slot::<Self, 3>());

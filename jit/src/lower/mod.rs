@@ -16,6 +16,7 @@ mod global;
 mod inline;
 mod memory;
 mod numeric;
+mod object;
 mod places;
 mod poll;
 mod sampling;
@@ -125,6 +126,7 @@ pub fn function<'m>(
     }
     lower.drop_entry_poll_of_leaf(index);
     let (loop_polls, places) = (mem::take(&mut lower.loop_polls), mem::take(&mut lower.places));
+    builder.make_stack_map_alias_region(Box::new(|regions, _, slot, _| Some(flags::spilled(regions, slot))));
     builder.finalize(isa.frontend_config());
     sampling::sample(&mut function, &loop_polls);
     Ok((function, places))
@@ -450,7 +452,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::ReturnCallRef { type_index } => self.return_call_ref(type_index),
 
             ref other => {
-                if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
+                let is_known = self.memory_access(other)
+                    || self.numeric(other)
+                    || self.simd(other)
+                    || self.object(other);
+                if !is_known {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));
                 }
             }

@@ -86,7 +86,12 @@ unsafe fn trap(signal: c_int, info: *const siginfo_t, context: *mut ucontext_t) 
             // Where it accesses what it never should, code is wrong, and nothing that it does later is to be trusted.
             libc::SIGSEGV => {
                 let address = (*info).si_addr() as usize;
-                trap == Trap::MemoryOutOfBounds && (address < NULL_END || (*exec).is_reserved(address))
+                match trap {
+                    Trap::MemoryOutOfBounds => address < NULL_END || (*exec).is_reserved(address),
+                    Trap::ArrayOutOfBounds => address < NULL_END,
+                    Trap::NullReference => (*exec).is_in_null(address),
+                    _ => false,
+                }
             }
             libc::SIGFPE => matches!(trap, Trap::IntegerDivisionByZero | Trap::IntegerOverflow),
             _ => trap != Trap::MemoryOutOfBounds,

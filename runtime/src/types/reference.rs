@@ -78,7 +78,9 @@ impl HeapType {
     /// The type that a module defines, if it is one.
     pub const fn concrete(self) -> Option<TypeId> {
         match self {
-            HeapType::ConcreteFunc(id) | HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => Some(id),
+            HeapType::ConcreteFunc(id) | HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
+                Some(id)
+            }
             _ => None,
         }
     }

@@ -7,8 +7,8 @@
 mod objects;
 
 pub use objects::{
-    array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem, ref_test,
-    struct_new,
+    array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
+    ref_test, struct_new,
 };
 
 use super::context::VmContext;

@@ -129,7 +129,9 @@ impl Elements {
         match &self.segments[index as usize] {
             Values::Empty => 0,
             // SAFETY: the context is that of the instance, which is alive.
-            Values::Functions => unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len(),
+            Values::Functions => {
+                unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len()
+            }
             Values::References(_, words) => words.len(),
         }
     }

@@ -336,7 +336,9 @@ impl Store {
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
         self.make_heap()?;
-        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
+        };
         let mut words = exec.gc;
         // SAFETY: the caller's promise.
         let made = unsafe {
@@ -361,7 +363,9 @@ impl Store {
         growing: &mut Growing<'_>,
     ) -> Result<u32, Pending> {
         self.make_heap()?;
-        let Store { heap: Some(heap), exec, entries, .. } = self else { unreachable!("a heap has been made") };
+        let Store { heap: Some(heap), exec, entries, .. } = self else {
+            unreachable!("a heap has been made")
+        };
         let mut words = exec.gc;
         // SAFETY: the caller's promise.
         let made = unsafe {

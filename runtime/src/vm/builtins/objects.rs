@@ -177,11 +177,7 @@ pub unsafe fn array_copy(
         while done < bytes {
             let chunk = CHUNK.min(bytes - done);
             let offset = if upwards { done } else { bytes - done - chunk };
-            std::ptr::copy(
-                at(exec, from_array, source + offset),
-                at(exec, to_array, target + offset),
-                chunk,
-            );
+            std::ptr::copy(at(exec, from_array, source + offset), at(exec, to_array, target + offset), chunk);
             done += chunk;
             poll(exec)?;
         }
@@ -351,7 +347,9 @@ pub unsafe fn ref_test(ctx: *mut VmContext, word: u64, heap: HeapType, nullable:
             HeapType::Eq => kind().is_none_or(|id| record(id).kind != TypeKind::None),
             HeapType::Struct => kind().is_some_and(|id| record(id).kind == TypeKind::Struct),
             HeapType::Array => kind().is_some_and(|id| record(id).kind == TypeKind::Array),
-            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => kind().is_some_and(|kind| is(kind, id)),
+            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
+                kind().is_some_and(|kind| is(kind, id))
+            }
         }
     }
 }

@@ -12,8 +12,8 @@
 use std::ops::Range;
 
 use crate::types::TypeId;
-pub use crate::types::object::{ALIGN, ARRAY_LENGTH, HEADER};
 use crate::types::object::ObjectLayout;
+pub use crate::types::object::{ALIGN, ARRAY_LENGTH, HEADER};
 use crate::types::table::{Directory, record};
 
 /// Offset of the index of a host value.
