@@ -345,7 +345,7 @@ impl<const CODE: u8> Op for Stop<CODE> {
 }
 
 const fn trap_of(code: u8) -> Trap {
-    const TRAPS: [Trap; 8] = [
+    const TRAPS: [Trap; 10] = [
         Trap::UnreachableCodeReached,
         Trap::MemoryOutOfBounds,
         Trap::TableOutOfBounds,
@@ -354,6 +354,8 @@ const fn trap_of(code: u8) -> Trap {
         Trap::BadConversionToInteger,
         Trap::OutOfFuel,
         Trap::NullReference,
+        Trap::CastFailure,
+        Trap::ArrayOutOfBounds,
     ];
     let mut i = 0;
     while i < TRAPS.len() {

@@ -203,6 +203,7 @@ fn read(code: &[u8], at: usize, width: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::Arc;
 
     use wasmrun_runtime::features::Features;
     use wasmrun_runtime::types::TypeRegistry;

@@ -4,6 +4,7 @@
 pub(crate) mod vectors;
 
 use wasmrun_runtime::trap::Trap;
+use wasmrun_runtime::types::object::Storage;
 
 use crate::dispatch::{Handler, Step};
 use crate::entry::{Description, Entry, entry};
@@ -15,11 +16,13 @@ use crate::ops::bulk::*;
 use crate::ops::call::*;
 use crate::ops::compiled::{EnterCompiled, Look};
 use crate::ops::misc::*;
+use crate::ops::object::*;
 use crate::ops::reference::*;
 use crate::ops::simd::lanes::{Shuffle8, Shuffle32};
 use crate::ops::simd::slots::*;
 use crate::ops::tail_call::*;
 use crate::returns;
+use crate::rows::objects::*;
 use crate::rows::vectors::*;
 use crate::rows::*;
 
@@ -131,6 +134,29 @@ singles! {
     REF_TABLE_SET = RefTableSet;
     REF_TABLE_GROW = RefTableGrow;
     REF_TABLE_FILL = RefTableFill;
+    STRUCT_NEW = StructNew;
+    ARRAY_NEW = ArrayNew;
+    ARRAY_NEW_FIXED = ArrayNewFixed;
+    ARRAY_NEW_DATA = ArrayNewData;
+    ARRAY_NEW_ELEM = ArrayNewElem;
+    ARRAY_INIT_DATA = ArrayInitData;
+    ARRAY_INIT_ELEM = ArrayInitElem;
+    ARRAY_COPY = ArrayCopy;
+    ARRAY_FILL = ArrayFill;
+    ARRAY_FILL_VECTOR = ArrayFillVector;
+    ARRAY_FILL_REF = ArrayFillRef;
+    ARRAY_FILL_NEW = ArrayFillNew;
+    ARRAY_FILL_NEW_VECTOR = ArrayFillNewVector;
+    ARRAY_FILL_NEW_REF = ArrayFillNewRef;
+    ARRAY_LEN = ArrayLen;
+    REF_I31 = RefI31;
+    I31_GET_S = I31Get<true>;
+    I31_GET_U = I31Get<false>;
+    REF_EQ = RefEq;
+    REF_TEST = RefTest<Object>;
+    FUNC_TEST = RefTest<Function>;
+    REF_CAST = RefCast<Object>;
+    FUNC_CAST = RefCast<Function>;
     COPY_VECTOR = CopyVector;
     CONST_VECTOR = ConstVector;
     SELECT_VECTOR_SLOT = SelectVector<Slot>;
@@ -216,6 +242,9 @@ families! {
     LANE_LOAD = LANE_LOADS;
     LANE_STORE = LANE_STORES;
     VECTOR_STORE = VECTOR_STORES;
+    FIELD_GET = FIELD_GETS;
+    FIELD_SET = FIELD_SETS;
+    CAST_BRANCH = CAST_BRANCHES;
 }
 
 /// Handlers of the tail dispatcher.
@@ -422,6 +451,58 @@ pub(crate) fn br_null(collected: bool, when: bool, back: bool) -> u16 {
         (true, true, true) => REF_BR_BACK_IF_NULL,
         (true, true, false) => REF_BR_BACK_UNLESS_NULL,
     }
+}
+
+/// A branch on the type of a reference: to an object, or to a function.
+pub(crate) fn br_cast(collected: bool, when: bool, back: bool) -> u16 {
+    let column = usize::from(!when) * CAST_UNLESS + usize::from(back) * CAST_BACK;
+    in_row(CAST_BRANCH, u16::from(!collected), CAST_ROW, column)
+}
+
+/// The row of what reads a field or an element.
+fn get_row(storage: Storage, signed: bool) -> u16 {
+    match (storage, signed) {
+        (Storage::I8, true) => 0,
+        (Storage::I8, false) => 1,
+        (Storage::I16, true) => 2,
+        (Storage::I16, false) => 3,
+        (Storage::Word, _) => 4,
+        (Storage::Double | Storage::Function, _) => 5,
+        (Storage::Vector, _) => 6,
+        (Storage::Reference, _) => 7,
+    }
+}
+
+/// The row of what writes one.
+fn set_row(storage: Storage) -> u16 {
+    match storage {
+        Storage::I8 => 0,
+        Storage::I16 => 1,
+        Storage::Word => 2,
+        Storage::Double | Storage::Function => 3,
+        Storage::Vector => 4,
+        Storage::Reference => 5,
+    }
+}
+
+/// A `struct.get`.
+pub(crate) fn struct_get(storage: Storage, signed: bool) -> u16 {
+    in_row(FIELD_GET, get_row(storage, signed), FIELD_ROW, 0)
+}
+
+/// An `array.get`.
+pub(crate) fn array_get(storage: Storage, signed: bool) -> u16 {
+    in_row(FIELD_GET, get_row(storage, signed), FIELD_ROW, FIELD_OF_ARRAY)
+}
+
+/// A `struct.set`.
+pub(crate) fn struct_set(storage: Storage) -> u16 {
+    in_row(FIELD_SET, set_row(storage), FIELD_ROW, 0)
+}
+
+/// An `array.set`.
+pub(crate) fn array_set(storage: Storage) -> u16 {
+    in_row(FIELD_SET, set_row(storage), FIELD_ROW, FIELD_OF_ARRAY)
 }
 
 pub(crate) fn br_if(acc: bool, when: bool, back: bool) -> u16 {

@@ -5,6 +5,7 @@
 #![cfg(not(miri))]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::{env, fs};
 
 use wasmrun_interpreter::{NoBytecode, disassemble};

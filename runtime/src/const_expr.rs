@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use wasmparser::{BinaryReader, Operator, OperatorsReader, SectionLimited};
 
+use crate::trap::Pending;
 use crate::value::RawValue;
 
 /// A validated constant expression.
@@ -55,12 +56,23 @@ impl ConstExprs {
     }
 }
 
-/// What a constant expression can ask for.
+/// What a constant expression can ask for, and the operands of one that is evaluated.
 pub trait ConstContext {
     /// The value of a global.
     fn global(&mut self, index: u32) -> RawValue;
     /// A reference to a function.
     fn func_ref(&mut self, index: u32) -> RawValue;
+    /// Pushes an operand. It is no reference to an object.
+    fn push(&mut self, value: RawValue);
+    /// Pushes the value of a global, of any type.
+    fn push_global(&mut self, index: u32);
+    /// Takes the topmost operand.
+    fn pop(&mut self) -> RawValue;
+    /// Executes an instruction of the GC proposal.
+    ///
+    /// # Errors
+    /// It traps, or there is no memory for an object.
+    fn object(&mut self, operator: &Operator<'_>) -> Result<(), Pending>;
 }
 
 impl ConstExpr {
@@ -100,14 +112,17 @@ impl ConstExpr {
     }
 
     /// The value.
-    pub fn evaluate(&self, bytes: &[u8], context: &mut dyn ConstContext) -> RawValue {
-        match self {
+    ///
+    /// # Errors
+    /// An instruction traps, or there is no memory for an object.
+    pub fn evaluate(&self, bytes: &[u8], context: &mut dyn ConstContext) -> Result<RawValue, Pending> {
+        Ok(match self {
             ConstExpr::Value(v) => *v,
             ConstExpr::GlobalGet(index) => context.global(*index),
             ConstExpr::RefNull => RawValue::ZERO,
             ConstExpr::RefFunc(index) => context.func_ref(*index),
-            ConstExpr::Code(range) => evaluate_code(&bytes[range.clone()], context),
-        }
+            ConstExpr::Code(range) => return evaluate_code(&bytes[range.clone()], context),
+        })
     }
 
     /// Calls `visit` with each function that the expression names.
@@ -127,41 +142,44 @@ impl ConstExpr {
     }
 }
 
-fn evaluate_code(code: &[u8], context: &mut dyn ConstContext) -> RawValue {
+fn evaluate_code(code: &[u8], context: &mut dyn ConstContext) -> Result<RawValue, Pending> {
     let mut reader = OperatorsReader::new(BinaryReader::new(code, 0));
-    let mut stack: Vec<RawValue> = Vec::new();
     // The expression is validated: operands are there and every operator is one of those below.
     while let Ok(op) = reader.read() {
-        let value = match op {
+        match op {
             Operator::End => break,
-            Operator::I32Add => binary(&mut stack, |a, b| (a as u32).wrapping_add(b as u32).into()),
-            Operator::I32Sub => binary(&mut stack, |a, b| (a as u32).wrapping_sub(b as u32).into()),
-            Operator::I32Mul => binary(&mut stack, |a, b| (a as u32).wrapping_mul(b as u32).into()),
-            Operator::I64Add => binary(&mut stack, u64::wrapping_add),
-            Operator::I64Sub => binary(&mut stack, u64::wrapping_sub),
-            Operator::I64Mul => binary(&mut stack, u64::wrapping_mul),
+            Operator::I32Add => binary(context, |a, b| (a as u32).wrapping_add(b as u32).into()),
+            Operator::I32Sub => binary(context, |a, b| (a as u32).wrapping_sub(b as u32).into()),
+            Operator::I32Mul => binary(context, |a, b| (a as u32).wrapping_mul(b as u32).into()),
+            Operator::I64Add => binary(context, u64::wrapping_add),
+            Operator::I64Sub => binary(context, u64::wrapping_sub),
+            Operator::I64Mul => binary(context, u64::wrapping_mul),
+            Operator::GlobalGet { global_index } => context.push_global(global_index),
             ref op => match ConstExpr::single(op) {
-                Some(single) => single.evaluate(&[], context),
-                None => unreachable!("validated constant expression contains {op:?}"),
+                Some(single) => {
+                    let value = single.evaluate(&[], context)?;
+                    context.push(value);
+                }
+                None => context.object(op)?,
             },
-        };
-        stack.push(value);
+        }
     }
-    stack.pop().unwrap_or_default()
+    Ok(context.pop())
 }
 
-fn binary(stack: &mut Vec<RawValue>, f: impl Fn(u64, u64) -> u64) -> RawValue {
-    let b = stack.pop().unwrap_or_default();
-    let a = stack.pop().unwrap_or_default();
-    f(a.low(), b.low()).into()
+fn binary(context: &mut dyn ConstContext, f: impl Fn(u64, u64) -> u64) {
+    let b = context.pop();
+    let a = context.pop();
+    context.push(f(a.low(), b.low()).into());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Two vectors as globals.
-    struct Globals;
+    /// Two vectors as globals, and the operands.
+    #[derive(Default)]
+    struct Globals(Vec<RawValue>);
 
     const VECTORS: [u128; 2] = [0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, u128::MAX << 64];
 
@@ -172,6 +190,23 @@ mod tests {
         fn func_ref(&mut self, index: u32) -> RawValue {
             u64::from(index).into()
         }
+        fn push(&mut self, value: RawValue) {
+            self.0.push(value);
+        }
+        fn push_global(&mut self, index: u32) {
+            let value = self.global(index);
+            self.push(value);
+        }
+        fn pop(&mut self) -> RawValue {
+            self.0.pop().unwrap()
+        }
+        fn object(&mut self, operator: &Operator<'_>) -> Result<(), Pending> {
+            panic!("{operator:?} is no instruction on numbers")
+        }
+    }
+
+    fn value(expr: &ConstExpr, bytes: &[u8]) -> RawValue {
+        expr.evaluate(bytes, &mut Globals::default()).unwrap()
     }
 
     fn parsed(code: &[u8]) -> ConstExpr {
@@ -185,11 +220,11 @@ mod tests {
         v128_const.push(0x0b);
         let constant = parsed(&v128_const);
         assert_eq!(constant.as_value(), Some(VECTORS[0].into()));
-        assert_eq!(constant.evaluate(&v128_const, &mut Globals), VECTORS[0].into());
-        assert_eq!(parsed(&[0x23, 1, 0x0b]).evaluate(&[], &mut Globals), VECTORS[1].into());
+        assert_eq!(value(&constant, &v128_const), VECTORS[0].into());
+        assert_eq!(value(&parsed(&[0x23, 1, 0x0b]), &[]), VECTORS[1].into());
         // Not shortened to its one instruction.
         let code = ConstExpr::Code(0..v128_const.len());
-        assert_eq!(code.evaluate(&v128_const, &mut Globals), VECTORS[0].into());
+        assert_eq!(value(&code, &v128_const), VECTORS[0].into());
         assert_eq!(RawValue::from(VECTORS[0]).words()[1], 0x0011_2233_4455_6677);
     }
 
@@ -197,8 +232,8 @@ mod tests {
     fn integers_wrap_in_their_own_width() {
         // i32.const -1, i32.const 2, i32.add, end; the same for i64.
         let narrow = [0x41, 0x7f, 0x41, 2, 0x6a, 0x0b];
-        assert_eq!(parsed(&narrow).evaluate(&narrow, &mut Globals), 1u64.into());
+        assert_eq!(value(&parsed(&narrow), &narrow), 1u64.into());
         let wide = [0x42, 0x7f, 0x42, 1, 0x7d, 0x0b];
-        assert_eq!(parsed(&wide).evaluate(&wide, &mut Globals), (u64::MAX - 1).into());
+        assert_eq!(value(&parsed(&wide), &wide), (u64::MAX - 1).into());
     }
 }

@@ -27,6 +27,8 @@ pub(super) fn decode(bytes: &[u8], module: &Module) -> Vec<Done> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use wasmrun_runtime::features::Features;
     use wasmrun_runtime::types::TypeRegistry;
 

@@ -85,11 +85,11 @@ impl<const WHEN: bool, const BACK: bool> Op for RefBrNull<WHEN, BACK> {
     }
 }
 
-const fn back(back: bool) -> &'static str {
+pub(super) const fn back(back: bool) -> &'static str {
     if back { "_back" } else { "" }
 }
 
-const fn when(when: bool) -> &'static str {
+pub(super) const fn when(when: bool) -> &'static str {
     if when { "_if" } else { "_unless" }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod compiled;
 pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod numeric;
+pub(crate) mod object;
 pub(crate) mod reference;
 pub(crate) mod simd;
 pub(crate) mod tail_call;

@@ -15,7 +15,7 @@ impl At {
     ///
     /// # Safety
     /// `ctx` is alive.
-    unsafe fn exec(self) -> *mut ExecContext {
+    pub(super) unsafe fn exec(self) -> *mut ExecContext {
         // SAFETY: the caller's promise.
         unsafe { VmContext::exec(self.ctx) }
     }
@@ -51,11 +51,12 @@ impl Op for NonNull {
 }
 
 /// Stores a reference; the hook of the write barrier for the reference stack, which needs none.
-unsafe fn put(slot: *mut u32, reference: u64) {
+pub(super) unsafe fn put(slot: *mut u32, reference: u64) {
     // SAFETY: the caller's slot is valid.
     unsafe { slot.write(reference as u32) };
 }
 
+/// Defines instructions whose work is done out of line.
 macro_rules! reference {
     ($($(#[$doc:meta])* $name:ident $text:literal: $fields:tt, |$m:ident| $body:expr;)*) => { $(
         $(#[$doc])*
@@ -90,6 +91,8 @@ macro_rules! reference {
         }
     )* };
 }
+
+pub(super) use reference;
 
 reference! {
     /// Begins a function with references: slots of parameters, slots in all. The others start as null.

@@ -11,6 +11,7 @@
 mod calls;
 mod control;
 mod emit;
+mod objects;
 mod operators;
 mod stack;
 mod vectors;

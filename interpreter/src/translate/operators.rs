@@ -280,7 +280,7 @@ impl Translator<'_> {
             O::I64Extend8S => self.unary(U::I64Extend8S, I64),
             O::I64Extend16S => self.unary(U::I64Extend16S, I64),
             O::I64Extend32S => self.unary(U::I64Extend32S, I64),
-            ref other => self.vector(other),
+            ref other => self.object(other),
         }
     }
 

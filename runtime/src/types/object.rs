@@ -160,6 +160,14 @@ impl ObjectLayout {
             CompositeType::Array(ty) => Some(ObjectLayout::Array(ArrayLayout::new(*ty))),
         }
     }
+
+    /// Whether objects refer to functions.
+    pub(super) fn has_functions(&self) -> bool {
+        match self {
+            ObjectLayout::Struct(layout) => !layout.functions.is_empty(),
+            ObjectLayout::Array(layout) => layout.storage == Storage::Function,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -138,6 +138,17 @@ impl TypeRegistry {
         self.directory.0
     }
 
+    /// How many types are above the one that `id` stands for.
+    pub fn depth(&self, id: TypeId) -> u32 {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.types.get(id.0 as usize).map_or(0, |registered| registered.supertypes.len() as u32)
+    }
+
+    /// Whether there are types of objects that refer to functions.
+    pub fn have_functions_in_objects(&self) -> bool {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).table.has_functions()
+    }
+
     /// How objects of the type that `id` stands for are laid out, if this registry gave it out for objects.
     pub fn layout(&self, id: TypeId) -> Option<&ObjectLayout> {
         let known = self.inner.read().unwrap_or_else(PoisonError::into_inner).types.len();

@@ -111,6 +111,7 @@ pub(super) struct TypeTable {
     #[allow(clippy::vec_box)]
     layouts: Vec<Box<ObjectLayout>>,
     none: *mut TypeRecord,
+    has_functions: bool,
 }
 
 // SAFETY: what the pointers lead to belongs to the table, and is not changed after it can be found.
@@ -127,6 +128,7 @@ impl Default for TypeTable {
             paths: Vec::new(),
             layouts: Vec::new(),
             none,
+            has_functions: false,
         };
         // Where the chunk of the last number would begin.
         let chunk = none.wrapping_sub((1 << TypeRecord::CHUNK_BITS) - 1);
@@ -138,6 +140,11 @@ impl Default for TypeTable {
 impl TypeTable {
     pub(super) fn directory(&self) -> Directory {
         self.directory.as_ptr()
+    }
+
+    /// Whether there are types of objects that refer to functions.
+    pub(super) fn has_functions(&self) -> bool {
+        self.has_functions
     }
 
     fn set_chunk(&mut self, id: u32, chunk: *const TypeRecord) {
@@ -169,6 +176,7 @@ impl TypeTable {
                 CompositeType::Array(_) => TypeKind::Array,
             },
         };
+        self.has_functions |= layout.as_ref().is_some_and(|layout| layout.has_functions());
         self.paths.push(path);
         self.layouts.extend(layout);
         let chunk = self.chunks.last_mut().expect("types are added in order").as_mut_ptr::<TypeRecord>();

@@ -13,7 +13,8 @@ use super::func_ref::FuncRef;
 use super::gc::Tracer;
 use super::table::{ElementBudget, Table};
 use crate::module::{ElementItems, ElementSegment, SegmentMode};
-use crate::trap::Trap;
+use super::instance::InstantiateError;
+use crate::trap::{Pending, Trap};
 use crate::types::RefType;
 
 /// The element segments of an instance, by their index.
@@ -50,47 +51,46 @@ impl Elements {
     /// Makes what an instance keeps of its segments: the values of the passive ones.
     ///
     /// # Safety
-    /// `ctx` is the context of the instance, which is new and whose globals have their values.
-    pub(super) unsafe fn evaluate(&mut self, ctx: *mut VmContext) -> Result<(), TooMany> {
-        // SAFETY: the caller's promise.
-        let module = unsafe { VmContext::module(ctx) };
-        let declared = &module.declared.elements;
-        self.segments = declared.iter().map(|_| Values::Empty).collect();
-        for (i, segment) in declared.iter().enumerate() {
-            if let SegmentMode::Passive = segment.mode {
-                // SAFETY: the caller's promise.
-                let made = unsafe { self.make(ctx, module.bytes(), segment) };
+    /// `this` are the segments of an instance that its store has, whose context is `ctx` and whose globals have their values.
+    pub(super) unsafe fn evaluate(this: *mut Elements, ctx: *mut VmContext) -> Result<(), InstantiateError> {
+        // SAFETY: the caller's promise. Nothing is borrowed while an expression is evaluated.
+        unsafe {
+            let module = VmContext::module(ctx);
+            let declared = &module.declared.elements;
+            (*this).segments = declared.iter().map(|_| Values::Empty).collect();
+            for (i, segment) in declared.iter().enumerate() {
+                if !matches!(segment.mode, SegmentMode::Passive) {
+                    continue;
+                }
                 let too_many = || TooMany { index: i as u32, elements: segment.items.len() as u64 };
-                self.segments[i] = made.ok_or_else(too_many)?;
+                let ElementItems::Expressions(expressions) = &segment.items else {
+                    (*this).segments[i] = Values::Functions;
+                    continue;
+                };
+                let words = (*this).new_words(expressions.len()).ok_or_else(too_many)?;
+                (*this).segments[i] = Values::References(segment.ty, words);
+                for (place, expr) in expressions.iter(module.bytes()).enumerate() {
+                    let value = evaluate(ctx, &expr)?.low();
+                    let Values::References(_, words) = &mut (*this).segments[i] else { break };
+                    let word = &raw mut words[place];
+                    if segment.ty.heap.is_collected() {
+                        write_ref(VmContext::exec(ctx), this, word, value);
+                    } else {
+                        (*word).set_function(value as *const FuncRef);
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// # Safety
-    /// As for [`Elements::evaluate`].
-    unsafe fn make(&self, ctx: *mut VmContext, bytes: &[u8], segment: &ElementSegment) -> Option<Values> {
-        let expressions = match &segment.items {
-            ElementItems::Functions(_) => return Some(Values::Functions),
-            ElementItems::Expressions(expressions) => expressions,
-        };
+    /// So many words, all null, if there may be.
+    fn new_words(&self, count: usize) -> Option<Box<[RefWord]>> {
         let mut words = Vec::new();
-        self.budget.take(expressions.len() as u64)?;
-        words.try_reserve_exact(expressions.len()).ok()?;
-        for expr in expressions.iter(bytes) {
-            let mut word = RefWord::NEW;
-            // SAFETY: the caller's promise; the word is ours.
-            unsafe {
-                let value = evaluate(ctx, &expr).low();
-                if segment.ty.heap.is_collected() {
-                    write_ref(VmContext::exec(ctx), self, &mut word, value);
-                } else {
-                    word.set_function(value as *const FuncRef);
-                }
-            }
-            words.push(word);
-        }
-        Some(Values::References(segment.ty, words.into()))
+        self.budget.take(count as u64)?;
+        words.try_reserve_exact(count).ok()?;
+        words.resize_with(count, || RefWord::NEW);
+        Some(words.into())
     }
 
     /// `table.init`: copies from a segment into a table.
@@ -208,16 +208,22 @@ pub(super) unsafe fn apply(
     segment: &ElementSegment,
     table: *mut Table,
     to: u32,
-) -> Result<(), Trap> {
+) -> Result<(), Pending> {
     let len = segment.items.len() as u32;
     // SAFETY: the caller's promise; the functions are named by a segment.
     unsafe {
         match &segment.items {
             ElementItems::Functions(functions) => {
-                store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)))
+                Ok(store(ctx, table, to, len, functions.iter().map(|f| func_ref(ctx, *f)))?)
             }
             ElementItems::Expressions(expressions) => {
-                store(ctx, table, to, len, expressions.iter(bytes).map(|expr| evaluate(ctx, &expr).low()))
+                // Whether they are all inside is asked first.
+                store(ctx, table, to, len, std::iter::empty())?;
+                for (i, expr) in expressions.iter(bytes).enumerate() {
+                    let value = evaluate(ctx, &expr)?.low();
+                    (*table).set(VmContext::exec(ctx), to + i as u32, value)?;
+                }
+                Ok(())
             }
         }
     }

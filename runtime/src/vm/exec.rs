@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use super::constants::Constant;
 use super::context::VmContext;
 use super::gc::shape::Kind;
 use super::gc::{GcWords, Handles, NULL_BYTES, Tracer};
@@ -145,6 +146,8 @@ pub struct ExecContext {
     pub polls_often: bool,
     /// The references that the host holds.
     pub handles: Handles,
+    /// The operands of a constant expression that is being evaluated.
+    pub(super) constants: Vec<Constant>,
     /// What code without bounds checks can reach. It changes only while no code of the guest runs: the signal handler
     /// reads it.
     reservations: Vec<Range<usize>>,
@@ -202,6 +205,7 @@ impl ExecContext {
             interval: Interval::new(DEFAULT_INTERVAL),
             polls_often: false,
             handles: Handles::default(),
+            constants: Vec::new(),
             reservations: Vec::new(),
             _pinned: PhantomPinned,
         });
@@ -282,6 +286,8 @@ impl ExecContext {
         // SAFETY: the caller's promise.
         unsafe { for_each_compiled(self, &mut |frame| roots(self, frame, &mut visit)) };
         self.handles.words().for_each(|word| visit(word));
+        // SAFETY: the caller's promise.
+        self.constants.iter_mut().for_each(|constant| unsafe { constant.trace(tracer) });
     }
 
     /// Whether no guest code is running.

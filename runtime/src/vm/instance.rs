@@ -78,9 +78,12 @@ pub enum InstantiateError {
     /// The system has no memory for the context.
     #[error("no memory for the instance's context of {0} bytes")]
     Context(usize),
-    /// An active segment does not fit.
+    /// An active segment does not fit, or there is no memory for an object.
     #[error("{0}")]
     Trap(Trap),
+    /// The host stopped it while it evaluated an expression.
+    #[error("stopped by the host while constant expressions were evaluated")]
+    Stopped(#[source] HostError),
 }
 
 /// An instance of a module.
@@ -103,8 +106,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance and applies its active segments; the start function is left to the caller. The
-    /// instance is returned even when a segment traps, as it may be referred to from a table by then.
+    /// Makes an instance that is still to be [initialised](Instance::initialise).
     ///
     /// # Safety
     /// `exec` and everything in `imports` must live as long as the instance, and nothing may borrow them now.
@@ -113,7 +115,7 @@ impl Instance {
         imports: &Imports,
         exec: *mut ExecContext,
         strategy: MemoryStrategy,
-    ) -> Result<(Box<Instance>, Result<(), Trap>), InstantiateError> {
+    ) -> Result<Box<Instance>, InstantiateError> {
         let layout = module.layout();
         // SAFETY: `exec` is alive, and the limiter borrows nothing else of it.
         let memories = unsafe { make_memories(&module, exec, strategy) }?;
@@ -148,11 +150,23 @@ impl Instance {
         // SAFETY: both are pinned in the box that owns the context.
         unsafe { (*this).context.set_owner(this.cast(), &raw const (*this).module) };
         instance.bind(imports);
-        instance.init_globals();
-        // SAFETY: the context is the instance's, whose globals have been initialised.
-        unsafe { instance.elements.evaluate(instance.context.as_ptr()) }?;
-        let applied = instance.init_tables().and_then(|()| instance.init_memories());
-        Ok((instance, applied))
+        Ok(instance)
+    }
+
+    /// Gives globals, tables and memories their values; the start function is left to the caller. After an error the instance
+    /// may be referred to, from a table or by an object.
+    ///
+    /// # Safety
+    /// `this` is a new instance, which its store has: expressions can make objects, and a collection visits it then.
+    pub(super) unsafe fn initialise(this: *mut Instance) -> Result<(), InstantiateError> {
+        // SAFETY: the caller's promise. Nothing of the instance is borrowed while an expression is evaluated but its module.
+        unsafe {
+            Self::init_globals(this)?;
+            Elements::evaluate(&raw mut (*this).elements, (*this).context())?;
+            Self::init_tables(this)?;
+            (*this).init_memories()?;
+        }
+        Ok(())
     }
 
     /// Which compiled code it can run.
@@ -221,39 +235,46 @@ impl Instance {
         }
     }
 
-    fn init_globals(&mut self) {
-        let module = self.module.clone();
-        let first = module.declared.imported_globals.len() as u32;
-        for (i, global) in module.declared.globals.iter().enumerate() {
-            let context = self.context();
-            // SAFETY: the context is alive, the global is one of its module, and the initialiser is of its type. It
-            // reads globals before this one.
-            unsafe {
-                let value = evaluate(context, &global.init);
+    /// # Safety
+    /// See [`Instance::initialise`].
+    unsafe fn init_globals(this: *mut Instance) -> Result<(), Pending> {
+        // SAFETY: the context is alive, the global is one of its module, and the initialiser is of its type. It reads globals
+        // before this one.
+        unsafe {
+            let (module, context) = ((*this).module.clone(), (*this).context());
+            let first = module.declared.imported_globals.len() as u32;
+            for (i, global) in module.declared.globals.iter().enumerate() {
+                let value = evaluate(context, &global.init)?;
                 let slot = VmContext::global(context, first + i as u32);
                 GlobalSlot::set(slot, VmContext::exec(context), global.ty.content, value);
             }
         }
+        Ok(())
     }
 
-    fn init_tables(&mut self) -> Result<(), Trap> {
-        let module = self.module.clone();
-        let context = self.context();
-        // SAFETY: the context is alive.
-        let exec = unsafe { VmContext::exec(context) };
-        for (table, def) in self.tables.iter_mut().zip(&module.declared.tables) {
+    /// # Safety
+    /// See [`Instance::initialise`].
+    unsafe fn init_tables(this: *mut Instance) -> Result<(), Pending> {
+        // SAFETY: the instance is alive.
+        let (module, context) = unsafe { ((*this).module.clone(), (*this).context()) };
+        let first = module.declared.imported_tables.len() as u32;
+        for (i, def) in (first..).zip(&module.declared.tables) {
             if let Some(init) = &def.init {
-                let len = table.len();
                 // SAFETY: the module has been validated: the initialiser is of the table's type.
-                unsafe { table.fill(exec, 0, evaluate(context, init).low(), len) }?;
+                unsafe {
+                    let value = evaluate(context, init)?.low();
+                    let table = VmContext::table(context, i);
+                    (*table).fill(VmContext::exec(context), 0, value, (*table).len())?;
+                }
             }
         }
         let lazy = lazy_elements(&module);
         if let Some(lazy) = &lazy {
-            for (table, functions) in self.tables.iter_mut().zip(lazy) {
+            for (i, functions) in (first..).zip(lazy) {
                 if let Some(functions) = functions.clone() {
+                    let lazy = LazyElements { functions, owner: context };
                     // SAFETY: `lazy_elements` answers only if the segments are all that the table starts with.
-                    unsafe { table.set_lazy(LazyElements { functions, owner: self.context.as_ptr() }) };
+                    unsafe { (*VmContext::table(context, i)).set_lazy(lazy) };
                 }
             }
         }
@@ -264,7 +285,7 @@ impl Instance {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 // SAFETY: the context is alive; the module has been validated: the segment is of the table's type.
                 unsafe {
-                    let start = evaluate(context, offset).low() as u32;
+                    let start = evaluate(context, offset)?.low() as u32;
                     elements::apply(
                         context,
                         &module.bytes,
@@ -278,7 +299,7 @@ impl Instance {
         Ok(())
     }
 
-    fn init_memories(&mut self) -> Result<(), Trap> {
+    fn init_memories(&mut self) -> Result<(), Pending> {
         let module = self.module.clone();
         // Where the system does not play along, segments are copied one by one.
         let loaded = module.memory_images().is_some_and(|images| {
@@ -292,7 +313,7 @@ impl Instance {
                 if !loaded {
                     // SAFETY: the context is alive, and the indices are of its module.
                     unsafe {
-                        let start = evaluate(self.context(), offset).low() as u32;
+                        let start = evaluate(self.context(), offset)?.low() as u32;
                         self.memory_init(i as u32, *target, start, 0, segment.data.len() as u32)?;
                     }
                 }
@@ -490,6 +511,16 @@ fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
 impl From<elements::TooMany> for InstantiateError {
     fn from(segment: elements::TooMany) -> InstantiateError {
         InstantiateError::Elements { index: segment.index, elements: segment.elements }
+    }
+}
+
+impl From<Pending> for InstantiateError {
+    fn from(pending: Pending) -> InstantiateError {
+        match pending {
+            Pending::Trap(trap) => InstantiateError::Trap(trap),
+            Pending::Host(error) => InstantiateError::Stopped(error),
+            Pending::Panic(_) => unreachable!("panics are errors of the host where no guest code runs"),
+        }
     }
 }
 

@@ -140,11 +140,13 @@ impl Store {
     ) -> Result<InstanceKey, InstantiateError> {
         let exec = &raw mut *self.exec;
         // SAFETY: imports live in this store, which frees an instance only after those that import from it.
-        let (instance, applied) = unsafe { Instance::new(module, imports, exec, self.strategy) }?;
+        let mut instance = unsafe { Instance::new(module, imports, exec, self.strategy) }?;
+        let this = &raw mut *instance;
         let key = self.insert(instance);
-        if let Err(trap) = applied {
+        // SAFETY: the store has the instance.
+        if let Err(error) = unsafe { Instance::initialise(this) } {
             self.drop_instance(key);
-            return Err(InstantiateError::Trap(trap));
+            return Err(error);
         }
         Ok(key)
     }
@@ -246,6 +248,14 @@ impl Store {
         let mut reached = vec![false; self.entries.len()];
         let mut queue: Vec<usize> = (0..self.entries.len()).filter(|i| self.entries[*i].live).collect();
         queue.iter().for_each(|i| reached[*i] = true);
+        self.for_each_function_of_objects(&mut |func_ref| {
+            // SAFETY: functions referred to from objects that live have not been freed.
+            if let Some(&index) = index_of.get(unsafe { &(*func_ref).vmctx })
+                && !std::mem::replace(&mut reached[index], true)
+            {
+                queue.push(index);
+            }
+        });
         while let Some(i) = queue.pop() {
             let Some(instance) = &self.entries[i].instance else { continue };
             let mut reach = |index: Option<&usize>| {
@@ -282,6 +292,20 @@ impl Store {
         );
         self.survivors = self.lingering;
         self.due = false;
+    }
+
+    /// Calls `visit` with each function that an object refers to which can be reached. No guest code runs.
+    fn for_each_function_of_objects(&mut self, visit: &mut dyn FnMut(*const FuncRef)) {
+        if self.heap.is_none() || !self.types.have_functions_in_objects() {
+            return;
+        }
+        // SAFETY: no guest code runs; what is left after a collection are objects, whose functions are alive.
+        unsafe {
+            self.collect();
+            if let Some(heap) = &self.heap {
+                heap.for_each_function(&self.exec.gc, visit);
+            }
+        }
     }
 
     /// Which instance owns each memory, table and global that can be imported, by address.

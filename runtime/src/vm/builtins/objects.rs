@@ -8,13 +8,14 @@
 
 use super::{charge, poll};
 use crate::trap::{Pending, Trap};
-use crate::types::object::{ARRAY_LENGTH, ArrayLayout, Storage};
+use crate::types::object::{ARRAY_LENGTH, ArrayLayout, ObjectLayout, Storage};
 use crate::types::table::{TypeKind, record};
 use crate::types::{HeapType, TypeId};
 use crate::vm::barrier::{write_object_ref, wrote_refs};
 use crate::vm::context::VmContext;
 use crate::vm::exec::ExecContext;
 use crate::vm::func_ref::FuncRef;
+use crate::vm::gc::INLINE;
 use crate::vm::gc::shape::Kind;
 
 /// Elements that a bulk operation handles between two polls.
@@ -29,12 +30,39 @@ unsafe fn at(exec: *mut ExecContext, object: u32, offset: usize) -> *mut u8 {
     unsafe { (*exec).gc.base.add(object as usize + offset) }
 }
 
+/// How objects of the type with this index are laid out.
+unsafe fn layout<'l>(ctx: *mut VmContext, type_index: u32) -> &'l ObjectLayout {
+    // SAFETY: the callers' promise: a type of objects has a layout, which stays as long as the engine.
+    unsafe {
+        let record = record((*VmContext::exec(ctx)).types, VmContext::type_id(ctx, type_index));
+        record.layout.as_ref().expect("validated: a type of objects")
+    }
+}
+
+/// How arrays of the type with this index are laid out.
+unsafe fn array_layout(ctx: *mut VmContext, type_index: u32) -> ArrayLayout {
+    // SAFETY: the callers' promise.
+    match unsafe { layout(ctx, type_index) } {
+        ObjectLayout::Array(layout) => *layout,
+        ObjectLayout::Struct(_) => unreachable!("validated: a type of arrays"),
+    }
+}
+
 /// Makes an object of the type with this index, of so many bytes.
 unsafe fn allocate(ctx: *mut VmContext, type_index: u32, bytes: usize) -> Result<u32, Pending> {
     // SAFETY: the callers' promise.
     unsafe {
         let kind = Kind::of_type(VmContext::type_id(ctx, type_index));
         let exec = VmContext::exec(ctx);
+        let words = &raw mut (*exec).gc;
+        if bytes <= INLINE && bytes <= ((*words).end - (*words).top) as usize {
+            let object = (*words).top;
+            (*words).top += bytes as u32;
+            let start = (*words).base.add(object as usize);
+            start.write_bytes(0, bytes);
+            start.cast::<u32>().write(kind.type_id().0);
+            return Ok(object);
+        }
         let hooks = (*exec).hooks_ptr().ok_or(Trap::GcHeapOutOfMemory)?;
         (*hooks.as_ptr()).allocate(kind, bytes)
     }
@@ -51,12 +79,15 @@ unsafe fn allocate(ctx: *mut VmContext, type_index: u32, bytes: usize) -> Result
 pub unsafe fn struct_new(ctx: *mut VmContext, type_index: u32) -> Result<u32, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let bytes = VmContext::module(ctx).struct_layout(type_index).bytes as usize;
-        allocate(ctx, type_index, bytes)
+        match layout(ctx, type_index) {
+            ObjectLayout::Struct(layout) => allocate(ctx, type_index, layout.bytes as usize),
+            ObjectLayout::Array(_) => unreachable!("validated: a type of structures"),
+        }
     }
 }
 
-/// Makes an array of so many elements of the type with this index. All of them are 0 or null.
+/// Makes an array of so many elements of the type with this index. All of them are 0 or null. Pays for as many bytes, as
+/// those do who fill or copy some: where fuel is charged, arrays are made by this in every tier.
 ///
 /// # Errors
 /// As for [`struct_new`].
@@ -66,7 +97,7 @@ pub unsafe fn struct_new(ctx: *mut VmContext, type_index: u32) -> Result<u32, Pe
 pub unsafe fn array_new(ctx: *mut VmContext, type_index: u32, len: u32) -> Result<u32, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let layout = VmContext::module(ctx).array_layout(type_index);
+        let layout = array_layout(ctx, type_index);
         charge(ctx, u64::from(len) * u64::from(layout.storage.bytes()))?;
         let array = allocate(ctx, type_index, layout.bytes(len))?;
         at(VmContext::exec(ctx), array, ARRAY_LENGTH).cast::<u32>().write(len);
@@ -94,6 +125,31 @@ unsafe fn elements(
     Ok((layout.first as usize + start as usize * size, len as usize * size))
 }
 
+/// Stores the words of a slot into a field or an element: as many bytes of them as it has.
+///
+/// # Safety
+/// `exec` is alive, and the object one of its store with such a place at `offset`. The value is of its type.
+pub(in crate::vm) unsafe fn store(
+    exec: *mut ExecContext,
+    object: u32,
+    offset: u32,
+    storage: Storage,
+    value: [u64; 2],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let place = at(exec, object, offset as usize);
+        match storage {
+            Storage::I8 => place.write(value[0] as u8),
+            Storage::I16 => place.cast::<u16>().write(value[0] as u16),
+            Storage::Word => place.cast::<u32>().write(value[0] as u32),
+            Storage::Double | Storage::Function => place.cast::<u64>().write(value[0]),
+            Storage::Vector => place.cast::<[u64; 2]>().write(value),
+            Storage::Reference => write_object_ref(exec, object, place.cast(), value[0] as u32),
+        }
+    }
+}
+
 /// `array.fill`: the words of `value` are those of a slot, and as many bytes of them as an element has are stored.
 ///
 /// # Errors
@@ -111,7 +167,7 @@ pub unsafe fn array_fill(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let layout = VmContext::module(ctx).array_layout(type_index);
+        let layout = array_layout(ctx, type_index);
         let exec = VmContext::exec(ctx);
         let (first, bytes) = elements(exec, layout, array, start, len)?;
         charge(ctx, bytes as u64)?;
@@ -166,7 +222,7 @@ pub unsafe fn array_copy(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let layout = VmContext::module(ctx).array_layout(type_index);
+        let layout = array_layout(ctx, type_index);
         let exec = VmContext::exec(ctx);
         let (target, bytes) = elements(exec, layout, to_array, to, len)?;
         let (source, _) = elements(exec, layout, from_array, from, len)?;
@@ -214,7 +270,7 @@ pub unsafe fn array_new_data(
 ) -> Result<u32, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let size = VmContext::module(ctx).array_layout(type_index).storage.bytes();
+        let size = array_layout(ctx, type_index).storage.bytes();
         in_data(ctx, segment, from, u64::from(len) * u64::from(size))?;
         let array = array_new(ctx, type_index, len)?;
         array_init_data(ctx, type_index, segment, array, 0, from, len)?;
@@ -240,7 +296,7 @@ pub unsafe fn array_init_data(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let layout = VmContext::module(ctx).array_layout(type_index);
+        let layout = array_layout(ctx, type_index);
         let exec = VmContext::exec(ctx);
         let (target, bytes) = elements(exec, layout, array, to, len)?;
         let source = in_data(ctx, segment, from, bytes as u64)?;
@@ -302,7 +358,7 @@ pub unsafe fn array_init_elem(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let layout = VmContext::module(ctx).array_layout(type_index);
+        let layout = array_layout(ctx, type_index);
         let exec = VmContext::exec(ctx);
         let (target, bytes) = elements(exec, layout, array, to, len)?;
         in_elements(ctx, segment, from, len)?;

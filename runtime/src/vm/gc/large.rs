@@ -40,6 +40,11 @@ impl LargeObjects {
         bytes <= self.area.len()
     }
 
+    /// Where they start.
+    pub(super) fn starts(&self) -> impl Iterator<Item = usize> {
+        self.objects.keys().copied()
+    }
+
     /// Bytes of all of them.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -34,11 +34,13 @@ pub use host_values::HostValue;
 use host_values::HostValues;
 use large::{LARGE, LargeObjects, PAGE};
 use reservation::{MOST, Reservation};
-use shape::{EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
+use shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
 pub use trace::Tracer;
 
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::TypeRegistry;
+use crate::types::object::{ObjectLayout, Storage};
+use crate::vm::func_ref::FuncRef;
 
 /// What code of every tier needs to make objects.
 ///
@@ -374,6 +376,53 @@ impl Heap {
         if garbage.end > kept {
             let kept = kept.next_multiple_of(PAGE);
             self.reservation.release(kept, garbage.end.next_multiple_of(PAGE).saturating_sub(kept));
+        }
+    }
+
+    /// Calls `visit` with each function that an object refers to.
+    ///
+    /// # Safety
+    /// Objects are as their types say.
+    pub unsafe fn for_each_function(&self, words: &GcWords, visit: &mut dyn FnMut(*const FuncRef)) {
+        let mut at = self.halves[0] as u32;
+        // SAFETY: objects are one behind the other, and large ones where the list says.
+        unsafe {
+            while at < words.top {
+                at += self.functions_of(at, visit) as u32;
+            }
+            for start in self.large.starts() {
+                self.functions_of(start as u32, visit);
+            }
+        }
+    }
+
+    /// The same for one object. Returns its size.
+    unsafe fn functions_of(&self, object: u32, visit: &mut dyn FnMut(*const FuncRef)) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let kind = Kind(self.at(object as usize).read());
+            if kind == Kind::EXTERN {
+                return EXTERN_BYTES;
+            }
+            let mut see = |offset: usize| {
+                let function = self.at(object as usize + offset).cast::<*const FuncRef>().read();
+                if !function.is_null() {
+                    visit(function);
+                }
+            };
+            match self.layouts.of(kind) {
+                ObjectLayout::Struct(layout) => {
+                    layout.functions.iter().for_each(|offset| see(*offset as usize));
+                    layout.bytes as usize
+                }
+                ObjectLayout::Array(layout) => {
+                    let len = self.at(object as usize + ARRAY_LENGTH).read();
+                    if layout.storage == Storage::Function {
+                        (0..len as usize).for_each(|i| see(layout.first as usize + 8 * i));
+                    }
+                    layout.bytes(len)
+                }
+            }
         }
     }
 
