@@ -23,7 +23,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, Polling, VmC
 
 use crate::calls::way_out;
 use crate::references;
-use crate::stubs::{poll, raise, raise_in_caller};
+use crate::stubs::{self, poll, raise, raise_in_caller};
 use crate::trap::current_exec;
 
 /// What a builtin returns, in the two registers for results.
@@ -106,13 +106,13 @@ builtins! {
     /// the expected type.
     TableCallee(table, index, type_id) = table_callee;
     /// The value is the reference to a new structure, whose fields are 0 and null.
-    StructNew(ty) = struct_new;
+    StructNew(ty) = stubs::struct_new;
     /// The value is the reference to a new array of elements that are 0 or null.
-    ArrayNew(ty, len) = array_new;
+    ArrayNew(ty, len) = stubs::array_new;
     /// `array.new_data`.
-    ArrayNewData(ty, segment, from, len) = array_new_data;
+    ArrayNewData(ty, segment, from, len) = stubs::array_new_data;
     /// `array.new_elem`.
-    ArrayNewElem(ty, segment, from, len) = array_new_elem;
+    ArrayNewElem(ty, segment, from, len) = stubs::array_new_elem;
     /// `array.init_data`.
     ArrayInitData(ty, segment, array, to, from, len) = array_init_data;
     /// `array.init_elem`.
@@ -307,7 +307,7 @@ unsafe fn call_with_references(
 /// runtime takes of its word.
 macro_rules! forward {
     ($($name:ident($($arg:ident: $take:ident),*) = $function:expr;)*) => {
-        $(unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
+        $(pub(crate) unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
             let forward = || -> Result<u64, Pending> {
                 $(let $arg = $take($arg)?;)*
                 // SAFETY: called by running code of the context, with indices of its module.

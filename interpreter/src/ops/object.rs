@@ -352,7 +352,9 @@ impl Target {
             HeapType::I31 => Self::I31,
             HeapType::Struct => Self::STRUCT,
             HeapType::Array => Self::ARRAY,
-            HeapType::ConcreteFunc(_) | HeapType::ConcreteStruct(_) | HeapType::ConcreteArray(_) => Self::CONCRETE,
+            HeapType::ConcreteFunc(_) | HeapType::ConcreteStruct(_) | HeapType::ConcreteArray(_) => {
+                Self::CONCRETE
+            }
             _ => unreachable!("all types of references are above"),
         };
         let id = ty.heap.concrete();

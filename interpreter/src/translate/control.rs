@@ -340,7 +340,11 @@ impl Translator<'_> {
 
     /// A branch to the label `depth` levels out. `test` emits what branches when the condition is what it is told, to where
     /// it is told, as [`Self::branch_when`] does.
-    pub(super) fn branch_on(&mut self, depth: u32, test: impl FnOnce(&mut Self, bool, Option<usize>) -> Option<Fixup>) {
+    pub(super) fn branch_on(
+        &mut self,
+        depth: u32,
+        test: impl FnOnce(&mut Self, bool, Option<usize>) -> Option<Fixup>,
+    ) {
         let moves = self.branch_moves(depth);
         let direct = !self.is_function(depth) && moves.iter().all(|(to, operand)| in_place(*to, operand));
         if direct {

@@ -21,10 +21,18 @@ impl Translator<'_> {
                 self.struct_new(struct_type_index, dest);
             }
             O::StructNew { struct_type_index } => self.struct_of_operands(struct_type_index),
-            O::StructGet { struct_type_index, field_index } => self.struct_get(struct_type_index, field_index, false),
-            O::StructGetS { struct_type_index, field_index } => self.struct_get(struct_type_index, field_index, true),
-            O::StructGetU { struct_type_index, field_index } => self.struct_get(struct_type_index, field_index, false),
-            O::StructSet { struct_type_index, field_index } => self.struct_set(struct_type_index, field_index),
+            O::StructGet { struct_type_index, field_index } => {
+                self.struct_get(struct_type_index, field_index, false)
+            }
+            O::StructGetS { struct_type_index, field_index } => {
+                self.struct_get(struct_type_index, field_index, true)
+            }
+            O::StructGetU { struct_type_index, field_index } => {
+                self.struct_get(struct_type_index, field_index, false)
+            }
+            O::StructSet { struct_type_index, field_index } => {
+                self.struct_set(struct_type_index, field_index)
+            }
 
             O::ArrayNewDefault { array_type_index } => {
                 let len = self.stack.pop();
@@ -33,12 +41,19 @@ impl Translator<'_> {
                 self.array_new(array_type_index, dest, len);
             }
             O::ArrayNew { array_type_index } => self.array_of_operand(array_type_index),
-            O::ArrayNewFixed { array_type_index, array_size } => self.array_of_operands(array_type_index, array_size),
+            O::ArrayNewFixed { array_type_index, array_size } => {
+                self.array_of_operands(array_type_index, array_size)
+            }
             O::ArrayNewData { array_type_index, array_data_index } => {
                 self.array_of_segment(table::ARRAY_NEW_DATA, array_type_index, Field::Data, array_data_index);
             }
             O::ArrayNewElem { array_type_index, array_elem_index } => {
-                self.array_of_segment(table::ARRAY_NEW_ELEM, array_type_index, Field::Element, array_elem_index);
+                self.array_of_segment(
+                    table::ARRAY_NEW_ELEM,
+                    array_type_index,
+                    Field::Element,
+                    array_elem_index,
+                );
             }
             O::ArrayGet { array_type_index } | O::ArrayGetU { array_type_index } => {
                 self.array_get(array_type_index, false);
@@ -80,7 +95,9 @@ impl Translator<'_> {
             O::RefTestNullable { hty } => self.ref_test(hty, true),
             O::RefCastNonNull { hty } => self.ref_cast(hty, false),
             O::RefCastNullable { hty } => self.ref_cast(hty, true),
-            O::BrOnCast { relative_depth, to_ref_type, .. } => self.br_on_cast(relative_depth, to_ref_type, true),
+            O::BrOnCast { relative_depth, to_ref_type, .. } => {
+                self.br_on_cast(relative_depth, to_ref_type, true)
+            }
             O::BrOnCastFail { relative_depth, to_ref_type, .. } => {
                 self.br_on_cast(relative_depth, to_ref_type, false);
             }
@@ -330,7 +347,11 @@ impl Translator<'_> {
         let reference = self.stack.pop();
         let slot = self.in_slot(reference);
         let dest = self.push_temp(Ty::I32);
-        self.out.op_to(if reference.ty.is_collected() { table::REF_TEST } else { table::FUNC_TEST }, dest, None);
+        self.out.op_to(
+            if reference.ty.is_collected() { table::REF_TEST } else { table::FUNC_TEST },
+            dest,
+            None,
+        );
         self.tested(reference, slot, heap, nullable);
     }
 

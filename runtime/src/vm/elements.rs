@@ -11,9 +11,9 @@ use super::constants::evaluate;
 use super::context::VmContext;
 use super::func_ref::FuncRef;
 use super::gc::Tracer;
+use super::instance::InstantiateError;
 use super::table::{ElementBudget, Table};
 use crate::module::{ElementItems, ElementSegment, SegmentMode};
-use super::instance::InstantiateError;
 use crate::trap::{Pending, Trap};
 use crate::types::RefType;
 

@@ -105,7 +105,15 @@ impl Lower<'_, '_, '_> {
         let ValueDef::Result(inst, _) = dfg.value_def(len) else { return None };
         let InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } = dfg.insts[inst] else { return None };
         let len = imm.bits() as u32;
-        (self.module.array_layout(ty).bytes(len) <= FEW_BYTES).then_some(len as usize)
+        let is_short = self.module.array_layout(ty).bytes(len) <= FEW_BYTES;
+        (is_short && self.is_free(ty, len)).then_some(len as usize)
+    }
+
+    /// Whether so many elements cost no fuel. What they cost is charged by the runtime, when it makes the array and when it
+    /// fills it.
+    fn is_free(&self, ty: u32, len: u32) -> bool {
+        let bytes = u64::from(len) * u64::from(self.module.array_layout(ty).storage.bytes());
+        !self.module.charges_fuel() || fuel::bulk_cost(bytes) == 0
     }
 
     /// Makes an array of these elements, as many as `len` says, and pushes the reference.
@@ -113,9 +121,7 @@ impl Lower<'_, '_, '_> {
         let layout = self.module.array_layout(ty);
         let size = layout.bytes(values.len() as u32);
         let (element, first) = self.elements(ty);
-        // Many elements cost fuel, which the runtime charges.
-        let is_free = fuel::bulk_cost(values.len() as u64 * u64::from(bytes_of(element))) == 0;
-        let reference = if size <= INLINE && (is_free || !self.module.charges_fuel()) {
+        let reference = if size <= INLINE && self.is_free(ty, values.len() as u32) {
             self.new_object(ty, size, Some(len))
         } else {
             self.slow_array(ty, len)

@@ -8,7 +8,6 @@
 //!
 //! The number of a type is loaded from the context, as it is another one in each process.
 
-use std::iter;
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -191,8 +190,7 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().brif(same, ways.yes, &[], other, &[]);
         self.enter_sealed(other);
 
-        let supertype = |id: &TypeId| registry.get(*id)?.supertype;
-        let depth = iter::successors(supertype(&id), supertype).count();
+        let depth = registry.depth(id) as usize;
         let record = self.type_record(ty);
         let fixed = self.fixed_of_type();
         let above = if depth < DISPLAY {
