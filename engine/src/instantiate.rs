@@ -27,12 +27,12 @@ pub(crate) unsafe fn instantiate<T: 'static>(
         tables: module.table_count() as usize - imports.tables.len(),
     })?;
     let made = with_hooks(inner, |store, _| {
-        // SAFETY: the caller's promise. Of the hooks, instantiation uses only the limiter, which has no access
-        // to the runtime's half of the store.
+        // SAFETY: the caller's promise. Of the hooks, instantiation uses the limiter, which has no access to the runtime's
+        // half of the store, and what makes objects, while nothing of that half is borrowed but the instance's module.
         unsafe { (*store).opaque.vm.instantiate(module, imports) }
     });
     let key = made.map_err(|error| match error {
-        InstantiateError::Limiter(error) => from_hook(error),
+        InstantiateError::Limiter(error) | InstantiateError::Stopped(error) => from_hook(error),
         error => Error::from_instantiation(error),
     })?;
     if let (Some(compiled), Some(instance)) = (inner.opaque.engine.compiled(), inner.opaque.vm.instance(key))

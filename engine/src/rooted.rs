@@ -22,7 +22,7 @@ use crate::store::{
     AsContext, AsContextMut, StoreContext, StoreContextMut, StoreId, StoreInner, StoreOpaque, drop_all,
 };
 
-mod sealed {
+pub(crate) mod sealed {
     use super::{Result, StoreOpaque};
 
     pub trait Sealed {}
@@ -34,7 +34,7 @@ mod sealed {
     }
 }
 
-/// A type of collected objects: [`ExternRef`].
+/// A type of collected objects: [`ExternRef`], [`AnyRef`](crate::AnyRef), and those below the latter.
 pub trait GcRef: sealed::Sealed + 'static {}
 
 /// A handle of an object of type `T`: a [`Rooted`] or an [`OwnedRooted`].
@@ -116,6 +116,11 @@ impl<T: GcRef> Rooted<T> {
     #[inline]
     pub(crate) fn to_word(value: Option<Rooted<T>>, store: &StoreOpaque) -> Result<u32> {
         value.map_or(Ok(0), |value| sealed::Word::word(&value, store))
+    }
+
+    /// The same handle of what is known to be of another type.
+    pub(crate) fn cast<U: GcRef>(self) -> Rooted<U> {
+        Rooted { store: self.store, handle: self.handle, object: PhantomData }
     }
 
     /// Whether two handles lead to the same object.
@@ -343,7 +348,7 @@ pub(crate) fn collect(store: &mut StoreOpaque) {
 }
 
 /// Drops the values of the host that have been freed.
-fn drop_dead(store: &mut StoreOpaque) {
+pub(crate) fn drop_dead(store: &mut StoreOpaque) {
     if let Err(payload) = drop_all(store.vm.take_dead()) {
         resume_unwind(payload);
     }

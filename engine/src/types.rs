@@ -76,3 +76,19 @@ pub use wasmrun_runtime::types::Limits;
 /// assert!(ty.func().is_some() && ty.memory().is_none());
 /// ```
 pub use wasmrun_runtime::types::ExternType;
+
+/// A field of a structure, or the elements of an array.
+///
+/// ```
+/// use wasmrun::{FieldType, Mutability, StorageType};
+/// assert_eq!(FieldType::new(Mutability::Var, StorageType::I8).to_string(), "(mut i8)");
+/// ```
+pub use wasmrun_runtime::types::FieldType;
+
+/// What a field or an element is stored as.
+///
+/// ```
+/// use wasmrun::{StorageType, ValType};
+/// assert_eq!(StorageType::I16.unpack(), ValType::I32);
+/// ```
+pub use wasmrun_runtime::types::StorageType;

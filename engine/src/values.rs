@@ -3,6 +3,8 @@
 use crate::entry::Slots;
 use crate::error::{Error, Result};
 use crate::func::{Func, WasmTy};
+use crate::handle::Handle;
+use crate::objects::{AnyRef, ArrayRef, EqRef, StructRef};
 use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
@@ -53,6 +55,8 @@ pub enum Val {
     FuncRef(Option<Func>),
     /// Reference to a value of the host, or null.
     ExternRef(Option<Rooted<ExternRef>>),
+    /// Reference to a value of the guest, or null: of every type that matches `anyref`.
+    AnyRef(Option<Rooted<AnyRef>>),
 }
 
 impl Val {
@@ -66,6 +70,7 @@ impl Val {
             Val::V128(_) => ValType::V128,
             Val::FuncRef(_) => ValType::FUNCREF,
             Val::ExternRef(_) => ValType::EXTERNREF,
+            Val::AnyRef(_) => ValType::ANYREF,
         }
     }
 
@@ -89,6 +94,11 @@ impl Val {
     /// A null reference to a value of the host.
     pub fn null_extern_ref() -> Val {
         Val::ExternRef(None)
+    }
+
+    /// A null reference to a value of the guest.
+    pub fn null_any_ref() -> Val {
+        Val::AnyRef(None)
     }
 
     /// The value, if it is an `i32`.
@@ -121,6 +131,7 @@ impl Val {
         match self {
             Val::FuncRef(func) => Some(Ref::Func(*func)),
             Val::ExternRef(value) => Some(Ref::Extern(*value)),
+            Val::AnyRef(value) => Some(Ref::Any(*value)),
             _ => None,
         }
     }
@@ -133,6 +144,11 @@ impl Val {
     /// The host value, if it is a reference to one or null.
     pub fn extern_ref(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Val::ExternRef(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The value of the guest, if it is a reference to one or null.
+    pub fn any_ref(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        if let Val::AnyRef(value) = self { Some(value.as_ref()) } else { None }
     }
 
     /// The value, or a panic when it is no `i32`.
@@ -177,11 +193,57 @@ impl Val {
         self.extern_ref().unwrap_or_else(|| panic!("expected externref, found {}", self.ty()))
     }
 
+    /// The value of the guest or null, or a panic when it is no reference to one.
+    #[track_caller]
+    pub fn unwrap_any_ref(&self) -> Option<&Rooted<AnyRef>> {
+        self.any_ref().unwrap_or_else(|| panic!("expected anyref, found {}", self.ty()))
+    }
+
+    /// Checks that it is of a type.
+    pub(crate) fn check(&self, store: &StoreOpaque, ty: ValType) -> Result<()> {
+        if self.is_of(store, ty)? {
+            return Ok(());
+        }
+        Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)))
+    }
+
+    /// Checks that it is of a type, and gives its representation in slots.
+    pub(crate) fn to_words(&self, store: &StoreOpaque, ty: ValType) -> Result<[u64; 2]> {
+        self.check(store, ty)?;
+        let low = match *self {
+            Val::I32(v) => u64::from(v as u32),
+            Val::I64(v) => v as u64,
+            Val::F32(bits) => bits.into(),
+            Val::F64(bits) => bits,
+            Val::V128(V128(bits)) => return Ok([bits as u64, (bits >> 64) as u64]),
+            Val::FuncRef(func) => Func::to_word(func, store)?,
+            Val::ExternRef(value) => Rooted::to_word(value, store)?.into(),
+            Val::AnyRef(value) => Rooted::to_word(value, store)?.into(),
+        };
+        Ok([low, 0])
+    }
+
+    /// The value of a type that has this representation in slots.
+    ///
+    /// # Safety
+    /// It is one of this store.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn of_words(store: &mut StoreOpaque, ty: ValType, [low, high]: [u64; 2]) -> Val {
+        match ty {
+            ValType::I32 => Val::I32(low as i32),
+            ValType::I64 => Val::I64(low as i64),
+            ValType::F32 => Val::F32(low as u32),
+            ValType::F64 => Val::F64(low),
+            ValType::V128 => Val::V128(V128(u128::from(high) << 64 | u128::from(low))),
+            ValType::Ref(ty) if ty.heap.is_collected() => Ref::of_collected(store, ty.heap, low as u32).into(),
+            // SAFETY: the caller's promise.
+            ValType::Ref(_) => Val::FuncRef(unsafe { Handle::of_word(store, low) }.map(Func::from_handle)),
+        }
+    }
+
     /// Checks that it is of a type, and writes it to the next slots.
     pub(crate) fn put(&self, store: &StoreOpaque, ty: ValType, slots: &mut Slots<'_>) -> Result<()> {
-        if !self.is_of(store, ty)? {
-            return Err(Error::msg(format!("type mismatch: expected {ty}, found {}", self.describe(store)?)));
-        }
+        self.check(store, ty)?;
         match *self {
             Val::I32(v) => v.put(store, slots),
             Val::I64(v) => v.put(store, slots),
@@ -190,6 +252,7 @@ impl Val {
             Val::V128(v) => v.put(store, slots),
             Val::FuncRef(func) => func.put(store, slots),
             Val::ExternRef(value) => value.put(store, slots),
+            Val::AnyRef(value) => value.put(store, slots),
         }
     }
 
@@ -214,7 +277,10 @@ impl Val {
             ValType::F32 => Val::F32(WasmTy::take(store, slots)),
             ValType::F64 => Val::F64(WasmTy::take(store, slots)),
             ValType::V128 => Val::V128(WasmTy::take(store, slots)),
-            ValType::Ref(ty) if ty.heap.is_collected() => Val::ExternRef(WasmTy::take(store, slots)),
+            ValType::Ref(ty) if ty.heap.is_collected() => {
+                let word = slots.take_reference();
+                Ref::of_collected(store, ty.heap, word).into()
+            }
             ValType::Ref(_) => Val::FuncRef(WasmTy::take(store, slots)),
         }
     }
@@ -232,6 +298,7 @@ impl PartialEq for Val {
             (Val::V128(a), Val::V128(b)) => a == b,
             (Val::FuncRef(a), Val::FuncRef(b)) => a == b,
             (Val::ExternRef(a), Val::ExternRef(b)) => a == b,
+            (Val::AnyRef(a), Val::AnyRef(b)) => a == b,
             _ => false,
         }
     }
@@ -257,6 +324,11 @@ val_from! {
     Option<Func> => |v| Val::FuncRef(v),
     Rooted<ExternRef> => |v| Val::ExternRef(Some(v)),
     Option<Rooted<ExternRef>> => |v| Val::ExternRef(v),
+    Rooted<AnyRef> => |v| Val::AnyRef(Some(v)),
+    Option<Rooted<AnyRef>> => |v| Val::AnyRef(v),
+    Rooted<EqRef> => |v| Val::AnyRef(Some(v.cast())),
+    Rooted<StructRef> => |v| Val::AnyRef(Some(v.cast())),
+    Rooted<ArrayRef> => |v| Val::AnyRef(Some(v.cast())),
 }
 
 impl From<Ref> for Val {
@@ -264,6 +336,7 @@ impl From<Ref> for Val {
         match reference {
             Ref::Func(func) => Val::FuncRef(func),
             Ref::Extern(value) => Val::ExternRef(value),
+            Ref::Any(value) => Val::AnyRef(value),
         }
     }
 }
@@ -281,17 +354,31 @@ pub enum Ref {
     Func(Option<Func>),
     /// A value of the host, or null.
     Extern(Option<Rooted<ExternRef>>),
+    /// A value of the guest, or null.
+    Any(Option<Rooted<AnyRef>>),
 }
 
 impl Ref {
     /// Null.
     pub fn null(heap: HeapType) -> Ref {
-        if heap.is_collected() { Ref::Extern(None) } else { Ref::Func(None) }
+        match heap.top() {
+            HeapType::Func => Ref::Func(None),
+            HeapType::Any => Ref::Any(None),
+            _ => Ref::Extern(None),
+        }
+    }
+
+    /// The collected reference of a type that is this word.
+    pub(crate) fn of_collected(store: &mut StoreOpaque, heap: HeapType, word: u32) -> Ref {
+        match heap.top() {
+            HeapType::Any => Ref::Any(Rooted::of_word(store, word)),
+            _ => Ref::Extern(Rooted::of_word(store, word)),
+        }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Ref::Func(None) | Ref::Extern(None))
+        matches!(self, Ref::Func(None) | Ref::Extern(None) | Ref::Any(None))
     }
 
     /// Its type.
@@ -299,6 +386,7 @@ impl Ref {
         match self {
             Ref::Func(_) => RefType::FUNCREF,
             Ref::Extern(_) => RefType::EXTERNREF,
+            Ref::Any(_) => RefType::ANYREF,
         }
     }
 
@@ -310,6 +398,11 @@ impl Ref {
     /// The host value, if it is a reference to one or null.
     pub fn as_extern(&self) -> Option<Option<&Rooted<ExternRef>>> {
         if let Ref::Extern(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The value of the guest, if it is a reference to one or null.
+    pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
+        if let Ref::Any(value) = self { Some(value.as_ref()) } else { None }
     }
 
     /// The function, or a panic when it is not a reference to one.
@@ -329,6 +422,10 @@ impl Ref {
                 _ => false,
             },
             Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,
+            Ref::Any(None) => ty.nullable && ty.heap.top() == HeapType::Any,
+            Ref::Any(Some(value)) => {
+                ty.heap.top() == HeapType::Any && value.matches_in(store, ty.heap)?
+            }
         })
     }
 
@@ -337,6 +434,7 @@ impl Ref {
         Ok(match self {
             Ref::Func(Some(func)) => format!("a function {}", func.type_in(store)?),
             Ref::Extern(Some(_)) => RefType::new(false, HeapType::Extern).to_string(),
+            Ref::Any(Some(value)) => RefType::new(false, value.type_in(store)?).to_string(),
             null => null.ty().to_string(),
         })
     }
@@ -349,6 +447,7 @@ impl Ref {
         match self {
             Ref::Func(func) => Func::to_word(func, store),
             Ref::Extern(value) => Rooted::to_word(value, store).map(u64::from),
+            Ref::Any(value) => Rooted::to_word(value, store).map(u64::from),
         }
     }
 }
@@ -374,5 +473,17 @@ impl From<Rooted<ExternRef>> for Ref {
 impl From<Option<Rooted<ExternRef>>> for Ref {
     fn from(value: Option<Rooted<ExternRef>>) -> Ref {
         Ref::Extern(value)
+    }
+}
+
+impl From<Rooted<AnyRef>> for Ref {
+    fn from(value: Rooted<AnyRef>) -> Ref {
+        Ref::Any(Some(value))
+    }
+}
+
+impl From<Option<Rooted<AnyRef>>> for Ref {
+    fn from(value: Option<Rooted<AnyRef>>) -> Ref {
+        Ref::Any(value)
     }
 }

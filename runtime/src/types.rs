@@ -41,6 +41,17 @@ impl ValType {
     /// `externref`.
     pub const EXTERNREF: ValType = ValType::Ref(RefType::EXTERNREF);
 
+    /// `anyref`.
+    pub const ANYREF: ValType = ValType::Ref(RefType::ANYREF);
+    /// `eqref`.
+    pub const EQREF: ValType = ValType::Ref(RefType::EQREF);
+    /// `i31ref`.
+    pub const I31REF: ValType = ValType::Ref(RefType::I31REF);
+    /// `structref`.
+    pub const STRUCTREF: ValType = ValType::Ref(RefType::STRUCTREF);
+    /// `arrayref`.
+    pub const ARRAYREF: ValType = ValType::Ref(RefType::ARRAYREF);
+
     /// Whether values of this type live on the reference stack, where the collector finds them.
     ///
     /// A `funcref` is a plain pointer to a [`FuncRef`](crate::vm::FuncRef) owned by an instance, so it

@@ -9,7 +9,6 @@ use wasmrun_runtime::vm::{self, ExecContext};
 use crate::error::{Error, Result};
 use crate::func::Func;
 use crate::handle::Handle;
-use crate::rooted::Rooted;
 use crate::store::StoreOpaque;
 use crate::types::RefType;
 use crate::values::Ref;
@@ -38,7 +37,7 @@ pub(super) fn copy_elements(
 /// The word comes from a place of this type in this store.
 unsafe fn reference(store: &mut StoreOpaque, ty: RefType, word: u64) -> Ref {
     if ty.heap.is_collected() {
-        return Ref::Extern(Rooted::of_word(store, word as u32));
+        return Ref::of_collected(store, ty.heap, word as u32);
     }
     // SAFETY: the caller's promise.
     Ref::Func(unsafe { Handle::of_word(store, word) }.map(Func::from_handle))

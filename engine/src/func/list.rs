@@ -3,6 +3,7 @@
 use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
+use crate::objects::{AnyRef, ArrayRef, EqRef, StructRef};
 use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
@@ -14,7 +15,8 @@ mod sealed {
 
 /// A type of the host that stands for one of WebAssembly: `i32` and `u32` for `i32`, `i64` and `u64` for
 /// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref`, [`Func`] for `(ref func)` and
-/// `Option<Rooted<ExternRef>>` for `externref`.
+/// `Option<Rooted<ExternRef>>` for `externref`, and the same of `AnyRef`, `EqRef`, `StructRef` and `ArrayRef`, without the
+/// `Option` where null is not allowed.
 ///
 /// ```
 /// use wasmrun::{ValType, WasmTy};
@@ -139,6 +141,50 @@ impl WasmTy for Option<Rooted<ExternRef>> {
     fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Option<Rooted<ExternRef>> {
         Rooted::of_word(store, slots.take_reference())
     }
+}
+
+macro_rules! objects {
+    ($($name:ident: $ty:expr;)*) => { $(
+        impl sealed::Sealed for Option<Rooted<$name>> {}
+
+        impl WasmTy for Option<Rooted<$name>> {
+            const TYPE: ValType = ValType::Ref($ty);
+
+            #[inline]
+            fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
+                slots.put_reference(Rooted::to_word(self, store)?);
+                Ok(())
+            }
+
+            #[inline]
+            fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Option<Rooted<$name>> {
+                Rooted::of_word(store, slots.take_reference())
+            }
+        }
+
+        impl sealed::Sealed for Rooted<$name> {}
+
+        impl WasmTy for Rooted<$name> {
+            const TYPE: ValType = ValType::Ref(RefType::new(false, $ty.heap));
+
+            #[inline]
+            fn put(self, store: &StoreOpaque, slots: &mut Slots<'_>) -> Result<()> {
+                WasmTy::put(Some(self), store, slots)
+            }
+
+            #[inline]
+            fn take(store: &mut StoreOpaque, slots: &mut Slots<'_>) -> Rooted<$name> {
+                Rooted::of_word(store, slots.take_reference()).expect("null is no value of the type")
+            }
+        }
+    )* };
+}
+
+objects! {
+    AnyRef: RefType::ANYREF;
+    EqRef: RefType::EQREF;
+    StructRef: RefType::STRUCTREF;
+    ArrayRef: RefType::ARRAYREF;
 }
 
 /// A list of values: one type or a tuple of them.

@@ -259,7 +259,7 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
             })
         };
         // A panic of a destructor must not unwind through guest code.
-        drop_all(store.vm.take_dead()).map_err(Pending::Panic)?;
+        drop_all(store.vm.take_dead()).map_err(|payload| Pending::Host(Box::new(HookPanic::new(payload))))?;
         made
     }
 }

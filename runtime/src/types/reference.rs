@@ -153,6 +153,17 @@ impl RefType {
     /// `externref`: a host value or null.
     pub const EXTERNREF: RefType = RefType::new(true, HeapType::Extern);
 
+    /// `anyref`: any value of the guest or null.
+    pub const ANYREF: RefType = RefType::new(true, HeapType::Any);
+    /// `eqref`: what can be compared, or null.
+    pub const EQREF: RefType = RefType::new(true, HeapType::Eq);
+    /// `i31ref`: a number of 31 bits or null.
+    pub const I31REF: RefType = RefType::new(true, HeapType::I31);
+    /// `structref`: a structure or null.
+    pub const STRUCTREF: RefType = RefType::new(true, HeapType::Struct);
+    /// `arrayref`: an array or null.
+    pub const ARRAYREF: RefType = RefType::new(true, HeapType::Array);
+
     /// References to `heap`, null among them or not.
     pub const fn new(nullable: bool, heap: HeapType) -> RefType {
         RefType { nullable, heap }

@@ -111,6 +111,12 @@ impl TypeRegistry {
         }
     }
 
+    /// The id of a type of structures or arrays that is declared below none, and that none is declared below, new or known.
+    /// The types that it refers to are of this registry.
+    pub fn intern_object(&self, ty: CompositeType) -> TypeId {
+        self.intern_group(vec![SubType::plain(ty)])
+    }
+
     /// The type that `id` stands for, if this registry gave it out.
     pub fn get(&self, id: TypeId) -> Option<SubType> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);

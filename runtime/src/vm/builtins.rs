@@ -6,7 +6,7 @@
 
 mod objects;
 
-pub(super) use objects::store;
+pub(super) use objects::{is_of, store};
 pub use objects::{
     array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
     ref_test, struct_new,

@@ -69,7 +69,7 @@ impl Names {
         for (offset, storage) in places.rev() {
             let value = self.pop().words();
             // SAFETY: the expression has been validated: the places are of the object, and of the operands' types.
-            unsafe { builtins::store(VmContext::exec(self.0), object, offset, storage, value) };
+            unsafe { builtins::store(VmContext::exec(self.0), object, offset as usize, storage, value) };
         }
         self.push_reference(object);
     }

@@ -21,7 +21,9 @@ use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
-use crate::types::TypeRegistry;
+use super::builtins;
+use crate::types::object::Storage;
+use crate::types::{HeapType, TypeId, TypeRegistry};
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -441,6 +443,52 @@ impl Store {
     pub unsafe fn extern_value_mut(&mut self, reference: u32) -> Option<&mut (dyn Any + Send + Sync)> {
         // SAFETY: the caller's promise.
         unsafe { self.heap.as_mut()?.host_value_mut(reference) }
+    }
+
+    /// What an object is.
+    ///
+    /// # Safety
+    /// The reference leads to an object of this store, as it is now.
+    pub unsafe fn kind(&self, reference: u32) -> Kind {
+        // SAFETY: the caller's promise.
+        Kind::of_type(TypeId(unsafe { self.load(reference, 0, Storage::Word) }[0] as u32))
+    }
+
+    /// Whether a reference, in the representation of a slot, is of a type, or null and `nullable`. See
+    /// [`builtins::ref_test`].
+    ///
+    /// # Safety
+    /// The reference is one of this store, as it is now, and of the type's hierarchy.
+    pub unsafe fn matches(&self, word: u64, heap: HeapType, nullable: bool) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { builtins::is_of(&raw const *self.exec, word, heap, nullable) }
+    }
+
+    /// What is stored in an object, in the representation of a slot; what is packed is zero-extended.
+    ///
+    /// # Safety
+    /// The reference leads to an object of this store, as it is now, where such a value is at the offset.
+    pub unsafe fn load(&self, reference: u32, offset: usize, storage: Storage) -> [u64; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let place = self.exec.gc.base.add(reference as usize + offset);
+            match storage {
+                Storage::I8 => [place.read().into(), 0],
+                Storage::I16 => [place.cast::<u16>().read().into(), 0],
+                Storage::Word | Storage::Reference => [place.cast::<u32>().read().into(), 0],
+                Storage::Double | Storage::Function => [place.cast::<u64>().read(), 0],
+                Storage::Vector => place.cast::<[u64; 2]>().read(),
+            }
+        }
+    }
+
+    /// Stores a value in an object.
+    ///
+    /// # Safety
+    /// As for [`Store::load`]; the value is of the type that is there.
+    pub unsafe fn store_field(&mut self, reference: u32, offset: usize, storage: Storage, value: [u64; 2]) {
+        // SAFETY: the caller's promise.
+        unsafe { builtins::store(&raw mut *self.exec, reference, offset, storage, value) };
     }
 
     /// Lets each allocation collect, and makes what has been moved useless where it was: for tests. The heap must not have

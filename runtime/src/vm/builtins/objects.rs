@@ -25,7 +25,7 @@ const CHUNK: usize = 4 << 20;
 ///
 /// # Safety
 /// `exec` is alive, and the object is one of its store with a byte there.
-unsafe fn at(exec: *mut ExecContext, object: u32, offset: usize) -> *mut u8 {
+unsafe fn at(exec: *const ExecContext, object: u32, offset: usize) -> *mut u8 {
     // SAFETY: the caller's promise.
     unsafe { (*exec).gc.base.add(object as usize + offset) }
 }
@@ -132,13 +132,13 @@ unsafe fn elements(
 pub(in crate::vm) unsafe fn store(
     exec: *mut ExecContext,
     object: u32,
-    offset: u32,
+    offset: usize,
     storage: Storage,
     value: [u64; 2],
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let place = at(exec, object, offset as usize);
+        let place = at(exec, object, offset);
         match storage {
             Storage::I8 => place.write(value[0] as u8),
             Storage::I16 => place.cast::<u16>().write(value[0] as u16),
@@ -383,12 +383,20 @@ pub unsafe fn array_init_elem(
 /// # Safety
 /// `ctx` is alive, and the reference is one of its store.
 pub unsafe fn ref_test(ctx: *mut VmContext, word: u64, heap: HeapType, nullable: bool) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { is_of(VmContext::exec(ctx), word, heap, nullable) }
+}
+
+/// The same in a store whose execution context is `exec`.
+///
+/// # Safety
+/// As for [`ref_test`].
+pub(in crate::vm) unsafe fn is_of(exec: *const ExecContext, word: u64, heap: HeapType, nullable: bool) -> bool {
     if word == 0 {
         return nullable;
     }
     // SAFETY: the caller's promise: a reference leads to an object, or to a function.
     unsafe {
-        let exec = VmContext::exec(ctx);
         let record = |id: TypeId| record((*exec).types, id);
         let is = |id: TypeId, other: TypeId| id == other || record(id).is_subtype(other, record(other).depth);
         let kind = || match word & 1 {
