@@ -1,6 +1,6 @@
 //! Arguments and results as scripts write them.
 
-use wasmrun::{ExternRef, Store, V128, Val};
+use wasmrun::{AnyRef, ExternRef, Store, V128, Val};
 use wast::core::{AbstractHeapType, HeapType, NanPattern, V128Pattern, WastArgCore, WastRetCore};
 use wast::token::{F32, F64};
 use wast::{WastArg, WastRet};
@@ -13,15 +13,42 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
         WastArgCore::I64(value) => Val::I64(*value),
         WastArgCore::F32(value) => Val::F32(value.bits),
         WastArgCore::F64(value) => Val::F64(value.bits),
-        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Func, .. }) => Val::FuncRef(None),
-        WastArgCore::RefNull(HeapType::Abstract { ty: AbstractHeapType::Extern, .. }) => Val::ExternRef(None),
-        WastArgCore::RefExtern(number) => match ExternRef::new(store, *number) {
-            Ok(value) => Val::ExternRef(Some(value)),
-            Err(error) => return Err(format!("no externref: {error:#}")),
+        WastArgCore::RefNull(HeapType::Abstract { ty, .. }) => match family(ty) {
+            Family::Func => Val::FuncRef(None),
+            Family::Extern => Val::ExternRef(None),
+            Family::Any => Val::AnyRef(None),
+            Family::Exn => return Err("exceptions".to_string()),
         },
+        WastArgCore::RefNull(_) => return Err("a null of a type of no module".to_string()),
+        WastArgCore::RefExtern(number) => {
+            let value = ExternRef::new(store, *number).map_err(|error| format!("no externref: {error:#}"))?;
+            Val::ExternRef(Some(value))
+        }
+        WastArgCore::RefHost(number) => {
+            let value = ExternRef::new(&mut *store, *number).and_then(|value| AnyRef::convert_extern(store, value));
+            Val::AnyRef(Some(value.map_err(|error| format!("no anyref: {error:#}"))?))
+        }
         WastArgCore::V128(value) => Val::V128(V128::from(u128::from_le_bytes(value.to_le_bytes()))),
-        WastArgCore::RefNull(_) | WastArgCore::RefHost(_) => return Err("gc".to_string()),
     })
+}
+
+/// What references can be of one hierarchy.
+#[derive(PartialEq)]
+enum Family {
+    Func,
+    Extern,
+    Any,
+    Exn,
+}
+
+fn family(ty: &AbstractHeapType) -> Family {
+    use AbstractHeapType as A;
+    match ty {
+        A::Func | A::NoFunc => Family::Func,
+        A::Extern | A::NoExtern => Family::Extern,
+        A::Exn | A::NoExn | A::Cont | A::NoCont => Family::Exn,
+        A::Any | A::Eq | A::Struct | A::Array | A::I31 | A::None => Family::Any,
+    }
 }
 
 /// What is wrong with `got`, if it is not what a script expects.
@@ -36,7 +63,7 @@ pub fn mismatch(store: &mut Store<()>, expected: &[WastRet<'_>], got: &[Val]) ->
     Some(format!("expected {:?}, got {}", expected[wrong], list(&got[wrong..=wrong])))
 }
 
-fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
+fn matches(store: &mut Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
     match (expected, got) {
         (WastRetCore::Either(cases), _) => cases.iter().any(|case| matches(store, case, got)),
         (WastRetCore::I32(expected), Val::I32(got)) => expected == got,
@@ -44,16 +71,28 @@ fn matches(store: &Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool {
         (WastRetCore::F32(pattern), Val::F32(bits)) => matches_f32(pattern, *bits),
         (WastRetCore::F64(pattern), Val::F64(bits)) => matches_f64(pattern, *bits),
         (WastRetCore::V128(pattern), Val::V128(got)) => matches_v128(pattern, got.as_u128()),
-        (WastRetCore::RefNull(None), Val::FuncRef(None) | Val::ExternRef(None)) => true,
+        (WastRetCore::RefNull(None), Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None)) => true,
         (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::FuncRef(None)) => {
-            matches!(ty, AbstractHeapType::Func | AbstractHeapType::NoFunc)
+            family(ty) == Family::Func
         }
         (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::ExternRef(None)) => {
-            matches!(ty, AbstractHeapType::Extern | AbstractHeapType::NoExtern)
+            family(ty) == Family::Extern
+        }
+        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::AnyRef(None)) => {
+            family(ty) == Family::Any
+        }
+        (WastRetCore::RefAny, Val::AnyRef(Some(_))) => true,
+        (WastRetCore::RefEq, Val::AnyRef(Some(value))) => value.is_eqref(store).unwrap_or(false),
+        (WastRetCore::RefArray, Val::AnyRef(Some(value))) => value.is_array(store).unwrap_or(false),
+        (WastRetCore::RefStruct, Val::AnyRef(Some(value))) => value.is_struct(store).unwrap_or(false),
+        (WastRetCore::RefI31, Val::AnyRef(Some(value))) => value.is_i31(store).unwrap_or(false),
+        (WastRetCore::RefHost(number), Val::AnyRef(Some(value))) => {
+            let value = ExternRef::convert_any(&mut *store, *value);
+            value.is_ok_and(|value| matches(store, &WastRetCore::RefExtern(Some(*number)), &Val::from(value)))
         }
         (WastRetCore::RefExtern(None), Val::ExternRef(Some(_))) => true,
         (WastRetCore::RefExtern(Some(number)), Val::ExternRef(Some(value))) => {
-            value.data(store).is_ok_and(|data| data.and_then(|data| data.downcast_ref()) == Some(number))
+            value.data(&*store).is_ok_and(|data| data.and_then(|data| data.downcast_ref()) == Some(number))
         }
         (WastRetCore::RefFunc(_), Val::FuncRef(Some(_))) => true,
         _ => false,

@@ -107,6 +107,7 @@ pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val
             data?.downcast_ref().copied()
         })),
         Val::V128(value) => Value::V128(value.as_u128()),
+        Val::AnyRef(_) => unreachable!("wasmi has none, and the generator is told so"),
     }
 }
 
