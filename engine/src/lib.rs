@@ -88,7 +88,9 @@ pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmR
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
 pub use module::{ExportType, ImportType, Module};
-pub use objects::{AnyRef, ArrayRef, ArrayRefPre, ArrayType, EqRef, I31, StructRef, StructRefPre, StructType};
+pub use objects::{
+    AnyRef, ArrayRef, ArrayRefPre, ArrayType, EqRef, I31, StructRef, StructRefPre, StructType,
+};
 pub use precompiled::Precompiled;
 pub use rooted::{ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef};
 pub use store::{
@@ -98,8 +100,8 @@ pub use store::{
 pub use symbol::FrameSymbol;
 pub use tiers::{FunctionTier, OptLevel, Strategy, Uncompiled};
 pub use types::{
-    ExternType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType, StorageType,
-    TableType, ValType,
+    ExternType, FieldType, FuncType, GlobalType, HeapType, Limits, MemoryType, Mutability, RefType,
+    StorageType, TableType, ValType,
 };
 pub use values::{Ref, V128, Val};
 pub use wasmrun_jit::profiler::Profiler;

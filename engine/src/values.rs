@@ -235,7 +235,9 @@ impl Val {
             ValType::F32 => Val::F32(low as u32),
             ValType::F64 => Val::F64(low),
             ValType::V128 => Val::V128(V128(u128::from(high) << 64 | u128::from(low))),
-            ValType::Ref(ty) if ty.heap.is_collected() => Ref::of_collected(store, ty.heap, low as u32).into(),
+            ValType::Ref(ty) if ty.heap.is_collected() => {
+                Ref::of_collected(store, ty.heap, low as u32).into()
+            }
             // SAFETY: the caller's promise.
             ValType::Ref(_) => Val::FuncRef(unsafe { Handle::of_word(store, low) }.map(Func::from_handle)),
         }
@@ -423,9 +425,7 @@ impl Ref {
             },
             Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,
             Ref::Any(None) => ty.nullable && ty.heap.top() == HeapType::Any,
-            Ref::Any(Some(value)) => {
-                ty.heap.top() == HeapType::Any && value.matches_in(store, ty.heap)?
-            }
+            Ref::Any(Some(value)) => ty.heap.top() == HeapType::Any && value.matches_in(store, ty.heap)?,
         })
     }
 

@@ -25,7 +25,8 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
             Val::ExternRef(Some(value))
         }
         WastArgCore::RefHost(number) => {
-            let value = ExternRef::new(&mut *store, *number).and_then(|value| AnyRef::convert_extern(store, value));
+            let value =
+                ExternRef::new(&mut *store, *number).and_then(|value| AnyRef::convert_extern(store, value));
             Val::AnyRef(Some(value.map_err(|error| format!("no anyref: {error:#}"))?))
         }
         WastArgCore::V128(value) => Val::V128(V128::from(u128::from_le_bytes(value.to_le_bytes()))),

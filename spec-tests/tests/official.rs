@@ -129,11 +129,11 @@ proposals! {
     annotations: Annotations, Executed, Config::default();
     bulk_memory: BulkMemoryOperations, Executed, edition_2();
     custom_page_sizes: CustomPageSizes, Skipped(&["custom-page-sizes", "memory64"]), Config::default();
-    custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors", "gc"]), Config::default();
+    custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors"]), Config::default();
     exceptions: ExceptionHandling, Skipped(&["exceptions"]), Config::default();
     extended_const: ExtendedConst, Executed, Config::default();
     function_references: FunctionReferences, Executed, Config::default();
-    gc: GC, Skipped(&["gc"]), Config::default();
+    gc: GC, Executed, Config::default();
     memory64: Memory64, Skipped(&["memory64"]), Config::default();
     multi_memory: MultiMemory, Executed, Config::default();
     multi_value: MultiValue, Executed, edition_2();

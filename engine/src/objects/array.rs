@@ -115,7 +115,8 @@ impl ArrayRef {
         let ty = &pre.ty;
         ty.check_engine(&inner.opaque.engine)?;
         elements.iter().try_for_each(|value| value.check(&inner.opaque, ty.element_type().unpack()))?;
-        let len = u32::try_from(elements.len()).map_err(|_| Error::msg("an array has fewer than 2^32 elements"))?;
+        let len =
+            u32::try_from(elements.len()).map_err(|_| Error::msg("an array has fewer than 2^32 elements"))?;
         let made = make(inner, ty, len)?;
         for (index, value) in (0..len).zip(elements) {
             let place = place(&inner.opaque, ty, index);

@@ -58,7 +58,8 @@ fn layout(store: &StoreOpaque, id: TypeId) -> &StructLayout {
 
 /// Where a field of a structure is.
 fn place(store: &StoreOpaque, ty: &StructType, index: usize) -> Result<Place> {
-    let no_field = || Error::msg(format!("there is no field {index} in a structure of {}", ty.fields().len()));
+    let no_field =
+        || Error::msg(format!("there is no field {index} in a structure of {}", ty.fields().len()));
     let field = ty.field(index).ok_or_else(no_field)?;
     let at = layout(store, ty.id()).fields[index];
     Ok(Place { offset: at.offset as usize, storage: at.storage, ty: field })
@@ -69,7 +70,11 @@ impl StructRef {
     ///
     /// # Errors
     /// There are more fields or fewer, one is of another type, or as for [`ExternRef::new`](crate::ExternRef::new).
-    pub fn new(mut store: impl AsContextMut, pre: &StructRefPre, fields: &[Val]) -> Result<Rooted<StructRef>> {
+    pub fn new(
+        mut store: impl AsContextMut,
+        pre: &StructRefPre,
+        fields: &[Val],
+    ) -> Result<Rooted<StructRef>> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();
         let ty = &pre.ty;

@@ -13,7 +13,9 @@ use crate::types::{FieldType, HeapType, StorageType, ValType};
 /// Fails if a field is of a type that the engine does not know.
 fn check_known(types: &TypeRegistry, field: &FieldType) -> Result<()> {
     match field.element {
-        StorageType::Val(ValType::Ref(ty)) if ty.heap.concrete().is_some_and(|id| types.get(id).is_none()) => {
+        StorageType::Val(ValType::Ref(ty))
+            if ty.heap.concrete().is_some_and(|id| types.get(id).is_none()) =>
+        {
             Err(Error::msg(format!("{ty} is no type of this engine")))
         }
         _ => Ok(()),

@@ -6,11 +6,11 @@
 
 mod objects;
 
-pub(super) use objects::{is_of, store};
 pub use objects::{
     array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
     ref_test, struct_new,
 };
+pub(super) use objects::{is_of, store};
 
 use super::context::VmContext;
 use super::exec::ExecContext;

@@ -10,6 +10,7 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use super::builtins;
 use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
@@ -21,7 +22,6 @@ use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
-use super::builtins;
 use crate::types::object::Storage;
 use crate::types::{HeapType, TypeId, TypeRegistry};
 

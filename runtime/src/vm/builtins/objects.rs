@@ -391,7 +391,12 @@ pub unsafe fn ref_test(ctx: *mut VmContext, word: u64, heap: HeapType, nullable:
 ///
 /// # Safety
 /// As for [`ref_test`].
-pub(in crate::vm) unsafe fn is_of(exec: *const ExecContext, word: u64, heap: HeapType, nullable: bool) -> bool {
+pub(in crate::vm) unsafe fn is_of(
+    exec: *const ExecContext,
+    word: u64,
+    heap: HeapType,
+    nullable: bool,
+) -> bool {
     if word == 0 {
         return nullable;
     }
