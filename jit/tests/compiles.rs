@@ -145,6 +145,13 @@ fn relaxed_instructions_compile_whatever_is_chosen_for_them() {
 }
 
 #[test]
+fn many_loops_whose_ends_are_not_reached_compile() {
+    let isa = Isa::native().unwrap();
+    let loops = "(block (loop (br_if 1 (local.get 0)) (call 0 (local.get 0)) (br 0)))".repeat(5);
+    compile_all(&isa, &modules::parse(&format!("(module (func (param i32) {loops}))"))).unwrap();
+}
+
+#[test]
 fn every_instruction_that_traps_by_itself_says_why() {
     let isa = Isa::native().unwrap();
     let module = modules::parse(modules::TRAPS.1);

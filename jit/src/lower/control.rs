@@ -260,7 +260,8 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn takes(&mut self, work: Work) {
         let Some(innermost) = self.open_loops.last() else {
             self.unpolled = self.unpolled.and(work);
-            if self.unpolled.is_most() {
+            // Behind a loop whose end is not reached it waits for what is.
+            if self.unpolled.is_most() && self.reachable {
                 self.unpolled = Work::default();
                 self.poll_between();
             }
