@@ -234,7 +234,7 @@ impl Val {
             ValType::I64 => Val::I64(low as i64),
             ValType::F32 => Val::F32(low as u32),
             ValType::F64 => Val::F64(low),
-            ValType::V128 => Val::V128(V128(u128::from(high) << 64 | u128::from(low))),
+            ValType::V128 => Val::V128(V128((u128::from(high) << 64) | u128::from(low))),
             ValType::Ref(ty) if ty.heap.is_collected() => {
                 Ref::of_collected(store, ty.heap, low as u32).into()
             }

@@ -89,7 +89,7 @@ impl GcRef for EqRef {}
 fn from_i31<T: GcRef>(mut store: impl AsContextMut, number: I31) -> Rooted<T> {
     let mut store = store.as_context_mut();
     let store = &mut store.inner_mut().opaque;
-    Rooted::of_word(store, number.0 << 1 | 1).expect("a number is not null")
+    Rooted::of_word(store, (number.0 << 1) | 1).expect("a number is not null")
 }
 
 impl AnyRef {

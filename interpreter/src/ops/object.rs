@@ -299,7 +299,7 @@ impl Op for RefI31 {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these fields.
         unsafe {
-            *m.at().ref_slot::<Self, 0>() = (*m.slot::<Self, 1>() as u32) << 1 | 1;
+            *m.at().ref_slot::<Self, 0>() = ((*m.slot::<Self, 1>() as u32) << 1) | 1;
             m.next::<D, Self>()
         }
     }
@@ -360,7 +360,8 @@ impl Target {
         let id = ty.heap.concrete();
         // Validated: there are 63 at most.
         let depth = id.map_or(0, |id| types.depth(id)) as u16;
-        (Target(kind | u16::from(ty.nullable) * Self::NULLABLE | depth << 8), id.unwrap_or(TypeId(0)))
+        let nullable = if ty.nullable { Self::NULLABLE } else { 0 };
+        (Target(kind | nullable | (depth << 8)), id.unwrap_or(TypeId(0)))
     }
 
     /// The word.

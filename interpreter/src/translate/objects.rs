@@ -60,7 +60,7 @@ impl Translator<'_> {
             }
             O::ArrayGetS { array_type_index } => self.array_get(array_type_index, true),
             O::ArraySet { array_type_index } => self.array_set(array_type_index),
-            O::ArrayLen => self.from_reference(table::ARRAY_LEN),
+            O::ArrayLen => self.of_reference(table::ARRAY_LEN),
             O::ArrayFill { array_type_index } => self.array_fill(array_type_index),
             O::ArrayCopy { array_type_index_dst, .. } => self.array_copy(array_type_index_dst),
             O::ArrayInitData { array_type_index, array_data_index } => {
@@ -78,8 +78,8 @@ impl Translator<'_> {
                 self.out.field(Field::RefDest, dest.into());
                 self.out.slot(value);
             }
-            O::I31GetS => self.from_reference(table::I31_GET_S),
-            O::I31GetU => self.from_reference(table::I31_GET_U),
+            O::I31GetS => self.of_reference(table::I31_GET_S),
+            O::I31GetU => self.of_reference(table::I31_GET_U),
             O::RefEq => {
                 let b = self.stack.pop();
                 let a = self.stack.pop();
@@ -327,7 +327,7 @@ impl Translator<'_> {
     }
 
     /// An instruction from a reference to an `i32`.
-    fn from_reference(&mut self, opcode: u16) {
+    fn of_reference(&mut self, opcode: u16) {
         let reference = self.stack.pop();
         let dest = self.push_temp(Ty::I32);
         self.out.op_to(opcode, dest, None);

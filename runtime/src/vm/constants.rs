@@ -109,7 +109,7 @@ impl ConstContext for Names {
             match *operator {
                 Operator::RefI31 => {
                     let value = self.pop().low() as u32;
-                    self.push_reference(value << 1 | 1);
+                    self.push_reference((value << 1) | 1);
                 }
                 Operator::AnyConvertExtern | Operator::ExternConvertAny => {}
                 Operator::StructNewDefault { struct_type_index } => {

@@ -125,13 +125,15 @@ impl Elements {
     }
 
     /// How many elements a segment has.
-    pub(super) fn len(&self, ctx: *mut VmContext, index: u32) -> usize {
+    ///
+    /// # Safety
+    /// `ctx` is the context of the instance.
+    pub(super) unsafe fn len(&self, ctx: *mut VmContext, index: u32) -> usize {
+        // SAFETY: the caller's promise.
+        let module = unsafe { VmContext::module(ctx) };
         match &self.segments[index as usize] {
             Values::Empty => 0,
-            // SAFETY: the context is that of the instance, which is alive.
-            Values::Functions => {
-                unsafe { VmContext::module(ctx) }.declared.elements[index as usize].items.len()
-            }
+            Values::Functions => module.declared.elements[index as usize].items.len(),
             Values::References(_, words) => words.len(),
         }
     }
