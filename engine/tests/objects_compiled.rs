@@ -18,9 +18,10 @@ in_every_mode! {
 
 /// An instance in an engine that collects at every allocation, or when it has to.
 fn instance(mode: Mode, stress: bool, text: &str) -> Result<(Store<()>, Instance)> {
-    let mut config = mode.config();
-    config.wasm_gc(true).gc_stress(stress);
-    let engine = Engine::new(&config)?;
+    let engine = match stress {
+        true => Engine::new(mode.config().gc_stress(true))?,
+        false => mode.engine(),
+    };
     let module = Module::new(&engine, text)?;
     let mut store = Store::new(&engine, ());
     let instance = Instance::new(&mut store, &module, &[])?;
@@ -309,7 +310,7 @@ fn the_fuel_that_objects_cost_is_the_same(mode: Mode) -> Result<()> {
         (i64.const 0)))"#;
     let left = |mode: Mode| -> Result<u64> {
         let mut config = mode.config();
-        config.wasm_gc(true).consume_fuel(true);
+        config.consume_fuel(true);
         let engine = Engine::new(&config)?;
         let module = Module::new(&engine, text)?;
         let mut store = Store::new(&engine, ());

@@ -88,7 +88,7 @@ fn a_typed_function_may_take_less_and_give_more_than_it_is_asked_for() {
     assert!(instance.get_typed_func::<Func, i32>(&mut store, "nothing").is_ok());
     assert!(instance.get_typed_func::<(), Option<Func>>(&mut store, "double").is_ok());
     let error = instance.get_typed_func::<Option<Func>, i32>(&mut store, "run").unwrap_err();
-    assert!(error.to_string().contains("(i32) -> (i32)"), "{error}");
+    assert!(format!("{error:#}").contains("(i32) -> (i32)"), "{error:#}");
 }
 
 #[test]

@@ -176,10 +176,12 @@ impl Lower<'_, '_, '_> {
         offset: u32,
     ) {
         let offset = offset as i32;
+        if let StorageType::Val(ValType::Ref(_)) = element {
+            return self.store_reference(flags, value, object, offset);
+        }
         match element {
             StorageType::I8 => self.builder.ins().istore8(flags, value, object, offset),
             StorageType::I16 => self.builder.ins().istore16(flags, value, object, offset),
-            StorageType::Val(ValType::Ref(_)) => return self.store_reference(flags, value, object, offset),
             StorageType::Val(_) => self.builder.ins().store(flags, value, object, offset),
         };
     }
