@@ -2,7 +2,6 @@
 //! there is of all.
 
 use std::sync::Arc;
-
 use std::{env, fs, process};
 
 use wasmrun_interpreter::disassemble;

@@ -11,6 +11,7 @@ use wasmrun_runtime::features::Features;
 use wasmrun_runtime::layout::GlobalPlace;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::types::TypeRegistry;
+use wasmrun_runtime::vm::gc::GcWords;
 use wasmrun_runtime::vm::{
     Entered, GlobalSlot, Imports, MemoryStrategy, Segment, StackSizes, Store, VmContext,
 };
@@ -50,6 +51,8 @@ struct Setting {
     _store: Store,
     ctx: *mut VmContext,
     slots: Vec<u64>,
+    /// A heap with an array in it, to which reference slot 0 leads.
+    heap: Vec<u32>,
 }
 
 const CODE_SIZE: usize = 64;
@@ -57,25 +60,35 @@ const CODE_SIZE: usize = 64;
 impl Setting {
     fn new() -> Setting {
         let wat = r#"(module
-            (type $t (func))
+            (type $t (func)) (type (struct (field i32))) (type (array (mut i64)))
             (import "" "" (global $far i64))
             (memory 1) (table 1 funcref) (global (mut i64) (i64.const 1))
             (func $f (type $t)) (elem (i32.const 0) $f) (elem declare func $f) (data "x") (elem func $f))"#;
         let registry = Arc::<TypeRegistry>::default();
         let bytes = wat::parse_str(wat).unwrap();
-        let module = wasmrun_runtime::parse(bytes, Features::default(), &registry).unwrap();
+        let module = wasmrun_runtime::parse(bytes, Features::all(), &registry).unwrap();
         let mut store = Store::new(StackSizes::default(), MemoryStrategy::Checked, &registry).unwrap();
         let global: &mut GlobalSlot = Box::leak(Box::default());
         let imports = Imports { globals: vec![global.into()], ..Imports::default() };
         // SAFETY: the import has the right type and lives for ever.
         let key = unsafe { store.instantiate(Arc::new(module), &imports) }.unwrap();
         let ctx = store.instance(key).unwrap().context();
-        Setting { _store: store, ctx, slots: vec![1; 4096] }
+        // SAFETY: the context is alive.
+        let kind = unsafe { VmContext::type_id(ctx, 2) }.0;
+        let mut heap = vec![0; 2048];
+        heap[2..5].copy_from_slice(&[kind, 0, 3]);
+        Setting { _store: store, ctx, slots: vec![1; 4096], heap }
     }
 
     /// Runs `code`, and says whether it reached a landing and how far below a direct entry its stack was.
     fn run(&mut self, code: &[u8], slot: u64) -> Option<usize> {
         self.slots.fill(slot);
+        // SAFETY: the context is alive, and its stack has a slot; the heap has room for what an instruction makes.
+        unsafe {
+            let exec = VmContext::exec(self.ctx);
+            (*exec).ref_top.write(8);
+            (*exec).gc = GcWords { base: self.heap.as_mut_ptr().cast(), top: 4096, end: 8192 };
+        }
         let start = |ip: *const u8, setting: &mut Setting| {
             // SAFETY: the context is alive.
             let (mem, len) = unsafe { VmContext::memory0(setting.ctx) };
@@ -127,6 +140,8 @@ fn instruction(opcode: u16, places: &Places) -> Vec<u8> {
             Field::I32 | Field::I64 => 1,
             Field::F32 => f32::to_bits(1.0).into(),
             Field::F64 => f64::to_bits(1.0),
+            Field::Type if name.starts_with("struct") => 1,
+            Field::Type if name.starts_with("array") => 2,
             Field::Offset => 64,
             _ => 0,
         };
@@ -178,17 +193,19 @@ fn every_handler_ends_in_a_jump() {
 }
 
 /// Instructions that do not go on with the one behind them.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 17] = [
     "unreachable",
     "out_of_bounds",
     "call",
     "call.import",
     "call_indirect",
+    "call_ref",
     "restore",
     "return",
     "return_call",
     "return_call.import",
     "return_call_indirect",
+    "return_call_ref",
     "exit",
     "after_tail",
     "enter_compiled",

@@ -103,7 +103,8 @@ mod tests {
     fn explored(text: &str, mode: Mode) -> Explored {
         let bytes = wat::parse_str(text).unwrap();
         let module =
-            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+            wasmrun_runtime::parse(bytes, Features::default(), &std::sync::Arc::<TypeRegistry>::default())
+                .unwrap();
         let explored = explore(&module, &Job { mode, ..Job::new(0) });
         assert!(explored.error.is_none(), "{:?}", explored.error);
         explored
@@ -195,7 +196,8 @@ mod tests {
         let text = format!("(module (memory 1) (func (param i32) (result i32) {loads} {adds}))");
         let bytes = wat::parse_str(text).unwrap();
         let module =
-            wasmrun_runtime::parse(bytes, Features::default(), &Arc::<TypeRegistry>::default()).unwrap();
+            wasmrun_runtime::parse(bytes, Features::default(), &std::sync::Arc::<TypeRegistry>::default())
+                .unwrap();
         let explored = explore(&module, &Job { mode: Mode::Quick, ..Job::new(0) });
         assert!(matches!(explored.error, Some(CompileError::FrameTooLarge(_))), "{:?}", explored.error);
         assert!(

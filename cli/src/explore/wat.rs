@@ -171,7 +171,8 @@ mod tests {
 
     fn module(text: &str) -> Module {
         let bytes = wat::parse_str(text).unwrap();
-        wasmrun_runtime::parse(bytes, Features::executed(), &Arc::<TypeRegistry>::default()).unwrap()
+        wasmrun_runtime::parse(bytes, Features::executed(), &std::sync::Arc::<TypeRegistry>::default())
+            .unwrap()
     }
 
     #[test]
