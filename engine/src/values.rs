@@ -208,9 +208,9 @@ impl Val {
     }
 
     /// Checks that it is of a type, and gives its representation in slots.
-    pub(crate) fn to_words(&self, store: &StoreOpaque, ty: ValType) -> Result<[u64; 2]> {
+    pub(crate) fn to_words(self, store: &StoreOpaque, ty: ValType) -> Result<[u64; 2]> {
         self.check(store, ty)?;
-        let low = match *self {
+        let low = match self {
             Val::I32(v) => u64::from(v as u32),
             Val::I64(v) => v as u64,
             Val::F32(bits) => bits.into(),

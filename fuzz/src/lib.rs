@@ -69,6 +69,7 @@ fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
         Value::F64(bits) => Val::F64(bits),
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
+        Value::Any(_) => Val::AnyRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
     })

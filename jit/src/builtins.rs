@@ -21,7 +21,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, Polling, VmC
 
 use crate::calls::way_out;
 use crate::references;
-use crate::stubs::{poll, raise, raise_in_caller};
+use crate::stubs::{self, poll, raise, raise_in_caller};
 use crate::trap::current_exec;
 
 /// What a builtin returns, in the two registers for results.
@@ -103,6 +103,22 @@ builtins! {
     /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `at` is the address of an element of the table,
     /// which the code has at hand anyway, and `ty` the index of the expected type.
     TableCallee(table, at, ty) = table_callee;
+    /// The value is the reference to a new structure, whose fields are 0 and null.
+    StructNew(ty) = stubs::struct_new;
+    /// The value is the reference to a new array of elements that are 0 or null.
+    ArrayNew(ty, len) = stubs::array_new;
+    /// `array.new_data`.
+    ArrayNewData(ty, segment, from, len) = stubs::array_new_data;
+    /// `array.new_elem`.
+    ArrayNewElem(ty, segment, from, len) = stubs::array_new_elem;
+    /// `array.init_data`.
+    ArrayInitData(ty, segment, array, to, from, len) = array_init_data;
+    /// `array.init_elem`.
+    ArrayInitElem(ty, segment, array, to, from, len) = array_init_elem;
+    /// `array.copy`, with the type of the destination.
+    ArrayCopy(ty, to_array, to, from_array, from, len) = array_copy;
+    /// `array.fill`, with both words of the value as a slot has it.
+    ArrayFill(ty, array, start, low, high, len) = array_fill;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
@@ -286,7 +302,7 @@ unsafe fn call_with_references(
 /// runtime takes of its word.
 macro_rules! forward {
     ($($name:ident($($arg:ident: $take:ident),*) = $function:expr;)*) => {
-        $(unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
+        $(pub(crate) unsafe extern "C" fn $name(vmctx: *mut VmContext, $($arg: u64),*) -> Pair {
             let forward = || -> Result<u64, Pending> {
                 $(let $arg = $take($arg)?;)*
                 // SAFETY: called by running code of the context, with indices of its module.
@@ -319,9 +335,20 @@ forward! {
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
     table_callee(table: index, at: whole, ty: index) = find_callee;
+    struct_new(ty: index) = builtins::struct_new;
+    array_new(ty: index, len: index) = builtins::array_new;
+    array_new_data(ty: index, segment: index, from: index, len: index) = builtins::array_new_data;
+    array_new_elem(ty: index, segment: index, from: index, len: index) = builtins::array_new_elem;
+    array_init_data(ty: index, segment: index, array: index, to: index, from: index, len: index)
+        = builtins::array_init_data;
+    array_init_elem(ty: index, segment: index, array: index, to: index, from: index, len: index)
+        = builtins::array_init_elem;
+    array_copy(ty: index, to_array: index, to: index, from_array: index, from: index, len: index)
+        = builtins::array_copy;
+    array_fill(ty: index, array: index, start: index, low: whole, high: whole, len: index) = fill_array;
 }
 
-/// An index of the module: nothing that the guest computes, and of 32 bits.
+/// An index of the module, or an operand of 32 bits.
 fn index(word: u64) -> Result<u32, Trap> {
     Ok(word as u32)
 }
@@ -351,6 +378,20 @@ unsafe fn find_callee(
     }
 }
 
+/// Takes the words of the value one by one.
+unsafe fn fill_array(
+    vmctx: *mut VmContext,
+    ty: u32,
+    array: u32,
+    start: u32,
+    low: u64,
+    high: u64,
+    len: u32,
+) -> Result<(), Pending> {
+    // SAFETY: the caller's promise.
+    unsafe { builtins::array_fill(vmctx, ty, array, start, [low, high], len) }
+}
+
 /// What functions of the runtime return, as a word for compiled code.
 trait Outcome {
     fn word(self) -> Result<u64, Pending>;
@@ -359,6 +400,12 @@ trait Outcome {
 impl Outcome for () {
     fn word(self) -> Result<u64, Pending> {
         Ok(0)
+    }
+}
+
+impl Outcome for u32 {
+    fn word(self) -> Result<u64, Pending> {
+        Ok(self.into())
     }
 }
 

@@ -90,7 +90,18 @@ impl Job<'_> {
                 | Operator::TableFill { .. }
                 | Operator::TableCopy { .. }
                 | Operator::TableInit { .. }
-                | Operator::ElemDrop { .. } => CALL,
+                | Operator::ElemDrop { .. }
+                | Operator::StructNew { .. }
+                | Operator::StructNewDefault { .. }
+                | Operator::ArrayNew { .. }
+                | Operator::ArrayNewDefault { .. }
+                | Operator::ArrayNewFixed { .. }
+                | Operator::ArrayNewData { .. }
+                | Operator::ArrayNewElem { .. }
+                | Operator::ArrayInitData { .. }
+                | Operator::ArrayInitElem { .. }
+                | Operator::ArrayCopy { .. }
+                | Operator::ArrayFill { .. } => CALL,
                 _ => 0,
             };
         }

@@ -128,6 +128,14 @@ fn tail_calls_and_several_memories_compile() {
 }
 
 #[test]
+fn instructions_on_objects_compile() {
+    on_a_large_stack(|| {
+        let functions = compile_scripts(proposal(Proposal::GC));
+        assert!(functions >= 300, "only {functions} functions were found");
+    });
+}
+
+#[test]
 fn relaxed_instructions_compile_whatever_is_chosen_for_them() {
     on_a_large_stack(|| {
         for relaxed in [Relaxed::Deterministic, Relaxed::X86 { fma: false }, Relaxed::fastest()] {
@@ -135,6 +143,13 @@ fn relaxed_instructions_compile_whatever_is_chosen_for_them() {
             assert!(functions >= 35, "{relaxed:?}: only {functions} functions were found");
         }
     });
+}
+
+#[test]
+fn many_loops_whose_ends_are_not_reached_compile() {
+    let isa = Isa::native().unwrap();
+    let loops = "(block (loop (br_if 1 (local.get 0)) (call 0 (local.get 0)) (br 0)))".repeat(5);
+    compile_all(&isa, &modules::parse(&format!("(module (func (param i32) {loops}))"))).unwrap();
 }
 
 #[test]

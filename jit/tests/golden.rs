@@ -492,3 +492,81 @@ fn what_a_machine_cannot_do_is_left_to_tier_0() {
         }
     }
 }
+
+/// A list of numbers.
+const LIST: &str = "(type $list (struct (field $next (mut (ref null $list))) (field $x (mut i32))))";
+
+#[test]
+fn a_field_of_null_faults_by_itself_unless_it_is_far_from_the_start() {
+    let source = format!(
+        "(module {LIST} (func (param (ref null $list)) (result i32) (struct.get $list $x (local.get 0))))"
+    );
+    let text = golden("struct-get", &source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert!(!text.contains("trapz"), "{text}");
+    // Null references are number 15 among the traps.
+    assert_eq!(count(&text, "load.i32 user15"), 1, "{text}");
+    let fields = "(field (mut i64)) ".repeat(512);
+    let far = |field: u32| {
+        format!(
+            "(module (type $s (struct {fields})) (func (param (ref null $s) i64)
+              (struct.set $s {field} (local.get 0) (local.get 1))))"
+        )
+    };
+    for (field, checks) in [(510, 0), (511, 1)] {
+        let isa = Isa::native().unwrap();
+        let (function, _) = lower::function(
+            &**isa.target(Mode::Speed),
+            &modules::parse(&far(field)),
+            &Job::new(0),
+            &mut FunctionBuilderContext::new(),
+        )
+        .unwrap();
+        assert_eq!(count(&function.display().to_string(), "trapz"), checks, "field {field}");
+    }
+}
+
+#[test]
+fn an_element_has_one_check_and_goes_to_null_when_it_is_outside() {
+    let source = "(module (type $a (array (mut i16)))
+      (func (param (ref null $a) i32) (result i32) (array.get_s $a (local.get 0) (local.get 1))))";
+    let text = golden("array-get", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!((count(&text, "select_spectre_guard"), count(&text, "trapz")), (1, 0), "{text}");
+}
+
+#[test]
+fn a_walk_over_objects_keeps_its_reference_in_a_register() {
+    let source = format!(
+        "(module {LIST} (func (param $l (ref null $list)) (result i32) (local $sum i32)
+          (block $end
+            (loop $again
+              (local.set $sum (i32.add (local.get $sum) (struct.get $list $x (br_on_null $end (local.get $l)))))
+              (local.set $l (struct.get $list $next (local.get $l)))
+              (br $again)))
+          (local.get $sum)))"
+    );
+    let text = golden("list-walk", &source, MemoryPlan::Guarded, false, Stage::Optimised);
+    // Polls do not collect.
+    assert!(!text.contains("stack_addr") && !text.contains("stack_map"), "{text}");
+}
+
+#[test]
+fn an_object_is_made_by_one_comparison_and_a_few_stores() {
+    let source = format!(
+        "(module {LIST} (func (param (ref null $list) i32) (result (ref $list))
+          (struct.new $list (local.get 0) (local.get 1))))"
+    );
+    let text = golden("struct-new", &source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "icmp ugt"), 1, "{text}");
+    // The field that is a reference is in the frame during the call that may collect.
+    assert_eq!(count(&text, "stack_map="), 1, "{text}");
+}
+
+#[test]
+fn a_cast_to_a_final_type_compares_once_and_one_to_another_asks_the_display() {
+    let source = "(module (type $a (sub (struct))) (type $b (sub final $a (struct)))
+      (func (param (ref null $a)) (result (ref $b)) (ref.cast (ref $b) (local.get 0))))";
+    let text = golden("cast-final", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "icmp eq"), 1, "{text}");
+    let text = golden("cast", &source.replace("final", ""), MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!(count(&text, "icmp eq"), 2, "{text}");
+}

@@ -31,7 +31,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "exceptions", flag: WasmFeatures::EXCEPTIONS, executed: false },
     Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: false },
     Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: true },
-    Proposal { name: "gc", flag: WasmFeatures::GC, executed: false },
+    Proposal { name: "gc", flag: WasmFeatures::GC, executed: true },
     Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },
     Proposal { name: "custom-page-sizes", flag: WasmFeatures::CUSTOM_PAGE_SIZES, executed: true },
     Proposal { name: "wide-arithmetic", flag: WasmFeatures::WIDE_ARITHMETIC, executed: true },

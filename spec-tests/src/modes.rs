@@ -77,10 +77,13 @@ impl Mode {
             Mode::Quick => {
                 config.strategy(Strategy::Jit).cranelift_opt_level(OptLevel::None).interruptible(false)
             }
-            Mode::Checked => Mode::Jit.choose(config).memory_strategy(MemoryStrategy::Checked),
+            // Collections wherever there may be one, as well.
+            Mode::Checked => {
+                Mode::Jit.choose(config).memory_strategy(MemoryStrategy::Checked).gc_stress(true)
+            }
             Mode::Mixed => Mode::Checked.choose(config).compile_only(|function| function % 2 == 1),
             Mode::Background => config.strategy(Strategy::Tiered).tier_up_threshold(20).interruptible(false),
-            // Collections wherever there may be one, as well.
+            // The same here.
             Mode::Chaos => {
                 config.strategy(Strategy::Tiered).cranelift_opt_level(OptLevel::None).chaos(1).gc_stress(true)
             }

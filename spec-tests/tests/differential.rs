@@ -2,12 +2,41 @@
 //! the module that follows from it can be made again. `WASMRUN_SEEDS=10000..90000` makes other ones, and more.
 
 use wasmrun_spec_tests::differential::{
-    Chaos, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare, generate,
+    Chaos, Checked, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare,
+    generate,
 };
 
 /// Seeds whose modules wasmi 2.0.0 executes wrongly. In the first, a function of numbers and vectors xors the bits of a
 /// constant and of its second parameter: 0xdeb57c46 and 0x44a00c00, which are 0x9a157046, and wasmi leaves the parameter out.
 const WRONG_ON_WASMI: &[u64] = &[2507];
+/// Compares the modules of `seeds` that have objects, in a tier and in tier 0.
+fn agree_on_objects<W: Way>(few: std::ops::Range<u64>) {
+    let (mut total, mut limited, seeds) = (Progress::default(), 0, generate::seeds(few));
+    let count = seeds.clone().count();
+    for seed in seeds {
+        let Some(module) = generate::objects_of_seed(seed) else { continue };
+        match compare::<Wasmrun<W>, Wasmrun<Interpreted>>(&module, seed) {
+            Ok(progress) => {
+                total.returned += progress.returned;
+                total.trapped += progress.trapped;
+                limited += progress.limited as usize;
+            }
+            Err(difference) => panic!("seed {seed}: {difference}"),
+        }
+    }
+    println!("{count} modules: {total:?}, {limited} ended at a limit");
+    assert!(total.returned > count && total.trapped > count / 2, "the modules do too little: {total:?}");
+}
+
+#[test]
+fn every_tier_does_the_same_with_objects_whenever_it_collects() {
+    agree_on_objects::<Compiled>(0..60);
+    agree_on_objects::<Checked>(200..250);
+    agree_on_objects::<Quick>(400..440);
+    agree_on_objects::<Mixed>(500..550);
+    agree_on_objects::<Tiered>(700..730);
+    agree_on_objects::<Chaos>(800..850);
+}
 
 /// Compares the modules of `seeds` and checks that enough of them say something.
 fn agree<W: Way>(few: std::ops::Range<u64>) {

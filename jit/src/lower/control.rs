@@ -276,7 +276,8 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn takes(&mut self, work: Work) {
         let Some(innermost) = self.open_loops.last() else {
             self.unpolled = self.unpolled.and(work);
-            if self.unpolled.is_most() {
+            // Behind a loop whose end is not reached it waits for what is.
+            if self.unpolled.is_most() && self.reachable {
                 self.unpolled = Work::default();
                 self.poll_between();
             }
@@ -354,13 +355,17 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// Goes from the end of the innermost block to what is behind it.
     fn fall_through(&mut self) {
-        let label = self.label(0);
-        self.jump(label, self.arity(0));
+        self.jump_to_label(0);
+    }
+
+    /// Goes to a label with the operands that it takes, which stay on the stack.
+    pub(super) fn jump_to_label(&mut self, depth: u32) {
+        let label = self.label(depth);
+        self.jump(label, self.arity(depth));
     }
 
     pub(super) fn br(&mut self, depth: u32) {
-        let label = self.label(depth);
-        self.jump(label, self.arity(depth));
+        self.jump_to_label(depth);
         self.unreachable();
     }
 
@@ -442,8 +447,7 @@ impl<'m> Lower<'m, '_, '_> {
             }
             if count > 0 {
                 self.enter_sealed(way);
-                let label = self.label(depth);
-                self.jump(label, count);
+                self.jump_to_label(depth);
             }
         }
         self.unreachable();

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use cranelift_codegen::ir::{AliasRegionData, Endianness, Function, MemFlagsData, TrapCode};
+use cranelift_codegen::ir::{
+    AliasRegion, AliasRegionData, AliasRegionSet, Endianness, Function, MemFlagsData, StackSlot, TrapCode,
+};
 use wasmrun_runtime::trap::Trap;
 
 use crate::trap::code;
@@ -37,9 +39,20 @@ pub(super) struct Flags {
     pub results: MemFlagsData,
 }
 
+/// The regions of what belongs to objects. Functions have those that they need.
+const FIRST_OF_OBJECTS: u32 = 16;
+
 /// The regions of the first few own globals: among them is the stack pointer of most compilers.
 const FIRST_OWN_GLOBAL: u32 = 32;
 const OWN_GLOBALS: u32 = 32;
+
+/// The regions of fields near to the start of their structures, by offset: what is so far from the start of one cannot be
+/// as far from that of another and the same place.
+const FIRST_FIELD: u32 = FIRST_OWN_GLOBAL + OWN_GLOBALS;
+const FIELDS: u32 = 128;
+
+/// The regions of the places in the frame where references are during calls.
+const FIRST_SPILLED: u32 = FIRST_FIELD + FIELDS;
 
 impl Flags {
     pub(super) fn new(function: &mut Function) -> Flags {
@@ -72,6 +85,47 @@ impl Flags {
         }
         in_region(function, FIRST_OWN_GLOBAL + position, format!("global {position}").into())
     }
+}
+
+/// What accesses to objects touch.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Objects {
+    /// Where the heap is.
+    Base,
+    /// Where the next object goes, and must end.
+    Allocation,
+    /// The types of objects, and the lengths of arrays.
+    Heads,
+    /// Fields of structures at an offset.
+    Fields(u32),
+    /// Elements of arrays.
+    Elements,
+    /// What there is to know of a type. It is written before there are objects of the type.
+    Types,
+}
+
+impl Objects {
+    /// Flags for such accesses. Vectors in objects are not aligned.
+    pub(super) fn flags(self, function: &mut Function) -> MemFlagsData {
+        let mut region = |place, description| in_region(function, FIRST_OF_OBJECTS + place, description);
+        match self {
+            Objects::Base => region(0, "heap".into()),
+            Objects::Allocation => region(1, "allocation".into()),
+            Objects::Heads => region(2, "heads of objects".into()),
+            Objects::Fields(offset) if offset < FIELDS => {
+                unaligned(in_region(function, FIRST_FIELD + offset, format!("fields at {offset}").into()))
+            }
+            Objects::Fields(_) => unaligned(region(3, "fields".into())),
+            Objects::Elements => unaligned(region(4, "elements".into())),
+            Objects::Types => region(5, "types".into()),
+        }
+    }
+}
+
+/// The region of a place in the frame where a reference is during calls: nothing else is stored there.
+pub(super) fn spilled(regions: &mut AliasRegionSet, slot: StackSlot) -> AliasRegion {
+    let description = format!("references {}", slot.as_u32()).into();
+    regions.insert(AliasRegionData { user_id: FIRST_SPILLED + slot.as_u32(), description })
 }
 
 /// An access in the same region that traps where nothing is mapped. It need not be aligned: what guests say

@@ -16,6 +16,7 @@ mod global;
 mod inline;
 mod memory;
 mod numeric;
+mod object;
 mod places;
 mod poll;
 mod sampling;
@@ -51,7 +52,7 @@ use inline::Inlining;
 pub(crate) use inline::most_inlined;
 pub use places::Places;
 use places::Site;
-use poll::{EntryPoll, Segment};
+use poll::{Answer, EntryPoll, Segment};
 use sampling::{LoopPoll, Work};
 use take_over::TakeOver;
 
@@ -125,7 +126,10 @@ pub fn function<'m>(
     }
     lower.drop_entry_poll_of_leaf(index);
     let (loop_polls, places) = (mem::take(&mut lower.loop_polls), mem::take(&mut lower.places));
+    let Lower { flags, vmctx, answers, .. } = lower;
+    builder.make_stack_map_alias_region(Box::new(|regions, _, slot, _| Some(flags::spilled(regions, slot))));
     builder.finalize(isa.frontend_config());
+    poll::call_answers(&mut function, &flags, vmctx, &answers);
     sampling::sample(&mut function, &loop_polls);
     Ok((function, places))
 }
@@ -191,6 +195,8 @@ struct Lower<'m, 'f, 'b> {
     entry_poll: Option<EntryPoll>,
     /// The polls at loop headers.
     loop_polls: Vec<LoopPoll>,
+    /// Where polls are answered.
+    answers: Vec<Answer>,
     /// Whether the function calls anything but the poll at its entry.
     calls: bool,
     has_loop: bool,
@@ -255,6 +261,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             segment: None,
             entry_poll: None,
             loop_polls: Vec::new(),
+            answers: Vec::new(),
             calls: false,
             has_loop: false,
             unpolled: Work::default(),
@@ -453,7 +460,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::ReturnCallRef { type_index } => self.return_call_ref(type_index),
 
             ref other => {
-                if !(self.memory_access(other) || self.numeric(other) || self.simd(other)) {
+                let is_known = self.memory_access(other)
+                    || self.numeric(other)
+                    || self.simd(other)
+                    || self.object(other);
+                if !is_known {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));
                 }
             }

@@ -11,20 +11,29 @@
 //! frames can leave for tier 0 all values are alive at each header, and nothing is hoisted that the optimiser meets
 //! behind the way out: it is half as fast, and compiled only for those who want that.
 //!
+//! Polls never collect, so that references stay where they are: calls of their slow paths are put in when the builder has seen
+//! to it that references are in the frame at all others ([`call_answers`]). A loop over objects that calls nothing
+//! else keeps them in registers.
+//!
 //! Fuel is charged where and as [`wasmrun_runtime::fuel`] says, behind the poll.
 
 use std::mem::offset_of;
 
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, InstructionData, Opcode, Value};
+use cranelift_codegen::ir::{
+    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, SigRef, Value,
+};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
 
 use super::Lower;
+use super::flags::Flags;
 use super::sampling::{LoopPoll, Work};
+use super::slow_path::BUILTINS;
 use crate::abi;
 use crate::builtins::Builtin;
 use crate::trap::code::code_of;
@@ -45,6 +54,26 @@ pub(super) struct EntryPoll {
     test: [Value; 3],
     branch: Inst,
     go: Block,
+}
+
+/// Where a poll is answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Goes on with the code.
+    back: Inst,
+    signature: SigRef,
+}
+
+/// Calls the slow path of polls where they are answered.
+pub(super) fn call_answers(function: &mut Function, flags: &Flags, vmctx: Value, answers: &[Answer]) {
+    for Answer { back, signature } in answers {
+        let mut cursor = FuncCursor::new(function).at_inst(*back);
+        cursor.use_srcloc(*back);
+        let exec = cursor.ins().load(I64, flags.context, vmctx, VmContext::EXEC as i32);
+        let table = cursor.ins().load(I64, flags.exec, exec, BUILTINS);
+        let code = cursor.ins().load(I64, flags.exec, table, Builtin::Poll.offset());
+        cursor.ins().call_indirect(*signature, code, &[]);
+    }
 }
 
 impl<'m> Lower<'m, '_, '_> {
@@ -76,8 +105,7 @@ impl<'m> Lower<'m, '_, '_> {
             let params = self.builder.block_params(entry).to_vec();
             self.go_on_in_tier_0(self.ty, code, &params[params.len() - self.ty.params().len()..]);
         } else {
-            self.call_builtin(Builtin::Poll, &[]);
-            self.builder.ins().jump(go, &[]);
+            self.answer(go, &[]);
         }
         self.enter_sealed(go);
         self.entry_poll = Some(EntryPoll { test: [below, limit, exec], branch, go });
@@ -126,8 +154,7 @@ impl<'m> Lower<'m, '_, '_> {
             self.store_frame();
             self.go_on_in_tier_0(self.results_only, code, &[]);
         } else {
-            self.call_builtin(Builtin::Poll, &[]);
-            self.builder.ins().jump(header, &params);
+            self.answer(header, &params);
             self.loop_polls.push(LoopPoll { header, entry, test, cold, go, turns: 0 });
         }
         self.builder.switch_to_block(go);
@@ -139,9 +166,16 @@ impl<'m> Lower<'m, '_, '_> {
             return;
         }
         let (_, _, go) = self.poll_request();
-        self.call_builtin(Builtin::Poll, &[]);
-        self.builder.ins().jump(go, &[]);
+        self.answer(go, &[]);
         self.enter_sealed(go);
+    }
+
+    /// Ends the block where a poll is answered, and goes on at `next`.
+    fn answer(&mut self, next: Block, values: &[BlockArg]) {
+        self.calls = true;
+        let signature = self.builtin_signature(Builtin::Poll);
+        let back = self.builder.ins().jump(next, values);
+        self.answers.push(Answer { back, signature });
     }
 
     /// Looks for requests. Begins the cold block where there is one, and returns what that takes, this block, and the one

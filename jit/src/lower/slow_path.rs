@@ -13,8 +13,11 @@ use wasmrun_runtime::vm::{ExecContext, NativeWords};
 use super::Lower;
 use crate::builtins::Builtin;
 
+/// Offset of the table of slow paths in the execution context.
+pub(super) const BUILTINS: i32 = (ExecContext::NATIVE + offset_of!(NativeWords, builtins)) as i32;
+
 impl Lower<'_, '_, '_> {
-    fn builtin_signature(&mut self, builtin: Builtin) -> SigRef {
+    pub(super) fn builtin_signature(&mut self, builtin: Builtin) -> SigRef {
         if let Some(signature) = self.builtin_signatures[builtin as usize] {
             return signature;
         }
@@ -26,8 +29,7 @@ impl Lower<'_, '_, '_> {
     pub(super) fn call_builtin(&mut self, builtin: Builtin, arguments: &[Value]) -> Inst {
         self.calls = true;
         let exec = self.exec();
-        let offset = ExecContext::NATIVE + offset_of!(NativeWords, builtins);
-        let table = self.builder.ins().load(I64, self.flags.exec, exec, offset as i32);
+        let table = self.builder.ins().load(I64, self.flags.exec, exec, BUILTINS);
         let code = self.builder.ins().load(I64, self.flags.exec, table, builtin.offset());
         let signature = self.builtin_signature(builtin);
         self.builder.ins().call_indirect(signature, code, arguments)

@@ -4,10 +4,10 @@ use std::arch::naked_asm;
 use std::mem::offset_of;
 
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, NativeWords};
+use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
 
 use super::RESOLVER;
-use crate::builtins::poll_at;
+use crate::builtins::{self, poll_at};
 use crate::trap::{current_exec, trace};
 
 /// Leaves compiled code for the handler of the innermost `enter` stub. The reason is pending on `exec`.
@@ -61,6 +61,35 @@ unsafe extern "C" fn raise_at(exec: *mut ExecContext, fp: usize, pc: usize) -> !
         trap = const Status::Trap as u32,
     )
 }
+
+/// Makes the entries of slow paths that may collect: they say where the code that calls is, whose references a collection
+/// looks for by its frame pointer and the address that the call returns to.
+macro_rules! collecting {
+    ($($name:ident)*) => {
+        $(
+            /// A slow path that may collect.
+            ///
+            /// # Safety
+            /// As for every builtin; the caller is compiled code.
+            #[unsafe(naked)]
+            pub unsafe extern "C" fn $name() {
+                naked_asm!(
+                    "mov rax, [rdi + {exec}]",
+                    "mov r11, [rsp]",
+                    "mov [rax + {exit_fp}], rbp",
+                    "mov [rax + {exit_pc}], r11",
+                    "jmp {function}",
+                    exec = const VmContext::EXEC,
+                    exit_fp = const ExecContext::NATIVE + offset_of!(NativeWords, exit_fp),
+                    exit_pc = const ExecContext::NATIVE + offset_of!(NativeWords, exit_pc),
+                    function = sym builtins::$name,
+                )
+            }
+        )*
+    };
+}
+
+collecting! { struct_new array_new array_new_data array_new_elem }
 
 /// The code of a function that has none yet: asks the [`Resolver`](super::Resolver) and goes on where it
 /// says, with every argument as it was. If the resolver has none either, leaves compiled code with what is

@@ -88,7 +88,8 @@ unsafe fn trap(signal: c_int, info: *const siginfo_t, context: *mut ucontext_t) 
                 let address = (*info).si_addr() as usize;
                 match trap {
                     Trap::MemoryOutOfBounds => address < NULL_END || (*exec).is_reserved(address),
-                    Trap::TableOutOfBounds => address < NULL_END,
+                    Trap::TableOutOfBounds | Trap::ArrayOutOfBounds => address < NULL_END,
+                    Trap::NullReference => (*exec).is_in_null(address),
                     _ => false,
                 }
             }

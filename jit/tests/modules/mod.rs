@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use wasmrun_runtime::features::Features;
+use wasmrun_runtime::features::{Features, proposal};
 use wasmrun_runtime::module::Module;
+
+/// What is compiled: also what tier 0 does not execute yet.
+fn features() -> Features {
+    Features::executed().with(proposal("gc").unwrap(), true)
+}
 
 /// The module of some text.
 pub fn parse(text: &str) -> Module {
     let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    wasmrun_runtime::parse(bytes, Features::executed(), &Default::default()).unwrap()
+    wasmrun_runtime::parse(bytes, features(), &Default::default()).unwrap()
 }
 
 /// The module of some bytes, if the engine loads it.
 #[allow(dead_code, reason = "one of the tests reads scripts")]
 pub fn try_parse(bytes: Vec<u8>) -> Option<Module> {
-    wasmrun_runtime::parse(bytes, Features::executed(), &Default::default()).ok()
+    wasmrun_runtime::parse(bytes, features(), &Default::default()).ok()
 }
 
 const INTEGERS: (&str, &str) = (
@@ -317,6 +322,82 @@ const TAIL_CALLS: (&str, &str) = (
     (i64.const 1)))"#,
 );
 
+const OBJECTS: (&str, &str) = (
+    "objects",
+    r#"(module
+  (type $point (sub (struct (field $x (mut f64)) (field $y (mut f64)))))
+  (type $ball (sub final $point (struct (field $x (mut f64)) (field $y (mut f64)) (field $r f32))))
+  (type $all (struct (field $a (mut i8)) (field $b (mut i16)) (field $c (mut i32)) (field $d (mut i64))
+    (field $e (mut v128)) (field $f (mut (ref null $all))) (field $g (mut funcref)) (field $h (mut externref))))
+  (type $bytes (array (mut i8))) (type $shorts (array (mut i16))) (type $vectors (array (mut v128)))
+  (type $points (array (mut (ref null $point)))) (type $functions (array (mut funcref)))
+  (type $f (sub (func (param i32) (result i32)))) (type $g (sub $f (func (param i32) (result i32))))
+  (data $data "abcdefgh") (elem $elements (ref null $point) (ref.null $point))
+  (elem $declared func $any)
+  (func $all (param $o (ref null $all)) (result i32 i64 v128 (ref null $all) funcref externref)
+    (struct.set $all $a (local.get $o) (struct.get_u $all $a (local.get $o)))
+    (struct.set $all $b (local.get $o) (struct.get_s $all $b (local.get $o)))
+    (struct.set $all $c (local.get $o) (struct.get_s $all $a (local.get $o)))
+    (struct.set $all $f (local.get $o) (local.get $o))
+    (i32.add (struct.get $all $c (local.get $o)) (struct.get_u $all $b (local.get $o)))
+    (struct.get $all $d (local.get $o)) (struct.get $all $e (local.get $o)) (struct.get $all $f (local.get $o))
+    (struct.get $all $g (local.get $o)) (struct.get $all $h (local.get $o)))
+  (func (param $f funcref) (param $h externref) (result (ref $all))
+    (call $all (struct.new_default $all)) drop drop drop drop drop
+    (struct.new $all (i32.const 1) (i32.const 2) (i64.const 3) (v128.const i64x2 4 5) (struct.new_default $all)
+      (local.get $f) (local.get $h)))
+  (func (param $i i32) (result i32)
+    (local $b (ref $bytes)) (local $v (ref $vectors))
+    (local.set $b (array.new $bytes (i32.const 7) (local.get $i)))
+    (local.set $v (array.new $vectors (v128.const i64x2 1 2) (local.get $i)))
+    (drop (array.new $vectors (v128.const i64x2 1 2) (i32.const 3)))
+    (drop (array.new_default $points (i32.const 5)))
+    (array.set $bytes (local.get $b) (local.get $i) (array.get_s $bytes (local.get $b) (i32.const 1)))
+    (array.set $vectors (local.get $v) (local.get $i) (array.get $vectors (local.get $v) (i32.const 1)))
+    (array.fill $vectors (local.get $v) (i32.const 0) (v128.const i64x2 1 2) (local.get $i))
+    (array.copy $vectors $vectors (local.get $v) (i32.const 0) (local.get $v) (i32.const 1) (local.get $i))
+    (array.init_data $bytes $data (local.get $b) (i32.const 0) (i32.const 1) (local.get $i))
+    (array.len (array.new_fixed $points 2 (ref.null none) (struct.new_default $point)))
+    (array.get_u $shorts (array.new_data $shorts $data (i32.const 1) (i32.const 2)) (local.get $i)) i32.add)
+  (func (param $p (ref $points)) (param $q (ref $functions)) (result (ref null $point))
+    (array.fill $points (local.get $p) (i32.const 0) (struct.new_default $ball) (array.len (local.get $p)))
+    (array.fill $functions (local.get $q) (i32.const 0) (ref.func $any) (i32.const 1))
+    (array.copy $points $points (local.get $p) (i32.const 0)
+      (array.new_elem $points $elements (i32.const 0) (i32.const 1)) (i32.const 0) (i32.const 1))
+    (array.init_elem $points $elements (local.get $p) (i32.const 0) (i32.const 0) (i32.const 1))
+    (array.init_elem $functions $declared (local.get $q) (i32.const 0) (i32.const 0) (i32.const 1))
+    (array.get $points (local.get $p) (i32.const 0)))
+  (func $any (param $x anyref) (result i32)
+    (ref.test anyref (local.get $x)) (ref.test eqref (local.get $x)) i32.add
+    (ref.test (ref i31) (local.get $x)) i32.add (ref.test structref (local.get $x)) i32.add
+    (ref.test (ref array) (local.get $x)) i32.add (ref.test nullref (local.get $x)) i32.add
+    (ref.test (ref none) (local.get $x)) i32.add (ref.test (ref $point) (local.get $x)) i32.add
+    (ref.test (ref null $ball) (local.get $x)) i32.add (ref.test (ref null $bytes) (local.get $x)) i32.add
+    (ref.eq (ref.cast eqref (local.get $x)) (ref.i31 (i32.const 7))) i32.add
+    (i31.get_s (ref.cast i31ref (local.get $x))) i32.add (i31.get_u (ref.cast (ref i31) (local.get $x))) i32.add
+    (ref.test (ref extern) (extern.convert_any (local.get $x))) i32.add
+    (ref.is_null (any.convert_extern (extern.convert_any (local.get $x)))) i32.add
+    (ref.test (ref noextern) (extern.convert_any (local.get $x))) i32.add)
+  (func (param $x funcref) (result i32)
+    (ref.test (ref func) (local.get $x)) (ref.test nullfuncref (local.get $x)) i32.add
+    (ref.test (ref $f) (local.get $x)) i32.add (ref.test (ref null $g) (local.get $x)) i32.add
+    (call_ref $g (i32.const 1) (ref.cast (ref $g) (local.get $x))) i32.add)
+  (func (param $x anyref) (result (ref null $point))
+    (local $p (ref null $point))
+    (block $ball (result (ref $ball))
+      (block $other (result anyref)
+        (br_on_cast $ball (ref null $point) (ref $ball)
+          (br_on_cast_fail $other anyref (ref null $point) (local.get $x)))
+        (return))
+      (drop)
+      (block $struct (result (ref struct))
+        (block $yes (result anyref)
+          (br_on_cast $struct structref (ref struct) (br_on_cast_fail $yes anyref structref (local.get $x)))
+          (return (ref.null none)))
+        (return (ref.null none)))
+      (drop) (struct.new_default $ball))))"#,
+);
+
 /// Functions whose own instructions trap for known reasons.
 pub const TRAPS: (&str, &str) = (
     "traps",
@@ -333,4 +414,4 @@ pub const TRAPS: (&str, &str) = (
 /// All of them, by name.
 #[allow(dead_code, reason = "one of the tests goes through them")]
 pub const ALL: &[(&str, &str)] =
-    &[INTEGERS, FLOATS, CONVERSIONS, CONTROL, MEMORY, TABLES, GLOBALS, CALLS, TAIL_CALLS, TRAPS];
+    &[INTEGERS, FLOATS, CONVERSIONS, CONTROL, MEMORY, TABLES, GLOBALS, CALLS, TAIL_CALLS, OBJECTS, TRAPS];

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use super::constants::Constant;
 use super::context::VmContext;
 use super::gc::shape::Kind;
-use super::gc::{GcWords, Handles, Tracer};
+use super::gc::{GcWords, Handles, NULL_BYTES, Tracer};
 use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
 use super::native::NativeWords;
@@ -429,6 +429,12 @@ impl ExecContext {
     /// Whether code without bounds checks can reach an address: a fault elsewhere is none of the guest's. Async-signal-safe.
     pub fn is_reserved(&self, address: usize) -> bool {
         self.reservations.iter().any(|reservation| reservation.contains(&address))
+    }
+
+    /// Whether an address is one of a field of null, as compiled code computes it. Async-signal-safe.
+    pub fn is_in_null(&self, address: usize) -> bool {
+        // Without a heap its base is null as well, and nothing is mapped there either.
+        address.wrapping_sub(self.gc.base as usize) < NULL_BYTES
     }
 
     /// Whether the native stack has room for one more entry, whose segment is at `segment`.

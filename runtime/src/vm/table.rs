@@ -420,7 +420,6 @@ mod tests {
 
     #[test]
     fn null_functions_read_back_as_null() {
-        let types = TypeRegistry::default();
         let mut t = Table::new(TableType::new(RefType::FUNCREF, 2, None), ElementBudget::default()).unwrap();
         assert_eq!(t.get(0), Some(0));
         set(&mut t, 1, 0);

@@ -11,7 +11,7 @@
 //! [`host_results`](super::host_results), and those of [`BACK`] call the export of the same name. The exports named `e…`
 //! are there to be called, each with new units.
 
-use super::Type::{self, Extern, F32, F64, Func, I32, I64, V128};
+use super::Type::{self, Any, Extern, F32, F64, Func, I32, I64, V128};
 use super::generate::Random;
 
 /// The module of imports that answer by themselves.
@@ -123,6 +123,7 @@ fn name(ty: Type) -> &'static str {
         V128 => "v128",
         Func => "funcref",
         Extern => "externref",
+        Any => "anyref",
     }
 }
 
@@ -236,6 +237,7 @@ impl Generator {
         for (name, ty) in GLOBALS {
             let value = match ty {
                 Extern => "ref.null extern".to_string(),
+                Any => "ref.null any".to_string(),
                 V128 => "v128.const i64x2 5 6".to_string(),
                 _ => format!("{}.const 5", self::name(ty)),
             };
@@ -323,6 +325,7 @@ impl Generator {
         let value = self.one(&EDGES);
         match ty {
             Extern => " (ref.null extern)".into(),
+            Any => " (ref.null any)".into(),
             Func => " (ref.null func)".into(),
             V128 => format!(" (v128.const i64x2 {value} {})", self.one(&EDGES)),
             I64 if self.once_in(2) => format!(" (i64.const {})", value.rotate_left(31)),
@@ -367,7 +370,7 @@ impl Generator {
                 let condition = self.condition(body, depth);
                 let [yes, no] = [self.value(body, ty, depth), self.value(body, ty, depth)];
                 match ty {
-                    Extern => format!(" (select (result externref){yes}{no}{condition})"),
+                    Extern | Any => format!(" (select (result {}){yes}{no}{condition})", name(ty)),
                     _ => format!(" (select{yes}{no}{condition})"),
                 }
             }
@@ -484,7 +487,7 @@ impl Generator {
                 _ => format!(" ({ty_name}.convert_i32_s{})", self.value(body, I32, depth)),
             },
             V128 => self.vector(body, depth),
-            Extern | Func => self.simple(body, ty),
+            Extern | Func | Any => self.simple(body, ty),
         }
     }
 

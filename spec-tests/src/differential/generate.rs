@@ -63,6 +63,7 @@ impl Random {
                 Value::V128(bits[lane] * all[lane])
             }
             Type::Func => Value::Func(false),
+            Type::Any => Value::Any(None),
             Type::Extern => Value::Extern((pick & 16 == 0).then_some(bits as u32 & 0xff)),
         }
     }
@@ -125,6 +126,22 @@ pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(module.to_bytes())
 }
 
+/// A module with objects made of `bytes`. It imports nothing: what it would be given only the guest can make.
+fn module_with_objects(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = Config {
+        gc_enabled: true,
+        simd_enabled: input.ratio(1, 8).ok()?,
+        max_imports: 0,
+        min_types: 6,
+        min_globals: 2,
+        ..config(&mut input).ok()?
+    };
+    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes())
+}
+
 /// The seeds that `WASMRUN_SEEDS` names as `first..end`, or `few`: how a test runs for longer than it does by itself.
 ///
 /// # Panics
@@ -140,6 +157,13 @@ pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let len = 512 + random.number() as usize % 8192;
     module(&random.bytes(len))
+}
+
+/// The module with objects that follows from `seed`.
+pub fn objects_of_seed(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let len = 512 + random.number() as usize % 8192;
+    module_with_objects(&random.bytes(len))
 }
 
 /// `wasm` with one to three bytes replaced, removed or inserted, as follows from `seed`.

@@ -12,8 +12,13 @@ pub fn mixed(bits: u64) -> u64 {
 /// What an imported function answers: each result depends on all arguments, so that an argument that
 /// arrives wrong is seen.
 pub fn host_results(args: &[Value], results: &[Type]) -> Vec<Value> {
-    let digest = args.iter().fold(0, |digest, arg| mixed(digest ^ bits(arg)));
+    let digest = digest_of(args);
     results.iter().zip(0u64..).map(|(ty, i)| from_bits(*ty, mixed(digest ^ i))).collect()
+}
+
+/// A number made of values.
+pub(super) fn digest_of(values: &[Value]) -> u64 {
+    values.iter().fold(0, |digest, value| mixed(digest ^ bits(value)))
 }
 
 /// What imported globals and tables hold.
@@ -30,6 +35,7 @@ fn bits(value: &Value) -> u64 {
         Value::V128(bits) => mixed(bits as u64) ^ (bits >> 64) as u64,
         Value::Func(some) => some as u64,
         Value::Extern(value) => value.map_or(u64::MAX, u64::from),
+        Value::Any(value) => value.unwrap_or(u64::MAX),
     }
 }
 
@@ -42,6 +48,7 @@ fn from_bits(ty: Type, bits: u64) -> Value {
         Type::F64 => Value::F64((bits as i32 as f64 / 4.0).to_bits()),
         Type::V128 => Value::V128(u128::from(mixed(bits)) << 64 | u128::from(bits)),
         Type::Func => Value::Func(false),
+        Type::Any => Value::Any(None),
         Type::Extern => Value::Extern((bits & 1 == 0).then_some(bits as u32 & 0xff)),
     }
 }

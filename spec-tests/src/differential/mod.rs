@@ -21,7 +21,7 @@ use std::fmt;
 pub use self::artifact::read_artifact;
 pub use self::survive::survive;
 pub use self::wasmi::Wasmi;
-pub use self::wasmrun::{Chaos, Compiled, Interpreted, Mixed, Quick, Tiered, Wasmrun, Way};
+pub use self::wasmrun::{Chaos, Checked, Compiled, Interpreted, Mixed, Quick, Tiered, Wasmrun, Way};
 pub use host::{host_results, initial_value, mixed};
 
 /// The types that both sides of a comparison know.
@@ -35,6 +35,7 @@ pub enum Type {
     V128,
     Func,
     Extern,
+    Any,
 }
 
 /// A value as far as engines can be compared by it. Floats are their bits.
@@ -54,6 +55,8 @@ pub enum Value {
     Func(bool),
     /// The number behind an `externref`; the host gives out no other values.
     Extern(Option<u32>),
+    /// A number made of what a reference to a value of the guest leads to.
+    Any(Option<u64>),
 }
 
 /// The kinds of traps that the specification tells apart.
@@ -68,6 +71,9 @@ pub enum TrapKind {
     DivisionByZero,
     IntegerOverflow,
     BadConversion,
+    NullReference,
+    CastFailure,
+    ArrayOutOfBounds,
 }
 
 /// Why a call or an instantiation did not come back with values.
@@ -86,6 +92,8 @@ pub enum Stop {
 pub enum Item {
     /// A function with the types of its parameters.
     Func(Vec<Type>),
+    /// A function that takes what only the guest can make.
+    Uncallable,
     /// A global.
     Global,
     /// A memory.
@@ -102,7 +110,7 @@ pub trait Subject: Sized {
     /// Instantiates `wasm`. Imports are made to fit by type: functions compute [`host_results`], globals
     /// hold [`initial_value`], memories and tables have their smallest size.
     fn new(wasm: &[u8]) -> Result<Self, Stop>;
-    /// Calls an exported function. [`Value::Func`] arguments are always null.
+    /// Calls an exported function. [`Value::Func`] and [`Value::Any`] arguments are always null.
     fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop>;
     /// The value of an exported global.
     fn global(&mut self, export: &str) -> Value;
@@ -221,7 +229,7 @@ fn same_state<A: Subject, B: Subject>(
 ) -> Result<(), Difference> {
     for (name, item) in items {
         let what = match item {
-            Item::Func(_) => None,
+            Item::Func(_) | Item::Uncallable => None,
             Item::Global => {
                 let (one, other) = (a.global(name), b.global(name));
                 (one != other).then(|| disagree::<A, B>(&format!("global {name}"), &one, &other))

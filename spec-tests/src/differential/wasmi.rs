@@ -70,6 +70,7 @@ fn val(store: impl ::wasmi::AsContextMut, value: Value) -> Val {
         Value::F64(bits) => Val::F64(::wasmi::F64::from_bits(bits)),
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(Nullable::Null),
+        Value::Any(_) => unreachable!("wasmi has no objects, and is compared by modules without"),
         Value::Extern(None) => Val::ExternRef(Nullable::Null),
         Value::Extern(Some(number)) => Val::ExternRef(Nullable::Val(ExternRef::new(store, number))),
     }

@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AsContext, AsContextMut, Caller, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType,
-    ImportType, Instance, Memory, Module, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Trap,
-    Val, ValType,
+    AnyRef, AsContext, AsContextMut, Caller, Engine, Error, Extern, ExternRef, ExternType, Func, Global,
+    HeapType, ImportType, Instance, Memory, Module, Ref, RefType, Rooted, Store, StoreLimits,
+    StoreLimitsBuilder, Table, Trap, Val, ValType,
 };
 
 use crate::Mode;
 
+use super::host::{digest_of, mixed};
 use super::{Item, Stop, Subject, TrapKind, Type, Value, calls, host_results, initial_value};
 
 /// A [`Mode`] as a type.
@@ -40,6 +41,7 @@ ways! {
     Interpreted Interp "wasmrun's interpreter": "By the interpreter alone.";
     Compiled Jit "wasmrun's compiled code": "Compiled to fast code.";
     Quick Quick "wasmrun's quickly compiled code": "Compiled in little time.";
+    Checked Checked "wasmrun's checked code": "Compiled with bounds checks; each allocation collects.";
     Mixed Mixed "wasmrun's mixed tiers": "Every second function compiled.";
     Tiered Tiered "wasmrun's tiers": "Compiled while it runs.";
     Chaos Chaos "wasmrun's tiers at random": "Changing its tier at random.";
@@ -56,6 +58,7 @@ pub struct Wasmrun<W = Interpreted> {
 pub(super) fn items(wasm: &[u8]) -> Vec<(String, Item)> {
     let Ok(module) = Module::from_binary(&Engine::default(), wasm) else { return Vec::new() };
     let item = |ty| match ty {
+        ExternType::Func(ty) if !ty.params().iter().all(|ty| has_a_value(*ty)) => Item::Uncallable,
         ExternType::Func(ty) => Item::Func(ty.params().iter().map(|ty| type_of(*ty)).collect()),
         ExternType::Global(_) => Item::Global,
         ExternType::Memory(_) => Item::Memory,
@@ -74,6 +77,9 @@ pub(super) fn stop(error: &Error) -> Stop {
         Some(Trap::IntegerDivisionByZero) => TrapKind::DivisionByZero,
         Some(Trap::IntegerOverflow) => TrapKind::IntegerOverflow,
         Some(Trap::BadConversionToInteger) => TrapKind::BadConversion,
+        Some(Trap::NullReference) => TrapKind::NullReference,
+        Some(Trap::CastFailure) => TrapKind::CastFailure,
+        Some(Trap::ArrayOutOfBounds) => TrapKind::ArrayOutOfBounds,
         Some(trap) => return Stop::Limit(trap.to_string()),
         None => return Stop::Refused(format!("{error:#}")),
     };
@@ -92,7 +98,59 @@ pub(super) fn type_of(ty: ValType) -> Type {
 }
 
 fn reference_type(ty: RefType) -> Type {
-    if ty.heap == HeapType::Extern { Type::Extern } else { Type::Func }
+    match ty.heap.top() {
+        HeapType::Extern => Type::Extern,
+        HeapType::Func => Type::Func,
+        _ => Type::Any,
+    }
+}
+
+/// Whether the values that arguments are made of are of a type.
+fn has_a_value(ty: ValType) -> bool {
+    match ty {
+        ValType::Ref(ty) => ty.nullable && ty.heap != HeapType::NoExtern,
+        _ => true,
+    }
+}
+
+/// Objects inside of one another that are looked at, and elements of an array.
+const DEPTH: usize = 3;
+const ELEMENTS: u32 = 5;
+
+/// A number made of what a reference leads to.
+fn digest<T: 'static>(
+    store: &mut impl AsContextMut<Data = T>,
+    value: Rooted<AnyRef>,
+    depth: usize,
+) -> Result<u64, Error> {
+    if let Some(number) = value.as_i31(&mut *store)? {
+        return Ok(number.get_u32().into());
+    }
+    let (kind, parts) = if depth == DEPTH {
+        (0, Vec::new())
+    } else if let Some(structure) = value.as_struct(&mut *store)? {
+        (1, structure.fields(&mut *store)?.collect())
+    } else if let Some(array) = value.as_array(&mut *store)? {
+        let len = array.len(&mut *store)?;
+        let elements: Result<Vec<Val>, Error> =
+            (0..len.min(ELEMENTS)).map(|index| array.get(&mut *store, index)).collect();
+        (2 + u64::from(len), elements?)
+    } else {
+        (u64::MAX, Vec::new())
+    };
+    let parts: Vec<Value> = parts.iter().map(|part| seen(store, part, depth + 1)).collect();
+    Ok(mixed(kind ^ digest_of(&parts)))
+}
+
+/// A value, and what it leads to.
+fn seen<T: 'static>(store: &mut impl AsContextMut<Data = T>, value: &Val, depth: usize) -> Value {
+    match value {
+        Val::AnyRef(value) => {
+            let digest = value.map(|value| digest(store, value, depth));
+            Value::Any(digest.map(|digest| digest.expect("the reference is of this store, and rooted")))
+        }
+        other => value_of(&*store, other),
+    }
 }
 
 pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
@@ -107,7 +165,7 @@ pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val
             data?.downcast_ref().copied()
         })),
         Val::V128(value) => Value::V128(value.as_u128()),
-        Val::AnyRef(_) => unreachable!("wasmi has none, and the generator is told so"),
+        Val::AnyRef(_) => unreachable!("objects are looked at with the store at hand"),
     }
 }
 
@@ -119,6 +177,7 @@ pub(super) fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> 
         Value::F64(bits) => Val::F64(bits),
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
+        Value::Any(_) => Val::AnyRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
     })
@@ -180,7 +239,11 @@ impl<W: Way> Wasmrun<W> {
         timeout: Duration,
         fuel: Option<u64>,
     ) -> Result<Wasmrun<W>, Error> {
-        let limits = StoreLimitsBuilder::new().memory_size(memory).table_elements(memory / 8).build();
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(memory)
+            .table_elements(memory / 8)
+            .gc_heap_size(memory / 64)
+            .build();
         let mut store = Store::new(module.engine(), limits);
         store.limiter(|limits| limits);
         store.set_timeout(module.engine().config().is_interruptible().then_some(timeout));
@@ -212,13 +275,13 @@ impl<W: Way> Subject for Wasmrun<W> {
         let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
         args.and_then(|args| func.call(&mut self.store, &args, &mut results))
             .map_err(|error| stop(&error))?;
-        Ok(results.iter().map(|value| value_of(&self.store, value)).collect())
+        Ok(results.iter().map(|value| seen(&mut self.store, value, 0)).collect())
     }
 
     fn global(&mut self, export: &str) -> Value {
         let global = self.instance.get_global(&mut self.store, export).expect("the export exists");
         let value = global.get(&mut self.store);
-        value_of(&self.store, &value)
+        seen(&mut self.store, &value, 0)
     }
 
     fn memory(&mut self, export: &str) -> Vec<u8> {
@@ -231,7 +294,7 @@ impl<W: Way> Subject for Wasmrun<W> {
         (0..table.size(&self.store))
             .map(|index| {
                 let reference: Ref = table.get(&mut self.store, index).expect("the index is below the size");
-                value_of(&self.store, &reference.into())
+                seen(&mut self.store, &reference.into(), 0)
             })
             .collect()
     }

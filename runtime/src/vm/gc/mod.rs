@@ -65,6 +65,9 @@ impl GcWords {
 /// The most bytes of an object that code makes by itself: larger ones are not among the others.
 pub const INLINE: usize = LARGE;
 
+/// Bytes at the start of a heap where nothing is ever mapped: what is accessed there is a field of null.
+pub const NULL_BYTES: usize = PAGE;
+
 /// What a heap has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GcStats {
