@@ -1,7 +1,6 @@
 //! The bytecode of a module's functions: `bytecode FILE FUNCTION` prints that of one, `bytecode FILE` how much
 //! there is of all.
 
-use std::sync::Arc;
 use std::{env, fs, process};
 
 use wasmrun_interpreter::disassemble;

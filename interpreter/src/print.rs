@@ -203,7 +203,6 @@ fn read(code: &[u8], at: usize, width: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::Arc;
 
     use wasmrun_runtime::features::Features;
 

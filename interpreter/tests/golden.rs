@@ -5,7 +5,6 @@
 #![cfg(not(miri))]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::{env, fs};
 
 use wasmrun_interpreter::{NoBytecode, disassemble};

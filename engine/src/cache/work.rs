@@ -27,7 +27,6 @@ pub(super) fn decode(bytes: &[u8], module: &Module) -> Vec<Done> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use wasmrun_runtime::features::Features;
 

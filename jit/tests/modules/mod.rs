@@ -1,7 +1,5 @@
 //! Modules for the tests of the compiler: between them every instruction that the engine executes.
 
-use std::sync::Arc;
-
 use wasmrun_runtime::features::{Features, proposal};
 use wasmrun_runtime::module::Module;
 
