@@ -28,6 +28,7 @@ in_every_mode! {
     results_of_host_functions_are_references_of_the_caller
     a_heap_that_is_full_of_what_lives_traps
     a_panic_of_a_destructor_is_one_of_the_host_function
+    references_that_a_host_function_gets_end_with_its_call
 }
 
 /// An engine that collects at every allocation.
@@ -521,6 +522,33 @@ fn a_handle_whose_scope_has_ended_is_refused_everywhere() -> Result<()> {
     ExternRef::new(&mut other, 4)?;
     assert!(owned.data(&other).is_err());
     assert!(owned.to_rooted(&mut other).is_err());
+    Ok(())
+}
+
+/// Also where it takes and gives none, so that compiled code calls it without a detour.
+fn references_that_a_host_function_gets_end_with_its_call(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let module = Module::new(
+        &engine,
+        r#"(module (import "" "make" (func $make (param i32)))
+          (func (export "run") (param i32)
+            (loop $again (call $make (local.get 0))
+              (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"#,
+    )?;
+    let limits = StoreLimitsBuilder::new().gc_heap_size(1 << 20).build();
+    let mut store = Store::new(&engine, (limits, None::<Rooted<ExternRef>>));
+    store.limiter(|(limits, _)| limits);
+    let make =
+        Func::wrap(&mut store, |mut caller: Caller<'_, (StoreLimits, Value)>, number: i32| -> Result<()> {
+            let value = ExternRef::new(&mut caller, number)?;
+            caller.data_mut().1 = Some(value);
+            Ok(())
+        });
+    let instance = Instance::new(&mut store, &module, &[make.into()])?;
+    let run = instance.get_typed_func::<i32, ()>(&mut store, "run")?;
+    run.call(&mut store, 100_000)?;
+    let kept = store.data().1.unwrap();
+    assert!(kept.data(&store).is_err());
     Ok(())
 }
 

@@ -307,8 +307,8 @@ fn features_that_are_off_are_refused_by_name() -> Result<()> {
     assert!(error.to_string().contains("`multi-memory`, which is switched off"), "{error}");
     let error = Module::new(&engine, "(func $f (return_call $f))").unwrap_err();
     assert!(error.to_string().contains("`tail-call`, which is switched off"), "{error}");
-    let error = Engine::new(Config::new().wasm_feature("gc", true)?).unwrap_err();
-    assert!(error.to_string().contains("`gc`"), "{error}");
+    let error = Engine::new(Config::new().wasm_feature("stack-switching", true)?).unwrap_err();
+    assert!(error.to_string().contains("`stack-switching`"), "{error}");
     Ok(())
 }
 

@@ -120,8 +120,8 @@ impl HostFunc {
 /// A [`DirectCall`] of a function made of an `F`, which is part of it: that spares the call through `entry`, and with a closure
 /// that is known the catching of panics that it cannot have.
 ///
-/// The tops stay as they are. The slots are on the native stack, there are no references, and whoever moves the tops puts
-/// them back.
+/// The tops stay as they are. The slots are on the native stack, no argument or result is a reference, and whoever moves the
+/// tops puts them back. References that the host gets meanwhile are in a scope of the call, as in any.
 unsafe extern "C" fn call_direct<F>(
     exec: *mut ExecContext,
     caller: *mut VmContext,
@@ -135,7 +135,10 @@ where
     unsafe {
         let entry = &*ptr::from_ref(&*(*host).entry).cast::<F>();
         let references = (*exec).ref_top;
-        let pending = match catch_unwind(AssertUnwindSafe(|| entry(exec, caller, slots, references))) {
+        let scope = (*exec).handles.open();
+        let result = catch_unwind(AssertUnwindSafe(|| entry(exec, caller, slots, references)));
+        (*exec).handles.close(scope);
+        let pending = match result {
             // It may have taken long.
             Ok(Ok(())) => match poll(exec) {
                 Ok(()) => return ptr::null_mut(),
