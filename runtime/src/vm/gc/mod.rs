@@ -10,11 +10,11 @@
 //!
 //! Objects are made in one half, one behind the other. When there is no room, the collector copies what can be reached from
 //! the roots to the other half, breadth first (Cheney, "A nonrecursive list compacting algorithm", 1970), and forgets the
-//! rest: what it does takes time in proportion to what lives. [Large objects](large) stay where they are.
+//! rest: what it does takes time in proportion to what lives. Large objects (`large`) stay where they are.
 //!
 //! All words that hold references are found precisely, and changed when their objects move: [`Store`](super::Store) knows
 //! where they are. How much may be allocated until the next collection follows from what the last one has left:
-//! [`budget`].
+//! `budget`.
 
 mod handles;
 mod host_values;
