@@ -1,7 +1,7 @@
 //! Calls between the host, tier 0 and compiled code: what happens in Rust at the borders that [`crate::stubs`]
 //! are on the other side of.
 //!
-//! All three functions of this module find what they need through the execution context of the store, which
+//! The functions of this module find what they need through the execution context of the store, which
 //! [`attach`] has told of its engine's code. Compiled code and tier 0 know nothing of each other: the
 //! embedding crate names the function that runs the interpreter.
 #![allow(unsafe_code)]

@@ -126,7 +126,7 @@ pub enum SegmentMode {
     Active {
         /// Table or memory index.
         target: u32,
-        /// Offset expression, an `i32`.
+        /// Offset expression: of the type of the table's or memory's addresses.
         offset: ConstExpr,
     },
     /// When an instruction names it.

@@ -26,7 +26,7 @@ pub(super) fn copy_elements(
     }
     let (target, source) = (to.0.pointer(store)?, from.0.pointer(store)?);
     let exec: *mut ExecContext = store.vm.exec_mut();
-    // SAFETY: both are alive and of one type, and the exclusive borrow of the store makes sure that nothing
+    // SAFETY: both are alive, the types match, as was just checked, and the exclusive borrow of the store makes sure that nothing
     // borrows them.
     Ok(unsafe { vm::Table::copy(exec, target.as_ptr(), to.1, source.as_ptr(), from.1, len) }?)
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// It is asked about one memory or table at a time: who wants to bound what a store takes altogether adds up
 /// what it allows, as below. Counts are those of the whole store. What it is not asked about is bounded by the
 /// engine: the guest's stack ([`Config::max_wasm_stack`](crate::Config::max_wasm_stack)), and 10 000 000
-/// elements for each table.
+/// elements for the tables of an instance together.
 ///
 /// ```
 /// use wasmrun::{Engine, ResourceLimiter, Result, Store};

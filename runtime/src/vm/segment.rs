@@ -3,8 +3,8 @@
 //! Each time Rust enters guest code, be it from the host or from another tier, a [`Segment`] is linked in front
 //! of the others; it is on the native stack of that entry and withdrawn when the entry returns. A tier that
 //! calls out leaves behind where: so a walk finds the innermost frame of every segment, asks the segment's tier
-//! for the callers until it comes to the entry, and goes on with the segment before. Backtraces are such a
-//! walk; the search for an exception handler and the roots of a collector will be others.
+//! for the callers until it comes to the entry, and goes on with the segment before. Backtraces and the roots
+//! of a collection are found by such walks.
 
 use std::ptr;
 use std::sync::Arc;

@@ -282,7 +282,8 @@ impl Table {
     ///
     /// # Safety
     /// Both pointers must point at live tables that nothing else borrows; they may be equal. They belong to the
-    /// store whose execution context is `exec`, and have the same element type.
+    /// store whose execution context is `exec`, and elements of `from` are of
+    /// the element type of `to`.
     pub unsafe fn copy(
         exec: *mut ExecContext,
         to: *mut Table,
