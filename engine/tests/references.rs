@@ -1,8 +1,16 @@
 //! References of types that modules define: to functions, called through them, in every tier.
 
-use wasmrun::{
-    Config, Engine, Func, HeapType, Instance, Linker, Module, RefType, Store, Strategy, Trap, Val, ValType,
-};
+mod common;
+
+use wasmrun::{Engine, Func, HeapType, Instance, Linker, Module, RefType, Result, Store, Trap, Val, ValType};
+
+use common::{Mode, in_every_mode};
+
+in_every_mode! {
+    functions_are_called_through_references
+    branches_tell_null_from_functions
+    values_of_a_defined_type_are_checked_where_they_come_in
+}
 
 /// Adds up what two functions make of the numbers below `n`, the second of every eighth.
 const CALLS: &str = r#"(module
@@ -34,48 +42,38 @@ const CALLS: &str = r#"(module
   (func (export "must") (param $f funcref) (result (ref func)) (ref.as_non_null (local.get $f)))
   (func (export "double") (result (ref $step)) (ref.func $double)))"#;
 
-fn each_strategy(test: impl Fn(&Engine)) {
-    for strategy in [Strategy::Interpreter, Strategy::Jit, Strategy::Tiered] {
-        let mut config = Config::new();
-        config.strategy(strategy);
-        test(&Engine::new(&config).unwrap());
+fn functions_are_called_through_references(mode: Mode) -> Result<()> {
+    let engine = &mode.engine();
+    let module = Module::new(engine, CALLS).unwrap();
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
+    let expected = |n: i32| (1..=n).map(|i| 2 * i - if i % 8 == 0 { i } else { 0 }).sum::<i32>();
+    for n in [1, 8, 20_000] {
+        assert_eq!(run.call(&mut store, n).unwrap(), expected(n));
     }
+    let null = instance.get_typed_func::<(), i32>(&mut store, "null").unwrap();
+    let error = null.call(&mut store, ()).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Trap::NullReference));
+    Ok(())
 }
 
-#[test]
-fn functions_are_called_through_references() {
-    each_strategy(|engine| {
-        let module = Module::new(engine, CALLS).unwrap();
-        let mut store = Store::new(engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).unwrap();
-        let run = instance.get_typed_func::<i32, i32>(&mut store, "run").unwrap();
-        let expected = |n: i32| (1..=n).map(|i| 2 * i - if i % 8 == 0 { i } else { 0 }).sum::<i32>();
-        for n in [1, 8, 20_000] {
-            assert_eq!(run.call(&mut store, n).unwrap(), expected(n));
-        }
-        let null = instance.get_typed_func::<(), i32>(&mut store, "null").unwrap();
-        let error = null.call(&mut store, ()).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Trap::NullReference));
-    });
-}
-
-#[test]
-fn branches_tell_null_from_functions() {
-    each_strategy(|engine| {
-        let module = Module::new(engine, CALLS).unwrap();
-        let mut store = Store::new(engine, ());
-        let instance = Instance::new(&mut store, &module, &[]).unwrap();
-        let host = Func::wrap(&mut store, || ());
-        let nothing = instance.get_typed_func::<Option<Func>, i32>(&mut store, "nothing").unwrap();
-        assert_eq!([None, Some(host)].map(|f| nothing.call(&mut store, f).unwrap()), [0, 1]);
-        let something = instance.get_typed_func::<Option<Func>, Func>(&mut store, "something").unwrap();
-        assert_eq!(something.call(&mut store, Some(host)).unwrap(), host);
-        assert_ne!(something.call(&mut store, None).unwrap(), host);
-        let must = instance.get_typed_func::<Option<Func>, Func>(&mut store, "must").unwrap();
-        assert_eq!(must.call(&mut store, Some(host)).unwrap(), host);
-        let error = must.call(&mut store, None).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&Trap::NullReference));
-    });
+fn branches_tell_null_from_functions(mode: Mode) -> Result<()> {
+    let engine = &mode.engine();
+    let module = Module::new(engine, CALLS).unwrap();
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let host = Func::wrap(&mut store, || ());
+    let nothing = instance.get_typed_func::<Option<Func>, i32>(&mut store, "nothing").unwrap();
+    assert_eq!([None, Some(host)].map(|f| nothing.call(&mut store, f).unwrap()), [0, 1]);
+    let something = instance.get_typed_func::<Option<Func>, Func>(&mut store, "something").unwrap();
+    assert_eq!(something.call(&mut store, Some(host)).unwrap(), host);
+    assert_ne!(something.call(&mut store, None).unwrap(), host);
+    let must = instance.get_typed_func::<Option<Func>, Func>(&mut store, "must").unwrap();
+    assert_eq!(must.call(&mut store, Some(host)).unwrap(), host);
+    let error = must.call(&mut store, None).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Trap::NullReference));
+    Ok(())
 }
 
 #[test]
@@ -91,9 +89,8 @@ fn a_typed_function_may_take_less_and_give_more_than_it_is_asked_for() {
     assert!(format!("{error:#}").contains("(i32) -> (i32)"), "{error:#}");
 }
 
-#[test]
-fn values_of_a_defined_type_are_checked_where_they_come_in() {
-    let engine = Engine::default();
+fn values_of_a_defined_type_are_checked_where_they_come_in(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
     let module = Module::new(
         &engine,
         r#"(module (type $step (func (param i32) (result i32)))
@@ -120,6 +117,7 @@ fn values_of_a_defined_type_are_checked_where_they_come_in() {
     global.set(&mut store, right.into()).unwrap();
     global.set(&mut store, Val::FuncRef(None)).unwrap();
     assert!(global.set(&mut store, wrong.into()).is_err());
+    Ok(())
 }
 
 #[test]
