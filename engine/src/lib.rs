@@ -45,6 +45,7 @@ mod dwarf;
 mod engine;
 mod entry;
 mod error;
+mod exception;
 #[cfg(feature = "explore")]
 mod explore;
 mod externs;
@@ -81,9 +82,10 @@ pub use config::Config;
 pub use config::MemoryStrategy;
 pub use engine::{Engine, EngineWeak};
 pub use error::{Context, Error, I32Exit, Result};
+pub use exception::{Exception, ExnRef};
 #[cfg(feature = "explore")]
 pub use explore::{CodeLine, Explored};
-pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table};
+pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table, Tag};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
@@ -101,7 +103,7 @@ pub use symbol::FrameSymbol;
 pub use tiers::{FunctionTier, OptLevel, Strategy, Uncompiled};
 pub use types::{
     ExternType, FieldType, FuncType, GlobalType, HeapType, InvalidMemoryType, Limits, MemoryType,
-    MemoryTypeBuilder, Mutability, RefType, StorageType, TableType, ValType,
+    MemoryTypeBuilder, Mutability, RefType, StorageType, TableType, TagType, ValType,
 };
 pub use values::{Ref, V128, Val};
 pub use wasmrun_jit::profiler::Profiler;

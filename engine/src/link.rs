@@ -53,6 +53,7 @@ impl Bindings {
             Extern::Table(table) => self.imports.tables.push(table.handle().pointer(store)?),
             Extern::Memory(memory) => self.imports.memories.push(memory.handle().pointer(store)?),
             Extern::Global(global) => self.imports.globals.push(global.handle().pointer(store)?),
+            Extern::Tag(tag) => self.imports.tags.push(tag.id(store)?),
         }
         Ok(())
     }
@@ -89,6 +90,10 @@ fn type_in(store: &StoreOpaque, item: &Extern) -> Result<ExternType> {
             global.handle().get(store)?;
             ExternType::Global(global.declared_type())
         }
+        Extern::Tag(tag) => {
+            tag.id(store)?;
+            ExternType::Tag(tag.ty().clone())
+        }
     })
 }
 
@@ -113,6 +118,7 @@ fn matches(expected: &ExternType, found: &ExternType, types: &TypeRegistry) -> b
                 || (expected.mutability, found.mutability) == (Mutability::Const, Mutability::Const)
                     && found.content.matches(expected.content, types)
         }
+        (ExternType::Tag(expected), ExternType::Tag(found)) => expected == found,
         _ => false,
     }
 }

@@ -194,8 +194,13 @@ impl<T: GcRef> OwnedRooted<T> {
         let mut store = store.as_context_mut();
         let store = &mut store.inner_mut().opaque;
         let word = rooted.word(store)?;
+        Ok(OwnedRooted::of_word(store, word))
+    }
+
+    /// The handle of a reference that is not null.
+    pub(crate) fn of_word(store: &mut StoreOpaque, word: u32) -> OwnedRooted<T> {
         let handle = store.vm.exec_mut().handles.owned(word);
-        Ok(OwnedRooted { store: store.id, handle, object: PhantomData })
+        OwnedRooted { store: store.id, handle, object: PhantomData }
     }
 
     /// A handle of the same object in the scope at hand.

@@ -116,3 +116,11 @@ pub use wasmrun_runtime::types::FieldType;
 /// assert_eq!(StorageType::I16.unpack(), ValType::I32);
 /// ```
 pub use wasmrun_runtime::types::StorageType;
+
+/// The type of a tag.
+///
+/// ```
+/// use wasmrun::{TagType, ValType};
+/// assert_eq!(TagType::new([ValType::I32, ValType::F64]).to_string(), "(i32, f64)");
+/// ```
+pub use wasmrun_runtime::types::TagType;

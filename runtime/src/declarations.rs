@@ -9,7 +9,8 @@ use std::ops::Range;
 use crate::const_expr::{ConstExpr, ConstExprs};
 use crate::parsed_types::ParsedTypes;
 use crate::types::{
-    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TypeId,
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, RefType, TableType, TagType,
+    TypeId,
 };
 use crate::vm::reservation_of;
 
@@ -31,6 +32,9 @@ pub(crate) struct Declarations {
     pub(crate) memories: Vec<MemoryType>,
     pub(crate) imported_globals: Vec<GlobalType>,
     pub(crate) globals: Vec<GlobalDef>,
+    /// Type index of each tag, imported ones first.
+    pub(crate) tags: Vec<u32>,
+    pub(crate) imported_tags: u32,
     pub(crate) start: Option<u32>,
     pub(crate) elements: Vec<ElementSegment>,
     pub(crate) data: Vec<DataSegment>,
@@ -43,6 +47,12 @@ impl Declarations {
     /// The function type with this index.
     pub(crate) fn func_type(&self, index: u32) -> &FuncType {
         self.types[index as usize].func().expect("validated: the type of a function")
+    }
+
+    /// The type of the tag with this index.
+    pub(crate) fn tag_type(&self, tag: u32) -> TagType {
+        let ty = self.func_type(self.tags[tag as usize]).clone();
+        TagType::of(ty).expect("validated: the type of a tag has no results")
     }
 
     /// References to the type with this index.
@@ -108,6 +118,8 @@ pub enum ExternIndex {
     Memory(u32),
     /// Global index.
     Global(u32),
+    /// Tag index.
+    Tag(u32),
 }
 
 /// An export.

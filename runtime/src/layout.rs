@@ -4,8 +4,8 @@
 //! Offsets are constants of a module. The context is one allocation:
 //!
 //! ```text
-//! head | imported functions     | memories | tables | imported globals | globals | funcrefs
-//!        FuncRef each, *FuncRef   *Memory    *Table   *GlobalSlot        16 B      FuncRef each, made lazily
+//! head | imported functions     | memories | tables | imported globals | tags  | globals | funcrefs
+//!        FuncRef each, *FuncRef   *Memory    *Table   *GlobalSlot        TagId   16 B      FuncRef each, made lazily
 //! ```
 //!
 //! The record of an imported function is a copy, by which it is called; the pointer is to the function's own,
@@ -29,6 +29,7 @@ pub struct Layout {
     tables: u32,
     imported_globals: u32,
     imported_global_count: u32,
+    tags: u32,
     globals: u32,
     func_refs: u32,
     size: u32,
@@ -53,6 +54,7 @@ impl Layout {
         let memories = place(declared.memory_count() as usize, 8);
         let tables = place(declared.table_count() as usize, 8);
         let imported_globals = place(declared.imported_globals.len(), 8);
+        let tags = place(declared.tags.len(), 4);
         // Globals and funcrefs are aligned to 16: a v128 global is one aligned load.
         end = end.next_multiple_of(16);
         let mut place = |count: usize, size: usize| {
@@ -69,6 +71,7 @@ impl Layout {
             tables,
             imported_globals,
             imported_global_count: declared.imported_globals.len() as u32,
+            tags,
             globals,
             func_refs,
             size: end,
@@ -107,6 +110,11 @@ impl Layout {
             None => GlobalPlace::Imported(self.imported_globals + global * 8),
             Some(defined) => GlobalPlace::Own(self.globals + defined * GLOBAL_SLOT as u32),
         }
+    }
+
+    /// The identity of a tag.
+    pub fn tag(&self, tag: u32) -> u32 {
+        self.tags + tag * 4
     }
 
     /// The slot for the funcref of a function that the module defines and that something refers to.

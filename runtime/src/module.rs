@@ -23,8 +23,8 @@ use crate::names::Names;
 use crate::relaxed::Relaxed;
 use crate::types::object::{ArrayLayout, ObjectLayout, StructLayout};
 use crate::types::{
-    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TypeId, TypeRegistry,
-    ValType,
+    CompositeType, ExternType, FuncType, GlobalType, HeapType, MemoryType, TableType, TagType, TypeId,
+    TypeRegistry, ValType,
 };
 use crate::value::RawValue;
 
@@ -134,6 +134,14 @@ impl Module {
         match self.registry.layout(self.declared.type_ids[index as usize]) {
             Some(ObjectLayout::Struct(layout)) => layout,
             other => panic!("validated: the type of a structure, not {other:?}"),
+        }
+    }
+
+    /// How exceptions with a tag are laid out: a field for the tag's number, and one for each value.
+    pub fn exception_layout(&self, tag: u32) -> &StructLayout {
+        match self.registry.layout(self.declared.type_ids[self.tag_type_index(tag) as usize]) {
+            Some(ObjectLayout::Struct(layout)) => layout,
+            other => panic!("validated: the type of a tag, not {other:?}"),
         }
     }
 
@@ -288,6 +296,26 @@ impl Module {
         }
     }
 
+    /// Number of tags, imported ones included.
+    pub fn tag_count(&self) -> u32 {
+        self.declared.tags.len() as u32
+    }
+
+    /// Number of imported tags, which have the lowest indices.
+    pub fn imported_tag_count(&self) -> u32 {
+        self.declared.imported_tags
+    }
+
+    /// The type of a tag.
+    pub fn tag_type(&self, tag: u32) -> TagType {
+        self.declared.tag_type(tag)
+    }
+
+    /// The index of the type of functions that a tag is declared with, which its exceptions are of.
+    pub fn tag_type_index(&self, tag: u32) -> u32 {
+        self.declared.tags[tag as usize]
+    }
+
     /// The type of what an export points at.
     pub fn extern_type(&self, index: ExternIndex) -> ExternType {
         match index {
@@ -295,6 +323,7 @@ impl Module {
             ExternIndex::Table(i) => ExternType::Table(self.table_type(i)),
             ExternIndex::Memory(i) => ExternType::Memory(self.memory_type(i)),
             ExternIndex::Global(i) => ExternType::Global(self.global_type(i)),
+            ExternIndex::Tag(i) => ExternType::Tag(self.tag_type(i)),
         }
     }
 

@@ -253,8 +253,11 @@ impl<'r> Builder<'r> {
                             declared.imported_globals.push(ty);
                             ExternType::Global(ty)
                         }
-                        // As above: no module is made of one with tags.
-                        TypeRef::Tag(_) => continue,
+                        TypeRef::Tag(ty) => {
+                            declared.tags.push(ty.func_type_idx);
+                            declared.imported_tags += 1;
+                            ExternType::Tag(declared.tag_type(declared.imported_tags - 1))
+                        }
                     };
                     declared.imports.push(Import {
                         module: import.module.to_owned(),
@@ -284,6 +287,11 @@ impl<'r> Builder<'r> {
                     declared.memories.push(memory_type(&memory?));
                 }
             }
+            Payload::TagSection(tags) => {
+                for tag in tags {
+                    declared.tags.push(tag?.func_type_idx);
+                }
+            }
             Payload::GlobalSection(globals) => {
                 for global in globals {
                     let global = global?;
@@ -300,7 +308,7 @@ impl<'r> Builder<'r> {
                         ExternalKind::Table => ExternIndex::Table(export.index),
                         ExternalKind::Memory => ExternIndex::Memory(export.index),
                         ExternalKind::Global => ExternIndex::Global(export.index),
-                        ExternalKind::Tag => continue,
+                        ExternalKind::Tag => ExternIndex::Tag(export.index),
                     };
                     declared.exports.push(Export { name: export.name.to_owned(), index });
                 }

@@ -6,17 +6,15 @@ use std::fmt;
 
 /// How a segment of WebAssembly code came back to the Rust that entered it.
 ///
-/// Nothing unwinds over Rust frames: each tier returns one of these. `Exception`, `TailCall` and
+/// Nothing unwinds over Rust frames: each tier returns one of these. `TailCall` and
 /// `Suspend` are part of the protocol between tiers and stacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Status {
     /// The function returned; its results are in its slots.
     Ok = 0,
-    /// It trapped or a host function failed: see [`Pending`].
+    /// It trapped, an exception left it, or a host function failed: see [`Pending`].
     Trap = 1,
-    /// An exception left it.
-    Exception = 2,
     /// It ended in a tail call that the caller has to perform.
     TailCall = 3,
     /// Its stack was suspended.
@@ -31,7 +29,6 @@ impl Status {
         Some(match word {
             0 => Status::Ok,
             1 => Status::Trap,
-            2 => Status::Exception,
             3 => Status::TailCall,
             4 => Status::Suspend,
             5 => Status::Left,
@@ -129,6 +126,20 @@ pub enum Pending {
     Host(HostError),
     /// A host function panicked; the payload is resumed at the host's entry.
     Panic(Box<dyn Any + Send>),
+    /// An exception was thrown, which the execution context has.
+    Exception,
+}
+
+/// What a host function returns that has thrown the exception in the execution context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an exception was thrown")]
+pub struct Thrown;
+
+impl Pending {
+    /// What is pending when a host function has returned an error.
+    pub fn of_host(error: HostError) -> Pending {
+        if error.is::<Thrown>() { Pending::Exception } else { Pending::Host(error) }
+    }
 }
 
 impl From<Trap> for Pending {

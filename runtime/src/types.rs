@@ -10,6 +10,7 @@ pub mod object;
 mod reference;
 mod registry;
 pub mod table;
+mod tag;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ pub use composite::{ArrayType, CompositeType, FieldType, StorageType, StructType
 pub use func::{FuncType, SignatureSlots};
 pub use reference::{HeapType, RefType};
 pub use registry::{TypeId, TypeRegistry};
+pub use tag::TagType;
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ impl ValType {
     pub const STRUCTREF: ValType = ValType::Ref(RefType::STRUCTREF);
     /// `arrayref`.
     pub const ARRAYREF: ValType = ValType::Ref(RefType::ARRAYREF);
+    /// `exnref`.
+    pub const EXNREF: ValType = ValType::Ref(RefType::EXNREF);
 
     /// Whether values of this type live on the reference stack, where the collector finds them.
     ///
@@ -365,6 +369,8 @@ pub enum ExternType {
     Memory(MemoryType),
     /// A global.
     Global(GlobalType),
+    /// A tag.
+    Tag(TagType),
 }
 
 impl ExternType {
@@ -386,6 +392,11 @@ impl ExternType {
     /// The type, if this is one of a global.
     pub fn global(&self) -> Option<&GlobalType> {
         if let ExternType::Global(ty) = self { Some(ty) } else { None }
+    }
+
+    /// The type, if this is one of a tag.
+    pub fn tag(&self) -> Option<&TagType> {
+        if let ExternType::Tag(ty) = self { Some(ty) } else { None }
     }
 }
 
@@ -415,6 +426,7 @@ impl fmt::Display for ExternType {
                 let mutability = if ty.mutability == Mutability::Var { "mut " } else { "" };
                 write!(f, "global {mutability}{}", ty.content)
             }
+            ExternType::Tag(ty) => write!(f, "tag {ty}"),
         }
     }
 }

@@ -99,6 +99,7 @@ pub(crate) fn from_pending(pending: Pending) -> Error {
         Pending::Trap(trap) => Error::new(trap),
         Pending::Host(error) => from_hook(error),
         Pending::Panic(payload) => resume_unwind(payload),
+        Pending::Exception => unreachable!("only code throws"),
     }
 }
 

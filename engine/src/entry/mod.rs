@@ -118,9 +118,7 @@ unsafe fn enter<T: 'static, R>(
         match status {
             Status::Ok => Ok(take(&mut call.store.opaque)),
             Status::Trap => Err(stopped(&mut call.store.opaque)),
-            Status::Exception | Status::TailCall | Status::Suspend | Status::Left => {
-                Err(beyond_protocol(status))
-            }
+            Status::TailCall | Status::Suspend | Status::Left => Err(beyond_protocol(status)),
         }
     };
     outcome.map_err(unwrap_panic)

@@ -12,6 +12,7 @@ use wasmrun_runtime::vm::{FoundFrame, Position, Tier};
 
 use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::error::{Error, HookPanic};
+use crate::exception::Exception;
 use crate::module::Module;
 use crate::store::{AsContext, StoreOpaque};
 
@@ -32,6 +33,7 @@ pub(super) fn stopped(store: &mut StoreOpaque) -> Stopped {
             Err(error) => Error::from_boxed(error),
         },
         Some(Pending::Panic(payload)) => return Stopped::Panic(payload),
+        Some(Pending::Exception) => Error::new(Exception::take(store)),
         None => Error::msg("guest code stopped without giving a reason"),
     };
     Stopped::Error(match store.engine.config().backtrace_frames() {
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn statuses_that_the_host_should_never_see_are_named() {
-        for status in [Status::Exception, Status::TailCall, Status::Suspend, Status::Left] {
+        for status in [Status::TailCall, Status::Suspend, Status::Left] {
             let Stopped::Error(error) = beyond_protocol(status) else { panic!("not an error") };
             assert!(error.to_string().ends_with(&format!("{status:?}")), "{error}");
         }

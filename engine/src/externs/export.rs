@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use wasmrun_runtime::module::{ExternIndex, HostObject};
 use wasmrun_runtime::vm::{InstanceKey, VmContext};
 
-use super::{Extern, Global, Memory, Table};
+use super::{Extern, Global, Memory, Table, Tag};
 use crate::error::Result;
 use crate::func::{Caller, Func};
 use crate::handle::{Handle, wrong_handle};
@@ -40,6 +40,9 @@ pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternInd
                 let pointer = NonNull::new(VmContext::global(context, i)).expect(non_null);
                 let ty = instance.module().global_type(i);
                 Global::from_handle(Handle::of_instance(store, key, pointer), ty).into()
+            }
+            ExternIndex::Tag(i) => {
+                Tag::of(store, VmContext::tag(context, i), instance.module().tag_type(i)).into()
             }
         })
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Linker;
 use crate::error::{Error, Result};
-use crate::externs::{Global, Memory, Table};
+use crate::externs::{Global, Memory, Table, Tag};
 use crate::func::Caller;
 use crate::module::{ImportType, Module};
 use crate::store::AsContextMut;
@@ -42,7 +42,7 @@ impl<T: 'static> Linker<T> {
     }
 
     /// Defines all names that a module imports and that are not defined yet: functions that return zeroes and
-    /// nulls, memories and tables of the least size, globals that are zero or null.
+    /// nulls, memories and tables of the least size, globals that are zero or null, tags of their own.
     ///
     /// # Errors
     /// The store belongs to another engine, or its limiter or the system refuses a memory or table.
@@ -84,6 +84,10 @@ impl<T: 'static> Linker<T> {
                 ExternType::Global(ty) => {
                     let global = Global::new(&mut store, ty, Val::default_for_ty(ty.content))?;
                     self.define(&store, module, name, global)?
+                }
+                ExternType::Tag(ty) => {
+                    let tag = Tag::new(&mut store, ty)?;
+                    self.define(&store, module, name, tag)?
                 }
             };
         }

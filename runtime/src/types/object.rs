@@ -5,14 +5,15 @@
 //! every object:  [kind: u32 | forwarding: u32 | ...
 //! struct:        ... fields, each aligned to its size up to 8 bytes]
 //! array:         ... length: u32 | elements, aligned to their size up to 8 bytes]
+//! exception:     ... tag: u32 | the values it carries, like fields]
 //! ```
 //!
 //! Fields are laid out in the order of their declaration, so that those which a type has from the one above it are where
-//! they are there. References to functions are pointers of 8 bytes, of which null is 0, and no collector follows them; all
+//! they are there. An exception is of the type of functions that its tag has. References to functions are pointers of 8 bytes, of which null is 0, and no collector follows them; all
 //! others are words of 4 bytes.
 
 use super::composite::{ArrayType, CompositeType, StorageType, StructType};
-use super::{RefType, ValType};
+use super::{FuncType, RefType, ValType};
 
 /// Where objects start, and what their sizes are multiples of: the low bits of references are free.
 pub const ALIGN: usize = 8;
@@ -83,7 +84,7 @@ pub struct FieldLayout {
     pub storage: Storage,
 }
 
-/// The objects of a type of structures.
+/// The objects of a type of structures, or the exceptions whose tag has a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StructLayout {
     /// Bytes of the object.
@@ -99,13 +100,23 @@ pub struct StructLayout {
 impl StructLayout {
     /// The layout of a type.
     pub fn new(ty: &StructType) -> StructLayout {
+        StructLayout::of(ty.fields().iter().map(|field| field.element))
+    }
+
+    /// The layout of exceptions whose tag has this type: a field for the tag, and one for each value.
+    pub fn exception(ty: &FuncType) -> StructLayout {
+        let tag = StorageType::Val(ValType::I32);
+        StructLayout::of([tag].into_iter().chain(ty.params().iter().map(|ty| StorageType::Val(*ty))))
+    }
+
+    fn of(fields: impl IntoIterator<Item = StorageType>) -> StructLayout {
         let mut end = HEADER as u32;
         let mut place = |storage: Storage| {
             let offset = end.next_multiple_of(storage.align());
             end = offset + storage.bytes();
             FieldLayout { offset, storage }
         };
-        let fields: Box<[_]> = ty.fields().iter().map(|field| place(Storage::of(field.element))).collect();
+        let fields: Box<[_]> = fields.into_iter().map(|ty| place(Storage::of(ty))).collect();
         let stored_as = |storage| {
             let fields = fields.iter().filter(|field| field.storage == storage);
             fields.map(|field| field.offset).collect()
@@ -152,10 +163,12 @@ pub enum ObjectLayout {
 }
 
 impl ObjectLayout {
-    /// The layout of a type; functions are no objects.
+    /// The layout of a type. Functions are no objects: for a type that tags can have it is that of their exceptions.
     pub fn new(ty: &CompositeType) -> Option<ObjectLayout> {
         match ty {
-            CompositeType::Func(_) => None,
+            CompositeType::Func(ty) => {
+                ty.results().is_empty().then(|| ObjectLayout::Struct(StructLayout::exception(ty)))
+            }
             CompositeType::Struct(ty) => Some(ObjectLayout::Struct(StructLayout::new(ty))),
             CompositeType::Array(ty) => Some(ObjectLayout::Array(ArrayLayout::new(*ty))),
         }

@@ -161,6 +161,8 @@ impl RefType {
     pub const I31REF: RefType = RefType::new(true, HeapType::I31);
     /// `structref`: a structure or null.
     pub const STRUCTREF: RefType = RefType::new(true, HeapType::Struct);
+    /// `exnref`: an exception or null.
+    pub const EXNREF: RefType = RefType::new(true, HeapType::Exn);
     /// `arrayref`: an array or null.
     pub const ARRAYREF: RefType = RefType::new(true, HeapType::Array);
 

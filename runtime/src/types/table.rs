@@ -48,7 +48,7 @@ pub struct TypeRecord {
     pub display: [TypeId; DISPLAY],
     /// The types above it, the highest first, and then itself, all of them.
     pub path: *const TypeId,
-    /// How its objects are laid out; null for functions.
+    /// How its objects are laid out, or the exceptions with such tags; null for functions that have results.
     pub layout: *const ObjectLayout,
     /// How many types are above it.
     pub depth: u32,

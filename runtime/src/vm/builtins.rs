@@ -10,7 +10,7 @@ use std::ops::Range;
 
 pub use objects::{
     array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
-    ref_test, struct_new,
+    exception_new, ref_test, struct_new,
 };
 pub(super) use objects::{is_of, store};
 

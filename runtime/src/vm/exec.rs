@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::constants::Constant;
 use super::context::VmContext;
+use super::exception::TagId;
 use super::gc::shape::Kind;
 use super::gc::{GcWords, Handles, NULL_BYTES, Tracer};
 use super::interrupt::{InterruptTarget, PollWords};
@@ -138,6 +139,10 @@ pub struct ExecContext {
     /// Where tier 0 goes on after a slow path.
     pub resume: Resume,
     pending: Option<Pending>,
+    /// The exception that is pending, for which a handler is looked for; else null.
+    pub(super) exception: u32,
+    /// Tags that the store has given numbers.
+    tags: u32,
     target: Arc<InterruptTarget>,
     hooks: Option<NonNull<dyn StoreHooks>>,
     /// Entries and back edges of tier 0 from one slow path to the next.
@@ -200,6 +205,8 @@ impl ExecContext {
             stopped: None,
             resume: Resume { ip: ptr::null(), sp: ptr::null_mut(), vmctx: ptr::null_mut(), value: 0 },
             pending: None,
+            exception: 0,
+            tags: 0,
             target: Arc::default(),
             hooks: None,
             interval: Interval::new(DEFAULT_INTERVAL),
@@ -282,6 +289,7 @@ impl ExecContext {
             slot = slot.wrapping_add(1);
         }
         self.stack.clear_references(top);
+        visit(&raw mut self.exception);
         let roots = self.native.entries.frame_roots;
         // SAFETY: the caller's promise.
         unsafe { for_each_compiled(self, &mut |frame| roots(self, frame, &mut visit)) };
@@ -338,6 +346,17 @@ impl ExecContext {
     /// Remembers what made code stop. The first reason counts.
     pub fn set_pending(&mut self, pending: Pending) {
         self.pending.get_or_insert(pending);
+    }
+
+    /// What made code stop.
+    pub(super) fn pending(&self) -> Option<&Pending> {
+        self.pending.as_ref()
+    }
+
+    /// A tag that is none of those before.
+    pub fn new_tag(&mut self) -> Option<TagId> {
+        self.tags = self.tags.checked_add(1)?;
+        Some(TagId(self.tags))
     }
 
     /// Takes what made code stop.

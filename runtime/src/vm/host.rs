@@ -110,7 +110,7 @@ impl HostFunc {
             ((*exec).value_top, (*exec).ref_top) = tops;
             (*exec).handles.close(scope);
             match result {
-                Ok(result) => result.map_err(Pending::Host),
+                Ok(result) => result.map_err(Pending::of_host),
                 Err(panic) => Err(Pending::Panic(panic)),
             }
         }
@@ -144,7 +144,7 @@ where
                 Ok(()) => return ptr::null_mut(),
                 Err(pending) => pending,
             },
-            Ok(Err(error)) => Pending::Host(error),
+            Ok(Err(error)) => Pending::of_host(error),
             Err(panic) => Pending::Panic(panic),
         };
         (*exec).set_pending(pending);

@@ -9,6 +9,7 @@ use super::builtins::inside;
 use super::constants::evaluate;
 use super::context::{ContextBox, VmContext};
 use super::elements::{self, Elements};
+use super::exception::TagId;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
 use super::gc::Tracer;
@@ -32,6 +33,8 @@ pub struct Imports {
     pub memories: Vec<NonNull<Memory>>,
     /// Globals.
     pub globals: Vec<NonNull<GlobalSlot>>,
+    /// Tags.
+    pub tags: Vec<TagId>,
 }
 
 /// Why an instance was not made.
@@ -78,6 +81,9 @@ pub enum InstantiateError {
     /// The resource limiter of the store failed.
     #[error("the resource limiter failed")]
     Limiter(#[source] HostError),
+    /// The store has given out all identities of tags.
+    #[error("the store has had as many tags as there can be")]
+    Tags,
     /// The system has no memory for the context.
     #[error("no memory for the instance's context of {0} bytes")]
     Context(usize),
@@ -154,6 +160,8 @@ impl Instance {
         // SAFETY: both are pinned in the box that owns the context.
         unsafe { (*this).context.set_owner(this.cast(), &raw const (*this).module) };
         instance.bind(imports);
+        // SAFETY: `exec` is alive, and used by nobody else.
+        instance.number_tags(&imports.tags, unsafe { &mut *exec })?;
         Ok(instance)
     }
 
@@ -202,6 +210,18 @@ impl Instance {
                 unsafe { self.context.write(offset, *global) };
             }
         }
+    }
+
+    /// Fills in the numbers of tags, the own ones among which are new.
+    fn number_tags(&mut self, imported: &[TagId], exec: &mut ExecContext) -> Result<(), InstantiateError> {
+        let layout = self.module.layout();
+        for tag in 0..self.module.tag_count() {
+            let imported = imported.get(tag as usize).copied();
+            let id = imported.or_else(|| exec.new_tag()).ok_or(InstantiateError::Tags)?;
+            // SAFETY: the offset is of the module's layout.
+            unsafe { self.context.write(layout.tag(tag), id) };
+        }
+        Ok(())
     }
 
     /// The context.
@@ -521,6 +541,7 @@ impl From<Pending> for InstantiateError {
             Pending::Trap(trap) => InstantiateError::Trap(trap),
             Pending::Host(error) => InstantiateError::Stopped(error),
             Pending::Panic(_) => unreachable!("panics are errors of the host where no guest code runs"),
+            Pending::Exception => unreachable!("constant expressions do not throw"),
         }
     }
 }

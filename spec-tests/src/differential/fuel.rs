@@ -98,7 +98,7 @@ fn account<W: Way>(
     let mut mix = |part: u64| state = super::mixed(state ^ part);
     for (name, item) in items {
         match item {
-            Item::Func(_) | Item::Uncallable => {}
+            Item::Func(_) | Item::Uncallable | Item::Tag => {}
             Item::Global => format!("{:?}", instance.global(name)).bytes().for_each(|b| mix(b.into())),
             Item::Memory => instance.memory(name).iter().for_each(|byte| mix((*byte).into())),
             Item::Table => format!("{:?}", instance.table(name)).bytes().for_each(|b| mix(b.into())),

@@ -98,6 +98,8 @@ pub enum Item {
     Global,
     /// A memory.
     Memory,
+    /// A tag, which nothing can be done with.
+    Tag,
     /// A table.
     Table,
 }
@@ -229,7 +231,7 @@ fn same_state<A: Subject, B: Subject>(
 ) -> Result<(), Difference> {
     for (name, item) in items {
         let what = match item {
-            Item::Func(_) | Item::Uncallable => None,
+            Item::Func(_) | Item::Uncallable | Item::Tag => None,
             Item::Global => {
                 let (one, other) = (a.global(name), b.global(name));
                 (one != other).then(|| disagree::<A, B>(&format!("global {name}"), &one, &other))

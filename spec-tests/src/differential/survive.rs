@@ -48,7 +48,7 @@ fn run<W: Way>(bytes: &[u8], print: impl Fn(Error)) {
                 // Traps and limits are as good as results here.
                 let _ = instance.call(name, &args);
             }
-            Item::Uncallable => {}
+            Item::Uncallable | Item::Tag => {}
             Item::Global => drop(instance.global(name)),
             Item::Memory => drop(instance.memory(name)),
             Item::Table => drop(instance.table(name)),

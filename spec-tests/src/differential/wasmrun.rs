@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::wasmrun::{
     AnyRef, AsContext, AsContextMut, Caller, Engine, Error, Extern, ExternRef, ExternType, Func, Global,
     HeapType, ImportType, Instance, Memory, Module, Ref, RefType, Rooted, Store, StoreLimits,
-    StoreLimitsBuilder, Table, Trap, Val, ValType,
+    StoreLimitsBuilder, Table, Tag, Trap, Val, ValType,
 };
 
 use crate::Mode;
@@ -63,6 +63,7 @@ pub(super) fn items(wasm: &[u8]) -> Vec<(String, Item)> {
         ExternType::Global(_) => Item::Global,
         ExternType::Memory(_) => Item::Memory,
         ExternType::Table(_) => Item::Table,
+        ExternType::Tag(_) => Item::Tag,
     };
     module.exports().map(|export| (export.name().to_string(), item(export.ty()))).collect()
 }
@@ -216,6 +217,7 @@ pub(super) fn provide<T: 'static>(
             let value = val(&mut *store, initial_value(reference_type(ty.element)))?;
             Table::new(&mut *store, ty, value.ref_().expect("tables hold references"))?.into()
         }
+        ExternType::Tag(ty) => Tag::new(&mut *store, ty)?.into(),
     })
 }
 

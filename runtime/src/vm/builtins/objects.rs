@@ -13,6 +13,7 @@ use crate::types::table::{TypeKind, record};
 use crate::types::{HeapType, TypeId};
 use crate::vm::barrier::{write_object_ref, wrote_refs};
 use crate::vm::context::VmContext;
+use crate::vm::exception::{EXCEPTION_TAG, TagId};
 use crate::vm::exec::ExecContext;
 use crate::vm::func_ref::FuncRef;
 use crate::vm::gc::INLINE;
@@ -83,6 +84,22 @@ pub unsafe fn struct_new(ctx: *mut VmContext, type_index: u32) -> Result<u32, Pe
             ObjectLayout::Struct(layout) => allocate(ctx, type_index, layout.bytes as usize),
             ObjectLayout::Array(_) => unreachable!("validated: a type of structures"),
         }
+    }
+}
+
+/// Makes an exception with a tag of the module. What it carries is 0 and null.
+///
+/// # Errors
+/// As for [`struct_new`].
+///
+/// # Safety
+/// See [`struct_new`].
+pub unsafe fn exception_new(ctx: *mut VmContext, tag: u32) -> Result<u32, Pending> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let exception = struct_new(ctx, VmContext::module(ctx).tag_type_index(tag))?;
+        at(VmContext::exec(ctx), exception, EXCEPTION_TAG).cast::<TagId>().write(VmContext::tag(ctx, tag));
+        Ok(exception)
     }
 }
 
