@@ -20,7 +20,7 @@ use crate::values::Val;
 /// `Exception` of the store anywhere in the error. So a function that calls the guest and gives back the errors of that call
 /// passes exceptions on. The guest sees nothing of the context around them.
 ///
-/// It keeps the exception alive. Its message has the numbers that are carried, and needs no store.
+/// It keeps the exception alive. Its message has the numbers that it carries, and needs no store.
 ///
 /// ```
 /// use wasmrun::{Caller, Engine, Exception, ExnRef, Func, Result, Store, Tag, TagType, Val, ValType};
@@ -141,7 +141,7 @@ impl fmt::Display for Exception {
 impl fmt::Display for Carried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Carried::Reference(ty) => write!(f, "{ty}"),
+            Carried::Reference { family, null } => write!(f, "{family}{}", if null { " null" } else { "" }),
             Carried::Number(Val::I32(v)) => write!(f, "i32 {v}"),
             Carried::Number(Val::I64(v)) => write!(f, "i64 {v}"),
             Carried::Number(Val::F32(bits)) => write!(f, "f32 {}", f32::from_bits(bits)),

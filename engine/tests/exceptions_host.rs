@@ -128,7 +128,7 @@ fn the_guest_catches_what_the_host_throws(mode: Mode) -> Result<()> {
     let error = let_go.call(&mut store, 3).unwrap_err();
     assert_eq!(
         thrown(&error).to_string(),
-        "uncaught exception (i32 3, externref, i64 -1, f32 NaN, v128 0x00000010000000000000000000000000, f64 0.5, funcref)"
+        "uncaught exception (i32 3, externref, i64 -1, f32 NaN, v128 0x00000010000000000000000000000000, f64 0.5, funcref null)"
     );
     assert_eq!(error.downcast_ref::<WasmBacktrace>().unwrap().frames().len(), 1);
     Ok(())

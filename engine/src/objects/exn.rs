@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::externs::Tag;
 use crate::rooted::{GcRef, OwnedRooted, Rooted, sealed};
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
-use crate::types::{FieldType, Mutability, StorageType, ValType};
+use crate::types::{FieldType, Mutability, RefType, StorageType, ValType};
 use crate::values::Val;
 
 /// What an `exnref` leads to: an exception, with the tag that it was made with and the values that it carries.
@@ -82,8 +82,10 @@ pub(crate) unsafe fn tag_of(store: &StoreOpaque, word: u32) -> Tag {
 /// A value of an exception, as far as it can be told without the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Carried {
+    /// A number or a vector.
     Number(Val),
-    Reference(ValType),
+    /// Null, or not, of a family of references.
+    Reference { family: RefType, null: bool },
 }
 
 /// What an exception carries.
@@ -95,9 +97,15 @@ pub(crate) unsafe fn carried(store: &mut StoreOpaque, word: u32) -> Vec<Carried>
     unsafe {
         let tag = tag_of(store, word);
         let ty = tag.type_in(store).expect("a tag of the store");
-        let value = |(index, &ty): (usize, &ValType)| match ty {
-            ValType::Ref(_) => Carried::Reference(ty),
-            number => Carried::Number(place(store, tag.type_id(), index, number).get(store, word)),
+        let value = |(index, &ty): (usize, &ValType)| {
+            let place = place(store, tag.type_id(), index, ty);
+            match ty {
+                ValType::Ref(ty) => {
+                    let null = store.vm.load(word, place.offset, place.storage)[0] == 0;
+                    Carried::Reference { family: RefType::new(true, ty.heap.top()), null }
+                }
+                _ => Carried::Number(place.get(store, word)),
+            }
         };
         ty.params().iter().enumerate().map(value).collect()
     }
