@@ -76,6 +76,15 @@ impl ExecContext {
         unsafe { self.gc.base.add(exception as usize + EXCEPTION_TAG).cast::<TagId>().read() }
     }
 
+    /// Writes the tag of an exception that has just been made.
+    ///
+    /// # Safety
+    /// As for [`ExecContext::tag_of`]; it is an object of the type that the tag has.
+    pub unsafe fn set_tag_of(&mut self, exception: u32, tag: TagId) {
+        // SAFETY: the caller's promise.
+        unsafe { self.gc.base.add(exception as usize + EXCEPTION_TAG).cast::<TagId>().write(tag) }
+    }
+
     /// How an exception is laid out: its tag, and the values that it carries.
     ///
     /// # Safety
