@@ -82,7 +82,7 @@ pub use config::Config;
 pub use config::MemoryStrategy;
 pub use engine::{Engine, EngineWeak};
 pub use error::{Context, Error, I32Exit, Result};
-pub use exception::{Exception, ExnRef};
+pub use exception::Exception;
 #[cfg(feature = "explore")]
 pub use explore::{CodeLine, Explored};
 pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table, Tag};
@@ -91,7 +91,7 @@ pub use instance::Instance;
 pub use linker::{InstancePre, Linker};
 pub use module::{ExportType, ImportType, Module};
 pub use objects::{
-    AnyRef, ArrayRef, ArrayRefPre, ArrayType, EqRef, I31, StructRef, StructRefPre, StructType,
+    AnyRef, ArrayRef, ArrayRefPre, ArrayType, EqRef, ExnRef, I31, StructRef, StructRefPre, StructType,
 };
 pub use precompiled::Precompiled;
 pub use rooted::{ExternRef, GcRef, OwnedRooted, RootScope, Rooted, RootedGcRef};

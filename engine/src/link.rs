@@ -90,10 +90,7 @@ fn type_in(store: &StoreOpaque, item: &Extern) -> Result<ExternType> {
             global.handle().get(store)?;
             ExternType::Global(global.declared_type())
         }
-        Extern::Tag(tag) => {
-            tag.id(store)?;
-            ExternType::Tag(tag.ty().clone())
-        }
+        Extern::Tag(tag) => ExternType::Tag(tag.type_in(store)?),
     })
 }
 

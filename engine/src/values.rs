@@ -4,7 +4,7 @@ use crate::entry::Slots;
 use crate::error::{Error, Result};
 use crate::func::{Func, WasmTy};
 use crate::handle::Handle;
-use crate::objects::{AnyRef, ArrayRef, EqRef, StructRef};
+use crate::objects::{AnyRef, ArrayRef, EqRef, ExnRef, StructRef};
 use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
@@ -57,6 +57,8 @@ pub enum Val {
     ExternRef(Option<Rooted<ExternRef>>),
     /// Reference to a value of the guest, or null: of every type that matches `anyref`.
     AnyRef(Option<Rooted<AnyRef>>),
+    /// Reference to an exception, or null.
+    ExnRef(Option<Rooted<ExnRef>>),
 }
 
 impl Val {
@@ -71,6 +73,7 @@ impl Val {
             Val::FuncRef(_) => ValType::FUNCREF,
             Val::ExternRef(_) => ValType::EXTERNREF,
             Val::AnyRef(_) => ValType::ANYREF,
+            Val::ExnRef(_) => ValType::EXNREF,
         }
     }
 
@@ -99,6 +102,11 @@ impl Val {
     /// A null reference to a value of the guest.
     pub fn null_any_ref() -> Val {
         Val::AnyRef(None)
+    }
+
+    /// A null reference to an exception.
+    pub fn null_exn_ref() -> Val {
+        Val::ExnRef(None)
     }
 
     /// The value, if it is an `i32`.
@@ -132,6 +140,7 @@ impl Val {
             Val::FuncRef(func) => Some(Ref::Func(*func)),
             Val::ExternRef(value) => Some(Ref::Extern(*value)),
             Val::AnyRef(value) => Some(Ref::Any(*value)),
+            Val::ExnRef(value) => Some(Ref::Exn(*value)),
             _ => None,
         }
     }
@@ -149,6 +158,11 @@ impl Val {
     /// The value of the guest, if it is a reference to one or null.
     pub fn any_ref(&self) -> Option<Option<&Rooted<AnyRef>>> {
         if let Val::AnyRef(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The exception, if it is a reference to one or null.
+    pub fn exn_ref(&self) -> Option<Option<&Rooted<ExnRef>>> {
+        if let Val::ExnRef(value) = self { Some(value.as_ref()) } else { None }
     }
 
     /// The value, or a panic when it is no `i32`.
@@ -199,6 +213,12 @@ impl Val {
         self.any_ref().unwrap_or_else(|| panic!("expected anyref, found {}", self.ty()))
     }
 
+    /// The exception or null, or a panic when it is no reference to one.
+    #[track_caller]
+    pub fn unwrap_exn_ref(&self) -> Option<&Rooted<ExnRef>> {
+        self.exn_ref().unwrap_or_else(|| panic!("expected exnref, found {}", self.ty()))
+    }
+
     /// Checks that it is of a type.
     pub(crate) fn check(&self, store: &StoreOpaque, ty: ValType) -> Result<()> {
         if self.is_of(store, ty)? {
@@ -219,6 +239,7 @@ impl Val {
             Val::FuncRef(func) => Func::to_word(func, store)?,
             Val::ExternRef(value) => Rooted::to_word(value, store)?.into(),
             Val::AnyRef(value) => Rooted::to_word(value, store)?.into(),
+            Val::ExnRef(value) => Rooted::to_word(value, store)?.into(),
         };
         Ok([low, 0])
     }
@@ -255,6 +276,7 @@ impl Val {
             Val::FuncRef(func) => func.put(store, slots),
             Val::ExternRef(value) => value.put(store, slots),
             Val::AnyRef(value) => value.put(store, slots),
+            Val::ExnRef(value) => value.put(store, slots),
         }
     }
 
@@ -289,8 +311,8 @@ impl Val {
 }
 
 impl PartialEq for Val {
-    /// Numbers are equal when their bits are; references to functions when they refer to the same; those to values of
-    /// the host when they are the same handle: see [`Rooted::ref_eq`].
+    /// Numbers are equal when their bits are; references to functions when they refer to the same; others
+    /// when they are the same handle: see [`Rooted::ref_eq`].
     fn eq(&self, other: &Val) -> bool {
         match (self, other) {
             (Val::I32(a), Val::I32(b)) => a == b,
@@ -301,6 +323,7 @@ impl PartialEq for Val {
             (Val::FuncRef(a), Val::FuncRef(b)) => a == b,
             (Val::ExternRef(a), Val::ExternRef(b)) => a == b,
             (Val::AnyRef(a), Val::AnyRef(b)) => a == b,
+            (Val::ExnRef(a), Val::ExnRef(b)) => a == b,
             _ => false,
         }
     }
@@ -331,6 +354,8 @@ val_from! {
     Rooted<EqRef> => |v| Val::AnyRef(Some(v.cast())),
     Rooted<StructRef> => |v| Val::AnyRef(Some(v.cast())),
     Rooted<ArrayRef> => |v| Val::AnyRef(Some(v.cast())),
+    Rooted<ExnRef> => |v| Val::ExnRef(Some(v)),
+    Option<Rooted<ExnRef>> => |v| Val::ExnRef(v),
 }
 
 impl From<Ref> for Val {
@@ -339,6 +364,7 @@ impl From<Ref> for Val {
             Ref::Func(func) => Val::FuncRef(func),
             Ref::Extern(value) => Val::ExternRef(value),
             Ref::Any(value) => Val::AnyRef(value),
+            Ref::Exn(value) => Val::ExnRef(value),
         }
     }
 }
@@ -358,6 +384,8 @@ pub enum Ref {
     Extern(Option<Rooted<ExternRef>>),
     /// A value of the guest, or null.
     Any(Option<Rooted<AnyRef>>),
+    /// An exception, or null.
+    Exn(Option<Rooted<ExnRef>>),
 }
 
 impl Ref {
@@ -366,6 +394,7 @@ impl Ref {
         match heap.top() {
             HeapType::Func => Ref::Func(None),
             HeapType::Any => Ref::Any(None),
+            HeapType::Exn => Ref::Exn(None),
             _ => Ref::Extern(None),
         }
     }
@@ -374,13 +403,14 @@ impl Ref {
     pub(crate) fn of_collected(store: &mut StoreOpaque, heap: HeapType, word: u32) -> Ref {
         match heap.top() {
             HeapType::Any => Ref::Any(Rooted::of_word(store, word)),
+            HeapType::Exn => Ref::Exn(Rooted::of_word(store, word)),
             _ => Ref::Extern(Rooted::of_word(store, word)),
         }
     }
 
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(self, Ref::Func(None) | Ref::Extern(None) | Ref::Any(None))
+        matches!(self, Ref::Func(None) | Ref::Extern(None) | Ref::Any(None) | Ref::Exn(None))
     }
 
     /// Its type.
@@ -389,6 +419,7 @@ impl Ref {
             Ref::Func(_) => RefType::FUNCREF,
             Ref::Extern(_) => RefType::EXTERNREF,
             Ref::Any(_) => RefType::ANYREF,
+            Ref::Exn(_) => RefType::EXNREF,
         }
     }
 
@@ -405,6 +436,11 @@ impl Ref {
     /// The value of the guest, if it is a reference to one or null.
     pub fn as_any(&self) -> Option<Option<&Rooted<AnyRef>>> {
         if let Ref::Any(value) = self { Some(value.as_ref()) } else { None }
+    }
+
+    /// The exception, if it is a reference to one or null.
+    pub fn as_exn(&self) -> Option<Option<&Rooted<ExnRef>>> {
+        if let Ref::Exn(value) = self { Some(value.as_ref()) } else { None }
     }
 
     /// The function, or a panic when it is not a reference to one.
@@ -426,6 +462,8 @@ impl Ref {
             Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,
             Ref::Any(None) => ty.nullable && ty.heap.top() == HeapType::Any,
             Ref::Any(Some(value)) => ty.heap.top() == HeapType::Any && value.matches_in(store, ty.heap)?,
+            Ref::Exn(None) => ty.nullable && ty.heap.top() == HeapType::Exn,
+            Ref::Exn(Some(_)) => ty.heap == HeapType::Exn,
         })
     }
 
@@ -435,6 +473,7 @@ impl Ref {
             Ref::Func(Some(func)) => format!("a function {}", func.type_in(store)?),
             Ref::Extern(Some(_)) => RefType::new(false, HeapType::Extern).to_string(),
             Ref::Any(Some(value)) => RefType::new(false, value.type_in(store)?).to_string(),
+            Ref::Exn(Some(_)) => RefType::new(false, HeapType::Exn).to_string(),
             null => null.ty().to_string(),
         })
     }
@@ -448,6 +487,7 @@ impl Ref {
             Ref::Func(func) => Func::to_word(func, store),
             Ref::Extern(value) => Rooted::to_word(value, store).map(u64::from),
             Ref::Any(value) => Rooted::to_word(value, store).map(u64::from),
+            Ref::Exn(value) => Rooted::to_word(value, store).map(u64::from),
         }
     }
 }
@@ -485,5 +525,17 @@ impl From<Rooted<AnyRef>> for Ref {
 impl From<Option<Rooted<AnyRef>>> for Ref {
     fn from(value: Option<Rooted<AnyRef>>) -> Ref {
         Ref::Any(value)
+    }
+}
+
+impl From<Rooted<ExnRef>> for Ref {
+    fn from(value: Rooted<ExnRef>) -> Ref {
+        Ref::Exn(Some(value))
+    }
+}
+
+impl From<Option<Rooted<ExnRef>>> for Ref {
+    fn from(value: Option<Rooted<ExnRef>>) -> Ref {
+        Ref::Exn(value)
     }
 }

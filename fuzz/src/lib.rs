@@ -3,8 +3,8 @@
 
 use wasmrun_spec_tests::differential::{Stop, Subject, TrapKind, Type, Value, host_results, initial_value};
 use wasmtime::{
-    AsContext, AsContextMut, Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, Instance,
-    Memory, Module, Ref, RefType, Rooted, Store, Table, Trap, Val, ValType,
+    AsContext, AsContextMut, Config, Engine, Error, Extern, ExternRef, ExternType, Func, Global, HeapType,
+    Instance, Memory, Module, Ref, RefType, Rooted, Store, Table, Tag, ThrownException, Trap, Val, ValType,
 };
 
 /// An instance on Wasmtime.
@@ -13,7 +13,10 @@ pub struct Wasmtime {
     instance: Instance,
 }
 
-fn stop(error: &Error) -> Stop {
+fn stop(store: &mut Store<()>, error: &Error) -> Stop {
+    if error.is::<ThrownException>() {
+        return Stop::Exception(uncaught(store));
+    }
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => TrapKind::Unreachable,
         Some(Trap::MemoryOutOfBounds) => TrapKind::MemoryOutOfBounds,
@@ -29,6 +32,30 @@ fn stop(error: &Error) -> Stop {
     Stop::Trap(kind)
 }
 
+/// What wasmrun's [`Exception`](wasmrun_spec_tests::wasmrun::Exception) would say of the one that is pending.
+fn uncaught(store: &mut Store<()>) -> String {
+    let exception = store.take_pending_exception().expect("an exception has been thrown");
+    let fields: Vec<Val> = exception.fields(&mut *store).expect("it is rooted").collect();
+    let carried: Vec<String> = fields.iter().map(carried).collect();
+    let carried = if carried.is_empty() { String::new() } else { format!(" ({})", carried.join(", ")) };
+    format!("uncaught exception{carried}")
+}
+
+fn carried(value: &Val) -> String {
+    let reference = |ty: &str, null: bool| format!("{ty}{}", if null { " null" } else { "" });
+    match value {
+        Val::I32(value) => format!("i32 {value}"),
+        Val::I64(value) => format!("i64 {value}"),
+        Val::F32(bits) => format!("f32 {}", f32::from_bits(*bits)),
+        Val::F64(bits) => format!("f64 {}", f64::from_bits(*bits)),
+        Val::V128(value) => format!("v128 {:#034x}", value.as_u128()),
+        Val::FuncRef(func) => reference("funcref", func.is_none()),
+        Val::ExternRef(value) => reference("externref", value.is_none()),
+        Val::ExnRef(value) => reference("exnref", value.is_none()),
+        _ => unreachable!("the generator has the other types switched off"),
+    }
+}
+
 fn type_of(ty: &ValType) -> Type {
     match ty {
         ValType::I32 => Type::I32,
@@ -41,7 +68,11 @@ fn type_of(ty: &ValType) -> Type {
 }
 
 fn reference_type(ty: &RefType) -> Type {
-    if ty.matches(&RefType::FUNCREF) { Type::Func } else { Type::Extern }
+    match ty.heap_type().top() {
+        HeapType::Func => Type::Func,
+        HeapType::Exn => Type::Exn,
+        _ => Type::Extern,
+    }
 }
 
 fn number(store: impl AsContext, value: &Option<Rooted<ExternRef>>) -> Option<u32> {
@@ -57,6 +88,7 @@ fn value_of(store: impl AsContext, value: &Val) -> Value {
         Val::V128(value) => Value::V128(value.as_u128()),
         Val::FuncRef(func) => Value::Func(func.is_some()),
         Val::ExternRef(value) => Value::Extern(number(store, value)),
+        Val::ExnRef(value) => Value::Exn(value.is_some()),
         _ => unreachable!("the generator has the other types switched off"),
     }
 }
@@ -70,6 +102,7 @@ fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> {
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
         Value::Any(_) => Val::AnyRef(None),
+        Value::Exn(_) => Val::ExnRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
     })
@@ -99,24 +132,26 @@ fn provide(store: &mut Store<()>, ty: &ExternType) -> Result<Extern, Error> {
             let value: Ref = value.ref_().expect("tables hold references");
             Table::new(&mut *store, ty.clone(), value)?.into()
         }
-        ExternType::Tag(_) => unreachable!("the generator has exceptions switched off"),
+        ExternType::Tag(ty) => Tag::new(&mut *store, ty)?.into(),
     })
 }
 
 impl Subject for Wasmtime {
     const NAME: &'static str = "Wasmtime";
+    const EXCEPTIONS: bool = true;
 
     fn new(wasm: &[u8]) -> Result<Wasmtime, Stop> {
         let mut config = Config::new();
         config.wasm_multi_memory(true).wasm_extended_const(true).wasm_tail_call(true).wasm_memory64(true);
-        config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true);
-        let failed = |error: Error| stop(&error);
-        let engine = Engine::new(&config).map_err(failed)?;
-        let module = Module::new(&engine, wasm).map_err(failed)?;
+        config.wasm_custom_page_sizes(true).wasm_wide_arithmetic(true).wasm_exceptions(true);
+        let refused = |error: Error| Stop::Refused(format!("{error:#}"));
+        let engine = Engine::new(&config).map_err(refused)?;
+        let module = Module::new(&engine, wasm).map_err(refused)?;
         let mut store = Store::new(&engine, ());
         let imports: Result<Vec<Extern>, Error> =
             module.imports().map(|import| provide(&mut store, &import.ty())).collect();
-        let instance = Instance::new(&mut store, &module, &imports.map_err(failed)?).map_err(failed)?;
+        let instance = imports.and_then(|imports| Instance::new(&mut store, &module, &imports));
+        let instance = instance.map_err(|error| stop(&mut store, &error))?;
         Ok(Wasmtime { store, instance })
     }
 
@@ -125,7 +160,7 @@ impl Subject for Wasmtime {
         let args: Result<Vec<Val>, Error> = args.iter().map(|value| val(&mut self.store, *value)).collect();
         let mut results = vec![Val::I32(0); func.ty(&self.store).results().len()];
         args.and_then(|args| func.call(&mut self.store, &args, &mut results))
-            .map_err(|error| stop(&error))?;
+            .map_err(|error| stop(&mut self.store, &error))?;
         Ok(results.iter().map(|value| value_of(&self.store, value)).collect())
     }
 
@@ -146,6 +181,7 @@ impl Subject for Wasmtime {
             .map(|index| match table.get(&mut self.store, index) {
                 Some(Ref::Func(func)) => Value::Func(func.is_some()),
                 Some(Ref::Extern(value)) => Value::Extern(number(&self.store, &value)),
+                Some(Ref::Exn(value)) => Value::Exn(value.is_some()),
                 _ => unreachable!("the index is below the table's size"),
             })
             .collect()

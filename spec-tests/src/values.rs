@@ -17,7 +17,8 @@ pub fn argument(store: &mut Store<()>, arg: &WastArg<'_>) -> Result<Val, String>
             Family::Func => Val::FuncRef(None),
             Family::Extern => Val::ExternRef(None),
             Family::Any => Val::AnyRef(None),
-            Family::Exn => return Err("exceptions".to_string()),
+            Family::Exn => Val::ExnRef(None),
+            Family::Cont => return Err("stack-switching".to_string()),
         },
         WastArgCore::RefNull(_) => return Err("a null of a type of no module".to_string()),
         WastArgCore::RefExtern(number) => {
@@ -40,6 +41,7 @@ enum Family {
     Extern,
     Any,
     Exn,
+    Cont,
 }
 
 fn family(ty: &AbstractHeapType) -> Family {
@@ -47,7 +49,8 @@ fn family(ty: &AbstractHeapType) -> Family {
     match ty {
         A::Func | A::NoFunc => Family::Func,
         A::Extern | A::NoExtern => Family::Extern,
-        A::Exn | A::NoExn | A::Cont | A::NoCont => Family::Exn,
+        A::Exn | A::NoExn => Family::Exn,
+        A::Cont | A::NoCont => Family::Cont,
         A::Any | A::Eq | A::Struct | A::Array | A::I31 | A::None => Family::Any,
     }
 }
@@ -72,16 +75,14 @@ fn matches(store: &mut Store<()>, expected: &WastRetCore<'_>, got: &Val) -> bool
         (WastRetCore::F32(pattern), Val::F32(bits)) => matches_f32(pattern, *bits),
         (WastRetCore::F64(pattern), Val::F64(bits)) => matches_f64(pattern, *bits),
         (WastRetCore::V128(pattern), Val::V128(got)) => matches_v128(pattern, got.as_u128()),
-        (WastRetCore::RefNull(None), Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None)) => true,
-        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::FuncRef(None)) => {
-            family(ty) == Family::Func
-        }
-        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::ExternRef(None)) => {
-            family(ty) == Family::Extern
-        }
-        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), Val::AnyRef(None)) => {
-            family(ty) == Family::Any
-        }
+        (WastRetCore::RefNull(None), got) => got.ref_().is_some_and(|reference| reference.is_null()),
+        (WastRetCore::RefNull(Some(HeapType::Abstract { ty, .. })), got) => match got {
+            Val::FuncRef(None) => family(ty) == Family::Func,
+            Val::ExternRef(None) => family(ty) == Family::Extern,
+            Val::AnyRef(None) => family(ty) == Family::Any,
+            Val::ExnRef(None) => family(ty) == Family::Exn,
+            _ => false,
+        },
         (WastRetCore::RefAny, Val::AnyRef(Some(_))) => true,
         (WastRetCore::RefEq, Val::AnyRef(Some(value))) => value.is_eqref(store).unwrap_or(false),
         (WastRetCore::RefArray, Val::AnyRef(Some(value))) => value.is_array(store).unwrap_or(false),

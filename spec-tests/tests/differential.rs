@@ -1,6 +1,8 @@
 //! Generated modules do in every tier of wasmrun, and in mixtures of them, what they do on wasmi. The seeds are fixed: a failure names its seed, and
 //! the module that follows from it can be made again. `WASMRUN_SEEDS=10000..90000` makes other ones, and more.
 
+use std::ops::Range;
+
 use wasmrun_spec_tests::differential::{
     Chaos, Checked, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare,
     generate,
@@ -9,12 +11,13 @@ use wasmrun_spec_tests::differential::{
 /// Seeds whose modules wasmi 2.0.0 executes wrongly. In the first, a function of numbers and vectors xors the bits of a
 /// constant and of its second parameter: 0xdeb57c46 and 0x44a00c00, which are 0x9a157046, and wasmi leaves the parameter out.
 const WRONG_ON_WASMI: &[u64] = &[2507];
-/// Compares the modules of `seeds` that have objects, in a tier and in tier 0.
-fn agree_on_objects<W: Way>(few: std::ops::Range<u64>) {
+
+/// Compares the modules of `seeds` that `make` makes, in a tier and in tier 0.
+fn agree_on<W: Way>(make: fn(u64) -> Option<Vec<u8>>, few: Range<u64>) {
     let (mut total, mut limited, seeds) = (Progress::default(), 0, generate::seeds(few));
     let count = seeds.clone().count();
     for seed in seeds {
-        let Some(module) = generate::objects_of_seed(seed) else { continue };
+        let Some(module) = make(seed) else { continue };
         match compare::<Wasmrun<W>, Wasmrun<Interpreted>>(&module, seed) {
             Ok(progress) => {
                 total.returned += progress.returned;
@@ -30,16 +33,26 @@ fn agree_on_objects<W: Way>(few: std::ops::Range<u64>) {
 
 #[test]
 fn every_tier_does_the_same_with_objects_whenever_it_collects() {
-    agree_on_objects::<Compiled>(0..60);
-    agree_on_objects::<Checked>(200..250);
-    agree_on_objects::<Quick>(400..440);
-    agree_on_objects::<Mixed>(500..550);
-    agree_on_objects::<Tiered>(700..730);
-    agree_on_objects::<Chaos>(800..850);
+    agree_on::<Compiled>(generate::objects_of_seed, 0..60);
+    agree_on::<Checked>(generate::objects_of_seed, 200..250);
+    agree_on::<Quick>(generate::objects_of_seed, 400..440);
+    agree_on::<Mixed>(generate::objects_of_seed, 500..550);
+    agree_on::<Tiered>(generate::objects_of_seed, 700..730);
+    agree_on::<Chaos>(generate::objects_of_seed, 800..850);
+}
+
+#[test]
+fn every_tier_does_the_same_with_exceptions() {
+    agree_on::<Compiled>(generate::exceptions_of_seed, 0..80);
+    agree_on::<Checked>(generate::exceptions_of_seed, 200..260);
+    agree_on::<Quick>(generate::exceptions_of_seed, 400..440);
+    agree_on::<Mixed>(generate::exceptions_of_seed, 500..580);
+    agree_on::<Tiered>(generate::exceptions_of_seed, 700..740);
+    agree_on::<Chaos>(generate::exceptions_of_seed, 800..880);
 }
 
 /// Compares the modules of `seeds` and checks that enough of them say something.
-fn agree<W: Way>(few: std::ops::Range<u64>) {
+fn agree<W: Way>(few: Range<u64>) {
     let seeds = generate::seeds(few);
     let mut total = Progress::default();
     let (count, mut limited) = (seeds.clone().count(), 0);

@@ -1,7 +1,7 @@
 //! How a guest ended, as the exit code of the process: what it passed to `proc_exit`, or why it did not
 //! get that far.
 
-use wasmrun::{Error, I32Exit, Trap, WasmBacktrace};
+use wasmrun::{Error, Exception, I32Exit, Trap, WasmBacktrace};
 use wasmrun_wasi::Fault;
 
 use crate::args::RunArgs;
@@ -31,8 +31,9 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Ok(exit_code(*code));
     }
+    let how = if error.is::<Exception>() { "did not catch an exception" } else { "trapped" };
     let mut failure =
-        Failure::new(format!("{} trapped", file_arg::display_name(&run.file))).because_of(error.chain());
+        Failure::new(format!("{} {how}", file_arg::display_name(&run.file))).because_of(error.chain());
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>().filter(|b| !b.frames().is_empty()) {
         failure = failure.details(backtrace.to_string());
     }
@@ -50,7 +51,9 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
 
 /// Whether an error of instantiation comes from code of the guest, and not from linking.
 pub fn is_from_guest(error: &Error) -> bool {
-    error.is::<I32Exit>() || error.is::<Trap>() || error.is::<Fault>() || error.is::<WasmBacktrace>()
+    let stopped =
+        error.is::<I32Exit>() || error.is::<Trap>() || error.is::<Exception>() || error.is::<Fault>();
+    stopped || error.is::<WasmBacktrace>()
 }
 
 /// A process can only report eight bits. A failure must not look like success because of that.

@@ -90,10 +90,13 @@ pub fn print(value: &Val) -> String {
         Val::I64(value) => value.to_string(),
         Val::F32(bits) => float::print(u64::from(*bits), &F32, f32::from_bits(*bits)),
         Val::F64(bits) => float::print(*bits, &F64, f64::from_bits(*bits)),
-        Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) => "null".to_owned(),
+        Val::FuncRef(None) | Val::ExternRef(None) | Val::AnyRef(None) | Val::ExnRef(None) => {
+            "null".to_owned()
+        }
         Val::FuncRef(Some(_)) => "funcref".to_owned(),
         Val::ExternRef(Some(_)) => "externref".to_owned(),
         Val::AnyRef(Some(_)) => "anyref".to_owned(),
+        Val::ExnRef(Some(_)) => "exnref".to_owned(),
         Val::V128(bits) => vector::print(bits.as_u128()),
     }
 }

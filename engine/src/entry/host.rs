@@ -5,16 +5,17 @@
 //! context is turned back into the store.
 #![allow(unsafe_code)]
 
-use wasmrun_runtime::trap::HostError;
+use wasmrun_runtime::trap::{HostError, Thrown};
 use wasmrun_runtime::types::SignatureSlots;
 use wasmrun_runtime::vm::{HostCall, HostFunc};
 
 use super::hooks::store_of;
 use super::slots::Slots;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::exception::Exception;
 use crate::func::{Caller, WasmRet, WasmTyList};
 use crate::handle::CallingInstance;
-use crate::store::{StoreContextMut, StoreInner};
+use crate::store::{StoreContextMut, StoreInner, StoreOpaque};
 use crate::types::FuncType;
 use crate::values::Val;
 
@@ -32,8 +33,9 @@ pub(crate) fn typed_host_func<T: 'static, P: WasmTyList, R: WasmRet>(
             let params =
                 P::take(&mut store.opaque, &mut Slots::new(values, P::VALUES, references, P::REFERENCES));
             let caller = Caller::new(StoreContextMut::new(store), CallingInstance::new(caller));
-            let results = func(caller, params).into_results()?;
+            let results = func(caller, params).into_results();
             let store: &mut StoreInner<T> = store_of(exec);
+            let results = results.map_err(|error| failed(&mut store.opaque, error))?;
             let mut to = Slots::new(values, R::List::VALUES, references, R::List::REFERENCES);
             results.put(&store.opaque, &mut to)?;
         }
@@ -52,6 +54,15 @@ pub(crate) fn untyped_host_func<T: 'static>(
         // SAFETY: as in `typed_host_func`.
         unsafe { call_host_func(call, &signature, slots, &func) }
     })
+}
+
+/// The error of a function of the host, as the guest is told of it: one that has an exception of the store in it throws that.
+#[cold]
+fn failed(store: &mut StoreOpaque, error: Error) -> HostError {
+    match error.downcast_ref::<Exception>() {
+        Some(exception) if exception.throw(store).is_ok() => Box::new(Thrown),
+        _ => error.into(),
+    }
 }
 
 /// So many arguments and results together have their place on the native stack; more are allocated.
@@ -86,8 +97,9 @@ unsafe fn call_host_func<T: 'static>(
             *result = Val::default_for_ty(*ty);
         }
         let caller = Caller::new(StoreContextMut::new(store), CallingInstance::new(caller));
-        func(caller, params, results)?;
+        let result = func(caller, params, results);
         let store: &mut StoreInner<T> = store_of(exec);
+        result.map_err(|error| failed(&mut store.opaque, error))?;
         let mut to = Slots::new(values, slots.results as usize, references, slots.ref_results as usize);
         for (result, ty) in results.iter().zip(ty.results()) {
             let put = result.put(&store.opaque, *ty, &mut to);

@@ -42,7 +42,9 @@ pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternInd
                 Global::from_handle(Handle::of_instance(store, key, pointer), ty).into()
             }
             ExternIndex::Tag(i) => {
-                Tag::of(store, VmContext::tag(context, i), instance.module().tag_type(i)).into()
+                let module = instance.module();
+                let type_id = module.type_ids()[module.tag_type_index(i) as usize];
+                Tag::of(store, VmContext::tag(context, i), type_id).into()
             }
         })
     }

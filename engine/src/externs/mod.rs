@@ -32,7 +32,7 @@ use crate::types::ExternType;
 /// assert!(item.into_memory().is_some());
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -82,7 +82,7 @@ impl Extern {
             Extern::Global(global) => ExternType::Global(global.ty(store)),
             Extern::Table(table) => ExternType::Table(table.ty(store)),
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)),
-            Extern::Tag(tag) => ExternType::Tag(tag.ty().clone()),
+            Extern::Tag(tag) => ExternType::Tag(tag.ty(store)),
         }
     }
 }

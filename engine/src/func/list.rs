@@ -3,7 +3,7 @@
 use crate::entry::Slots;
 use crate::error::Result;
 use crate::func::Func;
-use crate::objects::{AnyRef, ArrayRef, EqRef, StructRef};
+use crate::objects::{AnyRef, ArrayRef, EqRef, ExnRef, StructRef};
 use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
@@ -15,8 +15,8 @@ mod sealed {
 
 /// A type of the host that stands for one of WebAssembly: `i32` and `u32` for `i32`, `i64` and `u64` for
 /// `i64`, `f32`, `f64`, [`V128`], `Option<Func>` for `funcref`, [`Func`] for `(ref func)` and
-/// `Option<Rooted<ExternRef>>` for `externref`, and the same of `AnyRef`, `EqRef`, `StructRef` and `ArrayRef`, without the
-/// `Option` where null is not allowed.
+/// `Option<Rooted<ExternRef>>` for `externref`, and the same of `AnyRef`, `EqRef`, `StructRef`, `ArrayRef` and `ExnRef`,
+/// without the `Option` where null is not allowed.
 ///
 /// ```
 /// use wasmrun::{ValType, WasmTy};
@@ -185,6 +185,7 @@ objects! {
     EqRef: RefType::EQREF;
     StructRef: RefType::STRUCTREF;
     ArrayRef: RefType::ARRAYREF;
+    ExnRef: RefType::EXNREF;
 }
 
 /// A list of values: one type or a tuple of them.

@@ -66,7 +66,7 @@ impl Definition {
     /// The item in this store.
     pub(crate) fn resolve(&self, store: &mut StoreOpaque) -> Extern {
         match self {
-            Definition::Extern(item) => item.clone(),
+            Definition::Extern(item) => *item,
             Definition::HostFunc(func) => Func::from_handle(Handle::of_host(store, func)).into(),
         }
     }

@@ -6,11 +6,14 @@
 
 mod any;
 mod array;
+mod exn;
 mod structure;
 mod types;
 
 pub use any::{AnyRef, EqRef, I31};
 pub use array::{ArrayRef, ArrayRefPre};
+pub use exn::ExnRef;
+pub(crate) use exn::{Carried, carried, tag_of};
 pub use structure::{StructRef, StructRefPre};
 pub use types::{ArrayType, StructType};
 

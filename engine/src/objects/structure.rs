@@ -49,7 +49,8 @@ impl StructRefPre {
     }
 }
 
-fn layout(store: &StoreOpaque, id: TypeId) -> &StructLayout {
+/// How structures of a type are laid out, or exceptions with such a tag.
+pub(super) fn layout(store: &StoreOpaque, id: TypeId) -> &StructLayout {
     match store.engine.registry().layout(id) {
         Some(ObjectLayout::Struct(layout)) => layout,
         other => unreachable!("the layout of a structure, not {other:?}"),

@@ -88,10 +88,15 @@ impl Lower<'_, '_, '_> {
         if let Some(Some(landing)) = self.control[index].kind.landing() {
             return Some(*landing);
         }
-        let block = self.cold_block();
-        self.builder.append_block_param(block, I64);
-        *self.control[index].kind.landing_mut()? = Some(block);
-        Some(block)
+        let landing = self.new_landing();
+        *self.control[index].kind.landing_mut()? = Some(landing);
+        Some(landing)
+    }
+
+    fn new_landing(&mut self) -> Block {
+        let landing = self.cold_block();
+        self.builder.append_block_param(landing, I64);
+        landing
     }
 
     /// Throws an exception, which is not null, from inside of the outermost `count` open blocks.
@@ -201,10 +206,11 @@ impl Lower<'_, '_, '_> {
 
     /// The `end` of a block that catches, or of the last of its bodies; the `delegate` to the label `depth` levels out.
     pub(super) fn end_try(&mut self, delegate: Option<u32>) {
+        let index = self.control.len() - 1;
+        let is_branched_to = self.control[index].label.is_some();
         if self.reachable {
             self.jump_to_label(0);
         }
-        let index = self.control.len() - 1;
         let height = self.control[index].height;
         // The blocks that an exception goes on to which is not caught here.
         let around = delegate.map_or(index, |depth| index - depth as usize);
@@ -230,9 +236,9 @@ impl Lower<'_, '_, '_> {
         if let Some(label) = control.label {
             self.enter_sealed(label);
             self.begin_with(height, label, control.results());
+        }
+        if is_branched_to {
             self.new_segment();
-        } else {
-            self.end_segment();
         }
     }
 
@@ -263,18 +269,21 @@ impl Lower<'_, '_, '_> {
         let index = self.control.len() - 1;
         let height = self.control[index].height;
         let none = Kind::Catch { other: None };
-        let caught = match mem::replace(&mut self.control[index].kind, none) {
-            Kind::Try { landing: Some(landing) } => Some(self.land(landing, height)),
+        let exception = match mem::replace(&mut self.control[index].kind, none) {
+            Kind::Try { landing } => {
+                // Code that nothing throws to is there all the same, as it is in tier 0: what it branches to is charged for.
+                let landing = landing.unwrap_or_else(|| self.new_landing());
+                self.land(landing, height)
+            }
             Kind::Catch { other: Some((next, exception)) } => {
                 self.enter_sealed(next);
                 self.stack.truncate(height);
-                Some(exception)
+                exception
             }
-            _ => None,
+            other => unreachable!("validated: `catch` belongs to a `try`, not to {other:?}"),
         };
         self.end_segment();
-        self.reachable = caught.is_some();
-        let Some(exception) = caught else { return self.stack.truncate(height) };
+        self.reachable = true;
         if let Some(tag) = tag {
             let next = self.compare_tag(exception, tag);
             self.control[index].kind = Kind::Catch { other: Some((next, exception)) };

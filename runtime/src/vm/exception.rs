@@ -62,6 +62,11 @@ impl ExecContext {
         matches!(self.pending(), Some(Pending::Exception))
     }
 
+    /// The exception that has been thrown, for which a handler is looked for; else null.
+    pub fn exception(&self) -> u32 {
+        self.exception
+    }
+
     /// The tag of an exception.
     ///
     /// # Safety
@@ -69,6 +74,15 @@ impl ExecContext {
     pub unsafe fn tag_of(&self, exception: u32) -> TagId {
         // SAFETY: the caller's promise.
         unsafe { self.gc.base.add(exception as usize + EXCEPTION_TAG).cast::<TagId>().read() }
+    }
+
+    /// Writes the tag of an exception that has just been made.
+    ///
+    /// # Safety
+    /// As for [`ExecContext::tag_of`]; it is an object of the type that the tag has.
+    pub unsafe fn set_tag_of(&mut self, exception: u32, tag: TagId) {
+        // SAFETY: the caller's promise.
+        unsafe { self.gc.base.add(exception as usize + EXCEPTION_TAG).cast::<TagId>().write(tag) }
     }
 
     /// How an exception is laid out: its tag, and the values that it carries.

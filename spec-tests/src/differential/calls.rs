@@ -11,7 +11,7 @@
 //! [`host_results`](super::host_results), and those of [`BACK`] call the export of the same name. The exports named `e…`
 //! are there to be called, each with new units.
 
-use super::Type::{self, Any, Extern, F32, F64, Func, I32, I64, V128};
+use super::Type::{self, Any, Exn, Extern, F32, F64, Func, I32, I64, V128};
 use super::generate::Random;
 
 /// The module of imports that answer by themselves.
@@ -124,6 +124,7 @@ fn name(ty: Type) -> &'static str {
         Func => "funcref",
         Extern => "externref",
         Any => "anyref",
+        Exn => "exnref",
     }
 }
 
@@ -238,6 +239,7 @@ impl Generator {
             let value = match ty {
                 Extern => "ref.null extern".to_string(),
                 Any => "ref.null any".to_string(),
+                Exn => "ref.null exn".to_string(),
                 V128 => "v128.const i64x2 5 6".to_string(),
                 _ => format!("{}.const 5", self::name(ty)),
             };
@@ -326,6 +328,7 @@ impl Generator {
         match ty {
             Extern => " (ref.null extern)".into(),
             Any => " (ref.null any)".into(),
+            Exn => " (ref.null exn)".into(),
             Func => " (ref.null func)".into(),
             V128 => format!(" (v128.const i64x2 {value} {})", self.one(&EDGES)),
             I64 if self.once_in(2) => format!(" (i64.const {})", value.rotate_left(31)),
@@ -370,7 +373,7 @@ impl Generator {
                 let condition = self.condition(body, depth);
                 let [yes, no] = [self.value(body, ty, depth), self.value(body, ty, depth)];
                 match ty {
-                    Extern | Any => format!(" (select (result {}){yes}{no}{condition})", name(ty)),
+                    Extern | Any | Exn => format!(" (select (result {}){yes}{no}{condition})", name(ty)),
                     _ => format!(" (select{yes}{no}{condition})"),
                 }
             }
@@ -487,7 +490,7 @@ impl Generator {
                 _ => format!(" ({ty_name}.convert_i32_s{})", self.value(body, I32, depth)),
             },
             V128 => self.vector(body, depth),
-            Extern | Func | Any => self.simple(body, ty),
+            Extern | Func | Any | Exn => self.simple(body, ty),
         }
     }
 

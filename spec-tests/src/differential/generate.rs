@@ -64,12 +64,13 @@ impl Random {
             }
             Type::Func => Value::Func(false),
             Type::Any => Value::Any(None),
+            Type::Exn => Value::Exn(false),
             Type::Extern => Value::Extern((pick & 16 == 0).then_some(bits as u32 & 0xff)),
         }
     }
 }
 
-/// What modules are made of: everything that the engine executes, small enough to run in no time.
+/// What modules are made of: everything that all engines execute, small enough to run in no time.
 fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
     Ok(Config {
         export_everything: true,
@@ -121,9 +122,7 @@ fn config(input: &mut Unstructured<'_>) -> arbitrary::Result<Config> {
 pub fn module(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut input = Unstructured::new(bytes);
     let config = config(&mut input).ok()?;
-    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
-    module.ensure_termination(FUEL).ok()?;
-    Some(module.to_bytes())
+    finished(config, &mut input)
 }
 
 /// A module with objects made of `bytes`. It imports nothing: what it would be given only the guest can make.
@@ -137,7 +136,42 @@ fn module_with_objects(bytes: &[u8]) -> Option<Vec<u8>> {
         min_globals: 2,
         ..config(&mut input).ok()?
     };
-    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
+    finished(config, &mut input)
+}
+
+/// A module with exceptions made of `bytes`.
+pub fn module_with_exceptions(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = Config {
+        exceptions_enabled: true,
+        simd_enabled: input.ratio(1, 8).ok()?,
+        min_tags: 1,
+        max_tags: 4,
+        min_types: 6,
+        ..config(&mut input).ok()?
+    };
+    finished(config, &mut input)
+}
+
+/// A module with exceptions and objects made of `bytes`, which imports nothing.
+fn module_with_both(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = Config {
+        exceptions_enabled: true,
+        gc_enabled: true,
+        simd_enabled: input.ratio(1, 8).ok()?,
+        max_imports: 0,
+        min_tags: 1,
+        max_tags: 4,
+        min_types: 8,
+        ..config(&mut input).ok()?
+    };
+    finished(config, &mut input)
+}
+
+/// The module that `config` and `input` make. It ends.
+fn finished(config: Config, input: &mut Unstructured<'_>) -> Option<Vec<u8>> {
+    let mut module = wasm_smith::Module::new(config, input).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())
 }
@@ -152,18 +186,27 @@ pub fn seeds(few: Range<u64>) -> Range<u64> {
     range.unwrap_or_else(|| panic!("WASMRUN_SEEDS is `{text}` and not like `1000..9000`"))
 }
 
-/// The module that follows from `seed`.
-pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {
+/// The bytes that follow from `seed`, enough for a module.
+fn bytes_of_seed(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let len = 512 + random.number() as usize % 8192;
-    module(&random.bytes(len))
+    random.bytes(len)
+}
+
+/// The module that follows from `seed`.
+pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {
+    module(&bytes_of_seed(seed))
 }
 
 /// The module with objects that follows from `seed`.
 pub fn objects_of_seed(seed: u64) -> Option<Vec<u8>> {
-    let mut random = Random::new(seed);
-    let len = 512 + random.number() as usize % 8192;
-    module_with_objects(&random.bytes(len))
+    module_with_objects(&bytes_of_seed(seed))
+}
+
+/// The module with exceptions that follows from `seed`. Every second one has objects as well.
+pub fn exceptions_of_seed(seed: u64) -> Option<Vec<u8>> {
+    let bytes = bytes_of_seed(seed);
+    if seed.is_multiple_of(2) { module_with_exceptions(&bytes) } else { module_with_both(&bytes) }
 }
 
 /// `wasm` with one to three bytes replaced, removed or inserted, as follows from `seed`.

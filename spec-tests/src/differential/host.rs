@@ -36,6 +36,7 @@ fn bits(value: &Value) -> u64 {
         Value::Func(some) => some as u64,
         Value::Extern(value) => value.map_or(u64::MAX, u64::from),
         Value::Any(value) => value.unwrap_or(u64::MAX),
+        Value::Exn(some) => some as u64,
     }
 }
 
@@ -49,6 +50,7 @@ fn from_bits(ty: Type, bits: u64) -> Value {
         Type::V128 => Value::V128(u128::from(mixed(bits)) << 64 | u128::from(bits)),
         Type::Func => Value::Func(false),
         Type::Any => Value::Any(None),
+        Type::Exn => Value::Exn(false),
         Type::Extern => Value::Extern((bits & 1 == 0).then_some(bits as u32 & 0xff)),
     }
 }

@@ -36,6 +36,7 @@ pub enum Type {
     Func,
     Extern,
     Any,
+    Exn,
 }
 
 /// A value as far as engines can be compared by it. Floats are their bits.
@@ -57,6 +58,8 @@ pub enum Value {
     Extern(Option<u32>),
     /// A number made of what a reference to a value of the guest leads to.
     Any(Option<u64>),
+    /// Whether an `exnref` is not null.
+    Exn(bool),
 }
 
 /// The kinds of traps that the specification tells apart.
@@ -81,6 +84,8 @@ pub enum TrapKind {
 pub enum Stop {
     /// It trapped.
     Trap(TrapKind),
+    /// An exception left it, which says so in the words of wasmrun's [`Exception`](::wasmrun::Exception).
+    Exception(String),
     /// It ran into a limit of the engine's own (stack, time, memory), on which engines may differ.
     Limit(String),
     /// The engine refused the module or the call. Never right for a valid module within the limits.
@@ -109,10 +114,13 @@ pub trait Subject: Sized {
     /// The engine's name in messages.
     const NAME: &'static str;
 
+    /// Whether it executes exceptions.
+    const EXCEPTIONS: bool;
+
     /// Instantiates `wasm`. Imports are made to fit by type: functions compute [`host_results`], globals
     /// hold [`initial_value`], memories and tables have their smallest size.
     fn new(wasm: &[u8]) -> Result<Self, Stop>;
-    /// Calls an exported function. [`Value::Func`] and [`Value::Any`] arguments are always null.
+    /// Calls an exported function. [`Value::Func`], [`Value::Any`] and [`Value::Exn`] arguments are always null.
     fn call(&mut self, export: &str, args: &[Value]) -> Result<Vec<Value>, Stop>;
     /// The value of an exported global.
     fn global(&mut self, export: &str) -> Value;
@@ -142,7 +150,7 @@ impl fmt::Display for Difference {
 pub struct Progress {
     /// Calls that both engines ended with the same results.
     pub returned: usize,
-    /// Calls that both engines ended with the same trap.
+    /// Calls that both engines ended with the same trap, or that the same exception left.
     pub trapped: usize,
     /// Whether a limit of one engine ended the comparison early.
     pub limited: bool,
@@ -202,7 +210,9 @@ fn judge<A: Subject, B: Subject, T: PartialEq + fmt::Debug>(
     match (one, other) {
         (Err(Stop::Limit(_)), _) | (_, Err(Stop::Limit(_))) => progress.limited = true,
         (Ok(one), Ok(other)) if one == other => progress.returned += 1,
-        (Err(Stop::Trap(one)), Err(Stop::Trap(other))) if one == other => progress.trapped += 1,
+        (Err(one @ (Stop::Trap(_) | Stop::Exception(_))), Err(other)) if one == other => {
+            progress.trapped += 1
+        }
         (one, other) => {
             let what = disagree::<A, B>("the outcome", &one, &other);
             return Err(Difference { after: after.to_string(), what });
@@ -211,15 +221,18 @@ fn judge<A: Subject, B: Subject, T: PartialEq + fmt::Debug>(
     Ok(())
 }
 
-/// The body of the fuzz targets: makes a module of `bytes` and compares.
+/// The body of the fuzz targets: makes a module of `bytes` and compares; and if both engines execute exceptions, one more
+/// module with exceptions.
 ///
 /// # Panics
 /// The engines disagree.
 pub fn agree<A: Subject, B: Subject>(bytes: &[u8]) {
-    if let Some(module) = generate::module(bytes)
-        && let Err(difference) = compare::<A, B>(&module, bytes.len() as u64)
-    {
-        panic!("{difference}");
+    let with_exceptions =
+        || if A::EXCEPTIONS && B::EXCEPTIONS { generate::module_with_exceptions(bytes) } else { None };
+    for module in generate::module(bytes).into_iter().chain(with_exceptions()) {
+        if let Err(difference) = compare::<A, B>(&module, bytes.len() as u64) {
+            panic!("{difference}");
+        }
     }
 }
 

@@ -70,7 +70,9 @@ fn val(store: impl ::wasmi::AsContextMut, value: Value) -> Val {
         Value::F64(bits) => Val::F64(::wasmi::F64::from_bits(bits)),
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(Nullable::Null),
-        Value::Any(_) => unreachable!("wasmi has no objects, and is compared by modules without"),
+        Value::Any(_) | Value::Exn(_) => {
+            unreachable!("wasmi is compared by modules without objects and exceptions")
+        }
         Value::Extern(None) => Val::ExternRef(Nullable::Null),
         Value::Extern(Some(number)) => Val::ExternRef(Nullable::Val(ExternRef::new(store, number))),
     }
@@ -134,6 +136,7 @@ fn provide(store: &mut Store<()>, import: &ImportType<'_>) -> Result<Extern, Err
 
 impl Subject for Wasmi {
     const NAME: &'static str = "wasmi";
+    const EXCEPTIONS: bool = false;
 
     fn new(wasm: &[u8]) -> Result<Wasmi, Stop> {
         let mut config = Config::default();

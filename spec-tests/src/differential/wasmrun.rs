@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AnyRef, AsContext, AsContextMut, Caller, Engine, Error, Extern, ExternRef, ExternType, Func, Global,
-    HeapType, ImportType, Instance, Memory, Module, Ref, RefType, Rooted, Store, StoreLimits,
+    AnyRef, AsContext, AsContextMut, Caller, Engine, Error, Exception, Extern, ExternRef, ExternType, Func,
+    Global, HeapType, ImportType, Instance, Memory, Module, Ref, RefType, Rooted, Store, StoreLimits,
     StoreLimitsBuilder, Table, Tag, Trap, Val, ValType,
 };
 
@@ -69,6 +69,9 @@ pub(super) fn items(wasm: &[u8]) -> Vec<(String, Item)> {
 }
 
 pub(super) fn stop(error: &Error) -> Stop {
+    if let Some(exception) = error.downcast_ref::<Exception>() {
+        return Stop::Exception(exception.to_string());
+    }
     let kind = match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => TrapKind::Unreachable,
         Some(Trap::MemoryOutOfBounds) => TrapKind::MemoryOutOfBounds,
@@ -102,6 +105,7 @@ fn reference_type(ty: RefType) -> Type {
     match ty.heap.top() {
         HeapType::Extern => Type::Extern,
         HeapType::Func => Type::Func,
+        HeapType::Exn => Type::Exn,
         _ => Type::Any,
     }
 }
@@ -166,6 +170,7 @@ pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val
             data?.downcast_ref().copied()
         })),
         Val::V128(value) => Value::V128(value.as_u128()),
+        Val::ExnRef(value) => Value::Exn(value.is_some()),
         Val::AnyRef(_) => unreachable!("objects are looked at with the store at hand"),
     }
 }
@@ -179,6 +184,7 @@ pub(super) fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> 
         Value::V128(bits) => Val::V128(bits.into()),
         Value::Func(_) => Val::FuncRef(None),
         Value::Any(_) => Val::AnyRef(None),
+        Value::Exn(_) => Val::ExnRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
     })
@@ -266,6 +272,7 @@ impl<W: Way> Wasmrun<W> {
 
 impl<W: Way> Subject for Wasmrun<W> {
     const NAME: &'static str = W::NAME;
+    const EXCEPTIONS: bool = true;
 
     fn new(wasm: &[u8]) -> Result<Wasmrun<W>, Stop> {
         Wasmrun::with_limits(wasm, 64 << 20, Duration::from_secs(60)).map_err(|error| stop(&error))
