@@ -498,8 +498,8 @@ fn fuel_is_charged_up_to_the_throw_and_from_the_handler_on(mode: Mode) -> Result
 }
 
 fn a_long_search_can_be_interrupted(mode: Mode) -> Result<()> {
-    // Many frames with many handlers each, none of which is the right one.
-    let (open, close) = ("(try_table (catch $other 0) ".repeat(5000), ")".repeat(5000));
+    // Many frames with many handlers each, none of which is the right one: there are 10⁸ to be looked at.
+    let (open, close) = ("try_table (catch $other 0) ".repeat(20_000), "end ".repeat(20_000));
     let wat = format!(
         r#"(module (tag $t) (tag $other)
         (func $f (export "f") (param i32)
@@ -512,14 +512,8 @@ fn a_long_search_can_be_interrupted(mode: Mode) -> Result<()> {
     let (mut store, instance) = instance(&Engine::new(config.interruptible(true))?, &wat)?;
     let f = instance.get_typed_func::<i32, ()>(&mut store, "f")?;
     assert!(f.call(&mut store, 10).unwrap_err().is::<Exception>());
-    let start = Instant::now();
-    store.set_deadline(Some(start + Duration::from_millis(100)));
-    let ended = (0..1_000_000).find_map(|_| {
-        let error = f.call(&mut store, 4000).unwrap_err();
-        (!error.is::<Exception>()).then_some(error)
-    });
-    assert_eq!(trap(&ended.unwrap()), Some(Trap::Deadline));
-    assert!(start.elapsed() < Duration::from_secs(20));
+    store.set_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    assert_eq!(trap(&f.call(&mut store, 5000).unwrap_err()), Some(Trap::Deadline));
     store.set_deadline(None);
     assert!(f.call(&mut store, 10).unwrap_err().is::<Exception>());
     Ok(())
