@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmrun_runtime::module::{Bytecode, CodeBlob};
 
+use crate::handlers::Handlers;
 use crate::table;
 
 /// What stands before a function's first instruction.
@@ -110,6 +111,8 @@ pub(crate) struct Code {
     loops: Box<[LoopHeader]>,
     /// Its indirect calls, in the order of the module.
     calls: Box<[CallSite]>,
+    /// Where it catches exceptions, if it does.
+    handlers: Option<Box<Handlers>>,
     marks: Mutex<Vec<Mark>>,
 }
 
@@ -140,19 +143,31 @@ unsafe impl Send for Code {}
 unsafe impl Sync for Code {}
 
 impl Code {
-    /// Wraps a header followed by instructions, with the loops and indirect calls in them.
-    pub(crate) fn new(bytes: &[u8], function: u32, loops: Vec<LoopHeader>, calls: Vec<CallSite>) -> Code {
+    /// Wraps a header followed by instructions, with the loops and indirect calls in them, and the handlers that cover them.
+    pub(crate) fn new(
+        bytes: &[u8],
+        function: u32,
+        loops: Vec<LoopHeader>,
+        calls: Vec<CallSite>,
+        handlers: Handlers,
+    ) -> Code {
         debug_assert!(bytes.len() > Header::SIZE && bytes.len().is_multiple_of(2));
         debug_assert!(calls.is_sorted_by_key(|call| call.wasm));
         debug_assert!(loops.is_sorted_by(|a, b| a.wasm < b.wasm && a.code <= b.code));
         let unit = |pair: &[u8]| AtomicU16::new(u16::from_ne_bytes([pair[0], pair[1]]));
         let units = bytes.chunks_exact(2).map(unit).collect();
-        Code { units, function, loops: loops.into(), calls: calls.into(), marks: Mutex::default() }
+        let (loops, calls, handlers) = (loops.into(), calls.into(), handlers.finish());
+        Code { units, function, loops, calls, handlers, marks: Mutex::default() }
     }
 
     /// The headers of its loops, in order.
     pub(crate) fn loops(&self) -> &[LoopHeader] {
         &self.loops
+    }
+
+    /// Its handlers of exceptions.
+    pub(crate) fn handlers(&self) -> Option<&Handlers> {
+        self.handlers.as_deref()
     }
 
     /// Bytes of the header and the instructions.

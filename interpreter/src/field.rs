@@ -52,6 +52,8 @@ pub(crate) enum Field {
     Defined,
     /// A function type.
     Type,
+    /// A tag.
+    Tag,
     /// A memory.
     Memory,
     /// A table.
@@ -103,6 +105,7 @@ impl Field {
             | Field::Function
             | Field::Defined
             | Field::Type
+            | Field::Tag
             | Field::Memory
             | Field::Table
             | Field::Global

@@ -19,6 +19,7 @@ mod field;
 mod frame_state;
 #[allow(unsafe_code)]
 mod frames;
+mod handlers;
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod jumps;

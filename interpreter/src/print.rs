@@ -9,6 +9,7 @@ use wasmrun_runtime::module::Module;
 
 use crate::code::{Code, Header};
 use crate::field::{Field, HEAD, offset};
+use crate::handlers::{Clause, Handlers, Wanted};
 use crate::table;
 use crate::translate::{self, SourceMap};
 
@@ -73,7 +74,7 @@ impl Disassembly {
 /// A line of a [`Disassembly`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BytecodeLine {
-    /// Offset in the code of the instruction; `None` for a line about the frame or a loop.
+    /// Offset in the code of the instruction; `None` for a line about the frame, a loop or handlers.
     pub offset: Option<u32>,
     /// Offset in the module of what it was made of.
     pub wasm: Option<u32>,
@@ -92,6 +93,7 @@ impl Disassembly {
             header.zeroes
         );
         let mut loops = self.code.loops().iter().peekable();
+        let mut handlers = self.code.handlers().into_iter().flat_map(Handlers::changes).peekable();
         let rest = self.map.iter().flat_map(move |(start, wasm)| {
             let at = *start - Header::SIZE as u32;
             let headers: Vec<_> =
@@ -102,8 +104,14 @@ impl Disassembly {
                 wasm: Some(wasm),
                 text: "loop".to_owned(),
             });
+            let changed = std::iter::from_fn(|| handlers.next_if(|(code, _)| *code <= at)).last();
+            let changed = changed.map(|(_, clauses)| BytecodeLine {
+                offset: None,
+                wasm: None,
+                text: catches(&clauses),
+            });
             let text = self.instruction(at as usize);
-            lines.chain([BytecodeLine { offset: Some(at), wasm: Some(*wasm), text }])
+            lines.chain(changed).chain([BytecodeLine { offset: Some(at), wasm: Some(*wasm), text }])
         });
         std::iter::once(BytecodeLine { offset: None, wasm: None, text }).chain(rest)
     }
@@ -175,6 +183,7 @@ impl Disassembly {
             Field::Function => write!(f, "function {value}"),
             Field::Defined => write!(f, "function {}", u64::from(self.imported) + value),
             Field::Type => write!(f, "type {value}"),
+            Field::Tag => write!(f, "tag {value}"),
             Field::Memory => write!(f, "memory {value}"),
             Field::Table => write!(f, "table {value}"),
             Field::Global => write!(f, "global {value}"),
@@ -186,6 +195,22 @@ impl Disassembly {
             Field::Callee => write!(f, "last ..{value:04x}"),
             Field::Changes => write!(f, "{value} changes"),
         }
+    }
+}
+
+/// What is caught by the code behind, in words.
+fn catches(clauses: &[Clause]) -> String {
+    let clause = |Clause { tag, exception, code }: &Clause| {
+        let what = tag.map_or("all".to_owned(), |tag| format!("tag {tag}"));
+        let reference = match exception {
+            Wanted::No => "",
+            Wanted::First | Wanted::Last => " with exception",
+        };
+        format!("{what}{reference} @{code}")
+    };
+    match clauses {
+        [] => "catches nothing".to_owned(),
+        _ => format!("catches {}", clauses.iter().map(clause).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a return address points at when it is not the code behind a call within one instance.
+//! What a return address points at when it is not simply the code behind a call within one instance.
 //!
 //! Handlers and walkers of frames compare return addresses and the opcodes there with these. The opcodes are
 //! the first of the table, which checks that.
@@ -11,6 +11,9 @@ pub(crate) const EXIT: u16 = 1;
 
 /// The opcode of [`AfterTail`](crate::ops::tail_call::AfterTail).
 pub(crate) const AFTER_TAIL: u16 = 2;
+
+/// The opcode of [`RefLeave`](crate::ops::reference::RefLeave).
+pub(crate) const REF_LEAVE: u16 = 3;
 
 /// Slots of a frame that stands in for a caller: return address, context, number of result slots.
 pub(crate) const STAND_IN_SLOTS: usize = 3;

@@ -15,6 +15,7 @@ use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
 use crate::ops::compiled::{EnterCompiled, Look};
+use crate::ops::exception::{Throw, ThrowRef};
 use crate::ops::misc::*;
 use crate::ops::object::*;
 use crate::ops::reference::*;
@@ -56,6 +57,7 @@ singles! {
     RESTORE = Restore;
     EXIT = Exit;
     AFTER_TAIL = AfterTail;
+    REF_LEAVE = RefLeave;
     UNREACHABLE = Stop<{ Trap::UnreachableCodeReached as u8 }>;
     OUT_OF_BOUNDS = Stop<{ Trap::MemoryOutOfBounds as u8 }>;
     BR = Br<false>;
@@ -128,7 +130,6 @@ singles! {
     REF_BR_BACK_UNLESS_NULL = RefBrNull<false, true>;
     REF_FRAME = RefFrame;
     REF_ENTER = RefEnter;
-    REF_LEAVE = RefLeave;
     REF_COPY = RefCopy;
     REF_MOVE = RefMove;
     REF_NULL = RefNull;
@@ -156,6 +157,8 @@ singles! {
     ARRAY_FILL_NEW_VECTOR = ArrayFillNewVector;
     ARRAY_FILL_NEW_REF = ArrayFillNewRef;
     ARRAY_LEN = ArrayLen;
+    THROW = Throw;
+    THROW_REF = ThrowRef;
     REF_I31 = RefI31;
     I31_GET_S = I31Get<true>;
     I31_GET_U = I31Get<false>;
@@ -184,8 +187,12 @@ const fn len<const R: usize, const N: usize>(_: &[[Entry; R]; N]) -> u16 {
 }
 
 // Return addresses point at these, which code that knows nothing of this table compares.
-const _: () =
-    assert!(RESTORE == returns::RESTORE && EXIT == returns::EXIT && AFTER_TAIL == returns::AFTER_TAIL);
+const _: () = assert!(
+    RESTORE == returns::RESTORE
+        && EXIT == returns::EXIT
+        && AFTER_TAIL == returns::AFTER_TAIL
+        && REF_LEAVE == returns::REF_LEAVE
+);
 
 const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16, rows: &[[Entry; R]; N]) {
     let mut i = 0;

@@ -29,7 +29,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "relaxed-simd", flag: WasmFeatures::RELAXED_SIMD, executed: true },
     Proposal { name: "threads", flag: WasmFeatures::THREADS, executed: false },
     Proposal { name: "exceptions", flag: WasmFeatures::EXCEPTIONS, executed: true },
-    Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: false },
+    Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: true },
     Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: true },
     Proposal { name: "gc", flag: WasmFeatures::GC, executed: true },
     Proposal { name: "memory64", flag: WasmFeatures::MEMORY64, executed: true },

@@ -17,6 +17,7 @@ use wasmrun_runtime::vm::{
     ExecContext, FuncRef, HostCall, HostFunc, Left, Resume, Site, Table, TableDescriptor, VmContext, builtins,
 };
 
+use super::exception::failed_below;
 use crate::bind::{bind_in, resolve, resolve_own};
 use crate::code::{Code, Header, note_callee};
 use crate::field::Field;
@@ -417,7 +418,15 @@ unsafe fn call_any(
 ) -> Status {
     let at = At { ip, sp, ctx };
     // SAFETY: `callee` is alive and of the type that the call expects.
-    unsafe { at.finish(try_call_any(at, callee, base, restore)) }
+    unsafe {
+        match try_call_any(at, callee, base, restore) {
+            Ok(()) => Status::Ok,
+            Err(pending) => {
+                let call = Site { code: restore.sub(1), ..at.site() };
+                failed_below(VmContext::exec(ctx), at.site(), Some(call), pending)
+            }
+        }
+    }
 }
 
 unsafe fn try_call_any(

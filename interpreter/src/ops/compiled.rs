@@ -11,6 +11,7 @@ use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, Resume, Segment, Site, VmContext};
 
 use super::call::{distance, go_on, resume};
+use super::exception::stopped_below;
 use crate::caller::caller_of;
 use crate::code::{Code, Sign};
 use crate::field::Field;
@@ -68,7 +69,8 @@ unsafe fn in_place_of(
     // SAFETY: the frame returns to `address`; entries of compiled code do not unwind.
     unsafe {
         // To a walk the compiled frame stands for this one.
-        (*exec).set_exit(caller_of(address, at.sp, at.ctx).unwrap_or(Site::NOWHERE));
+        let caller = caller_of(address, at.sp, at.ctx);
+        (*exec).set_exit(caller.unwrap_or(Site::NOWHERE));
         let (value_top, ref_top) = ((*exec).value_top, (*exec).ref_top);
         (*exec).value_top = at.sp;
         (*exec).ref_top = (*exec).ref_frame;
@@ -87,6 +89,7 @@ unsafe fn in_place_of(
                 (*exec).resume = Resume { ip: m.ip, sp: m.sp, vmctx: m.ctx, value: 0 };
                 Status::Ok
             }
+            Status::Trap => stopped_below(exec, caller),
             status => status,
         }
     }

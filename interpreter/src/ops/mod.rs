@@ -6,6 +6,7 @@ pub(crate) mod branch;
 pub(crate) mod bulk;
 pub(crate) mod call;
 pub(crate) mod compiled;
+pub(crate) mod exception;
 pub(crate) mod memory;
 pub(crate) mod misc;
 pub(crate) mod numeric;

@@ -510,7 +510,7 @@ impl<T: Tested, const WHEN: bool, const BACK: bool> Op for BrCast<T, WHEN, BACK>
 }
 
 /// Lets a slow path collect: the frame has `used` reference slots.
-unsafe fn collecting(
+pub(super) unsafe fn collecting(
     m: At,
     used: u16,
     make: impl FnOnce(*mut VmContext) -> Result<u32, Pending>,

@@ -10,12 +10,12 @@ use wasmrun_runtime::vm::{FuncRef, HostFunc, Resume, Site, VmContext, builtins};
 use super::call::{
     Bind, FrameSlow, NewFrame, call_host, distance, find_callee, own_entry, resume, return_to,
 };
+use super::exception::failed_below;
 use crate::bind::resolve;
 use crate::caller::caller_of;
 use crate::field::Field;
 use crate::machine::{At, Dispatch, Machine, Op, Stop, offset_in};
 use crate::returns::{self, STAND_IN_SLOTS};
-use crate::stop::stop;
 
 /// `return_call` of a function of the module itself: its number among the defined ones, first argument
 /// slot, number of argument slots, link slot.
@@ -163,14 +163,15 @@ unsafe fn tail_call_host(sp: *mut u64, ctx: *mut VmContext, host: &HostFunc, add
     // SAFETY: the arguments are at `sp`.
     unsafe {
         let exec = VmContext::exec(ctx);
-        let site = caller_of(address, sp, ctx).unwrap_or(Site::NOWHERE);
+        let caller = caller_of(address, sp, ctx);
+        let site = caller.unwrap_or(Site::NOWHERE);
         match call_host(exec, site, ctx, host, sp).and_then(|()| builtins::poll(exec)) {
             Ok(()) => {
                 let caller = sp.sub(distance(address).into());
                 (*exec).resume = Resume { ip: address, sp: caller, vmctx: ctx, value: *sp };
                 Status::Ok
             }
-            Err(pending) => stop(exec, site, pending),
+            Err(pending) => failed_below(exec, site, caller, pending),
         }
     }
 }

@@ -5,19 +5,19 @@ use wasmrun_runtime::types::{FuncType, SignatureSlots};
 
 use super::stack::{Operand, Place, Ty};
 use super::{Translator, control::fits_i32};
-use crate::code::{CallSite, Header};
+use crate::code::CallSite;
 use crate::field::Field;
 use crate::table;
 
-/// Where a call's arguments start.
-struct Arguments {
-    value: u16,
-    reference: u16,
+/// Where the arguments of a call, or what an exception carries, start.
+pub(super) struct Arguments {
+    pub(super) value: u16,
+    pub(super) reference: u16,
 }
 
 impl Translator<'_> {
     /// Settles and pops the arguments of a call.
-    fn arguments(&mut self, ty: &FuncType) -> Arguments {
+    pub(super) fn arguments(&mut self, ty: &FuncType) -> Arguments {
         let count = ty.params().len();
         self.settle_top(count);
         self.out.commit();
@@ -128,7 +128,7 @@ impl Translator<'_> {
 
     /// Where the instruction at hand keeps whom it has called.
     fn callee_seen(&mut self) {
-        let code = (self.out.here() - Header::SIZE) as u32;
+        let code = self.code_offset();
         self.calls.push(CallSite { wasm: self.out.source, code });
         // Nearly no function has this number, and if one has, it is not seen.
         self.out.field(Field::Callee, u16::MAX.into());

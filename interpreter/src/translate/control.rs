@@ -6,18 +6,25 @@ use wasmrun_runtime::types::{FuncType, ValType};
 
 use super::Translator;
 use super::emit::Fixup;
+use super::exceptions::Labelled;
 use super::stack::{Operand, Place, Ty};
 use crate::field::Field;
+use crate::handlers::{Clause, ClauseId, RegionId};
 use crate::table;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
     Function,
     Block,
     /// With its number among the loops.
     Loop(usize),
     If,
     Else,
+    /// With its clauses.
+    TryTable(Box<[Labelled]>),
+    Try,
+    /// A `try` from its first `catch` or `catch_all` on.
+    Catch,
 }
 
 /// Parameters and results of a block.
@@ -52,12 +59,12 @@ impl Signature {
 /// An open block.
 #[derive(Debug)]
 pub(super) struct Control {
-    kind: Kind,
+    pub(super) kind: Kind,
     signature: Signature,
     /// Operands below the block's parameters.
     height: usize,
     /// Where its first operand goes.
-    base: Heights,
+    pub(super) base: Heights,
     /// Where a loop starts.
     start: usize,
     /// Branches to its end.
@@ -66,24 +73,41 @@ pub(super) struct Control {
     otherwise: Option<Fixup>,
     /// Where those of the translator's settled constants start that were settled within it, or its running arm.
     settled: usize,
+    /// The innermost region that covers its code, or that of its running arm.
+    pub(super) region: RegionId,
+    /// The region of its own handlers.
+    pub(super) own: RegionId,
+    /// The handlers of a `try` so far.
+    pub(super) clauses: Vec<Clause>,
+    /// Handlers that lead to its end.
+    pub(super) catches: Vec<ClauseId>,
 }
 
 impl Control {
     /// The block that a function body is.
     pub(super) fn function(ty: &FuncType) -> Control {
+        let results = Signature::Type(FuncType::new([], ty.results().iter().copied()));
+        Control::of(Kind::Function, results)
+    }
+
+    fn of(kind: Kind, signature: Signature) -> Control {
         Control {
-            kind: Kind::Function,
-            signature: Signature::Type(FuncType::new([], ty.results().iter().copied())),
+            kind,
+            signature,
             height: 0,
             base: Heights::default(),
             start: 0,
             exits: Vec::new(),
             otherwise: None,
             settled: 0,
+            region: RegionId::NONE,
+            own: RegionId::NONE,
+            clauses: Vec::new(),
+            catches: Vec::new(),
         }
     }
 
-    fn is_loop(&self) -> bool {
+    pub(super) fn is_loop(&self) -> bool {
         matches!(self.kind, Kind::Loop(_))
     }
 
@@ -109,25 +133,32 @@ impl Translator<'_> {
             base.pop(self.stack.get(index).ty.val_type());
         }
         let start = self.out.here();
-        self.control.push(Control {
-            kind,
-            signature,
-            height,
-            base,
-            start,
-            exits: Vec::new(),
-            otherwise: None,
-            settled: self.settled.len(),
-        });
+        let (settled, region) = (self.settled.len(), self.region());
+        self.control.push(Control { height, base, start, settled, region, ..Control::of(kind, signature) });
     }
 
-    pub(super) fn block(&mut self, ty: BlockType) {
+    /// Opens a block whose parameters are in their homes.
+    pub(super) fn open_settled(&mut self, kind: Kind, ty: BlockType) {
         let signature = self.signature(ty);
         let params = signature.params().len();
         self.settle_top(params);
         self.settle_locals();
         self.out.commit();
-        self.open(Kind::Block, signature, params);
+        self.open(kind, signature, params);
+    }
+
+    /// The innermost block.
+    pub(super) fn innermost(&self) -> &Control {
+        self.control.last().expect("an open block")
+    }
+
+    /// The block `depth` levels out.
+    pub(super) fn control_at(&self, depth: u32) -> &Control {
+        &self.control[self.control.len() - 1 - depth as usize]
+    }
+
+    pub(super) fn block(&mut self, ty: BlockType) {
+        self.open_settled(Kind::Block, ty);
     }
 
     pub(super) fn loop_(&mut self, ty: BlockType) {
@@ -158,35 +189,43 @@ impl Translator<'_> {
     }
 
     pub(super) fn else_(&mut self) {
+        self.end_arm();
+        let control = self.control.last_mut().expect("an open `if`");
+        control.kind = Kind::Else;
+        let params = control.signature.params();
+        if let Some(fixup) = control.otherwise.take() {
+            self.out.bind(fixup);
+        }
+        self.begin_arm();
+        for ty in params {
+            self.push_temp(ty);
+        }
+        self.new_segment();
+    }
+
+    /// Leaves an arm of the innermost block for its end.
+    pub(super) fn end_arm(&mut self) {
         if self.reachable {
             self.settle_results();
             self.out.commit();
             let at = self.out.op(table::BR);
             let fixup = self.out.forward(at);
-            self.control.last_mut().expect("an open `if`").exits.push(fixup);
+            self.control.last_mut().expect("an open block").exits.push(fixup);
         }
-        let control = self.control.last_mut().expect("an open `if`");
-        control.kind = Kind::Else;
-        let otherwise = control.otherwise.take();
-        let height = control.height;
-        let params = control.signature.params();
-        let settled = control.settled;
-        if let Some(fixup) = otherwise {
-            self.out.bind(fixup);
-        }
+    }
+
+    /// Begins another arm, to which code comes from elsewhere: with the operands below the block.
+    pub(super) fn begin_arm(&mut self) {
+        let control = self.innermost();
+        let (height, settled) = (control.height, control.settled);
         self.out.label();
         self.truncate(height);
         self.take_back(settled);
-        for ty in params {
-            self.push_temp(ty);
-        }
         self.reachable = true;
-        self.new_segment();
     }
 
     pub(super) fn end(&mut self) {
-        let control = self.control.last().expect("an open block");
-        if control.kind == Kind::Function {
+        if self.innermost().kind == Kind::Function {
             if self.reachable {
                 self.return_();
             }
@@ -196,25 +235,26 @@ impl Translator<'_> {
         if self.reachable {
             self.settle_results();
         }
+        self.end_region();
         let control = self.control.pop().expect("an open block");
+        self.truncate(control.height);
+        self.take_back(control.settled);
         if let Kind::Loop(index) = control.kind {
             self.loops[index].end = self.out.source;
         }
-        let joined = !control.exits.is_empty() || control.otherwise.is_some();
+        self.bind_handlers(&control.kind, control.own, control.clauses);
+        let joined = !control.exits.is_empty() || control.otherwise.is_some() || !control.catches.is_empty();
         if joined {
             self.out.commit();
         }
-        for fixup in control.exits {
+        for fixup in control.exits.into_iter().chain(control.otherwise) {
             self.out.bind(fixup);
         }
-        if let Some(fixup) = control.otherwise {
-            self.out.bind(fixup);
-        }
+        let code = self.code_offset();
+        control.catches.into_iter().for_each(|clause| self.handlers.bind(clause, code));
         if joined {
             self.out.label();
         }
-        self.truncate(control.height);
-        self.take_back(control.settled);
         for ty in control.signature.results() {
             self.push_temp(ty);
         }
@@ -231,7 +271,7 @@ impl Translator<'_> {
     /// Puts the results of the innermost block where the code behind it expects them.
     fn settle_results(&mut self) {
         self.move_results();
-        let control = self.control.last().expect("an open block");
+        let control = self.innermost();
         let (height, results) = (control.height, control.signature.results());
         self.truncate(height);
         for ty in results {
@@ -239,7 +279,7 @@ impl Translator<'_> {
         }
     }
 
-    fn truncate(&mut self, height: usize) {
+    pub(super) fn truncate(&mut self, height: usize) {
         while self.stack.len() > height {
             self.stack.pop();
         }
@@ -247,7 +287,7 @@ impl Translator<'_> {
 
     /// Types of the values that a branch to the block `depth` levels out carries.
     fn branch_types(&self, depth: u32) -> Vec<Ty> {
-        let control = &self.control[self.control.len() - 1 - depth as usize];
+        let control = self.control_at(depth);
         match control.kind {
             Kind::Loop(_) => control.signature.params(),
             _ => control.signature.results(),
@@ -255,8 +295,8 @@ impl Translator<'_> {
     }
 
     /// The operands that such a branch carries, with the slots that they have to be in.
-    fn branch_moves(&self, depth: u32) -> Vec<(u16, Operand)> {
-        let control = &self.control[self.control.len() - 1 - depth as usize];
+    pub(super) fn branch_moves(&self, depth: u32) -> Vec<(u16, Operand)> {
+        let control = self.control_at(depth);
         let types = self.branch_types(depth);
         let first = self.stack.len() - types.len();
         self.moves_to(first, types.len(), control.base)
@@ -270,7 +310,7 @@ impl Translator<'_> {
 
     /// Moves the results of the innermost block to their homes, without popping them.
     fn move_results(&mut self) {
-        let control = self.control.last().expect("an open block");
+        let control = self.innermost();
         let count = control.signature.results().len();
         let first = self.stack.len() - count;
         let moves = self.moves_to(first, count, control.base);
@@ -299,8 +339,18 @@ impl Translator<'_> {
         self.unreachable();
     }
 
-    fn is_function(&self, depth: u32) -> bool {
+    pub(super) fn is_function(&self, depth: u32) -> bool {
         depth as usize + 1 == self.control.len()
+    }
+
+    /// Branches with these operands, which are those of such a branch; the stack is left as it is.
+    pub(super) fn branch_with(&mut self, depth: u32, moves: &[(u16, Operand)]) {
+        if self.is_function(depth) {
+            self.return_values(moves);
+        } else {
+            self.perform(moves);
+            self.jump(depth);
+        }
     }
 
     /// An unconditional jump to a block that is not the function itself.
@@ -354,12 +404,7 @@ impl Translator<'_> {
             self.control[index].exits.extend(fixup);
         } else {
             let over = test(self, false, None);
-            if self.is_function(depth) {
-                self.return_values(&moves);
-            } else {
-                self.perform(&moves);
-                self.jump(depth);
-            }
+            self.branch_with(depth, &moves);
             if let Some(over) = over {
                 self.out.bind(over);
             }
@@ -465,12 +510,7 @@ impl Translator<'_> {
             }
             self.out.label();
             entries.for_each(|fixup| self.out.bind(fixup));
-            if self.is_function(depth) {
-                self.return_values(&moves);
-            } else {
-                self.perform(&moves);
-                self.jump(depth);
-            }
+            self.branch_with(depth, &moves);
         }
         self.unreachable();
     }
@@ -574,6 +614,6 @@ pub(super) fn fits_i32(bits: u64) -> bool {
     i32::try_from(bits as i64).is_ok()
 }
 
-fn in_place(to: u16, operand: &Operand) -> bool {
+pub(super) fn in_place(to: u16, operand: &Operand) -> bool {
     operand.place == Place::Temp && operand.home == to
 }

@@ -11,6 +11,7 @@
 mod calls;
 mod control;
 mod emit;
+mod exceptions;
 mod objects;
 mod operators;
 mod stack;
@@ -25,6 +26,7 @@ use wasmrun_runtime::types::FuncType;
 
 use crate::code::{CallSite, Code, Header, LoopHeader};
 use crate::field::Field;
+use crate::handlers::Handlers;
 use crate::table;
 use control::Control;
 use emit::Emitter;
@@ -42,7 +44,7 @@ pub(crate) fn function(module: &Module, function: u32, map: Option<&mut SourceMa
     if let (Some(to), Some(from)) = (map, result.map) {
         *to = from;
     }
-    Ok(Code::new(&result.bytes, function, result.loops, result.calls))
+    Ok(Code::new(&result.bytes, function, result.loops, result.calls, result.handlers))
 }
 
 /// The code that stands for that of a function which has compiled code.
@@ -54,7 +56,7 @@ pub(crate) fn way_into_compiled(module: &Module, function: u32) -> Code {
     out.slot(link);
     let slots = u32::from(link) + LINK_SLOTS;
     let (bytes, _) = out.finish(Header { function, frame_bytes: slots * 8, link, zeroes: 0 });
-    Code::new(&bytes, function, Vec::new(), Vec::new())
+    Code::new(&bytes, function, Vec::new(), Vec::new(), Handlers::default())
 }
 
 /// Where each instruction of a function's code comes from.
@@ -82,6 +84,7 @@ struct Translated {
     bytes: Vec<u8>,
     loops: Vec<LoopHeader>,
     calls: Vec<CallSite>,
+    handlers: Handlers,
     map: Option<SourceMap>,
     needs_ref_frame: bool,
 }
@@ -95,6 +98,7 @@ struct Translator<'m> {
     control: Vec<Control>,
     loops: Vec<LoopHeader>,
     calls: Vec<CallSite>,
+    handlers: Handlers,
     /// Constants that were settled within open blocks and are below the innermost of their time, outer ones first.
     settled: Vec<Settled>,
     layout: FrameLayout,
@@ -109,11 +113,14 @@ struct Translator<'m> {
     ref_frame: bool,
     /// Where the size of the reference frame is.
     ref_slots: usize,
+    /// Most bytes of code.
+    limit: usize,
 }
 
 impl<'m> Translator<'m> {
     fn new(module: &'m Module, function: u32, with_map: bool, ref_frame: bool) -> Translator<'m> {
         let layout = FrameLayout::of(module, function).expect("imported functions have no code");
+        let len = module.body(function).map_or(0, |body| body.len);
         Translator {
             module,
             function,
@@ -124,6 +131,7 @@ impl<'m> Translator<'m> {
             control: Vec::new(),
             loops: Vec::new(),
             calls: Vec::new(),
+            handlers: Handlers::default(),
             settled: Vec::new(),
             layout,
             segment: None,
@@ -131,14 +139,13 @@ impl<'m> Translator<'m> {
             skipped: 0,
             ref_frame,
             ref_slots: 0,
+            limit: CODE_BASE + CODE_FACTOR * len as usize,
         }
     }
 
     fn run(mut self) -> Result<Translated, Pending> {
-        let len = self.module.body(self.function).map_or(0, |body| body.len);
         let body = self.module.function_body(self.function).expect("imported functions have no code");
         let mut operators = body.get_operators_reader().expect("validated body");
-        let limit = CODE_BASE + CODE_FACTOR * len as usize;
         self.out.source = operators.original_position() as u32;
         self.begin();
         while !operators.eof() {
@@ -146,7 +153,7 @@ impl<'m> Translator<'m> {
             let operator = operators.read().expect("validated operators");
             self.operator(&operator);
             // A branch can carry a thousand values with four bytes, and moves each of them.
-            if self.out.here() > limit {
+            if self.out.here() > self.limit {
                 return Err(Trap::FunctionTooLarge.into());
             }
         }
@@ -161,7 +168,8 @@ impl<'m> Translator<'m> {
             self.out.patch_count(self.ref_slots, references as u16);
         }
         let (bytes, map) = self.out.finish(header);
-        Ok(Translated { bytes, loops: self.loops, calls: self.calls, map, needs_ref_frame })
+        let (loops, calls, handlers) = (self.loops, self.calls, self.handlers);
+        Ok(Translated { bytes, loops, calls, handlers, map, needs_ref_frame })
     }
 
     fn begin(&mut self) {
@@ -199,10 +207,17 @@ impl<'m> Translator<'m> {
     /// Passes over an operator that cannot be reached.
     fn skip(&mut self, operator: &Operator<'_>) {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.skipped += 1,
-            Operator::End if self.skipped > 0 => self.skipped -= 1,
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => self.skipped += 1,
+            Operator::End | Operator::Delegate { .. } if self.skipped > 0 => self.skipped -= 1,
             Operator::End => self.end(),
+            Operator::Delegate { relative_depth } => self.delegate(*relative_depth),
             Operator::Else if self.skipped == 0 => self.else_(),
+            Operator::Catch { tag_index } if self.skipped == 0 => self.catch(Some(*tag_index)),
+            Operator::CatchAll if self.skipped == 0 => self.catch(None),
             _ => {}
         }
     }
@@ -320,7 +335,7 @@ impl<'m> Translator<'m> {
     fn loop_header(&mut self) {
         self.settle_all();
         self.out.label();
-        let code = (self.out.here() - Header::SIZE) as u32;
+        let code = self.code_offset();
         self.loops.push(LoopHeader { wasm: self.out.source, end: 0, code });
         #[cfg(any(test, debug_assertions))]
         self.check_frame_state();

@@ -62,6 +62,11 @@ impl ExecContext {
         matches!(self.pending(), Some(Pending::Exception))
     }
 
+    /// The exception that has been thrown, for which a handler is looked for; else null.
+    pub fn exception(&self) -> u32 {
+        self.exception
+    }
+
     /// The tag of an exception.
     ///
     /// # Safety
