@@ -33,7 +33,7 @@ pub unsafe fn invoke(exec: *mut ExecContext, func: NonNull<FuncRef>) -> Status {
         let sp = (*exec).value_top;
         let mut segment = Segment::interpreter(caller_in);
         let _entered = Entered::new(exec, &raw mut segment);
-        let started = if (*exec).native_stack_left(&raw const segment) {
+        let started = if (*exec).native_stack_left() {
             start(exec, callee, sp)
         } else {
             Err((Site::NOWHERE, Trap::StackOverflow.into()))
@@ -78,7 +78,7 @@ pub unsafe fn run_for_compiled(
     unsafe {
         let mut segment = Segment::interpreter(caller_in);
         let _entered = Entered::new(exec, &raw mut segment);
-        let started = if (*exec).native_stack_left(&raw const segment) {
+        let started = if (*exec).native_stack_left() {
             let (sp, return_to) = ((*exec).value_top, returns::exit_to_compiled());
             match at {
                 0 => run_function(vmctx, function, sp, return_to),

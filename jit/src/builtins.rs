@@ -119,6 +119,8 @@ builtins! {
     ArrayCopy(ty, to_array, to, from_array, from, len) = array_copy;
     /// `array.fill`, with both words of the value as a slot has it.
     ArrayFill(ty, array, start, low, high, len) = array_fill;
+    /// Leaves an exception to be raised, or the trap that null is. It always fails.
+    Throw(exception) = throw;
     /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
     RaiseInCaller(frame) = raise_in_caller;
     /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
@@ -225,6 +227,14 @@ unsafe fn try_poll(exec: *mut ExecContext, sp: usize) -> Result<*const u8, Pendi
                 Ok(ptr::null())
             }
         }
+    }
+}
+
+unsafe extern "C" fn throw(vmctx: *mut VmContext, exception: u64) -> Pair {
+    // SAFETY: the context is alive.
+    unsafe {
+        let thrown = (*VmContext::exec(vmctx)).throw(exception as u32);
+        finish(vmctx, Err(thrown.unwrap_or_else(Pending::Trap)))
     }
 }
 

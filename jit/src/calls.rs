@@ -109,7 +109,7 @@ unsafe fn call(
         let ty = || VmContext::module(vmctx).function_type(function);
         let mut segment = Segment::compiled();
         let _entered = Entered::new(exec, &raw mut segment);
-        let entrance = match entrance(exec, type_id, ty, &raw const segment) {
+        let entrance = match entrance(exec, type_id, ty) {
             Ok(entrance) => entrance,
             Err(pending) => return refused(exec, pending),
         };
@@ -206,11 +206,10 @@ unsafe fn entrance<'a>(
     exec: *mut ExecContext,
     type_id: TypeId,
     ty: impl FnOnce() -> &'a FuncType,
-    segment: *const Segment,
 ) -> Result<&'a Entrance, Pending> {
     // SAFETY: as for `call_compiled`.
     unsafe {
-        if !(*exec).native_stack_left(segment) {
+        if !(*exec).native_stack_left() {
             return Err(Trap::StackOverflow.into());
         }
         let entrance = space(exec).entrance(type_id, ty)?;

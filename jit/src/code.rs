@@ -19,6 +19,7 @@ use crate::arena::{Arena, ArenaError, Blob};
 use crate::artifact::{Artifact, Stored, Tables};
 use crate::compile::{self, CompileError, CompiledFunction, Isa, Job, MemoryPlan, Start};
 use crate::entrances::{Entrance, Entrances};
+use crate::handlers::Handler;
 use crate::placement;
 use crate::profiler::{Profiler, Recorder};
 use crate::stubs::{StubError, Stubs};
@@ -111,6 +112,13 @@ impl Described<'_> {
         match self {
             Described::One(compiled) => compiled.stack_maps.references(at).for_each(visit),
             Described::Stored(stored) => stored.references(at).for_each(visit),
+        }
+    }
+
+    fn handler_at(&self, at: u32) -> Option<Handler> {
+        match self {
+            Described::One(compiled) => compiled.handler_at(at),
+            Described::Stored(stored) => stored.handler_at(at),
         }
     }
 
@@ -353,6 +361,15 @@ impl CodeSpace {
         function.for_each_reference(offset + 1, |distance| {
             visit(frame.frame.wrapping_byte_sub(distance as usize).cast());
         });
+    }
+
+    /// The address where an exception goes on that comes out of the call which returns to the address `pc`, and how many
+    /// bytes the stack pointer is below the frame pointer there. `None` if it goes on to the caller.
+    pub(crate) fn handler_of(&self, pc: usize) -> Option<(usize, usize)> {
+        // The last byte of the call.
+        let (_, function, offset) = self.describe(pc - 1)?;
+        let handler = function.handler_at(offset + 1)?;
+        Some((pc - handler.returns_to as usize + handler.code as usize, handler.distance as usize))
     }
 
     /// What the code at `pc`, an address inside the instruction, is executing: the calls that it is inlined at follow,

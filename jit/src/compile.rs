@@ -9,11 +9,12 @@ use std::fmt;
 use cranelift_codegen::ir::TrapCode;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CodegenError, Context};
+use cranelift_codegen::{CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler};
 use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
+use crate::handlers::{Handler, handler_at};
 pub use crate::job::{Job, Profile};
 pub use crate::lower::Start;
 use crate::lower::{self, LowerError, Places};
@@ -129,6 +130,8 @@ pub struct CompiledFunction {
     pub positions: Vec<(u32, u32)>,
     /// Where collected references are in its frames.
     pub stack_maps: StackMaps,
+    /// Where exceptions that come out of its calls go on, in the order of the calls.
+    pub handlers: Vec<Handler>,
 }
 
 impl CompiledFunction {
@@ -136,6 +139,11 @@ impl CompiledFunction {
     pub fn trap_at(&self, offset: u32) -> Option<TrapCode> {
         let at = self.traps.binary_search_by_key(&offset, |(offset, _)| *offset).ok()?;
         Some(self.traps[at].1)
+    }
+
+    /// Where an exception goes on that comes out of the call which returns to the offset `at`.
+    pub fn handler_at(&self, at: u32) -> Option<Handler> {
+        handler_at(&self.handlers, at)
     }
 
     /// The offset in the module of the instruction that the byte of code at `offset` belongs to. For the
@@ -199,7 +207,18 @@ pub(crate) fn emit(
         traps: buffer.traps().iter().map(|trap| (trap.offset, trap.code)).collect(),
         positions: positions.collect(),
         stack_maps,
+        handlers: buffer.call_sites().flat_map(handlers_of).collect(),
     })
+}
+
+/// Where an exception that comes out of a call goes on, if it has a handler.
+fn handlers_of(call: FinalizedMachCallSite<'_>) -> Option<Handler> {
+    let [handler] = *call.exception_handlers else { return None };
+    let FinalizedMachExceptionHandler::Default(code) = handler else {
+        unreachable!("handlers take every exception")
+    };
+    let distance = call.frame_offset.expect("calls know their frames");
+    Some(Handler { returns_to: call.ret_addr, code, distance })
 }
 
 /// An error of Cranelift in one line. Those of the verifier are reports of many.

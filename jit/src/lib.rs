@@ -19,6 +19,7 @@ pub mod compile;
 mod entrances;
 #[cfg(feature = "explore")]
 pub mod explore;
+pub mod handlers;
 mod job;
 pub mod lower;
 mod placement;

@@ -70,7 +70,7 @@ fn search(tables: &Tables, code: usize) {
         if let Some(stored) = tables.function_at(offset) {
             assert!(stored.code.contains(&offset) && stored.code.end <= code);
             let within = (offset - stored.code.start) as u32;
-            let _ = (stored.trap_at(within), stored.wasm_offset(within));
+            let _ = (stored.trap_at(within), stored.wasm_offset(within), stored.handler_at(within));
             assert_eq!(tables.function(stored.function).unwrap().code, stored.code);
         }
     }
@@ -96,6 +96,7 @@ fn functions_come_back_as_they_were_compiled() {
             for at in 0..=function.code.len() as u32 {
                 assert_eq!(stored.trap_at(at), function.trap_at(at));
                 assert_eq!(stored.wasm_offset(at), function.wasm_offset(at));
+                assert_eq!(stored.handler_at(at), function.handler_at(at));
             }
         }
     }

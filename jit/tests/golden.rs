@@ -570,3 +570,28 @@ fn a_cast_to_a_final_type_compares_once_and_one_to_another_asks_the_display() {
     let text = golden("cast", &source.replace("final", ""), MemoryPlan::Guarded, false, Stage::Optimised);
     assert_eq!(count(&text, "icmp eq"), 2, "{text}");
 }
+
+#[test]
+fn what_is_caught_where_it_is_thrown_is_a_jump_with_its_values() {
+    let source = "(module (tag $t (param i32 f64))
+      (func (param i32) (result i32 f64)
+        (block $caught (result i32 f64)
+          (try_table (catch $t $caught) (throw $t (local.get 0) (f64.const 1)))
+          (unreachable))))";
+    let text = golden("throw-to-here", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!((count(&text, "call"), count(&text, "brif")), (0, 0), "{text}");
+}
+
+#[test]
+fn a_call_inside_of_a_block_that_catches_costs_no_more_than_another_and_compares_tags_where_it_lands() {
+    let source = "(module (tag $s) (tag $t (param i32))
+      (func (param i32) (result i32)
+        (block $other
+          (block $caught (result i32)
+            (return (try_table (result i32) (catch $t $caught) (catch $s $other) (call $f (local.get 0)))))
+          (return))
+        (i32.const 7))
+      (func $f (param i32) (result i32) (loop (br 0)) (unreachable)))";
+    let text = golden("try-call", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!((count(&text, "try_call_indirect"), count(&text, " eq ")), (1, 2), "{text}");
+}

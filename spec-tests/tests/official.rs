@@ -139,7 +139,7 @@ proposals! {
     bulk_memory: BulkMemoryOperations, Executed, edition_2();
     custom_page_sizes: CustomPageSizes, Executed, Config::default();
     custom_descriptors: CustomDescriptors, Skipped(&["custom-descriptors"]), Config::default();
-    exceptions: ExceptionHandling, Skipped(&["exceptions"]), Config::default();
+    exceptions: ExceptionHandling, Executed, Config::default();
     extended_const: ExtendedConst, Executed, Config::default();
     function_references: FunctionReferences, Executed, Config::default();
     gc: GC, Executed, Config::default();

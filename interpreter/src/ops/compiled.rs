@@ -8,7 +8,7 @@
 //! that looks whether there is code to go on in. Loops without any pay nothing.
 
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, Resume, Segment, Site, VmContext};
+use wasmrun_runtime::vm::{ExecContext, Resume, Site, VmContext};
 
 use super::call::{distance, go_on, resume};
 use super::exception::stopped_below;
@@ -172,8 +172,7 @@ unsafe fn enter_loop(at: At, code: &Code, compiled: *const ()) -> Option<Status>
     // SAFETY: as for `look`; the compiled code is that of the loop.
     unsafe {
         let exec = VmContext::exec(at.ctx);
-        let here = 0usize;
-        if !(*exec).native_stack_left((&raw const here).cast::<Segment>()) {
+        if !(*exec).native_stack_left() {
             return None;
         }
         let address = *at.sp.add(code.header().link.into()) as *const u8;

@@ -5,6 +5,7 @@ use super::identity::{Identity, mode_code, plan_code};
 use super::stream;
 use crate::arena::Arena;
 use crate::compile::CompiledFunction;
+use crate::handlers;
 use crate::placement;
 
 /// What code is separated by: `int3` on x86, so that a jump to where no function is stops there.
@@ -32,6 +33,7 @@ pub struct Encoder {
     traps: Vec<u8>,
     positions: Vec<u8>,
     stack_maps: Vec<u8>,
+    handlers: Vec<u8>,
     refused: Vec<u8>,
     text: String,
     code: Vec<u8>,
@@ -48,6 +50,7 @@ impl Encoder {
             traps: Vec::new(),
             positions: Vec::new(),
             stack_maps: Vec::new(),
+            handlers: Vec::new(),
             refused: Vec::new(),
             text: String::new(),
             code: Vec::new(),
@@ -63,7 +66,7 @@ impl Encoder {
 
     /// Appends a function.
     pub fn function(&mut self, compiled: &CompiledFunction) -> Result<(), EncodeError> {
-        let CompiledFunction { function, code, alignment, frame, traps, positions, stack_maps } = compiled;
+        let CompiledFunction { function, code, alignment, frame, .. } = compiled;
         let next = ascending(self.next_function, *function)?;
         if code.is_empty() {
             return Err(EncodeError::Empty(*function));
@@ -80,13 +83,15 @@ impl Encoder {
             traps_start: place(self.traps.len())?,
             positions_start: place(self.positions.len())?,
             stack_maps_start: place(self.stack_maps.len())?,
+            handlers_start: place(self.handlers.len())?,
         };
         self.functions.extend_from_slice(&record.to_bytes());
         self.code.resize(start, PADDING);
         self.code.extend_from_slice(code);
-        stream::write_traps(&mut self.traps, traps);
-        stream::write_positions(&mut self.positions, positions);
-        stack_maps.write(&mut self.stack_maps);
+        stream::write_traps(&mut self.traps, &compiled.traps);
+        stream::write_positions(&mut self.positions, &compiled.positions);
+        compiled.stack_maps.write(&mut self.stack_maps);
+        handlers::write(&compiled.handlers, &mut self.handlers);
         self.next_function = next;
         Ok(())
     }
@@ -109,6 +114,7 @@ impl Encoder {
             &self.traps,
             &self.positions,
             &self.stack_maps,
+            &self.handlers,
             &self.refused,
             self.text.as_bytes(),
             profile,

@@ -9,15 +9,15 @@
 //! | 2 | zero |
 //! | 32 | build: [`Identity::build`](super::Identity) |
 //! | 32 | BLAKE3 hash of the module's bytes |
-//! | 72 | length of each [section](Section), in 8 bytes each |
+//! | 80 | length of each [section](Section), in 8 bytes each |
 //!
 //! Sections follow in order, each behind the one before, from the next multiple of [`ALIGN`] on; the last one ends with
 //! the bytes. There are no offsets that could point elsewhere.
 //!
 //! The table of functions has a [`Record`] for each, in ascending order of function indices and at the same time of
-//! places in the code. A record's piece of [`Traps`](Section::Traps), [`Positions`](Section::Positions) and
-//! [`StackMaps`](Section::StackMaps) ends where that of the next begins; see [`stream`](super::stream) and
-//! [`stack_maps`](crate::stack_maps). The table of refused functions has pairs of a function index,
+//! places in the code. A record's piece of [`Traps`](Section::Traps), [`Positions`](Section::Positions),
+//! [`StackMaps`](Section::StackMaps) and [`Handlers`](Section::Handlers) ends where that of the next begins; see
+//! [`stream`](super::stream), [`stack_maps`](crate::stack_maps) and [`handlers`](crate::handlers). The table of refused functions has pairs of a function index,
 //! ascending, and the start of its reason in [`Text`](Section::Text).
 
 use std::array;
@@ -27,7 +27,7 @@ use std::ops::Range;
 pub const MAGIC: [u8; 8] = *b"\0wasmrun";
 
 /// The version of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where sections begin: at multiples of a cache line, so that code that is mapped or copied keeps its alignment.
 pub(super) const ALIGN: usize = 64;
@@ -49,6 +49,8 @@ pub(super) enum Section {
     Positions,
     /// Where collected references are in frames.
     StackMaps,
+    /// Where exceptions that come out of calls go on.
+    Handlers,
     /// Functions that cannot be compiled.
     Refused,
     /// The reasons, in UTF-8.
@@ -62,7 +64,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    pub(super) const COUNT: usize = 9;
+    pub(super) const COUNT: usize = 10;
 }
 
 /// Where the sections are.
@@ -106,18 +108,19 @@ pub(super) struct Record {
     /// Where the code is in its section.
     pub code_start: u32,
     pub code_len: u32,
-    /// Where its traps, positions and stack maps begin in theirs.
+    /// Where its traps, positions, stack maps and handlers begin in theirs.
     pub traps_start: u32,
     pub positions_start: u32,
     pub stack_maps_start: u32,
+    pub handlers_start: u32,
 }
 
 impl Record {
-    pub(super) const BYTES: usize = 32;
+    pub(super) const BYTES: usize = 36;
 
     pub(super) fn to_bytes(self) -> [u8; Record::BYTES] {
         let Record { function, alignment, frame, code_start, code_len, .. } = self;
-        let Record { traps_start, positions_start, stack_maps_start, .. } = self;
+        let Record { traps_start, positions_start, stack_maps_start, handlers_start, .. } = self;
         let words = [
             function,
             alignment,
@@ -127,6 +130,7 @@ impl Record {
             traps_start,
             positions_start,
             stack_maps_start,
+            handlers_start,
         ];
         let mut bytes = [0; Record::BYTES];
         for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
@@ -146,6 +150,7 @@ impl Record {
             traps_start: word(5),
             positions_start: word(6),
             stack_maps_start: word(7),
+            handlers_start: word(8),
         }
     }
 }
@@ -164,7 +169,8 @@ mod tests {
             code_len: 5,
             traps_start: 6,
             positions_start: 7,
-            stack_maps_start: u32::MAX,
+            stack_maps_start: 8,
+            handlers_start: u32::MAX,
         };
         assert_eq!(Record::from_bytes(&record.to_bytes()), record);
     }

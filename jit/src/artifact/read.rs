@@ -12,6 +12,7 @@ use super::format::{ALIGN, HEADER, LENGTHS, Layout, MAGIC, Record, Section, VERS
 use super::identity::{Identity, ModuleHash, mode_of, plan_of};
 use super::stream;
 use crate::compile::CompiledFunction;
+use crate::handlers::{Handler, StoredHandlers};
 use crate::stack_maps::{StackMaps, StoredStackMaps};
 
 /// An artefact whose structure is sound.
@@ -43,6 +44,7 @@ pub struct Stored<'a> {
     traps: &'a [u8],
     positions: &'a [u8],
     stack_maps: &'a [u8],
+    handlers: &'a [u8],
 }
 
 impl Artifact {
@@ -162,9 +164,11 @@ impl Tables {
         let code = self.section_len(Section::Code);
         let (traps, positions) = (self.section_len(Section::Traps), self.section_len(Section::Positions));
         let stack_maps = self.section_len(Section::StackMaps);
+        let handlers = self.section_len(Section::Handlers);
         damaged(!self.section_len(Section::Functions).is_multiple_of(Record::BYTES), "half a function")?;
         let (mut next_function, mut code_end) = (0, 0);
         let (mut last_traps, mut last_positions, mut last_stack_maps) = (0, 0, 0);
+        let mut last_handlers = 0;
         for record in self.records() {
             let record = Record::from_bytes(record);
             damaged(u64::from(record.function) < next_function, "functions are not in order")?;
@@ -184,8 +188,15 @@ impl Tables {
                 !(last_stack_maps..=stack_maps).contains(&stack_maps_start),
                 "stack maps are not in order",
             )?;
+            let handlers_start = record.handlers_start as usize;
+            damaged(!(last_handlers..=handlers).contains(&handlers_start), "handlers are not in order")?;
             (last_traps, last_positions, last_stack_maps) = (traps_start, positions_start, stack_maps_start);
+            last_handlers = handlers_start;
             next_function = u64::from(record.function) + 1;
+        }
+        for stored in self.functions() {
+            let is_sound = StoredHandlers::new(stored.handlers).are_sound(stored.code.len() as u32);
+            damaged(!is_sound, "handlers are not as they should be")?;
         }
         Ok(())
     }
@@ -247,10 +258,11 @@ impl Tables {
         let record = Record::from_bytes(&records[at]);
         let next = records.get(at + 1).map(Record::from_bytes);
         let (traps, positions) = (self.section(Section::Traps), self.section(Section::Positions));
-        let stack_maps = self.section(Section::StackMaps);
+        let (stack_maps, handlers) = (self.section(Section::StackMaps), self.section(Section::Handlers));
         let traps_end = next.map_or(traps.len(), |next| next.traps_start as usize);
         let positions_end = next.map_or(positions.len(), |next| next.positions_start as usize);
         let stack_maps_end = next.map_or(stack_maps.len(), |next| next.stack_maps_start as usize);
+        let handlers_end = next.map_or(handlers.len(), |next| next.handlers_start as usize);
         let start = record.code_start as usize;
         Stored {
             function: record.function,
@@ -260,6 +272,7 @@ impl Tables {
             traps: &traps[record.traps_start as usize..traps_end],
             positions: &positions[record.positions_start as usize..positions_end],
             stack_maps: &stack_maps[record.stack_maps_start as usize..stack_maps_end],
+            handlers: &handlers[record.handlers_start as usize..handlers_end],
         }
     }
 }
@@ -300,6 +313,11 @@ impl Stored<'_> {
         StoredStackMaps::new(self.stack_maps).references(at)
     }
 
+    /// Where an exception goes on that comes out of the call which returns to the offset `at`.
+    pub fn handler_at(&self, at: u32) -> Option<Handler> {
+        StoredHandlers::new(self.handlers).at(at)
+    }
+
     /// A copy as the compiler made it; its code is given apart.
     pub fn to_compiled(&self, code: &[u8]) -> CompiledFunction {
         CompiledFunction {
@@ -310,6 +328,7 @@ impl Stored<'_> {
             traps: stream::traps(self.traps).collect(),
             positions: stream::positions(self.positions).collect(),
             stack_maps: StackMaps::read(self.stack_maps),
+            handlers: StoredHandlers::new(self.handlers).iter().collect(),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::mem::offset_of;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    Block, ExtFuncData, ExternalName, FuncRef, InstBuilder, SigRef, StackSlotData, StackSlotKind,
-    UserExternalName, Value,
+    Block, BlockArg, ExceptionTableData, ExceptionTableItem, ExtFuncData, ExternalName, FuncRef, InstBuilder,
+    SigRef, StackSlotData, StackSlotKind, UserExternalName, Value,
 };
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
@@ -170,17 +170,10 @@ impl<'m> Lower<'m, '_, '_> {
     fn call_of(&mut self, callee: &Callee, ty: &'m FuncType) {
         let results = abi::results_in_memory(ty).then(|| self.result_area(ty));
         let arguments = self.arguments(callee, results, ty);
-        let call = match callee.code {
-            Code::Thunk(thunk) => self.builder.ins().call(thunk, &arguments),
-            Code::At(code) => {
-                let signature = self.function_signature(ty);
-                self.builder.ins().call_indirect(signature, code, &arguments)
-            }
-        };
+        let in_registers = self.call_at(&callee.code, &arguments, ty);
         match results {
             None => {
-                for (index, ty) in ty.results().iter().enumerate() {
-                    let value = self.builder.inst_results(call)[index];
+                for (value, ty) in in_registers.into_iter().zip(ty.results()) {
                     self.push_typed(value, *ty);
                 }
             }
@@ -195,6 +188,33 @@ impl<'m> Lower<'m, '_, '_> {
             }
         }
         self.new_segment();
+    }
+
+    /// Calls code with all its arguments. Returns what it returns in registers.
+    fn call_at(&mut self, code: &Code, arguments: &[Value], ty: &'m FuncType) -> Vec<Value> {
+        let signature = self.function_signature(ty);
+        let Some(landing) = self.landing() else {
+            let call = match *code {
+                Code::Thunk(thunk) => self.builder.ins().call(thunk, arguments),
+                Code::At(code) => self.builder.ins().call_indirect(signature, code, arguments),
+            };
+            return self.builder.inst_results(call).to_vec();
+        };
+        self.budget.branch();
+        let results = if abi::results_in_memory(ty) { &[] } else { ty.results() };
+        let behind = self.block_with_params(results);
+        let returned: Vec<_> = (0..results.len() as u32).map(BlockArg::TryCallRet).collect();
+        let dfg = &mut self.builder.func.dfg;
+        let returned = dfg.block_call(behind, &returned);
+        let thrown = dfg.block_call(landing, &[BlockArg::TryCallExn(0)]);
+        let handlers = [ExceptionTableItem::Default(thrown)];
+        let table = dfg.exception_tables.push(ExceptionTableData::new(signature, returned, handlers));
+        match *code {
+            Code::Thunk(thunk) => self.builder.ins().try_call(thunk, arguments, table),
+            Code::At(code) => self.builder.ins().try_call_indirect(code, arguments, table),
+        };
+        self.enter_sealed(behind);
+        self.builder.block_params(behind)[..results.len()].to_vec()
     }
 
     /// The part of the frame where callees store results. Each call's are read before the next call.

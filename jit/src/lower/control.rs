@@ -12,11 +12,12 @@ use wasmparser::{BlockType, BrTable};
 use wasmrun_runtime::types::{FuncType, ValType};
 
 use super::Lower;
+use super::exception::Clause;
 use super::sampling::Work;
 use crate::abi;
 
 #[derive(Debug)]
-enum Kind {
+pub(super) enum Kind {
     Function,
     Block,
     Loop {
@@ -38,11 +39,44 @@ enum Kind {
         likely: Option<bool>,
     },
     Else,
+    /// A `try_table`.
+    TryTable {
+        clauses: Vec<Clause>,
+        /// Where exceptions go that come out of its body, once something there can throw.
+        landing: Option<Block>,
+    },
+    /// A `try` whose first `catch` has not come yet.
+    Try {
+        landing: Option<Block>,
+    },
+    /// A `catch` or `catch_all`.
+    Catch {
+        /// Where exceptions are that have not been caught so far, if there can be any.
+        other: Option<(Block, Value)>,
+    },
+}
+
+impl Kind {
+    /// Of a block that catches, where exceptions go that come out of it, if anything leads there so far.
+    pub(super) fn landing(&self) -> Option<&Option<Block>> {
+        match self {
+            Kind::TryTable { landing, .. } | Kind::Try { landing } => Some(landing),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn landing_mut(&mut self) -> Option<&mut Option<Block>> {
+        match self {
+            Kind::TryTable { landing, .. } | Kind::Try { landing } => Some(landing),
+            _ => None,
+        }
+    }
 }
 
 /// Parameters and results of a block.
 #[derive(Debug)]
-enum Signature<'m> {
+pub(super) enum Signature<'m> {
     Empty,
     Result(ValType),
     Type(&'m FuncType),
@@ -68,18 +102,23 @@ impl Signature<'_> {
 /// An open block.
 #[derive(Debug)]
 pub(super) struct Control<'m> {
-    kind: Kind,
+    pub(super) kind: Kind,
     signature: Signature<'m>,
     /// Operands below the block's parameters.
-    height: usize,
+    pub(super) height: usize,
     /// Where branches lead, once there are any; the header of a loop from the start.
-    label: Option<Block>,
+    pub(super) label: Option<Block>,
 }
 
 impl<'m> Control<'m> {
     /// The block that a function body is.
     pub(super) fn function(ty: &'m FuncType) -> Control<'m> {
         Control { kind: Kind::Function, signature: Signature::Type(ty), height: 0, label: None }
+    }
+
+    /// Types of the values that it leaves.
+    pub(super) fn results(&self) -> &[ValType] {
+        self.signature.results()
     }
 
     /// Types of the values that a branch to the label carries.
@@ -96,7 +135,7 @@ fn arguments(values: &[Value]) -> Vec<BlockArg> {
 }
 
 impl<'m> Lower<'m, '_, '_> {
-    fn signature(&self, ty: BlockType) -> Signature<'m> {
+    pub(super) fn signature(&self, ty: BlockType) -> Signature<'m> {
         match ty {
             BlockType::Empty => Signature::Empty,
             BlockType::Type(ty) => Signature::Result(self.module.val_type(ty)),
@@ -104,7 +143,7 @@ impl<'m> Lower<'m, '_, '_> {
         }
     }
 
-    fn open(&mut self, kind: Kind, signature: Signature<'m>, label: Option<Block>) {
+    pub(super) fn open(&mut self, kind: Kind, signature: Signature<'m>, label: Option<Block>) {
         let height = self.stack.len() - signature.params().len();
         self.control.push(Control { kind, signature, height, label });
     }
@@ -196,6 +235,11 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn end(&mut self) {
         if self.control.len() == 1 {
             return self.end_function();
+        }
+        if let Some(Control { kind: Kind::TryTable { .. } | Kind::Try { .. } | Kind::Catch { .. }, .. }) =
+            self.control.last()
+        {
+            return self.end_try(None);
         }
         let was_reachable = self.reachable;
         // Of a loop, what it takes of those around it.
@@ -311,7 +355,7 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// The `else` or the `end` of the innermost block.
-    fn end_cold(&mut self) {
+    pub(super) fn end_cold(&mut self) {
         if self.cold_in == Some(self.control.len() - 1) {
             self.cold_in = None;
         }
@@ -326,7 +370,7 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     /// The block that branches to the label `depth` levels out lead to.
-    fn label(&mut self, depth: u32) -> Block {
+    pub(super) fn label(&mut self, depth: u32) -> Block {
         let index = self.control.len() - 1 - depth as usize;
         if let Some(label) = self.control[index].label {
             return label;

@@ -11,6 +11,7 @@
 mod budget;
 mod call;
 mod control;
+mod exception;
 mod flags;
 mod global;
 mod inline;
@@ -376,10 +377,17 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     /// Passes over an operator that cannot be reached.
     fn skip(&mut self, operator: &Operator<'_>) {
         match operator {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => self.skipped += 1,
-            Operator::End if self.skipped > 0 => self.skipped -= 1,
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::TryTable { .. }
+            | Operator::Try { .. } => self.skipped += 1,
+            Operator::End | Operator::Delegate { .. } if self.skipped > 0 => self.skipped -= 1,
             Operator::End => self.end(),
             Operator::Else if self.skipped == 0 => self.else_(),
+            Operator::Catch { tag_index } if self.skipped == 0 => self.catch(Some(*tag_index)),
+            Operator::CatchAll if self.skipped == 0 => self.catch(None),
+            Operator::Delegate { relative_depth } => self.end_try(Some(*relative_depth)),
             _ => {}
         }
     }
@@ -400,6 +408,14 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             O::If { blockty } => self.if_(blockty),
             O::Else => self.else_(),
             O::End => self.end(),
+            O::TryTable { ref try_table } => self.try_table(try_table),
+            O::Throw { tag_index } => self.throw(tag_index),
+            O::ThrowRef => self.throw_ref(),
+            O::Try { blockty } => self.try_(blockty),
+            O::Catch { tag_index } => self.catch(Some(tag_index)),
+            O::CatchAll => self.catch(None),
+            O::Rethrow { relative_depth } => self.rethrow(relative_depth),
+            O::Delegate { relative_depth } => self.end_try(Some(relative_depth)),
             O::Br { relative_depth } => self.br(relative_depth),
             O::BrIf { relative_depth } => self.br_if(relative_depth),
             O::BrTable { ref targets } => self.br_table(targets),

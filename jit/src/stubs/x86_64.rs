@@ -3,14 +3,14 @@
 use std::arch::naked_asm;
 use std::mem::offset_of;
 
-use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
+use wasmrun_runtime::vm::{ExecContext, Landing, NativeWords, VmContext};
 
 use super::RESOLVER;
 use crate::builtins::{self, poll_at};
-use crate::trap::{current_exec, trace};
+use crate::trap::{current_exec, land};
 
-/// Leaves compiled code for the handler of the innermost `enter` stub. The reason is pending on `exec`.
+/// Leaves compiled code for the handler of the innermost `enter` stub or, if the reason is an exception, for the innermost
+/// one that a frame has for it. The reason is pending on `exec`.
 ///
 /// # Safety
 /// The caller is compiled code, entered through an `enter` stub of `exec`; there is no frame of Rust between
@@ -44,21 +44,21 @@ pub unsafe extern "C" fn raise_in_caller(exec: *mut ExecContext, frame: *const u
 #[unsafe(naked)]
 unsafe extern "C" fn raise_at(exec: *mut ExecContext, fp: usize, pc: usize) -> ! {
     naked_asm!(
-        // The handler expects nothing of it.
-        "mov rbx, rdi",
         "sub rsp, 8",
-        "call {left}",
-        "mov rsp, [rbx + {entry_sp}]",
-        "mov rbp, [rbx + {entry_fp}]",
-        // The two words that an exception carries: the status, and one that nobody reads.
-        "mov eax, {trap}",
+        "call {land}",
+        // It is in the execution context, and not on the stack that ends here.
+        "mov rsp, [rax + {sp}]",
+        "mov rbp, [rax + {fp}]",
+        "mov rcx, [rax + {pc}]",
+        // The two words that a handler is given, the second of which nobody reads. It expects no other register to be kept.
+        "mov rax, [rax + {word}]",
         "xor edx, edx",
-        "jmp [rbx + {entry_handler}]",
-        left = sym trace::left,
-        entry_sp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_sp),
-        entry_fp = const ExecContext::NATIVE + offset_of!(NativeWords, entry_fp),
-        entry_handler = const ExecContext::NATIVE + offset_of!(NativeWords, entry_handler),
-        trap = const Status::Trap as u32,
+        "jmp rcx",
+        land = sym land,
+        sp = const offset_of!(Landing, sp),
+        fp = const offset_of!(Landing, fp),
+        pc = const offset_of!(Landing, pc),
+        word = const offset_of!(Landing, word),
     )
 }
 

@@ -12,12 +12,14 @@ mod alternate_stack;
 pub mod code;
 mod context;
 mod current;
+mod land;
 mod signal;
 pub(crate) mod trace;
 
 use cranelift_codegen::ir::TrapCode;
 
 pub use current::{CurrentExec, current_exec};
+pub(crate) use land::land;
 pub use signal::install;
 
 /// An instruction that may trap.

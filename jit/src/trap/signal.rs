@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
-use wasmrun_runtime::trap::{Status, Trap};
+use wasmrun_runtime::trap::Trap;
 
-use super::context::{Landing, position, resume_at};
-use super::{Lookup, code, current_exec, trace};
+use super::context::{position, resume_at};
+use super::{Lookup, code, current_exec, land, trace};
 
 /// Guard pages, `ud2`, divisions.
 const SIGNALS: [c_int; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];
@@ -103,14 +103,7 @@ unsafe fn trap(signal: c_int, info: *const siginfo_t, context: *mut ucontext_t) 
         // Others leave the address behind a call there: one inside the next instruction keeps the rule that
         // the instruction is before it.
         trace::left(exec, fp, pc + 1);
-        let native = &raw const (*exec).native;
-        let landing = Landing {
-            pc: (*native).entry_handler,
-            sp: (*native).entry_sp,
-            fp: (*native).entry_fp,
-            status: Status::Trap as u32,
-        };
-        resume_at(&mut *context, landing);
+        resume_at(&mut *context, land::entry(&(*exec).native));
         Some(())
     }
 }

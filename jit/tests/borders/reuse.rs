@@ -48,6 +48,7 @@ fn install(version: u64) -> Blob {
         traps: found,
         positions,
         stack_maps: StackMaps::default(),
+        handlers: Vec::new(),
     };
     ARENA.install(&code, Arc::new(function)).unwrap()
 }

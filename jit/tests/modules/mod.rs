@@ -3,9 +3,9 @@
 use wasmrun_runtime::features::{Features, proposal};
 use wasmrun_runtime::module::Module;
 
-/// What is compiled: also what tier 0 does not execute yet.
+/// What is compiled.
 fn features() -> Features {
-    Features::executed().with(proposal("gc").unwrap(), true)
+    Features::executed().with(proposal("legacy-exceptions").unwrap(), true)
 }
 
 /// The module of some text.
@@ -396,6 +396,62 @@ const OBJECTS: (&str, &str) = (
       (drop) (struct.new_default $ball))))"#,
 );
 
+/// Blocks that catch, of both forms, around calls and throws.
+pub const EXCEPTIONS: (&str, &str) = (
+    "exceptions",
+    r#"(module
+  (import "" "" (tag $imported (param externref v128 i32)))
+  (tag $a (param i32)) (tag $b (param i64 f64 funcref)) (tag $empty)
+  (func $throws (param $x i32) (result i32)
+    (loop (br_if 0 (i32.eqz (local.get $x))))
+    (if (i32.eq (local.get $x) (i32.const 1)) (then (throw $a (local.get $x))))
+    (if (i32.eq (local.get $x) (i32.const 2)) (then (throw $b (i64.const 1) (f64.const 2) (ref.null func))))
+    (if (i32.eq (local.get $x) (i32.const 3))
+      (then (throw $imported (ref.null extern) (v128.const i64x2 1 2) (local.get $x))))
+    (throw $empty))
+  (func (param $x i32) (result i32)
+    (block $all
+      (block $a (result i32 exnref)
+        (block $b (result i64 f64 funcref)
+          (return (try_table (result i32) (catch_ref $a $a) (catch $b $b) (catch_all $all)
+            (call $throws (i32.add (local.get $x) (try_table (result i32) (call $throws (local.get $x))))))))
+        (drop) (drop) (drop) (return (i32.const 4)))
+      (throw_ref))
+    (i32.const 5))
+  (func (param $x i32) (result i32) (local $seen exnref)
+    (loop $again (result i32)
+      (local.set $seen (block $all (result exnref)
+        (block $imported (result externref v128 i32)
+          (br $again (try_table (result i32) (catch $imported $imported) (catch_all_ref $all)
+            (call $throws (local.get $x)))
+            (local.set $x) (local.get $x)))
+        (local.set $x) (drop) (drop) (br $again)))
+      (local.set $x (i32.add (local.get $x) (i32.const 1)))
+      (br $again)))
+  (func (param $x i32) (result i32)
+    local.get $x
+    try $outer (result i32)
+      try (result i32)
+        try (result i32)
+          (call $throws (local.get $x))
+        delegate $outer
+      catch $a
+        drop
+        rethrow 0
+      catch $empty
+        try (result i32)
+          (call $throws (local.get $x))
+        catch_all
+          rethrow 1
+        end
+      end
+    catch $a
+    catch_all
+      i32.const 1
+    end
+    i32.add))"#,
+);
+
 /// Functions whose own instructions trap for known reasons.
 pub const TRAPS: (&str, &str) = (
     "traps",
@@ -411,5 +467,17 @@ pub const TRAPS: (&str, &str) = (
 
 /// All of them, by name.
 #[allow(dead_code, reason = "one of the tests goes through them")]
-pub const ALL: &[(&str, &str)] =
-    &[INTEGERS, FLOATS, CONVERSIONS, CONTROL, MEMORY, TABLES, GLOBALS, CALLS, TAIL_CALLS, OBJECTS, TRAPS];
+pub const ALL: &[(&str, &str)] = &[
+    INTEGERS,
+    FLOATS,
+    CONVERSIONS,
+    CONTROL,
+    MEMORY,
+    TABLES,
+    GLOBALS,
+    CALLS,
+    TAIL_CALLS,
+    OBJECTS,
+    EXCEPTIONS,
+    TRAPS,
+];

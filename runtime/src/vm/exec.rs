@@ -456,10 +456,10 @@ impl ExecContext {
         address.wrapping_sub(self.gc.base as usize) < NULL_BYTES
     }
 
-    /// Whether the native stack has room for one more entry, whose segment is at `segment`.
+    /// Whether the native stack has room for one more entry.
     #[inline]
-    pub fn native_stack_left(&self, segment: *const Segment) -> bool {
-        segment as usize >= self.native_floor
+    pub fn native_stack_left(&self) -> bool {
+        native_stack::pointer() >= self.native_floor
     }
 }
 

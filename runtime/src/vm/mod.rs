@@ -41,7 +41,7 @@ pub use memory::{
     reservation_of,
 };
 pub use native::{
-    Counted, FrameRoots, InterpreterEntry, InterpreterRun, Leaves, Left, LoopEntry, NativeEntries,
+    Counted, FrameRoots, InterpreterEntry, InterpreterRun, Landing, Leaves, Left, LoopEntry, NativeEntries,
     NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};

@@ -31,6 +31,8 @@ pub struct NativeWords {
     /// Whom compiled code has to call for the interpreter that returned
     /// [`Status::TailCall`].
     pub tail_call: TailTarget,
+    /// Where compiled code goes on that has raised.
+    pub landing: Landing,
     /// The frames that the last trap of compiled code left.
     pub trace: NativeTrace,
     /// What the compiling tier knows of its code; null in stores that run no compiled code.
@@ -72,6 +74,20 @@ pub struct NativeEntries {
     pub frame_roots: FrameRoots,
     /// Runs the compiled code of a loop, which was given to tier 0 for that, to the end of its function.
     pub enter_loop: LoopEntry,
+}
+
+/// Where code goes on: at a handler, whose frame is there.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Landing {
+    /// Stack pointer.
+    pub sp: usize,
+    /// Frame pointer.
+    pub fp: usize,
+    /// The handler.
+    pub pc: usize,
+    /// What it is given.
+    pub word: u64,
 }
 
 /// Runs a function of tier 0 for compiled code: as [`TierEntry`], from the header of the loop whose operator is at `at` in
@@ -244,6 +260,7 @@ impl NativeWords {
             bounce: ptr::null(),
             slots: ptr::null(),
         },
+        landing: Landing { sp: 0, fp: 0, pc: 0, word: 0 },
         trace: NativeTrace::NONE,
         code: ptr::null(),
         polling: Polling { vmctx: ptr::null_mut(), function: 0, at: 0 },

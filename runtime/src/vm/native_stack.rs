@@ -56,9 +56,30 @@ pub(super) fn floor(here: usize) -> usize {
 
 /// Bytes between here and the lowest address that frames of guest code may reach on this thread.
 pub fn left() -> usize {
-    let here = 0u8;
-    let here = &raw const here as usize;
+    let here = pointer();
     here.saturating_sub(floor(here))
+}
+
+/// The stack pointer, roughly. The address of a local variable would not do: a sanitizer may have put that elsewhere.
+#[inline(always)]
+pub fn pointer() -> usize {
+    let pointer: usize;
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: it reads a register.
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    {
+        let here = 0u8;
+        pointer = &raw const here as usize;
+    }
+    pointer
 }
 
 #[cold]
@@ -102,8 +123,7 @@ mod tests {
     fn the_floor_lies_inside_of_the_stack_and_leaves_room_below() {
         for size in [256 << 10, 2 << 20, 16 << 20] {
             let thread = std::thread::Builder::new().stack_size(size).spawn(move || {
-                let here = 0u8;
-                let here = &raw const here as usize;
+                let here = pointer();
                 let left = here.checked_sub(floor(here)).expect("the floor is below");
                 assert!(left < size - reserved(size) && left > size / 2, "{left} of {size}");
                 assert_eq!(floor(here), floor(here - 1));
@@ -117,8 +137,7 @@ mod tests {
         // In either order: the bounds are asked for once.
         for own_first in [true, false] {
             std::thread::spawn(move || {
-                let here = 0u8;
-                let here = &raw const here as usize;
+                let here = pointer();
                 let own = own_first.then(|| floor(here));
                 let Range { start: low, end: high } = bounds().unwrap();
                 for elsewhere in [low - 1, low - (1 << 30), high, high + (1 << 30)] {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::context::VmContext;
 use super::exec::ExecContext;
+use super::native_stack;
 use crate::module::Module;
 
 /// The tier that a frame belongs to.
@@ -170,7 +171,7 @@ impl Entered {
             let entered = Entered { exec, previous, ref_frame: (*exec).ref_frame, native_exit };
             (*exec).ref_frame = (*exec).ref_top;
             if previous.is_null() {
-                (*exec).entered(segment as usize);
+                (*exec).entered(native_stack::pointer());
             }
             entered
         }

@@ -25,7 +25,7 @@ use crate::trap::code::code_of;
 
 /// How a packed value is loaded.
 #[derive(Clone, Copy)]
-enum Extension {
+pub(super) enum Extension {
     Zero,
     Sign,
 }
@@ -147,7 +147,7 @@ impl Lower<'_, '_, '_> {
     }
 
     /// Loads a field or an element and pushes its value.
-    fn load_element(
+    pub(super) fn load_element(
         &mut self,
         element: StorageType,
         extend: Extension,

@@ -141,7 +141,7 @@ impl Lower<'_, '_, '_> {
         }
     }
 
-    fn slow_struct(&mut self, ty: u32) -> Value {
+    pub(super) fn slow_struct(&mut self, ty: u32) -> Value {
         let ty = self.cold_index(ty);
         let word = self.fallible(Builtin::StructNew, &[self.vmctx, ty]);
         self.reference_of(word)
@@ -155,7 +155,7 @@ impl Lower<'_, '_, '_> {
 
     /// Makes an object of so many bytes, an array if it has a length. Its fields or elements are to be written before the
     /// next call.
-    fn new_object(&mut self, ty: u32, bytes: usize, len: Option<Value>) -> Value {
+    pub(super) fn new_object(&mut self, ty: u32, bytes: usize, len: Option<Value>) -> Value {
         self.takes(Work::ACCESS);
         let word = |offset: usize| (ExecContext::GC + offset) as i32;
         let flags = self.access_to(Objects::Allocation);
@@ -195,7 +195,7 @@ impl Lower<'_, '_, '_> {
     }
 
     /// The reference in a word of the runtime.
-    pub(super) fn reference_of(&mut self, word: Value) -> Value {
+    pub(in crate::lower) fn reference_of(&mut self, word: Value) -> Value {
         let reference = self.builder.ins().ireduce(I32, word);
         self.note_reference(reference);
         reference

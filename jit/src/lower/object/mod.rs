@@ -9,6 +9,7 @@ mod access;
 mod allocate;
 mod bulk;
 mod cast;
+mod exception;
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I32;

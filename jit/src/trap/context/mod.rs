@@ -5,13 +5,3 @@
 mod platform;
 
 pub(super) use platform::{position, resume_at};
-
-/// Where a thread goes on after a trap: the handler of an `enter` stub.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Landing {
-    pub(super) pc: usize,
-    pub(super) sp: usize,
-    pub(super) fp: usize,
-    /// What the stub returns.
-    pub(super) status: u32,
-}
