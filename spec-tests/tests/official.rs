@@ -96,6 +96,7 @@ fn edition_2() -> Config {
     config.wasm_multi_memory(false).wasm_extended_const(false).wasm_tail_call(false).wasm_relaxed_simd(false);
     config.wasm_function_references(false).wasm_memory64(false);
     config.wasm_custom_page_sizes(false).wasm_wide_arithmetic(false);
+    config.wasm_exceptions(false).wasm_legacy_exceptions(false);
     config
 }
 
