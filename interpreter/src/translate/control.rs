@@ -264,7 +264,9 @@ impl Translator<'_> {
         }
         let was_reachable = self.reachable;
         self.reachable |= joined;
-        if joined || !was_reachable {
+        // The end of a block that catches begins a segment in any case: see `wasmrun_runtime::fuel`.
+        let catches = matches!(control.kind, Kind::Try | Kind::Catch | Kind::TryTable(_));
+        if joined || !was_reachable || catches {
             self.segment = None;
             if self.reachable {
                 self.new_segment();
