@@ -56,6 +56,40 @@ fn a_trap_in_the_start_function_is_a_trap_and_no_link_error() {
     );
 }
 
+/// Throws a number in the start function or in an export.
+const THROWS: &str = r#"(module $m
+    (import "env" "tag" (tag $imported))
+    (tag $tag (export "tag") (param i32 f64 externref))
+    (func $throw (throw $tag (i32.const 7) (f64.const -0.5) (ref.null extern)))
+    (func $start (export "_start") (call $throw))
+    (func (export "null") (param exnref) (result exnref) (local.get 0)))"#;
+
+#[test]
+fn an_exception_that_nobody_catches_is_an_error_with_frames_and_ends_with_134() {
+    let tag = r#"(module (tag (export "tag")))"#;
+    let bench = Bench::with("t.wat", THROWS).file("tag.wat", tag);
+    for mode in ["interp", "jit", "quick", "tiered"] {
+        let ran = bench.run(&["--mode", mode, "--preload", "env=tag.wat", "t.wat"]);
+        let expected = "error: `t.wat` ended with an exception\n\
+                        caused by: uncaught exception (i32 7, f64 -0.5, externref null)\n\
+                        wasm backtrace:\n    0: 0x";
+        assert_eq!(ran.code, Some(134), "{}", ran.stderr);
+        assert!(ran.stderr.starts_with(expected), "{}", ran.stderr);
+        let functions: Vec<_> = ran.stderr.lines().filter_map(|line| line.split(" - ").nth(1)).collect();
+        assert_eq!(functions, ["m!throw", "m!start"], "{}", ran.stderr);
+    }
+    let invoke = ["--preload", "env=tag.wat", "--invoke", "null", "t.wat", "null"];
+    bench.run(&invoke).assert_clean(0, "null\n");
+    let ran = bench.run(&["t.wat"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("`--preload env=FILE`"), "{}", ran.stderr);
+
+    let text = THROWS.replace(r#"$start (export "_start")"#, "$start").replace("$m", "$m (start $start)");
+    let ran = bench.file("s.wat", text).run(&["--preload", "env=tag.wat", "s.wat"]);
+    assert_eq!(ran.code, Some(134), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: `s.wat` ended with an exception\n"), "{}", ran.stderr);
+}
+
 #[test]
 fn frames_have_source_lines_where_the_module_has_dwarf() {
     let text = "(module $m\n  (func $f (export \"_start\")\n    unreachable))";

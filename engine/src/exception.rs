@@ -38,43 +38,6 @@ use crate::values::Val;
 /// assert_eq!(thrown.to_string(), "uncaught exception (i32 7)");
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
-///
-/// An exception of the guest is such an error, and a function of the host can throw what the guest catches:
-///
-/// ```
-/// use wasmrun::{
-///     Caller, Engine, Exception, ExnRef, Extern, Func, Instance, Module, Result, Store, Tag, TagType, Val, ValType,
-/// };
-///
-/// let engine = Engine::default();
-/// let module = Module::new(&engine, r#"
-///     (module
-///       (import "host" "failed" (tag $failed (param i32)))
-///       (import "host" "open" (func $open (param i32) (result i32)))
-///       (func (export "open or code") (param i32) (result i32)
-///         (block $caught (result i32)
-///           (try_table (result i32) (catch $failed $caught)
-///             (call $open (local.get 0)))))
-///       (func (export "fail") (param i32)
-///         (throw $failed (local.get 0))))
-/// "#)?;
-/// let mut store = Store::new(&engine, ());
-/// let failed = Tag::new(&mut store, TagType::new([ValType::I32]))?;
-/// let open = Func::wrap(&mut store, move |mut caller: Caller<'_, ()>, file: i32| -> Result<i32> {
-///     let exception = ExnRef::new(&mut caller, &failed, &[Val::I32(-file)])?;
-///     Err(Exception::new(&mut caller, &exception)?.into())
-/// });
-/// let instance = Instance::new(&mut store, &module, &[failed.into(), open.into()])?;
-/// let open_or_code = instance.get_typed_func::<i32, i32>(&mut store, "open or code")?;
-/// assert_eq!(open_or_code.call(&mut store, 3)?, -3);
-///
-/// let fail = instance.get_typed_func::<i32, ()>(&mut store, "fail")?;
-/// let error = fail.call(&mut store, 5).unwrap_err();
-/// let thrown: &Exception = error.downcast_ref().unwrap();
-/// assert!(thrown.tag() == failed);
-/// assert_eq!(thrown.exception().field(&mut store, 0)?, Val::I32(5));
-/// # Ok::<(), wasmrun::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Exception {
     exception: OwnedRooted<ExnRef>,

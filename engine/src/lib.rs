@@ -30,6 +30,50 @@
 //! }
 //! ```
 //!
+//! # Objects and exceptions
+//! Numbers cross the border by value. Everything else that a guest makes stays in the [`Store`] and is collected there; the host has
+//! handles: a [`Rooted`] in a scope, an [`OwnedRooted`] without one. [`StructRef`], [`ArrayRef`] and [`ExternRef`] are what they
+//! lead to, as is [`ExnRef`], an exception with a [`Tag`]. One that leaves the guest is the error of the call, an [`Exception`]; a
+//! function of the host throws by returning such an error:
+//!
+//! ```
+//! use wasmrun::{Caller, Engine, Exception, ExnRef, Linker, Module, Result, Store, Tag, TagType, Val, ValType};
+//!
+//! fn main() -> Result<()> {
+//!     let engine = Engine::default();
+//!     let module = Module::new(&engine, r#"
+//!         (module
+//!           (import "host" "not found" (tag $not_found (param i32)))
+//!           (import "host" "look up" (func $look_up (param i32) (result i32)))
+//!           (func (export "look up or 0") (param i32) (result i32)
+//!             (block $caught (result i32)
+//!               (return (try_table (result i32) (catch $not_found $caught) (call $look_up (local.get 0)))))
+//!             (drop) (i32.const 0))
+//!           (func (export "give up") (throw $not_found (i32.const 404))))
+//!     "#)?;
+//!
+//!     let mut store = Store::new(&engine, ());
+//!     let not_found = Tag::new(&mut store, TagType::new([ValType::I32]))?;
+//!     let mut linker = Linker::new(&engine);
+//!     linker.define(&store, "host", "not found", not_found)?;
+//!     linker.func_wrap("host", "look up", move |mut caller: Caller<'_, ()>, key: i32| -> Result<i32> {
+//!         if key == 7 {
+//!             return Ok(77);
+//!         }
+//!         let exception = ExnRef::new(&mut caller, &not_found, &[Val::I32(key)])?;
+//!         Err(Exception::new(&mut caller, &exception)?.into())
+//!     })?;
+//!     let instance = linker.instantiate(&mut store, &module)?;
+//!     let look_up = instance.get_typed_func::<i32, i32>(&mut store, "look up or 0")?;
+//!     assert_eq!((look_up.call(&mut store, 7)?, look_up.call(&mut store, 8)?), (77, 0));
+//!
+//!     let error = instance.get_typed_func::<(), ()>(&mut store, "give up")?.call(&mut store, ()).unwrap_err();
+//!     let thrown: &Exception = error.downcast_ref().unwrap();
+//!     assert_eq!((thrown.tag(), thrown.exception().field(&mut store, 0)?), (not_found, Val::I32(404)));
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Cargo features
 //! * `wat` (default): [`Module::new`] accepts the text format.
 //! * `dwarf` (default): backtraces name source files and lines when a module carries DWARF.

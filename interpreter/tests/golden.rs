@@ -142,6 +142,19 @@ fn vectors_are_in_pairs_of_slots_and_scalars_beside_them_in_accumulators() {
 }
 
 #[test]
+fn handlers_start_behind_a_call_and_need_code_only_where_values_are_moved() {
+    let [throw, direct, pads, legacy] = &golden("exceptions")[..] else { panic!() };
+    assert!(throw.contains("throw tag 0, s"), "{throw}");
+    // Both clauses lead to where code goes on behind the blocks, and what is caught is there already.
+    assert!(direct.contains("catches tag 0 with exception @") && !direct.contains(" br "), "{direct}");
+    let behind = pads.split_once("catches nothing").unwrap().1;
+    let names: Vec<&str> = behind.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(names[..4], ["br", "copy", "br", "br_back"], "{pads}");
+    // Two of them have the exception below what it carries.
+    assert!(legacy.contains("catches tag 0 with exception @") && legacy.contains("throw_ref r0"), "{legacy}");
+}
+
+#[test]
 fn functions_without_a_body_have_no_bytecode() {
     let module = parse(r#"(module (import "" "" (func)) (func))"#);
     assert_eq!(disassemble(&module, 0).unwrap_err(), NoBytecode::NotDefined);

@@ -2,9 +2,9 @@
 //!
 //! Fuel is prepaid per *segment*, a straight line of instructions from one charge point to the next.
 //! Charge points are the function entry, a loop header, and what follows an `if`, `else`, `br_if`,
-//! `br_table`, a call, a `catch`, or an `end` that is branched to, be it by a clause of a `try_table`. At a charge point the
-//! cost of the whole segment is subtracted before any of it runs; when less than that is left the guest stops with "out of
-//! fuel".
+//! `br_table`, a call, `catch` or `catch_all`, an `end` that is branched to, and the `end` or `delegate` of a `try_table` or
+//! `try`. The clauses of a `try_table` that is come to count as branches. At a charge point the cost of the whole segment is
+//! subtracted before any of it runs; when less than that is left the guest stops with "out of fuel".
 //! At a loop header the poll comes first and the charge second. All tiers charge the same amounts at the
 //! same points, so that what remains is the same everywhere.
 //!

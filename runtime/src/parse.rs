@@ -22,7 +22,7 @@ use crate::error::{ParseError, Refusal};
 use crate::features::{Features, PROPOSALS, Proposal};
 use crate::module::Module;
 use crate::parsed_types::{ParsedTypes, memory_type};
-use crate::types::{ExternType, HeapType, RefType, SubType, TypeId, TypeRegistry};
+use crate::types::{ExternType, HeapType, RefType, SubType, TagType, TypeId, TypeRegistry};
 
 /// The validator that decides. It stands in the sources because a hash of these is a part of what code on disk is known by, and
 /// a module of which there is such code is not validated again.
@@ -256,7 +256,11 @@ impl<'r> Builder<'r> {
                         TypeRef::Tag(ty) => {
                             declared.tags.push(ty.func_type_idx);
                             declared.imported_tags += 1;
-                            ExternType::Tag(declared.tag_type(declared.imported_tags - 1))
+                            // With results it is one of stack switching: no module is made of this one.
+                            match TagType::of(declared.func_type(ty.func_type_idx).clone()) {
+                                Some(ty) => ExternType::Tag(ty),
+                                None => continue,
+                            }
                         }
                     };
                     declared.imports.push(Import {
@@ -428,6 +432,15 @@ fn functions(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_imported_tag_with_results_is_refused_by_the_name_of_its_proposal() {
+        // (module (import "" "" (tag (result i32))))
+        let bytes = b"\0asm\x01\0\0\0\x01\x05\x01\x60\0\x01\x7f\x02\x06\x01\0\0\x04\0\0";
+        let names: Vec<_> = used_proposals(bytes).iter().map(|proposal| proposal.name).collect();
+        assert_eq!(names, ["exceptions", "stack-switching"]);
+        assert!(!validate(bytes, Features::executed()));
+    }
 
     #[test]
     fn the_validator_is_the_one_that_the_sources_name() {

@@ -296,8 +296,6 @@ impl State {
         let Ok(bytes) = module.encode() else { return Ok(()) };
         if Module::from_binary(&self.engine, &bytes).is_err() {
             return match refusal::blinded_by(&bytes) {
-                // The parser knows words that the text format does not have any more.
-                Some("legacy-exceptions") if message == "unexpected token" => Ok(()),
                 Some(proposal) => Err(Stop::Skipped(proposal.to_string())),
                 None => Ok(()),
             };

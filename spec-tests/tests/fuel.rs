@@ -1,6 +1,7 @@
 //! Fuel is the same in every mode: what remains after each call, and where a guest that has one unit too few
 //! is stopped.
 
+use std::ops::Range;
 use std::thread;
 
 use wasmrun_spec_tests::differential::fuel::{Accounts, accounts};
@@ -35,21 +36,31 @@ fn with_room(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-#[test]
-fn generated_modules_pay_the_same_in_every_mode() {
-    with_room(|| {
+/// Compares all modes on the modules that `make` makes of seeds. There are so many calls at least that can be compared.
+fn same_on(make: fn(u64) -> Option<Vec<u8>>, seeds: Range<u64>, least: usize) {
+    with_room(move || {
         let mut compared = 0;
-        for seed in 5_000..5_120 {
-            let Some(wasm) = generate::module_of_seed(seed) else { continue };
+        for seed in seeds {
+            let Some(wasm) = make(seed) else { continue };
             compared += same(&format!("seed {seed}"), &wasm, seed);
         }
         println!("{compared} calls compared");
-        assert!(compared > 1_000, "only {compared} calls could be compared");
+        assert!(compared > least, "only {compared} calls could be compared");
     });
 }
 
+#[test]
+fn generated_modules_pay_the_same_in_every_mode() {
+    same_on(generate::module_of_seed, 5_000..5_120, 1_000);
+}
+
+#[test]
+fn modules_with_exceptions_pay_the_same_in_every_mode() {
+    same_on(generate::exceptions_of_seed, 5_200..5_250, 300);
+}
+
 /// Each function is there twice, so that in mixed tiers one of the two is compiled.
-const BY_HAND: [(&str, &str); 7] = [
+const BY_HAND: [(&str, &str); 8] = [
     ("loops and branches", "(local $i i32) (local.set $i (i32.const 100)) (block $out (loop $l
         (br_if $out (i32.eqz (local.get $i)))
         (local.set $i (i32.sub (local.get $i) (i32.const 1)))
@@ -72,6 +83,17 @@ const BY_HAND: [(&str, &str); 7] = [
         (local.set $i (i32.sub (local.get $i) (i32.const 1)))
         (drop (call $fib (i32.const 7))) (drop (call_indirect (type $t) (i32.const 5) (i32.const 0)))
         (drop (call $other (i32.const 30))) (br_if $l (local.get $i)))"),
+    ("exceptions", "(local $i i32) (local $caught exnref) (local.set $i (i32.const 20)) (loop $l
+        (block $all (block $ref (result i32 exnref) (block $one (result i32)
+            (try_table (catch $e $one) (nop) (call $throw (local.get $i)))
+            (try_table (catch_ref $e $ref) (catch_all $all)
+              (try_table (call $throw (i32.add (local.get $i) (i32.const 40))))
+              (drop (i32.const 1)) (throw $empty))
+            (unreachable))
+            (drop) (drop (i32.const 2)) (br $all))
+          (local.set $caught) (drop))
+        (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (throw_ref (local.get $caught))"),
     ("for ever", "(local $i i32) (loop $l
         (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10000)))) unreachable"),
 ];
@@ -81,7 +103,9 @@ fn programs_by_hand_pay_the_same_in_every_mode() {
     for (what, body) in BY_HAND {
         let text = format!(
             r#"(module (type $t (func (param i32) (result i32))) (memory (export "m") 1 2)
-                 (table 1 funcref) (elem (i32.const 0) $fib)
+                 (table 1 funcref) (elem (i32.const 0) $fib) (tag $e (param i32)) (tag $empty)
+                 (func $throw (param i32)
+                   (if (i32.lt_u (i32.rem_u (local.get 0) (i32.const 7)) (i32.const 3)) (then (throw $e (local.get 0)))))
                  (func $fib (type $t)
                    (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
                      (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))

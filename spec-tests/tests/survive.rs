@@ -1,7 +1,9 @@
 //! Whatever the bytes are, loading, instantiating and running them ends without a panic.
 
 use wasmrun::{Config, Engine, Strategy};
-use wasmrun_spec_tests::differential::generate::{Random, damaged, module_of_seed, seeds};
+use wasmrun_spec_tests::differential::generate::{
+    Random, damaged, exceptions_of_seed, module_of_seed, seeds,
+};
 use wasmrun_spec_tests::differential::{calls, read_artifact, survive};
 
 #[test]
@@ -24,8 +26,9 @@ fn random_bytes_without_a_header_do_no_harm() {
 #[test]
 fn damaged_modules_do_no_harm() {
     let mut ran = 0;
-    for seed in 0..120 {
-        let Some(module) = module_of_seed(seed) else { continue };
+    let with_exceptions = (0..40).map(|seed| (seed, exceptions_of_seed(seed)));
+    for (seed, module) in (0..120).map(|seed| (seed, module_of_seed(seed))).chain(with_exceptions) {
+        let Some(module) = module else { continue };
         assert!(survive(&module), "seed {seed}: an undamaged module must load");
         ran += (0..12).filter(|damage| survive(&damaged(&module, seed << 8 | damage))).count();
     }

@@ -182,7 +182,7 @@ Examples:
   wasmrun explain --dir . app.wasm
   wasmrun explore math.wat -o math.html
 
-Exit codes: what the guest passed to proc_exit, or 0; 134 if it trapped, did not catch an exception or ran out of time, fuel or stack; 1 if it \
+Exit codes: what the guest passed to proc_exit, or 0; 134 if it trapped, ended with an exception, or ran out of time, fuel or stack; 1 if it \
 could not be loaded, linked or started, or a check failed; 2 if the command line is wrong.";
 
 /// The whole command, for parsing and for completion scripts.

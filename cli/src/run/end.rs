@@ -31,7 +31,7 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Ok(exit_code(*code));
     }
-    let how = if error.is::<Exception>() { "did not catch an exception" } else { "trapped" };
+    let how = if error.is::<Exception>() { "ended with an exception" } else { "trapped" };
     let mut failure =
         Failure::new(format!("{} {how}", file_arg::display_name(&run.file))).because_of(error.chain());
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>().filter(|b| !b.frames().is_empty()) {

@@ -6,13 +6,13 @@ use wasmrun_runtime::types::{FuncType, ValType};
 
 use super::Translator;
 use super::emit::Fixup;
-use super::exceptions::Labelled;
+use super::exceptions::{OpenTry, OpenTryTable};
 use super::stack::{Operand, Place, Ty};
 use crate::field::Field;
-use crate::handlers::{Clause, ClauseId, RegionId};
+use crate::handlers::{ClauseId, RegionId};
 use crate::table;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Kind {
     Function,
     Block,
@@ -20,11 +20,18 @@ pub(super) enum Kind {
     Loop(usize),
     If,
     Else,
-    /// With its clauses.
-    TryTable(Box<[Labelled]>),
-    Try,
+    // Boxed: a body can have millions of open blocks, and most are none of these.
+    TryTable(Box<OpenTryTable>),
+    Try(Box<OpenTry>),
     /// A `try` from its first `catch` or `catch_all` on.
-    Catch,
+    Catch(Box<OpenTry>),
+}
+
+/// What leads to the end of a block.
+#[derive(Debug)]
+pub(super) enum Exit {
+    Branch(Fixup),
+    Handler(ClauseId),
 }
 
 /// Parameters and results of a block.
@@ -67,20 +74,14 @@ pub(super) struct Control {
     pub(super) base: Heights,
     /// Where a loop starts.
     start: usize,
-    /// Branches to its end.
-    exits: Vec<Fixup>,
+    /// What leads to its end.
+    pub(super) exits: Vec<Exit>,
     /// The branch of an `if` to its `else`.
     otherwise: Option<Fixup>,
     /// Where those of the translator's settled constants start that were settled within it, or its running arm.
     settled: usize,
     /// The innermost region that covers its code, or that of its running arm.
     pub(super) region: RegionId,
-    /// The region of its own handlers.
-    pub(super) own: RegionId,
-    /// The handlers of a `try` so far.
-    pub(super) clauses: Vec<Clause>,
-    /// Handlers that lead to its end.
-    pub(super) catches: Vec<ClauseId>,
 }
 
 impl Control {
@@ -101,9 +102,6 @@ impl Control {
             otherwise: None,
             settled: 0,
             region: RegionId::NONE,
-            own: RegionId::NONE,
-            clauses: Vec::new(),
-            catches: Vec::new(),
         }
     }
 
@@ -150,6 +148,10 @@ impl Translator<'_> {
     /// The innermost block.
     pub(super) fn innermost(&self) -> &Control {
         self.control.last().expect("an open block")
+    }
+
+    pub(super) fn innermost_mut(&mut self) -> &mut Control {
+        self.control.last_mut().expect("an open block")
     }
 
     /// The block `depth` levels out.
@@ -210,7 +212,7 @@ impl Translator<'_> {
             self.out.commit();
             let at = self.out.op(table::BR);
             let fixup = self.out.forward(at);
-            self.control.last_mut().expect("an open block").exits.push(fixup);
+            self.innermost_mut().exits.push(Exit::Branch(fixup));
         }
     }
 
@@ -225,7 +227,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn end(&mut self) {
-        if self.innermost().kind == Kind::Function {
+        if let Kind::Function = self.innermost().kind {
             if self.reachable {
                 self.return_();
             }
@@ -242,16 +244,18 @@ impl Translator<'_> {
         if let Kind::Loop(index) = control.kind {
             self.loops[index].end = self.out.source;
         }
-        self.bind_handlers(&control.kind, control.own, control.clauses);
-        let joined = !control.exits.is_empty() || control.otherwise.is_some() || !control.catches.is_empty();
+        self.bind_handlers(control.kind);
+        let joined = !control.exits.is_empty() || control.otherwise.is_some();
         if joined {
             self.out.commit();
         }
-        for fixup in control.exits.into_iter().chain(control.otherwise) {
-            self.out.bind(fixup);
-        }
         let code = self.code_offset();
-        control.catches.into_iter().for_each(|clause| self.handlers.bind(clause, code));
+        for exit in control.exits.into_iter().chain(control.otherwise.map(Exit::Branch)) {
+            match exit {
+                Exit::Branch(fixup) => self.out.bind(fixup),
+                Exit::Handler(clause) => self.handlers.bind(clause, code),
+            }
+        }
         if joined {
             self.out.label();
         }
@@ -260,7 +264,9 @@ impl Translator<'_> {
         }
         let was_reachable = self.reachable;
         self.reachable |= joined;
-        if joined || !was_reachable {
+        // The end of a block that catches begins a segment in any case: see `wasmrun_runtime::fuel`.
+        let catches = matches!(control.kind, Kind::Try | Kind::Catch | Kind::TryTable(_));
+        if joined || !was_reachable || catches {
             self.segment = None;
             if self.reachable {
                 self.new_segment();
@@ -363,7 +369,7 @@ impl Translator<'_> {
         } else {
             let at = self.out.op(table::BR);
             let fixup = self.out.forward(at);
-            self.control[index].exits.push(fixup);
+            self.control[index].exits.push(Exit::Branch(fixup));
         }
     }
 
@@ -401,7 +407,7 @@ impl Translator<'_> {
             let index = self.control.len() - 1 - depth as usize;
             let back = self.control[index].is_loop().then_some(self.control[index].start);
             let fixup = test(self, true, back);
-            self.control[index].exits.extend(fixup);
+            self.control[index].exits.extend(fixup.map(Exit::Branch));
         } else {
             let over = test(self, false, None);
             self.branch_with(depth, &moves);
@@ -505,7 +511,7 @@ impl Translator<'_> {
                 && !self.control[index].is_loop()
                 && moves.iter().all(|(to, operand)| in_place(*to, operand));
             if direct {
-                self.control[index].exits.extend(entries);
+                self.control[index].exits.extend(entries.map(Exit::Branch));
                 continue;
             }
             self.out.label();

@@ -31,8 +31,8 @@ struct Last {
 /// A displacement to be filled in: where it is, and the instruction that it counts from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fixup {
-    at: usize,
-    from: usize,
+    at: u32,
+    from: u32,
 }
 
 /// Offsets of instructions with the offsets of the WebAssembly instructions that they stem from.
@@ -347,14 +347,14 @@ impl Emitter {
     pub(super) fn forward(&mut self, from: usize) -> Fixup {
         let at = self.here();
         self.field(Field::Displacement, 0);
-        Fixup { at, from }
+        Fixup { at: at as u32, from: from as u32 }
     }
 
     /// Appends one behind the `br_table` at `from`.
     pub(super) fn target(&mut self, from: usize) -> Fixup {
         let at = self.here();
         self.code.extend_from_slice(&[0; Field::Displacement.width()]);
-        Fixup { at, from }
+        Fixup { at: at as u32, from: from as u32 }
     }
 
     /// Appends the displacement from instruction `from` to `target`.
@@ -369,7 +369,8 @@ impl Emitter {
 
     /// Fills a displacement in: it leads to `target`.
     pub(super) fn bind_to(&mut self, fixup: Fixup, target: usize) {
-        let displacement = (target as i64 - fixup.from as i64) as i32;
-        self.code[fixup.at..fixup.at + 4].copy_from_slice(&displacement.to_ne_bytes());
+        let displacement = (target as i64 - i64::from(fixup.from)) as i32;
+        let at = fixup.at as usize;
+        self.code[at..at + 4].copy_from_slice(&displacement.to_ne_bytes());
     }
 }

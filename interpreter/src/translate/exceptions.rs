@@ -7,7 +7,7 @@
 use wasmparser::{BlockType, Catch, TryTable};
 
 use super::Translator;
-use super::control::{Kind, in_place};
+use super::control::{Exit, Kind, in_place};
 use super::stack::{Operand, Ty};
 use crate::code::Header;
 use crate::field::Field;
@@ -15,11 +15,26 @@ use crate::handlers::{Clause, ClauseId, RegionId, Wanted};
 use crate::table;
 
 /// A clause of a `try_table`: what it catches, and the label that it branches to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Labelled {
+#[derive(Clone, Copy, Debug)]
+struct Labelled {
     tag: Option<u32>,
     exception: Wanted,
     depth: u32,
+}
+
+/// An open `try_table`.
+#[derive(Debug)]
+pub(super) struct OpenTryTable {
+    region: RegionId,
+    clauses: Box<[Labelled]>,
+}
+
+/// An open `try`.
+#[derive(Debug)]
+pub(super) struct OpenTry {
+    region: RegionId,
+    /// Its handlers so far.
+    clauses: Vec<Clause>,
 }
 
 impl Labelled {
@@ -75,24 +90,27 @@ impl Translator<'_> {
     }
 
     pub(super) fn try_table(&mut self, block: &TryTable) {
+        let region = self.open_region(block.ty);
         let clauses = block.catches.iter().map(Labelled::of).collect();
-        self.open_region(block.ty, Kind::TryTable(clauses));
+        self.innermost_mut().kind = Kind::TryTable(Box::new(OpenTryTable { region, clauses }));
     }
 
     pub(super) fn try_(&mut self, ty: BlockType) {
-        self.open_region(ty, Kind::Try);
+        let region = self.open_region(ty);
+        self.innermost_mut().kind = Kind::Try(Box::new(OpenTry { region, clauses: Vec::new() }));
     }
 
     /// Opens a block whose code has handlers of its own.
-    fn open_region(&mut self, ty: BlockType, kind: Kind) {
+    fn open_region(&mut self, ty: BlockType) -> RegionId {
         let outer = self.region();
-        self.open_settled(kind, ty);
+        self.open_settled(Kind::Block, ty);
         // No instruction before may be taken back: the region would start elsewhere.
         self.out.label();
         let code = self.code_offset();
-        let control = self.control.last_mut().expect("just opened");
-        control.own = self.handlers.open(code, outer, control.base);
-        control.region = control.own;
+        let base = self.innermost().base;
+        let region = self.handlers.open(code, outer, base);
+        self.innermost_mut().region = region;
+        region
     }
 
     /// The innermost region that covers the code here.
@@ -100,24 +118,31 @@ impl Translator<'_> {
         self.control.last().map_or(RegionId::NONE, |control| control.region)
     }
 
-    /// Ends the part of the innermost block that its handlers cover.
-    fn close_region(&mut self) {
+    /// Ends the part of the innermost block that its own handlers cover, if the code here is in it.
+    pub(super) fn end_region(&mut self) {
+        let region = match &self.innermost().kind {
+            Kind::TryTable(open) => open.region,
+            Kind::Try(open) => open.region,
+            _ => return,
+        };
         let code = self.code_offset();
-        let control = self.control.last_mut().expect("an open block");
-        control.region = self.handlers.close(code, control.own);
+        self.innermost_mut().region = self.handlers.close(code, region);
         self.out.label();
     }
 
     /// `catch`, or `catch_all`: the exception becomes an operand below the values, which only `rethrow` can name.
     pub(super) fn catch(&mut self, tag: Option<u32>) {
         self.end_arm();
-        if self.innermost().kind == Kind::Try {
-            self.close_region();
-        }
+        self.end_region();
         let code = self.code_offset();
-        let control = self.control.last_mut().expect("an open `try`");
-        control.kind = Kind::Catch;
-        control.clauses.push(Clause { tag, exception: Wanted::First, code });
+        let control = self.innermost_mut();
+        control.kind = match std::mem::replace(&mut control.kind, Kind::Block) {
+            Kind::Try(mut open) | Kind::Catch(mut open) => {
+                open.clauses.push(Clause { tag, exception: Wanted::First, code });
+                Kind::Catch(open)
+            }
+            other => unreachable!("validated: a `try`, not {other:?}"),
+        };
         self.begin_arm();
         self.push_temp(Ty::Collected);
         if let Some(tag) = tag {
@@ -134,32 +159,25 @@ impl Translator<'_> {
 
     /// Ends the innermost block, a `try`, whose exceptions are thrown at the block so many levels out of it.
     pub(super) fn delegate(&mut self, depth: u32) {
+        let own = self.region();
         let to = self.control_at(depth + 1).region;
-        let own = self.innermost().own;
         self.end();
         self.handlers.delegate(own, to);
     }
 
-    /// Ends the region of the innermost block, whose results are in their homes, if it still covers the code.
-    pub(super) fn end_region(&mut self) {
-        match &self.innermost().kind {
-            Kind::Try | Kind::TryTable(_) => self.close_region(),
-            _ => {}
-        }
-    }
-
     /// Gives the region of a block that has just been closed its clauses, each with what it leads to.
-    pub(super) fn bind_handlers(&mut self, kind: &Kind, own: RegionId, clauses: Vec<Clause>) {
+    pub(super) fn bind_handlers(&mut self, kind: Kind) {
         match kind {
-            Kind::TryTable(labelled) => {
-                let first = self.handlers.set_clauses(own, labelled.iter().map(|clause| clause.clause()));
-                let mut clauses: Vec<_> =
-                    labelled.iter().enumerate().map(|(i, clause)| (*clause, first.add(i))).collect();
+            Kind::TryTable(open) => {
+                let first =
+                    self.handlers.set_clauses(open.region, open.clauses.iter().map(|clause| clause.clause()));
+                let numbered = open.clauses.iter().enumerate();
+                let mut clauses: Vec<_> = numbered.map(|(i, clause)| (*clause, first.add(i))).collect();
                 clauses.sort_by_key(|(clause, _)| clause.depth);
                 self.lead_to_labels(&clauses);
             }
-            Kind::Try | Kind::Catch => {
-                self.handlers.set_clauses(own, clauses);
+            Kind::Try(open) | Kind::Catch(open) => {
+                self.handlers.set_clauses(open.region, open.clauses);
             }
             _ => {}
         }
@@ -189,9 +207,9 @@ impl Translator<'_> {
                 && !self.control_at(depth).is_loop()
                 && moves.iter().all(|(to, operand)| in_place(*to, operand));
             if direct {
-                let catches = clauses.iter().map(|(_, clause)| *clause);
                 let index = self.control.len() - 1 - depth as usize;
-                self.control[index].catches.extend(catches);
+                let handlers = clauses.iter().map(|(_, clause)| Exit::Handler(*clause));
+                self.control[index].exits.extend(handlers);
             } else {
                 if self.reachable && !padded {
                     let at = self.out.op(table::BR);

@@ -207,7 +207,6 @@ impl Lower<'_, '_, '_> {
     /// The `end` of a block that catches, or of the last of its bodies; the `delegate` to the label `depth` levels out.
     pub(super) fn end_try(&mut self, delegate: Option<u32>) {
         let index = self.control.len() - 1;
-        let is_branched_to = self.control[index].label.is_some();
         if self.reachable {
             self.jump_to_label(0);
         }
@@ -236,9 +235,9 @@ impl Lower<'_, '_, '_> {
         if let Some(label) = control.label {
             self.enter_sealed(label);
             self.begin_with(height, label, control.results());
-        }
-        if is_branched_to {
             self.new_segment();
+        } else {
+            self.end_segment();
         }
     }
 
