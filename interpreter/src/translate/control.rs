@@ -244,6 +244,7 @@ impl Translator<'_> {
         if let Kind::Loop(index) = control.kind {
             self.loops[index].end = self.out.source;
         }
+        let catches = matches!(control.kind, Kind::TryTable(_) | Kind::Try(_) | Kind::Catch(_));
         self.bind_handlers(control.kind);
         let joined = !control.exits.is_empty() || control.otherwise.is_some();
         if joined {
@@ -265,7 +266,6 @@ impl Translator<'_> {
         let was_reachable = self.reachable;
         self.reachable |= joined;
         // The end of a block that catches begins a segment in any case: see `wasmrun_runtime::fuel`.
-        let catches = matches!(control.kind, Kind::Try | Kind::Catch | Kind::TryTable(_));
         if joined || !was_reachable || catches {
             self.segment = None;
             if self.reachable {
