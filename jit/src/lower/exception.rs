@@ -144,21 +144,17 @@ impl Lower<'_, '_, '_> {
 
     pub(super) fn throw(&mut self, tag: u32) {
         let way = self.way_of(tag);
-        if let Way::Clause(index, Clause { with_reference: false, .. }) = way {
-            let carried = self.stack.split_off(self.stack.len() - self.module.tag_type(tag).params().len());
-            let Way::Clause(_, clause) = way else { unreachable!("just seen") };
-            self.stack.truncate(self.control[index].height);
-            self.stack.extend(clause.tag.map_or(Vec::new(), |_| carried));
+        if let Way::Clause(index, clause @ Clause { with_reference: false, .. }) = way {
             self.jump_to_clause(index, clause);
             return self.unreachable();
         }
-        let carried = self.stack.len() - self.module.tag_type(tag).params().len();
-        let values = self.stack[carried..].to_vec();
+        let carried = self.top(self.module.tag_type(tag).params().len()).to_vec();
         let exception = self.new_exception(tag);
         match way {
             Way::Clause(index, clause) => {
-                self.stack.truncate(self.control[index].height);
-                self.stack.extend(clause.tag.map_or(Vec::new(), |_| values));
+                if clause.tag.is_some() {
+                    self.stack.extend(carried);
+                }
                 self.push_like(exception, true);
                 self.jump_to_clause(index, clause);
             }
@@ -175,7 +171,8 @@ impl Lower<'_, '_, '_> {
         self.unreachable();
     }
 
-    /// Goes to the label of a clause of the block at `index` of the open ones, with what it takes on the stack.
+    /// Goes to the label of a clause of the block at `index` of the open ones, with the topmost operands, which are what it
+    /// takes.
     fn jump_to_clause(&mut self, index: usize, clause: Clause) {
         let inside = self.control.len() - index;
         self.jump_to_label(inside as u32 + clause.depth);
