@@ -88,10 +88,15 @@ impl Lower<'_, '_, '_> {
         if let Some(Some(landing)) = self.control[index].kind.landing() {
             return Some(*landing);
         }
-        let block = self.cold_block();
-        self.builder.append_block_param(block, I64);
-        *self.control[index].kind.landing_mut()? = Some(block);
-        Some(block)
+        let landing = self.new_landing();
+        *self.control[index].kind.landing_mut()? = Some(landing);
+        Some(landing)
+    }
+
+    fn new_landing(&mut self) -> Block {
+        let landing = self.cold_block();
+        self.builder.append_block_param(landing, I64);
+        landing
     }
 
     /// Throws an exception, which is not null, from inside of the outermost `count` open blocks.
@@ -139,21 +144,17 @@ impl Lower<'_, '_, '_> {
 
     pub(super) fn throw(&mut self, tag: u32) {
         let way = self.way_of(tag);
-        if let Way::Clause(index, Clause { with_reference: false, .. }) = way {
-            let carried = self.stack.split_off(self.stack.len() - self.module.tag_type(tag).params().len());
-            let Way::Clause(_, clause) = way else { unreachable!("just seen") };
-            self.stack.truncate(self.control[index].height);
-            self.stack.extend(clause.tag.map_or(Vec::new(), |_| carried));
+        if let Way::Clause(index, clause @ Clause { with_reference: false, .. }) = way {
             self.jump_to_clause(index, clause);
             return self.unreachable();
         }
-        let carried = self.stack.len() - self.module.tag_type(tag).params().len();
-        let values = self.stack[carried..].to_vec();
+        let carried = self.top(self.module.tag_type(tag).params().len()).to_vec();
         let exception = self.new_exception(tag);
         match way {
             Way::Clause(index, clause) => {
-                self.stack.truncate(self.control[index].height);
-                self.stack.extend(clause.tag.map_or(Vec::new(), |_| values));
+                if clause.tag.is_some() {
+                    self.stack.extend(carried);
+                }
                 self.push_like(exception, true);
                 self.jump_to_clause(index, clause);
             }
@@ -170,7 +171,8 @@ impl Lower<'_, '_, '_> {
         self.unreachable();
     }
 
-    /// Goes to the label of a clause of the block at `index` of the open ones, with what it takes on the stack.
+    /// Goes to the label of a clause of the block at `index` of the open ones, with the topmost operands, which are what it
+    /// takes.
     fn jump_to_clause(&mut self, index: usize, clause: Clause) {
         let inside = self.control.len() - index;
         self.jump_to_label(inside as u32 + clause.depth);
@@ -201,10 +203,10 @@ impl Lower<'_, '_, '_> {
 
     /// The `end` of a block that catches, or of the last of its bodies; the `delegate` to the label `depth` levels out.
     pub(super) fn end_try(&mut self, delegate: Option<u32>) {
+        let index = self.control.len() - 1;
         if self.reachable {
             self.jump_to_label(0);
         }
-        let index = self.control.len() - 1;
         let height = self.control[index].height;
         // The blocks that an exception goes on to which is not caught here.
         let around = delegate.map_or(index, |depth| index - depth as usize);
@@ -263,18 +265,21 @@ impl Lower<'_, '_, '_> {
         let index = self.control.len() - 1;
         let height = self.control[index].height;
         let none = Kind::Catch { other: None };
-        let caught = match mem::replace(&mut self.control[index].kind, none) {
-            Kind::Try { landing: Some(landing) } => Some(self.land(landing, height)),
+        let exception = match mem::replace(&mut self.control[index].kind, none) {
+            Kind::Try { landing } => {
+                // Code that nothing throws to is there all the same, as it is in tier 0: what it branches to is charged for.
+                let landing = landing.unwrap_or_else(|| self.new_landing());
+                self.land(landing, height)
+            }
             Kind::Catch { other: Some((next, exception)) } => {
                 self.enter_sealed(next);
                 self.stack.truncate(height);
-                Some(exception)
+                exception
             }
-            _ => None,
+            other => unreachable!("validated: `catch` belongs to a `try`, not to {other:?}"),
         };
         self.end_segment();
-        self.reachable = caught.is_some();
-        let Some(exception) = caught else { return self.stack.truncate(height) };
+        self.reachable = true;
         if let Some(tag) = tag {
             let next = self.compare_tag(exception, tag);
             self.control[index].kind = Kind::Catch { other: Some((next, exception)) };
