@@ -15,8 +15,8 @@ use std::fmt;
 
 pub use composite::{ArrayType, CompositeType, FieldType, StorageType, StructType, SubType};
 pub use func::{FuncType, SignatureSlots};
-pub use reference::{HeapType, RefType};
-pub use registry::{TypeId, TypeRegistry};
+pub use reference::{DefinedType, HeapType, RefType};
+pub use registry::{TooManyTypes, TypeId, TypeRegistry};
 
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ pub use any::{AnyRef, EqRef, I31};
 pub use array::{ArrayRef, ArrayRefPre};
 pub use structure::{StructRef, StructRefPre};
 pub use types::{ArrayType, StructType};
+pub(crate) use types::{check_known, check_signature};
 
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::types::object::Storage;

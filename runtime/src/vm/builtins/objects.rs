@@ -411,13 +411,13 @@ pub(in crate::vm) unsafe fn is_of(
         match heap {
             HeapType::Func | HeapType::Extern | HeapType::Any | HeapType::Exn => true,
             HeapType::NoFunc | HeapType::NoExtern | HeapType::None | HeapType::NoExn => false,
-            HeapType::ConcreteFunc(id) => is((*(word as *const FuncRef)).type_id, id),
+            HeapType::ConcreteFunc(ty) => is((*(word as *const FuncRef)).type_id, ty.id()),
             HeapType::I31 => kind().is_none(),
             HeapType::Eq => kind().is_none_or(|id| record(id).kind != TypeKind::None),
             HeapType::Struct => kind().is_some_and(|id| record(id).kind == TypeKind::Struct),
             HeapType::Array => kind().is_some_and(|id| record(id).kind == TypeKind::Array),
-            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
-                kind().is_some_and(|kind| is(kind, id))
+            HeapType::ConcreteStruct(ty) | HeapType::ConcreteArray(ty) => {
+                kind().is_some_and(|kind| is(kind, ty.id()))
             }
         }
     }

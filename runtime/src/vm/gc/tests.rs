@@ -9,7 +9,7 @@ use super::shape::ARRAY_LENGTH;
 use super::*;
 use crate::types::object::ObjectLayout;
 use crate::types::{
-    ArrayType, CompositeType, FieldType, Mutability, StorageType, StructType, SubType, TypeId, ValType,
+    ArrayType, CompositeType, FieldType, Mutability, StorageType, StructType, TypeId, ValType,
 };
 
 /// Arrays of bytes.
@@ -29,7 +29,7 @@ fn types() -> Arc<TypeRegistry> {
         CompositeType::Struct(StructType::new([reference, number, reference].map(field))),
         CompositeType::Array(ArrayType { element: field(reference) }),
     ] {
-        types.intern_group(vec![SubType::plain(ty)]);
+        types.intern_object(ty);
     }
     Arc::new(types)
 }
