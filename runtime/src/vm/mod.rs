@@ -4,6 +4,7 @@
 //! type hold their offsets.
 
 mod barrier;
+mod budget;
 pub mod builtins;
 mod constants;
 mod context;
