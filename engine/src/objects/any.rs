@@ -133,9 +133,10 @@ impl ExternRef {
 /// Whether the reference of a handle is of a type.
 fn is_of<T: GcRef>(value: Rooted<T>, store: &StoreOpaque, heap: HeapType) -> Result<bool> {
     let word = sealed::Word::word(&value, store)?;
-    check_known(store.engine.registry(), ValType::Ref(RefType::new(false, heap)))?;
+    let ty = RefType::new(false, heap);
+    check_known(store.engine.registry(), ValType::Ref(ty))?;
     // SAFETY: the store keeps the reference as it is now, and knows the type.
-    Ok(heap.top() == HeapType::Any && unsafe { store.vm.matches(word.into(), heap, false) })
+    Ok(heap.top() == HeapType::Any && unsafe { store.vm.matches(word, ty) })
 }
 
 /// The most exact type of a reference that is one of `any`.

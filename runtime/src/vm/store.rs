@@ -20,10 +20,11 @@ use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
+use super::type_test::TypeTest;
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
 use crate::types::object::Storage;
-use crate::types::{HeapType, TypeId, TypeRegistry};
+use crate::types::{RefType, TypeId, TypeRegistry};
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -454,14 +455,14 @@ impl Store {
         Kind::of_type(TypeId(unsafe { self.load(reference, 0, Storage::Word) }[0] as u32))
     }
 
-    /// Whether a reference, in the representation of a slot, is of a type, or null and `nullable`. See
-    /// [`builtins::ref_test`].
+    /// Whether a reference to an object, or a number, is of a type.
     ///
     /// # Safety
-    /// The reference is one of this store, as it is now, and of the type's hierarchy.
-    pub unsafe fn matches(&self, word: u64, heap: HeapType, nullable: bool) -> bool {
+    /// The reference is one of this store, as it is now, and of the type's hierarchy; the type is of the store's registry.
+    pub unsafe fn matches(&self, word: u32, ty: RefType) -> bool {
+        let (test, id) = TypeTest::of(ty, &self.types);
         // SAFETY: the caller's promise.
-        unsafe { builtins::is_of(&raw const *self.exec, word, heap, nullable) }
+        unsafe { test.admits(&raw const *self.exec, word, id) }
     }
 
     /// What is stored in an object, in the representation of a slot; what is packed is zero-extended.
