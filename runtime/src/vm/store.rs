@@ -76,6 +76,8 @@ pub struct Store {
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
     heap: Option<Heap>,
+    /// A value of the host for which there was no heap.
+    unkept: Option<HostValue>,
     types: Arc<TypeRegistry>,
     gc_stress: bool,
     strategy: MemoryStrategy,
@@ -112,6 +114,7 @@ impl Store {
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
             heap: None,
+            unkept: None,
             types: types.clone(),
             gc_stress: false,
             strategy,
@@ -362,7 +365,10 @@ impl Store {
     /// # Safety
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
-        self.make_heap()?;
+        if let Err(trap) = self.make_heap() {
+            self.unkept = Some(value);
+            return Err(trap.into());
+        }
         let Store { heap: Some(heap), exec, entries, .. } = self else {
             unreachable!("a heap has been made")
         };
@@ -423,9 +429,12 @@ impl Store {
         exec.gc = words;
     }
 
-    /// The values of the host that have been freed. Their destructors are the host's code, and may panic.
+    /// The values of the host that have been freed, or could not be kept. Their destructors are the host's code, and may panic.
     pub fn take_dead(&mut self) -> Vec<HostValue> {
-        self.heap.as_mut().map(Heap::take_dead).unwrap_or_default()
+        match &mut self.heap {
+            Some(heap) => heap.take_dead(),
+            None => self.unkept.take().into_iter().collect(),
+        }
     }
 
     /// The host value that a reference leads to; `None` if it leads to something else.
