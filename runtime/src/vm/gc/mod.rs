@@ -306,7 +306,7 @@ impl Heap {
             && (bytes > LARGE || words.top as usize + bytes <= self.halves[0] + self.committed)
     }
 
-    /// Lets the heap hold up to `wanted` bytes, or fewer, but `needed` ones.
+    /// Lets the heap hold up to `wanted` bytes, which are no more than it has addresses for, or fewer, but `needed` ones.
     fn grow(
         &mut self,
         words: &mut GcWords,
@@ -314,6 +314,9 @@ impl Heap {
         wanted: usize,
         growing: &mut Growing<'_>,
     ) -> Result<(), Pending> {
+        if needed > wanted {
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
         // Between what it may hold and what it may not.
         let (mut ask, mut refused) = (wanted, wanted);
         while ask > self.granted {

@@ -471,6 +471,33 @@ fn what_a_heap_may_hold_is_asked_for_and_a_refusal_is_a_trap_when_all_of_it_live
 }
 
 #[test]
+fn nobody_is_asked_for_more_than_there_are_addresses_and_how_far_a_heap_may_grow_is_found_out() {
+    for limit in [1000, 100 << 10, usize::MAX] {
+        let mut world = World::new(false, 4 << 20);
+        let World { heap, words, .. } = &mut world;
+        let mut asked = Vec::new();
+        let mut most = 0;
+        loop {
+            // SAFETY: there are no roots.
+            let made = unsafe {
+                heap.allocate(words, PAIR, 24, &mut |_| {}, &mut |_, wanted| {
+                    asked.push(wanted);
+                    Ok(wanted <= limit)
+                })
+            };
+            assert!(made.is_ok(), "all is garbage");
+            let before = most;
+            most = most.max(heap.used(words));
+            if heap.used(words) < before {
+                break;
+            }
+        }
+        assert!(asked.iter().all(|wanted| *wanted <= 4 << 20), "{asked:?}");
+        assert!(asked.len() < 64 && most > limit.min(1 << 20) - 100, "{limit}: {most}, {asked:?}");
+    }
+}
+
+#[test]
 fn an_error_of_who_is_asked_is_the_answer() {
     let mut world = World::new(false, MOST);
     let World { heap, words, .. } = &mut world;
