@@ -74,8 +74,8 @@ const MOST_BYTES: usize = 1 << 30;
 /// need for them.
 const BYTES_OF_TYPE: usize = size_of::<TypeRecord>() + size_of::<KnownType>() + size_of::<SubType>() + 128;
 
-/// Bytes for each parameter, result and field: as a part of the type and of what it is found by, and where it is in objects.
-const BYTES_OF_PART: usize = 2 * size_of::<FieldType>() + size_of::<FieldLayout>() + size_of::<u32>();
+/// Bytes for each field: as a part of the type, and where it is in objects.
+const BYTES_OF_FIELD: usize = size_of::<FieldType>() + size_of::<FieldLayout>() + size_of::<u32>();
 
 // Numbers of types do not reach those of members.
 const _: () = assert!(MOST_BYTES / BYTES_OF_TYPE < TypeId::MEMBERS as usize);
@@ -310,7 +310,11 @@ impl Adding {
         let is_plain = is_plain(group);
         for (place, member) in group.iter().enumerate() {
             let id = TypeId(first + place as u32);
-            let mut ty = member.map_ids(|id| id.as_member().map_or(id, |place| TypeId(first + place)));
+            // What the group is found by shares its parts with a type that refers to none of the group.
+            let mut ty = match refers_to_members(member) {
+                true => member.map_ids(|id| id.as_member().map_or(id, |place| TypeId(first + place))),
+                false => member.clone(),
+            };
             if let (CompositeType::Func(func), false) = (&mut ty.composite, is_plain) {
                 func.declare(DefinedType::new(id, registry));
             }
@@ -325,22 +329,22 @@ impl Adding {
 /// Bytes that a type takes, more or less. What is above it, 63 types at most, is in that.
 fn bytes_of(ty: &SubType) -> usize {
     let parts = match &ty.composite {
-        CompositeType::Func(ty) => ty.params().len() + ty.results().len(),
-        CompositeType::Struct(ty) => ty.fields().len(),
+        CompositeType::Func(ty) => (ty.params().len() + ty.results().len()) * size_of::<ValType>(),
+        CompositeType::Struct(ty) => ty.fields().len() * BYTES_OF_FIELD,
         CompositeType::Array(_) => 0,
     };
-    BYTES_OF_TYPE + parts * BYTES_OF_PART
+    BYTES_OF_TYPE + if refers_to_members(ty) { 2 * parts } else { parts }
+}
+
+/// Whether it refers to a type of its own group.
+fn refers_to_members(ty: &SubType) -> bool {
+    ty.ids().any(|id| id.as_member().is_some())
 }
 
 /// Whether it is one type of which all is said without a word about others: of a plain function its parameters and results.
 fn is_plain(group: &[SubType]) -> bool {
     let [only] = group else { return false };
-    let mut refers = false;
-    let _ = only.map_ids(|id| {
-        refers |= id.as_member().is_some();
-        id
-    });
-    !refers && only.is_final && only.supertype.is_none()
+    only.is_final && only.supertype.is_none() && !refers_to_members(only)
 }
 
 #[cfg(test)]
