@@ -4,7 +4,7 @@ use crate::entry::Slots;
 use crate::error::{Error, Result};
 use crate::func::{Func, WasmTy};
 use crate::handle::Handle;
-use crate::objects::{AnyRef, ArrayRef, EqRef, ExnRef, StructRef};
+use crate::objects::{AnyRef, ArrayRef, EqRef, ExnRef, StructRef, check_known};
 use crate::rooted::{ExternRef, Rooted};
 use crate::store::StoreOpaque;
 use crate::types::{HeapType, RefType, ValType};
@@ -451,12 +451,15 @@ impl Ref {
 
     /// Whether it is of a type.
     fn is_of(&self, store: &StoreOpaque, ty: RefType) -> Result<bool> {
+        check_known(store.engine.registry(), ValType::Ref(ty))?;
         Ok(match self {
             Ref::Func(None) => ty.nullable && ty.heap.top() == HeapType::Func,
             Ref::Extern(None) => ty.nullable && ty.heap.top() == HeapType::Extern,
             Ref::Func(Some(func)) => match ty.heap {
                 HeapType::Func => true,
-                HeapType::ConcreteFunc(id) => store.engine.registry().is_subtype(func.type_id(store)?, id),
+                HeapType::ConcreteFunc(ty) => {
+                    store.engine.registry().is_subtype(func.type_id(store)?, ty.id())
+                }
                 _ => false,
             },
             Ref::Extern(Some(_)) => ty.heap == HeapType::Extern,

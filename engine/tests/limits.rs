@@ -20,6 +20,7 @@ in_every_mode! {
     a_limiter_is_told_when_what_it_allowed_fails
     growth_that_fails_below_the_limits_stops_the_guest_if_asked
     fuel_is_used_in_proportion_and_ends_guests
+    what_is_out_of_bounds_costs_no_fuel_for_what_it_would_have_changed
     as_much_fuel_as_can_be_written_down_is_kept
     a_smaller_stack_holds_fewer_calls
     a_smaller_stack_holds_fewer_calls_between_functions
@@ -261,6 +262,46 @@ fn fuel_is_used_in_proportion_and_ends_guests(mode: Mode) -> Result<()> {
     assert_eq!(count.call(&mut store, 10).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
     store.set_fuel(10_000)?;
     assert_eq!(spin.call(&mut store, ()).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
+    Ok(())
+}
+
+fn what_is_out_of_bounds_costs_no_fuel_for_what_it_would_have_changed(mode: Mode) -> Result<()> {
+    let engine = Engine::new(mode.config().consume_fuel(true))?;
+    let mut store = Store::new(&engine, ());
+    let module = Module::new(
+        &engine,
+        r#"(memory (export "memory") 1) (table $t 1 10 funcref) (data $d "abc") (elem $e func 0)
+           (func (export "memory.fill") (memory.fill (i32.const 1) (i32.const 0) (i32.const -1)))
+           (func (export "memory.copy") (memory.copy (i32.const 1) (i32.const 0) (i32.const -1)))
+           (func (export "memory.init") (memory.init $d (i32.const 1) (i32.const 0) (i32.const -1)))
+           (func (export "table.fill") (table.fill $t (i32.const 1) (ref.null func) (i32.const -1)))
+           (func (export "table.copy") (table.copy $t $t (i32.const 1) (i32.const 0) (i32.const -1)))
+           (func (export "table.init") (table.init $t $e (i32.const 1) (i32.const 0) (i32.const -1)))
+           (func (export "table.grow") (result i32) (table.grow $t (ref.null func) (i32.const -1)))
+           (func (export "fill") (memory.fill (i32.const 0) (i32.const 0) (i32.const 65536)))"#,
+    )?;
+    let instance = Instance::new(&mut store, &module, &[])?;
+    for kind in ["memory", "table"] {
+        for name in ["fill", "copy", "init"] {
+            store.set_fuel(1000)?;
+            let run = instance.get_typed_func::<(), ()>(&mut store, &format!("{kind}.{name}"))?;
+            let trap = if kind == "memory" { Trap::MemoryOutOfBounds } else { Trap::TableOutOfBounds };
+            assert_eq!(run.call(&mut store, ()).unwrap_err().downcast_ref(), Some(&trap), "{kind}.{name}");
+            assert!(store.get_fuel()? > 990, "{kind}.{name}");
+        }
+    }
+    let grow = instance.get_typed_func::<(), i32>(&mut store, "table.grow")?;
+    assert_eq!(grow.call(&mut store, ())?, -1);
+    // What is inside costs as much as it is, before any of it is changed.
+    store.set_fuel(1000)?;
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    memory.write(&mut store, 0, &[7])?;
+    let fill = instance.get_typed_func::<(), ()>(&mut store, "fill")?;
+    assert_eq!(fill.call(&mut store, ()).unwrap_err().downcast_ref(), Some(&Trap::OutOfFuel));
+    assert_eq!(memory.data(&store)[0], 7);
+    store.set_fuel(2000)?;
+    fill.call(&mut store, ())?;
+    assert!((900..980).contains(&store.get_fuel()?), "{}", store.get_fuel()?);
     Ok(())
 }
 

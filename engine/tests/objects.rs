@@ -4,9 +4,9 @@
 mod common;
 
 use wasmrun::{
-    AnyRef, ArrayRef, ArrayRefPre, ArrayType, Engine, EqRef, ExternRef, FieldType, Func, HeapType, I31,
-    Instance, Module, Mutability, Result, Rooted, StorageType, Store, StoreLimits, StoreLimitsBuilder,
-    StructRef, StructRefPre, StructType, Trap, Val, ValType,
+    AnyRef, ArrayRef, ArrayRefPre, ArrayType, Engine, EqRef, Error, ExternRef, FieldType, Func, FuncType,
+    HeapType, I31, Instance, Module, Mutability, RefType, Result, Rooted, StorageType, Store, StoreLimits,
+    StoreLimitsBuilder, StructRef, StructRefPre, StructType, Trap, Val, ValType,
 };
 
 use common::{Mode, in_every_mode};
@@ -432,5 +432,42 @@ fn the_host_and_the_guest_share_objects(mode: Mode) -> Result<()> {
     let number = EqRef::from_i31(&mut store, I31::wrapping_i32(-4));
     assert_eq!(number.as_i31(&store)?.map(I31::get_i32), Some(-4));
     assert_eq!(eq.call(&mut store, (a, Some(number)))?, 0);
+    Ok(())
+}
+
+#[test]
+fn types_of_another_engine_are_refused_wherever_they_come_in() -> Result<()> {
+    let (engine, other) = (Engine::default(), Engine::default());
+    let field = FieldType::new(Mutability::Var, StorageType::Val(ValType::I32));
+    // Both engines have given out the same numbers.
+    let ours = StructType::new(&engine, [field])?;
+    let theirs = StructType::new(&other, [field])?.heap_type();
+    let reference = |heap| RefType::new(true, heap);
+    let mut store = Store::new(&engine, ());
+    let error = |error: Error| assert!(error.to_string().contains("another engine"), "{error}");
+    let element = FieldType::new(Mutability::Var, StorageType::Val(ValType::Ref(reference(theirs))));
+    error(StructType::new(&engine, [element]).unwrap_err());
+    error(ArrayType::new(&engine, element).unwrap_err());
+    assert!(StructType::from_heap_type(&engine, theirs).is_none());
+    assert!(StructType::from_heap_type(&engine, ours.heap_type()).is_some());
+    let ty = wasmrun::GlobalType::new(ValType::Ref(reference(theirs)), Mutability::Var);
+    error(wasmrun::Global::new(&mut store, ty, Val::AnyRef(None)).unwrap_err());
+    let ty = wasmrun::TableType::new(reference(theirs), 1, None);
+    error(wasmrun::Table::new(&mut store, ty, wasmrun::Ref::Any(None)).unwrap_err());
+    let ty = FuncType::new([ValType::Ref(reference(theirs))], []);
+    error(
+        wasmrun::Linker::<()>::new(&engine).func_new("a", "b", ty.clone(), |_, _, _| Ok(())).err().unwrap(),
+    );
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Func::new(&mut store, ty, |_, _, _| Ok(()));
+    }));
+    assert!(made.unwrap_err().downcast_ref::<String>().unwrap().contains("another engine"));
+    let pre = StructRefPre::new(&store, ours.clone());
+    let object = StructRef::new(&mut store, &pre, &[Val::I32(1)])?.to_anyref();
+    error(object.matches_ty(&store, &theirs).unwrap_err());
+    assert!(object.matches_ty(&store, &ours.heap_type())?);
+    // What is of no kind that the number has is no type either.
+    let HeapType::ConcreteStruct(number) = ours.heap_type() else { panic!("a structure") };
+    error(object.matches_ty(&store, &HeapType::ConcreteArray(number)).unwrap_err());
     Ok(())
 }

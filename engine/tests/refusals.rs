@@ -8,9 +8,11 @@ mod alone;
 #[path = "common/refuse.rs"]
 mod refuse;
 
+use std::sync::Arc;
+
 use alone::alone;
 use refuse::{EXECUTABLE_MEMORY, MEMORY_FILES, Refusal, THREADS};
-use wasmrun::{Config, Engine, Instance, Module, Result, Store, Strategy, Trap};
+use wasmrun::{Config, Engine, ExternRef, Instance, Module, Result, Store, Strategy, Trap};
 
 /// `run(n)` adds numbers up in memory, which starts with 7 in it; `beyond` reads behind its end.
 const GUEST: &str = r#"(module
@@ -95,6 +97,26 @@ fn where_addresses_are_few_there_is_less_room_for_code_and_memories_are_checked(
             assert_eq!(engine.no_compiled_code(), None);
             assert!(behaves(&engine).unwrap());
         }
+    });
+}
+
+#[test]
+fn a_value_that_there_is_no_heap_for_is_dropped_and_the_next_one_is_kept() {
+    alone("a_value_that_there_is_no_heap_for_is_dropped_and_the_next_one_is_kept", || {
+        let mut store = Store::new(&Engine::default(), ());
+        let value = Arc::new(());
+        // Less than the smallest heap.
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        set_limit(libc::RLIMIT_AS, pages * 4096 + (3 << 20));
+        let error = ExternRef::new(&mut store, value.clone()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::GcHeapOutOfMemory));
+        assert_eq!(Arc::strong_count(&value), 1);
+        set_limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+        ExternRef::new(&mut store, value.clone()).unwrap();
+        assert_eq!(Arc::strong_count(&value), 2);
+        drop(store);
+        assert_eq!(Arc::strong_count(&value), 1);
     });
 }
 

@@ -144,6 +144,13 @@ impl Description {
     }
 }
 
+/// Ends the process in a collection that has come to a frame of which nothing is known: its references would be left to lead to
+/// where nothing is any more.
+fn unknown_frame(frame: Site) -> ! {
+    eprintln!("a collection has found a frame of compiled code that is unknown, at {:p}", frame.code);
+    std::process::abort()
+}
+
 /// The installed code of an artefact. Dropping it frees the code, under the [rule](crate::arena) of the arena.
 #[derive(Debug)]
 pub struct InstalledArtifact {
@@ -355,8 +362,12 @@ impl CodeSpace {
     /// # Safety
     /// The frame is one of guest code that waits at a call.
     pub(crate) unsafe fn for_each_reference(&self, frame: Site, visit: &mut dyn FnMut(*mut u32)) {
-        // The code of stubs has none.
-        let Some((_, function, offset)) = self.describe(frame.code.addr()) else { return };
+        let Some(found) = self.arena.lookup(frame.code.addr()) else { unknown_frame(frame) };
+        // SAFETY: the code runs. That of stubs has no description, and no references.
+        let meta = unsafe { found.meta() };
+        let Some(description) = meta.downcast_ref::<Description>() else { return };
+        let within = frame.code.addr() - found.addresses().start;
+        let Some((function, offset)) = description.at(within) else { unknown_frame(frame) };
         // The address is that of the last byte of the call.
         function.for_each_reference(offset + 1, |distance| {
             visit(frame.frame.wrapping_byte_sub(distance as usize).cast());

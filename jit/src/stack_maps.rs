@@ -4,8 +4,9 @@
 //! finds them there, and leaves the references there that they have become.
 //!
 //! On disk a function's table is words of 32 bits: the number of calls; an offset in the code and the end of a list for
-//! each; and the lists. Nothing stands for an empty table. Reading is total and allocates nothing, as it happens in
-//! collections.
+//! each; and the lists. Nothing stands for an empty table. A table is [checked](StoredStackMaps::is_sound) when it is loaded:
+//! a reference that a collection does not find is one to where nothing is any more. Reading is total and allocates nothing, as
+//! it happens in collections.
 
 /// The references in the frames of a function.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,28 @@ impl<'a> StoredStackMaps<'a> {
         StoredStackMaps { calls: calls.as_chunks().0, distances: distances.as_chunks().0 }
     }
 
+    /// Whether it is a table that a function can have whose code and frame are so long: calls are in order and inside of the
+    /// code, and so are the lists, of words in the frame.
+    pub(crate) fn is_sound(bytes: &[u8], code: u32, frame: u32) -> bool {
+        let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return bytes.is_empty() };
+        let table = StoredStackMaps::new(bytes);
+        if table.calls.len() != u32::from_le_bytes(*count) as usize || !rest.len().is_multiple_of(4) {
+            return false;
+        }
+        let (mut next, mut last) = (1, 0);
+        let calls_are_sound = (0..table.calls.len()).map(|index| table.call(index)).all(|(at, end)| {
+            let sound = (next..=code).contains(&at) && last <= end;
+            (next, last) = (at.saturating_add(1), end);
+            sound
+        });
+        // Each in the frame, on a word.
+        let mut distances = table.distances.iter().map(|word| u32::from_le_bytes(*word));
+        !table.calls.is_empty()
+            && calls_are_sound
+            && last as usize == table.distances.len()
+            && distances.all(|distance| distance.is_multiple_of(4) && (4..=frame).contains(&distance))
+    }
+
     fn call(self, index: usize) -> (u32, u32) {
         let [at, end] = [0, 1].map(|at| u32::from_le_bytes(self.calls[index].as_chunks::<4>().0[at]));
         (at, end)
@@ -121,6 +144,34 @@ mod tests {
                 let list = calls.get(&at).cloned().unwrap_or_default();
                 prop_assert_eq!(&maps.references(at).collect::<Vec<_>>(), &list);
                 prop_assert_eq!(&stored.references(at).collect::<Vec<_>>(), &list);
+            }
+        }
+
+        #[test]
+        fn a_table_with_a_changed_byte_is_refused_or_says_something_that_can_be(
+            calls in proptest::collection::btree_map(
+                1..1000_u32,
+                proptest::collection::vec((1..=25_u32).prop_map(|word| 4 * word), 0..5),
+                1..20,
+            ),
+            change: prop::sample::Index,
+            byte: u8,
+        ) {
+            let mut maps = StackMaps::default();
+            calls.iter().for_each(|(at, list)| maps.push(*at, list.iter().copied()));
+            let mut bytes = Vec::new();
+            maps.write(&mut bytes);
+            prop_assert!(StoredStackMaps::is_sound(&bytes, 1000, 100));
+            prop_assert!(!StoredStackMaps::is_sound(&bytes[..bytes.len() - 1], 1000, 100));
+            prop_assert!(!StoredStackMaps::is_sound(&bytes, *calls.keys().last().unwrap() - 1, 100));
+            // Unless there are none, one of them is not in a frame that has no bytes.
+            prop_assert_eq!(StoredStackMaps::is_sound(&bytes, 1000, 0), maps.distances.is_empty());
+            let at = change.index(bytes.len());
+            bytes[at] = byte;
+            if StoredStackMaps::is_sound(&bytes, 1000, 100) {
+                let read = StackMaps::read(&bytes);
+                prop_assert!(read.calls.is_sorted() && read.distances.iter().all(|distance| *distance <= 100));
+                prop_assert_eq!(read.calls.last().unwrap().1 as usize, read.distances.len());
             }
         }
 

@@ -12,6 +12,7 @@ use wasmrun_jit::artifact::{
 };
 use wasmrun_jit::code::{CodeSpace, InstallError};
 use wasmrun_jit::compile::{CompiledFunction, Isa, Job, MemoryPlan, Mode, compile};
+use wasmrun_jit::stack_maps::StackMaps;
 use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::module::Module;
 
@@ -202,6 +203,39 @@ fn an_artefact_that_was_changed_or_cut_off_is_read_or_refused_and_never_with_its
     other[8] += 1;
     assert_eq!(Artifact::new(other).unwrap_err(), ArtifactError::Version(VERSION + 1));
     assert_eq!(Artifact::new(b"\0asm\x01\0\0\0".to_vec()).unwrap_err(), ArtifactError::Magic);
+}
+
+#[test]
+fn stack_maps_that_no_function_can_have_are_refused_when_an_artefact_is_read() {
+    let isa = Isa::native().unwrap();
+    let module = modules::parse(
+        r#"(module (type $t (struct (field i32))) (import "" "" (func $f))
+             (func (param $a (ref null $t)) (result i32) (call $f) (struct.get $t 0 (local.get $a))))"#,
+    );
+    let functions = compiled(&isa, &module);
+    let function = functions.last().unwrap();
+    let (len, frame) = (function.code.len() as u32, function.frame);
+    let calls: Vec<u32> = (0..=len).filter(|at| function.stack_maps.references(*at).count() > 0).collect();
+    assert!(!calls.is_empty() && frame >= 4, "the reference is kept over a call");
+    assert!(use_all(encoded(&isa, &module, &functions)).is_ok());
+    let unsound: [&[(u32, u32)]; 6] = [
+        &[(calls[0], frame + 4)],
+        &[(calls[0], 0)],
+        &[(calls[0], 5)],
+        &[(len + 1, 4)],
+        &[(calls[0], 4), (calls[0], 4)],
+        &[(calls[0], 4), (calls[0] - 1, 4)],
+    ];
+    for calls in unsound {
+        let mut stack_maps = StackMaps::default();
+        calls.iter().for_each(|(at, distance)| stack_maps.push(*at, [*distance]));
+        let damaged = CompiledFunction { stack_maps, ..function.clone() };
+        assert_eq!(
+            use_all(encoded(&isa, &module, &[damaged])),
+            Err(ArtifactError::Damaged("stack maps are not as they should be")),
+            "{calls:?}"
+        );
+    }
 }
 
 proptest! {

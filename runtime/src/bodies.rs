@@ -8,15 +8,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmparser::{
-    BinaryReader, BinaryReaderError, FuncToValidate, FuncValidator, FuncValidatorAllocations, FunctionBody,
-    Operator, ValidatorResources,
+    BinaryReader, BinaryReaderError, CompositeInnerType, FuncToValidate, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, Operator, SubType, ValidatorResources,
 };
 
-use crate::declarations::Declarations;
+use crate::declarations;
 use crate::error::{ParseError, Refusal};
 use crate::features::Features;
 use crate::parallel::on_all_cores;
-use crate::types::CompositeType;
 
 /// Bytes of function bodies below which one thread validates them all: starting a second one costs more.
 const PARALLEL_THRESHOLD: usize = 256 << 10;
@@ -34,15 +33,16 @@ const WIDE: usize = 32;
 const TRAFFIC: u64 = 256 << 20;
 const TRAFFIC_PER_BYTE: u64 = WIDE as u64;
 
-/// Validates all bodies, in parallel when there is enough to do. The error is that of the lowest function.
+/// Validates all bodies, in parallel when there is enough to do; `wide` says whether the module has a type that
+/// [is](is_wide). The error is that of the lowest function.
 pub(crate) fn validate(
     bytes: &[u8],
-    declared: &Declarations,
+    bodies: &[declarations::Body],
     features: Features,
     to_validate: &[FuncToValidate<ValidatorResources>],
+    wide: bool,
 ) -> Result<(), Refusal> {
-    let total: usize = declared.bodies.iter().map(|b| b.len as usize).sum();
-    let wide = declared.types.iter().any(is_wide);
+    let total: usize = bodies.iter().map(|b| b.len as usize).sum();
     let next = AtomicUsize::new(0);
     // Taken in small runs, in order: when a worker finds an error, all lower bodies have been taken.
     let worker = || -> Option<(usize, Refusal)> {
@@ -54,7 +54,8 @@ pub(crate) fn validate(
                 return None;
             }
             for index in start..(start + RUN).min(to_validate.len()) {
-                let body = Body { bytes, declared, features, index, wide };
+                let function = to_validate[index].index;
+                let body = Body { bytes, body: bodies[index], features, function, wide };
                 match body.validate(&to_validate[index], allocations) {
                     Ok(reusable) => allocations = reusable,
                     Err(refusal) => {
@@ -70,30 +71,27 @@ pub(crate) fn validate(
     first.map_or(Ok(()), |(_, refusal)| Err(refusal))
 }
 
-fn is_wide(ty: &CompositeType) -> bool {
-    WIDE < match ty {
-        CompositeType::Func(ty) => ty.params().len() + ty.results().len(),
-        CompositeType::Struct(ty) => ty.fields().len(),
-        CompositeType::Array(_) => 0,
+/// Whether the traffic of bodies in a module with this type has to be counted.
+pub(crate) fn is_wide(ty: &SubType) -> bool {
+    WIDE < match &ty.composite_type.inner {
+        CompositeInnerType::Func(ty) => ty.params().len() + ty.results().len(),
+        CompositeInnerType::Struct(ty) => ty.fields.len(),
+        CompositeInnerType::Array(_) | CompositeInnerType::Cont(_) => 0,
     }
 }
 
 /// One body of a module.
 struct Body<'m> {
     bytes: &'m [u8],
-    declared: &'m Declarations,
+    body: declarations::Body,
     features: Features,
-    /// Among the functions that the module defines.
-    index: usize,
+    /// Whose it is.
+    function: u32,
     /// Whether a type of the module is wide enough for traffic to be counted.
     wide: bool,
 }
 
 impl Body<'_> {
-    fn function(&self) -> u32 {
-        self.declared.imported_functions + self.index as u32
-    }
-
     fn validate(
         &self,
         to_validate: &FuncToValidate<ValidatorResources>,
@@ -102,7 +100,7 @@ impl Body<'_> {
         let fail = |error: BinaryReaderError| Refusal::Invalid {
             message: error.message().to_owned(),
             offset: error.offset() as usize,
-            function: Some(self.function()),
+            function: Some(self.function),
         };
         let to_validate = FuncToValidate {
             resources: to_validate.resources.clone(),
@@ -111,8 +109,7 @@ impl Body<'_> {
             features: to_validate.features,
         };
         let mut validator = to_validate.into_validator(allocations);
-        let body = self.declared.bodies[self.index];
-        let (start, len) = (body.start as usize, body.len as usize);
+        let (start, len) = (self.body.start as usize, self.body.len as usize);
         let body = FunctionBody::new(BinaryReader::new_features(
             &self.bytes[start..start + len],
             start as u64,
@@ -147,7 +144,7 @@ impl Body<'_> {
     }
 
     fn too_large(&self, offset: u64, what: String) -> Refusal {
-        let (offset, function) = (offset as usize, Some(self.function()));
+        let (offset, function) = (offset as usize, Some(self.function));
         Refusal::TooLarge(ParseError::TooLarge { what, offset, function })
     }
 }

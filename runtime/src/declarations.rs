@@ -20,6 +20,8 @@ pub(crate) struct Declarations {
     pub(crate) types: Vec<CompositeType>,
     /// The engine-wide id of each type.
     pub(crate) type_ids: Vec<TypeId>,
+    /// What references to each of them point at.
+    pub(crate) heap_types: Vec<HeapType>,
     pub(crate) imports: Vec<Import>,
     pub(crate) exports: Vec<Export>,
     /// Type index of each function, imported ones first.
@@ -57,12 +59,7 @@ impl Declarations {
 
     /// References to the type with this index.
     pub(crate) fn indexed_heap_type(&self, index: u32) -> HeapType {
-        let id = self.type_ids[index as usize];
-        match self.types[index as usize] {
-            CompositeType::Func(_) => HeapType::ConcreteFunc(id),
-            CompositeType::Struct(_) => HeapType::ConcreteStruct(id),
-            CompositeType::Array(_) => HeapType::ConcreteArray(id),
-        }
+        self.heap_types[index as usize]
     }
 
     /// Turns types of the module's bytes into those of the engine.

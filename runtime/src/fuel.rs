@@ -8,7 +8,8 @@
 //! At a loop header the poll comes first and the charge second. All tiers charge the same amounts at the
 //! same points, so that what remains is the same everywhere.
 //!
-//! Bulk instructions cost one more unit for each [`BULK_UNIT`] bytes or elements, charged as they start.
+//! Bulk instructions cost one more unit for each [`BULK_UNIT`] bytes or elements, charged before anything is changed. What is out
+//! of bounds is a trap before that, and costs nothing more; neither does a table that cannot grow so far.
 
 use wasmparser::Operator;
 

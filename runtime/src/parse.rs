@@ -1,15 +1,16 @@
 //! From bytes to a validated [`Module`].
 //!
-//! Sections are read in order; function bodies are validated ([`crate::bodies`]) once their section has
-//! been seen, and everything is finished before the module exists. A module that is refused is judged once
+//! All is validated first: sections in order, then function bodies ([`crate::bodies`]). What a module declares is taken down
+//! after that, as its types are registered with the engine then, for ever. A module that is refused is judged once
 //! more with every proposal switched on, so that the error can say which proposal would admit it.
 
 use std::sync::Arc;
 
+use wasmparser::types::Types;
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, DataKind, ElementKind, Encoding, ExternalKind, FuncToValidate,
-    KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef, ValidPayload, Validator,
-    ValidatorResources,
+    BinaryReaderError, CompositeInnerType, CustomSectionReader, DataKind, ElementKind, Encoding,
+    ExternalKind, FuncToValidate, KnownCustom, Parser, Payload, RecGroup, SectionLimited, TypeRef,
+    ValidPayload, Validator, ValidatorResources,
 };
 
 use crate::bodies;
@@ -22,7 +23,8 @@ use crate::error::{ParseError, Refusal};
 use crate::features::{Features, PROPOSALS, Proposal};
 use crate::module::Module;
 use crate::parsed_types::{ParsedTypes, memory_type};
-use crate::types::{ExternType, HeapType, RefType, SubType, TagType, TypeId, TypeRegistry};
+use crate::types::{ExternType, HeapType, RefType, SubType, TagType, TooManyTypes, TypeId, TypeRegistry};
+use crate::vm::reservation_of;
 
 /// The validator that decides. It stands in the sources because a hash of these is a part of what code on disk is known by, and
 /// a module of which there is such code is not validated again.
@@ -65,12 +67,16 @@ pub unsafe fn parse_unless_valid(
         let what = format!("the module has {} bytes; the limit is 4 GiB", bytes.len());
         return Err(ParseError::TooLarge { what, offset: 0, function: None });
     }
-    let mut builder = Builder::new(features, registry);
-    let read = builder.read(&bytes).and_then(|()| {
-        if are_valid(&bytes, builder.outline()) { Ok(()) } else { builder.validate_bodies(&bytes) }
+    let read = Sections::read(&bytes, features).and_then(|sections| {
+        if !are_valid(&bytes, sections.outline()) {
+            sections.validate_bodies(&bytes, features)?;
+        }
+        let mut builder = Builder { declared: sections.declared, registry };
+        sections.declaring.into_iter().try_for_each(|payload| builder.section(payload))?;
+        Ok(builder.declared)
     });
-    match read {
-        Ok(()) => {}
+    let declared = match read {
+        Ok(declared) => declared,
         Err(Refusal::TooLarge(error)) => return Err(error),
         Err(Refusal::Invalid { message, offset, function }) => {
             return Err(match needed_proposal(&bytes, features) {
@@ -84,15 +90,13 @@ pub unsafe fn parse_unless_valid(
                 None => ParseError::Invalid { message, offset, function },
             });
         }
-    }
-    Ok(Module::new(bytes, builder.declared, features, registry))
+    };
+    Ok(Module::new(bytes, declared, features, registry))
 }
 
 /// Validates `bytes` with `features` and forgets the result.
 pub fn validate(bytes: &[u8], features: Features) -> bool {
-    let registry = TypeRegistry::default();
-    let mut builder = Builder::new(features, &registry);
-    builder.read(bytes).and_then(|()| builder.validate_bodies(bytes)).is_ok()
+    Sections::read(bytes, features).and_then(|sections| sections.validate_bodies(bytes, features)).is_ok()
 }
 
 /// The proposals that `bytes` uses: a smallest set with which they are valid. Where one of two proposals
@@ -135,62 +139,81 @@ fn needed_proposal(bytes: &[u8], features: Features) -> Option<&'static Proposal
     used.into_iter().find(|p| !features.contains(p))
 }
 
-struct Builder<'r> {
+/// The sections of a module, which are valid but for the function bodies.
+struct Sections<'b> {
+    /// Those that declare something that may depend on a type, in order.
+    declaring: Vec<Payload<'b>>,
+    /// What can be said without types.
     declared: Declarations,
-    features: Features,
-    registry: &'r TypeRegistry,
     bodies: Vec<FuncToValidate<ValidatorResources>>,
+    types: Types,
 }
 
-impl<'r> Builder<'r> {
-    fn new(features: Features, registry: &'r TypeRegistry) -> Builder<'r> {
-        Builder { declared: Declarations::default(), features, registry, bodies: Vec::new() }
-    }
-
-    /// Reads all sections and validates everything but the function bodies.
-    fn read(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
-        let mut validator = Validator::new_with_features(self.features.to_validator());
+impl<'b> Sections<'b> {
+    fn read(bytes: &'b [u8], features: Features) -> Result<Sections<'b>, Refusal> {
+        let mut validator = Validator::new_with_features(features.to_validator());
         let mut parser = Parser::new(0);
-        parser.set_features(self.features.to_validator());
+        parser.set_features(features.to_validator());
+        let (mut declared, mut declaring, mut bodies) = (Declarations::default(), Vec::new(), Vec::new());
         for payload in parser.parse_all(bytes) {
             let payload = payload?;
-            if let ValidPayload::Func(to_validate, body) = validator.payload(&payload)? {
-                let range = body.range();
-                let len = (range.end - range.start) as u32;
-                self.bodies.push(to_validate);
-                self.declared.bodies.push(Body { start: range.start as u32, len });
-                continue;
+            match validator.payload(&payload)? {
+                ValidPayload::Func(to_validate, body) => {
+                    let range = body.range();
+                    let len = (range.end - range.start) as u32;
+                    bodies.push(to_validate);
+                    declared.bodies.push(Body { start: range.start as u32, len });
+                    continue;
+                }
+                ValidPayload::End(types) => return Ok(Sections { declaring, declared, bodies, types }),
+                ValidPayload::Ok | ValidPayload::Parser(_) => {}
             }
-            if let Some((id, range)) = payload.as_section() {
-                let range = range.start as usize..range.end as usize;
-                let (name, custom) = match &payload {
-                    Payload::CustomSection(section) => (section.name().to_owned(), true),
-                    _ => (section_name(id).to_owned(), false),
-                };
-                self.declared.sections.push(Section { name, custom, range });
+            let Some((id, range)) = payload.as_section() else { continue };
+            let range = range.start as usize..range.end as usize;
+            let (name, custom) = match &payload {
+                Payload::CustomSection(section) => (section.name().to_owned(), true),
+                _ => (section_name(id).to_owned(), false),
+            };
+            declared.sections.push(Section { name, custom, range });
+            match payload {
+                Payload::CustomSection(section) => custom_section(&mut declared, &section),
+                payload => declaring.push(payload),
             }
-            self.section(payload)?;
         }
-        Ok(())
+        unreachable!("the parser ends with the end of the module, or an error")
     }
 
     fn outline(&self) -> Outline {
-        Outline { functions: self.declared.bodies.len() as u32, reservation: self.declared.reservation() }
+        let types = self.types.as_ref();
+        let memories = (0..types.memory_count()).map(|index| memory_type(&types.memory_at(index)));
+        let reservation = memories.filter_map(reservation_of).max().unwrap_or(0);
+        Outline { functions: self.declared.bodies.len() as u32, reservation }
     }
 
-    fn validate_bodies(&self, bytes: &[u8]) -> Result<(), Refusal> {
-        bodies::validate(bytes, &self.declared, self.features, &self.bodies)
+    fn validate_bodies(&self, bytes: &[u8], features: Features) -> Result<(), Refusal> {
+        let types = self.types.as_ref();
+        let mut all = (0..types.core_type_count_in_module()).map(|i| &types[types.core_type_at_in_module(i)]);
+        let wide = all.any(bodies::is_wide);
+        bodies::validate(bytes, &self.declared.bodies, features, &self.bodies, wide)
     }
+}
 
-    /// Registers the types of a group, which has been validated.
-    fn group(&mut self, group: RecGroup) {
+/// Takes down what is declared by the sections of a valid module.
+struct Builder<'r> {
+    declared: Declarations,
+    registry: &'r TypeRegistry,
+}
+
+impl Builder<'_> {
+    /// Registers the types of a group.
+    fn group(&mut self, group: RecGroup) -> Result<(), TooManyTypes> {
         let first = self.declared.types.len() as u32;
         // The kinds of the group's own types have to be known before anything refers to them.
         let group: Vec<_> = group.into_types().collect();
         let concrete = |index: u32| match index.checked_sub(first) {
             None => self.declared.indexed_heap_type(index),
             Some(place) => {
-                let id = TypeId::member(place);
+                let id = self.registry.defined(TypeId::member(place));
                 match group[place as usize].composite_type.inner {
                     CompositeInnerType::Array(_) => HeapType::ConcreteArray(id),
                     CompositeInnerType::Struct(_) => HeapType::ConcreteStruct(id),
@@ -212,18 +235,28 @@ impl<'r> Builder<'r> {
         });
         let members: Vec<_> = members.collect();
         let count = members.len() as u32;
-        let TypeId(id) = self.registry.intern_group(members);
+        let TypeId(id) = self.registry.intern_group(members)?;
         for id in (id..id + count).map(TypeId) {
-            let ty = self.registry.get(id).expect("just registered");
-            self.declared.types.push(ty.composite);
+            let registered = self.registry.get(id).zip(self.registry.heap_type(id));
+            let (ty, heap_type) = registered.expect("just registered");
+            self.declared.types.push(ty.composite.clone());
             self.declared.type_ids.push(id);
+            self.declared.heap_types.push(heap_type);
         }
+        Ok(())
     }
 
     fn section(&mut self, payload: Payload<'_>) -> Result<(), Refusal> {
         if let Payload::TypeSection(types) = payload {
+            let offset = types.range().start as usize;
             for group in types {
-                self.group(group?);
+                self.group(group?).map_err(|error| {
+                    Refusal::TooLarge(ParseError::TooLarge {
+                        what: error.to_string(),
+                        offset,
+                        function: None,
+                    })
+                })?;
             }
             return Ok(());
         }
@@ -338,24 +371,24 @@ impl<'r> Builder<'r> {
                     declared.data.push(DataSegment { mode, data });
                 }
             }
-            Payload::CustomSection(section) => {
-                let range = section.data_offset() as usize..section.range().end as usize;
-                match section.as_known() {
-                    KnownCustom::Name(_) => declared.name_section = Some(range),
-                    // Behind the code, and a second time, there must be none.
-                    KnownCustom::BranchHints(_)
-                        if declared.bodies.is_empty() && declared.hint_section.is_none() =>
-                    {
-                        declared.hint_section = Some(range);
-                    }
-                    _ => {}
-                }
-            }
             Payload::Version { encoding: Encoding::Module, .. } | Payload::End(_) => {}
             // The validator has refused everything else that a module cannot hold.
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Notes custom sections that mean something.
+fn custom_section(declared: &mut Declarations, section: &CustomSectionReader<'_>) {
+    let range = section.data_offset() as usize..section.range().end as usize;
+    match section.as_known() {
+        KnownCustom::Name(_) => declared.name_section = Some(range),
+        // Behind the code, and a second time, there must be none.
+        KnownCustom::BranchHints(_) if declared.bodies.is_empty() && declared.hint_section.is_none() => {
+            declared.hint_section = Some(range);
+        }
+        _ => {}
     }
 }
 

@@ -53,7 +53,7 @@ impl Global {
     /// A global with a value.
     ///
     /// # Errors
-    /// The value is not of the global's type.
+    /// The value is not of the global's type, or that is of another engine.
     pub fn new(mut store: impl AsContextMut, ty: GlobalType, value: Val) -> Result<Global> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();

@@ -48,7 +48,7 @@ impl Table {
     /// A table whose elements are all `init`.
     ///
     /// # Errors
-    /// The limiter of the store or the engine refuses the size, or `init` is not of the element type.
+    /// The limiter of the store or the engine refuses the size, `init` is not of the element type, or that is of another engine.
     pub fn new(mut store: impl AsContextMut, ty: TableType, init: Ref) -> Result<Table> {
         let mut store = store.as_context_mut();
         let inner = store.inner_mut();

@@ -20,6 +20,7 @@ use wasmrun_runtime::vm::FuncRef;
 use crate::entry::{call_untyped, untyped_host_func};
 use crate::error::Result;
 use crate::handle::Handle;
+use crate::objects::check_signature;
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::FuncType;
 use crate::values::Val;
@@ -76,6 +77,9 @@ impl Func {
     /// the results, which start as zeroes and nulls. An error of it, or a result of the wrong type, stops the
     /// guest.
     ///
+    /// # Panics
+    /// The type refers to one of another engine.
+    ///
     /// ```
     /// use wasmrun::{Engine, Func, FuncType, Store, Val, ValType};
     ///
@@ -93,6 +97,7 @@ impl Func {
     ) -> Func {
         let mut store = store.as_context_mut();
         let opaque = &mut store.inner_mut().opaque;
+        check_signature(opaque.engine.registry(), &ty).unwrap_or_else(|error| panic!("{error}"));
         let func = Arc::new(untyped_host_func(ty, func));
         Func::from_handle(Handle::of_host(opaque, &func))
     }

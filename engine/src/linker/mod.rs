@@ -20,6 +20,7 @@ use crate::func::{Caller, Func, IntoFunc};
 use crate::handle::Handle;
 use crate::instance::Instance;
 use crate::module::{ImportType, Module};
+use crate::objects::check_signature;
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
 use crate::types::FuncType;
 use crate::values::Val;
@@ -128,7 +129,7 @@ impl<T: 'static> Linker<T> {
     /// Defines a name as a function with a type that is known when it is made: see [`Func::new`].
     ///
     /// # Errors
-    /// The name is defined already.
+    /// The name is defined already, or the type refers to one of another engine.
     pub fn func_new(
         &mut self,
         module: &str,
@@ -136,6 +137,7 @@ impl<T: 'static> Linker<T> {
         ty: FuncType,
         func: impl Fn(Caller<'_, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
     ) -> Result<&mut Self> {
+        check_signature(self.engine.registry(), &ty)?;
         let func = untyped_host_func(ty, func);
         self.insert(module, name, Definition::HostFunc(Arc::new(func)))
     }

@@ -2,11 +2,11 @@
 
 use wasmrun_runtime::types::TypeId;
 
-use super::{ArrayRef, StructRef};
+use super::{ArrayRef, StructRef, check_known};
 use crate::error::Result;
 use crate::rooted::{ExternRef, GcRef, Rooted, sealed};
 use crate::store::{AsContext, AsContextMut, StoreOpaque};
-use crate::types::HeapType;
+use crate::types::{HeapType, RefType, ValType};
 
 /// A number of 31 bits, which takes no memory.
 ///
@@ -133,8 +133,10 @@ impl ExternRef {
 /// Whether the reference of a handle is of a type.
 fn is_of<T: GcRef>(value: Rooted<T>, store: &StoreOpaque, heap: HeapType) -> Result<bool> {
     let word = sealed::Word::word(&value, store)?;
-    // SAFETY: the store keeps the reference as it is now.
-    Ok(heap.top() == HeapType::Any && unsafe { store.vm.matches(word.into(), heap, false) })
+    let ty = RefType::new(false, heap);
+    check_known(store.engine.registry(), ValType::Ref(ty))?;
+    // SAFETY: the store keeps the reference as it is now, and knows the type.
+    Ok(heap.top() == HeapType::Any && unsafe { store.vm.matches(word, ty) })
 }
 
 /// The most exact type of a reference that is one of `any`.
@@ -174,7 +176,7 @@ macro_rules! any {
             /// Whether what it leads to is of a type.
             ///
             /// # Errors
-            /// See [`Self::ty`].
+            /// See [`Self::ty`]; or the type is of another engine.
             pub fn matches_ty(&self, store: impl AsContext, ty: &HeapType) -> Result<bool> {
                 is_of(*self, &store.as_context().inner().opaque, *ty)
             }

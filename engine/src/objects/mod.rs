@@ -16,6 +16,7 @@ pub use exn::ExnRef;
 pub(crate) use exn::{Carried, carried, tag_of};
 pub use structure::{StructRef, StructRefPre};
 pub use types::{ArrayType, StructType};
+pub(crate) use types::{check_known, check_signature};
 
 use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::types::object::Storage;

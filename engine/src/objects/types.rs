@@ -8,39 +8,46 @@ use wasmrun_runtime::types::{CompositeType, TypeId, TypeRegistry};
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::types::{FieldType, HeapType, StorageType, ValType};
+use crate::types::{FieldType, FuncType, HeapType, StorageType, ValType};
 
-/// Fails if a field is of a type that the engine does not know.
-fn check_known(types: &TypeRegistry, field: &FieldType) -> Result<()> {
-    match field.element {
-        StorageType::Val(ValType::Ref(ty))
-            if ty.heap.concrete().is_some_and(|id| types.get(id).is_none()) =>
-        {
-            Err(Error::msg(format!("{ty} is no type of this engine")))
-        }
-        _ => Ok(()),
+/// Fails if a type refers to one of another engine.
+pub(crate) fn check_known(types: &TypeRegistry, ty: ValType) -> Result<()> {
+    if types.knows(ty) {
+        return Ok(());
     }
+    Err(Error::msg(format!("{ty} is a type of another engine")))
+}
+
+/// The same for a field.
+fn check_field(types: &TypeRegistry, field: &FieldType) -> Result<()> {
+    check_known(types, field.element.unpack())
+}
+
+/// The same for the parameters and results of a function.
+pub(crate) fn check_signature(types: &TypeRegistry, ty: &FuncType) -> Result<()> {
+    ty.params().iter().chain(ty.results()).try_for_each(|ty| check_known(types, *ty))
 }
 
 macro_rules! engine_type {
-    ($name:ident, $kind:ident, $concrete:ident) => {
+    ($name:ident, $kind:ident) => {
         impl $name {
             /// The type with this number, if it is one.
             pub(crate) fn of_id(types: &Arc<TypeRegistry>, id: TypeId) -> Option<$name> {
-                match types.get(id)?.composite {
-                    CompositeType::$kind(ty) => Some($name { id, ty, types: types.clone() }),
+                match &types.get(id)?.composite {
+                    CompositeType::$kind(ty) => Some($name { id, ty: ty.clone(), types: types.clone() }),
                     _ => None,
                 }
             }
 
             /// The type that a heap type refers to, if it is one of these of the engine.
             pub fn from_heap_type(engine: &Engine, heap: HeapType) -> Option<$name> {
-                Self::of_id(engine.registry(), heap.concrete()?)
+                let types = engine.registry();
+                types.knows_heap_type(heap).then(|| Self::of_id(types, heap.concrete()?))?
             }
 
             /// References to objects of this type point at this.
             pub fn heap_type(&self) -> HeapType {
-                HeapType::$concrete(self.id)
+                self.types.heap_type(self.id).expect("the registry knows what it gave out")
             }
 
             /// Whether all objects of this type are such of another one: it is the same or declared below it.
@@ -100,21 +107,21 @@ pub struct StructType {
     types: Arc<TypeRegistry>,
 }
 
-engine_type!(StructType, Struct, ConcreteStruct);
+engine_type!(StructType, Struct);
 
 impl StructType {
     /// The type of structures with these fields that a module defines which says no more than that: no type can be declared
     /// below it.
     ///
     /// # Errors
-    /// A field is of a type that the engine does not know, or there are more than 10,000.
+    /// A field is of a type of another engine, or there are more than 10,000.
     pub fn new(engine: &Engine, fields: impl IntoIterator<Item = FieldType>) -> Result<StructType> {
         let ty = runtime::StructType::new(fields);
         if ty.fields().len() > 10_000 {
             return Err(Error::msg("a structure has at most 10000 fields"));
         }
         let types = engine.registry();
-        ty.fields().iter().try_for_each(|field| check_known(types, field))?;
+        ty.fields().iter().try_for_each(|field| check_field(types, field))?;
         let id = types.intern_object(CompositeType::Struct(ty.clone()));
         Ok(StructType { id, ty, types: types.clone() })
     }
@@ -147,16 +154,16 @@ pub struct ArrayType {
     types: Arc<TypeRegistry>,
 }
 
-engine_type!(ArrayType, Array, ConcreteArray);
+engine_type!(ArrayType, Array);
 
 impl ArrayType {
     /// The type of arrays of such elements that a module defines which says no more than that.
     ///
     /// # Errors
-    /// The elements are of a type that the engine does not know.
+    /// The elements are of a type of another engine.
     pub fn new(engine: &Engine, element: FieldType) -> Result<ArrayType> {
         let types = engine.registry();
-        check_known(types, &element)?;
+        check_field(types, &element)?;
         let ty = runtime::ArrayType { element };
         Ok(ArrayType { id: types.intern_object(CompositeType::Array(ty)), ty, types: types.clone() })
     }

@@ -6,10 +6,9 @@
 use std::marker::PhantomData;
 
 use wasmrun_runtime::trap::{Pending, Status, Trap};
+use wasmrun_runtime::types::TypeId;
 use wasmrun_runtime::types::object::ARRAY_LENGTH;
-use wasmrun_runtime::types::table::{TypeKind, record};
-use wasmrun_runtime::types::{HeapType, RefType, TypeId, TypeRegistry};
-use wasmrun_runtime::vm::{ExecContext, FuncRef, VmContext, builtins, write_object_ref};
+use wasmrun_runtime::vm::{FuncRef, TypeTest, VmContext, builtins, write_object_ref};
 
 use super::branch::{back, when};
 use crate::field::Field::{self, Count, Data, Dest, Element, I32, Offset, RefDest, RefSlot, Slot, Type};
@@ -327,91 +326,6 @@ impl<const SIGNED: bool> Op for I31Get<SIGNED> {
     }
 }
 
-/// A type that references are tested for, in a word of an instruction: what kind of type, whether null is one, and
-/// how many types are above it. The number of a type that a module defines stands beside it.
-#[derive(Clone, Copy)]
-pub(crate) struct Target(u16);
-
-impl Target {
-    const NULLABLE: u16 = 1 << 4;
-    /// All but null.
-    const ALL: u16 = 0;
-    const NOTHING: u16 = 1;
-    const EQ: u16 = 2;
-    const I31: u16 = 3;
-    const STRUCT: u16 = 4;
-    const ARRAY: u16 = 5;
-    const CONCRETE: u16 = 6;
-
-    /// A type as a target, and the number of what a module defines, or 0.
-    pub(crate) fn of(ty: RefType, types: &TypeRegistry) -> (Target, TypeId) {
-        let kind = match ty.heap {
-            HeapType::Func | HeapType::Extern | HeapType::Any | HeapType::Exn => Self::ALL,
-            HeapType::NoFunc | HeapType::NoExtern | HeapType::None | HeapType::NoExn => Self::NOTHING,
-            HeapType::Eq => Self::EQ,
-            HeapType::I31 => Self::I31,
-            HeapType::Struct => Self::STRUCT,
-            HeapType::Array => Self::ARRAY,
-            HeapType::ConcreteFunc(_) | HeapType::ConcreteStruct(_) | HeapType::ConcreteArray(_) => {
-                Self::CONCRETE
-            }
-            _ => unreachable!("all types of references are above"),
-        };
-        let id = ty.heap.concrete();
-        // Validated: there are 63 at most.
-        let depth = id.map_or(0, |id| types.depth(id)) as u16;
-        let nullable = if ty.nullable { Self::NULLABLE } else { 0 };
-        (Target(kind | nullable | (depth << 8)), id.unwrap_or(TypeId(0)))
-    }
-
-    /// The word.
-    pub(crate) fn word(self) -> u16 {
-        self.0
-    }
-
-    /// Whether a reference to an object, or a number, is of the type.
-    #[inline(always)]
-    unsafe fn admits(self, exec: *mut ExecContext, word: u32, id: TypeId) -> bool {
-        if word == 0 {
-            return self.0 & Self::NULLABLE != 0;
-        }
-        // SAFETY: the caller's promise: the reference is one of the store, and kinds have records.
-        unsafe {
-            if word & 1 != 0 {
-                return matches!(self.0 & 15, Self::ALL | Self::EQ | Self::I31);
-            }
-            let kind = TypeId((*exec).gc.base.add(word as usize).cast::<u32>().read());
-            match self.0 & 15 {
-                Self::CONCRETE => self.is_subtype(exec, kind, id),
-                Self::ALL => true,
-                Self::EQ => record((*exec).types, kind).kind != TypeKind::None,
-                Self::STRUCT => record((*exec).types, kind).kind == TypeKind::Struct,
-                Self::ARRAY => record((*exec).types, kind).kind == TypeKind::Array,
-                _ => false,
-            }
-        }
-    }
-
-    /// The same for a reference to a function.
-    #[inline(always)]
-    unsafe fn admits_function(self, exec: *mut ExecContext, function: *const FuncRef, id: TypeId) -> bool {
-        if function.is_null() {
-            return self.0 & Self::NULLABLE != 0;
-        }
-        match self.0 & 15 {
-            // SAFETY: the caller's promise: the reference is one of the store.
-            Self::CONCRETE => unsafe { self.is_subtype(exec, (*function).type_id, id) },
-            kind => kind == Self::ALL,
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn is_subtype(self, exec: *mut ExecContext, sub: TypeId, id: TypeId) -> bool {
-        // SAFETY: both are types of the engine.
-        sub == id || unsafe { record((*exec).types, sub).is_subtype(id, (self.0 >> 8).into()) }
-    }
-}
-
 /// Where a reference that is tested is.
 pub(crate) trait Tested {
     /// Begins the names of its instructions.
@@ -421,7 +335,7 @@ pub(crate) trait Tested {
     ///
     /// # Safety
     /// The instruction has these fields.
-    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: Target, id: TypeId) -> bool;
+    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: TypeTest, id: TypeId) -> bool;
 }
 
 /// An object, or a number of 31 bits.
@@ -431,7 +345,7 @@ impl Tested for Object {
     const NAME: &'static str = "ref.";
     const FIELD: Field = RefSlot;
     #[inline(always)]
-    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: Target, id: TypeId) -> bool {
+    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: TypeTest, id: TypeId) -> bool {
         // SAFETY: the caller's promise.
         unsafe { target.admits(m.exec(), *m.at().ref_slot::<O, I>(), id) }
     }
@@ -444,7 +358,7 @@ impl Tested for Function {
     const NAME: &'static str = "func.";
     const FIELD: Field = Slot;
     #[inline(always)]
-    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: Target, id: TypeId) -> bool {
+    unsafe fn test<O: Op, const I: usize>(m: &Machine, target: TypeTest, id: TypeId) -> bool {
         // SAFETY: the caller's promise.
         unsafe { target.admits_function(m.exec(), *m.slot::<O, I>() as *const FuncRef, id) }
     }
@@ -461,7 +375,8 @@ impl<T: Tested> Op for RefTest<T> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these fields.
         unsafe {
-            let (target, id) = (Target(m.field::<Self, u16, 2>()), TypeId(m.field::<Self, u32, 3>()));
+            let (target, id) =
+                (TypeTest::of_word(m.field::<Self, u16, 2>()), TypeId(m.field::<Self, u32, 3>()));
             *m.slot::<Self, 0>() = T::test::<Self, 1>(&m, target, id).into();
             m.next::<D, Self>()
         }
@@ -479,7 +394,8 @@ impl<T: Tested> Op for RefCast<T> {
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these fields.
         unsafe {
-            let (target, id) = (Target(m.field::<Self, u16, 1>()), TypeId(m.field::<Self, u32, 2>()));
+            let (target, id) =
+                (TypeTest::of_word(m.field::<Self, u16, 1>()), TypeId(m.field::<Self, u32, 2>()));
             if !T::test::<Self, 0>(&m, target, id) {
                 return D::cold::<NotOfType>(m);
             }
@@ -499,7 +415,8 @@ impl<T: Tested, const WHEN: bool, const BACK: bool> Op for BrCast<T, WHEN, BACK>
     unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
         // SAFETY: the instruction has these fields.
         unsafe {
-            let (target, id) = (Target(m.field::<Self, u16, 1>()), TypeId(m.field::<Self, u32, 2>()));
+            let (target, id) =
+                (TypeTest::of_word(m.field::<Self, u16, 1>()), TypeId(m.field::<Self, u32, 2>()));
             if T::test::<Self, 0>(&m, target, id) == WHEN {
                 m.branch::<D, Self, 3, BACK>()
             } else {

@@ -2,6 +2,7 @@
 
 use wasmrun_runtime::frame::Heights;
 use wasmrun_runtime::types::{FuncType, SignatureSlots};
+use wasmrun_runtime::vm::MAX_ELEMENTS;
 
 use super::stack::{Operand, Place, Ty};
 use super::{Translator, control::fits_i32};
@@ -137,6 +138,8 @@ impl Translator<'_> {
 
     /// Where an index can be read once the arguments have been settled, which leaves accumulators alone.
     fn index_operand(&mut self, index: Operand) -> Index {
+        // A negative index of 64 bits is cut off to one that no table has either.
+        const { assert!(MAX_ELEMENTS <= 1 << 31) }
         match index.place {
             Place::Const(bits) if fits_i32(bits) || bits <= u64::from(u32::MAX) => Index::Imm(bits as u32),
             Place::Temp if self.out.consume_acc(index.ty.class(), index.home) => Index::Acc,

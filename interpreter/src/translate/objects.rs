@@ -3,12 +3,12 @@
 use wasmparser::Operator;
 use wasmrun_runtime::types::object::Storage;
 use wasmrun_runtime::types::{CompositeType, HeapType, RefType};
+use wasmrun_runtime::vm::TypeTest;
 
 use super::Translator;
 use super::emit::Fixup;
 use super::stack::{Operand, Ty};
 use crate::field::Field;
-use crate::ops::object::Target;
 use crate::table;
 
 impl Translator<'_> {
@@ -337,7 +337,7 @@ impl Translator<'_> {
     /// Appends the fields of a reference that is tested and of the type that it is tested for.
     fn tested(&mut self, operand: Operand, slot: u16, heap: HeapType, nullable: bool) {
         self.operand_field(operand, slot);
-        let (target, id) = Target::of(RefType::new(nullable, heap), self.module.registry());
+        let (target, id) = TypeTest::of(RefType::new(nullable, heap), self.module.registry());
         self.out.count(target.word().into());
         self.out.field(Field::I32, id.0.into());
     }

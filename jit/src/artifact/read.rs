@@ -71,6 +71,7 @@ impl Artifact {
         let layout = layout.ok_or(ArtifactError::Damaged("its sections are not as long as it is"))?;
         let tables = Tables { bytes, layout };
         tables.check_functions()?;
+        tables.check_stack_maps()?;
         tables.check_refused()?;
         Ok(Artifact { tables, identity })
     }
@@ -199,6 +200,16 @@ impl Tables {
             damaged(!is_sound, "handlers are not as they should be")?;
         }
         Ok(())
+    }
+
+    fn check_stack_maps(&self) -> Result<(), ArtifactError> {
+        let is_sound = |stored: Stored<'_>| {
+            StoredStackMaps::is_sound(stored.stack_maps, stored.code.len() as u32, stored.frame)
+        };
+        match self.functions().all(is_sound) {
+            true => Ok(()),
+            false => Err(ArtifactError::Damaged("stack maps are not as they should be")),
+        }
     }
 
     fn check_refused(&self) -> Result<(), ArtifactError> {

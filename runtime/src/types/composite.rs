@@ -159,6 +159,20 @@ impl SubType {
         SubType { is_final: true, supertype: None, composite }
     }
 
+    /// The ids of the types that it refers to.
+    pub(super) fn ids(&self) -> impl Iterator<Item = TypeId> {
+        let (values, fields, element) = match &self.composite {
+            CompositeType::Func(ty) => ([ty.params(), ty.results()], &[][..], None),
+            CompositeType::Struct(ty) => ([&[][..]; 2], ty.fields(), None),
+            CompositeType::Array(ty) => ([&[][..]; 2], &[][..], Some(&ty.element)),
+        };
+        let fields = fields.iter().chain(element).map(|field| field.element.unpack());
+        let values = values.into_iter().flatten().copied().chain(fields);
+        let concrete =
+            values.filter_map(|ty| if let ValType::Ref(ty) = ty { ty.heap.concrete() } else { None });
+        self.supertype.into_iter().chain(concrete)
+    }
+
     /// The same with other ids.
     #[must_use]
     pub(super) fn map_ids(&self, mut f: impl FnMut(TypeId) -> TypeId) -> SubType {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ValType;
-use super::registry::TypeId;
+use super::reference::DefinedType;
 
 /// The type of a function: parameters and results. Cheap to clone.
 ///
@@ -17,7 +17,7 @@ pub struct FuncType {
     types: Arc<[ValType]>,
     params: u32,
     /// Which type it is, if parameters and results do not say that.
-    declared: Option<TypeId>,
+    declared: Option<DefinedType>,
 }
 
 impl FuncType {
@@ -43,7 +43,7 @@ impl FuncType {
     }
 
     /// Which type it is, if parameters and results do not say that.
-    pub(super) fn declared(&self) -> Option<TypeId> {
+    pub(super) fn declared(&self) -> Option<DefinedType> {
         self.declared
     }
 
@@ -53,8 +53,8 @@ impl FuncType {
     }
 
     /// Says which type it is.
-    pub(super) fn declare(&mut self, id: TypeId) {
-        self.declared = Some(id);
+    pub(super) fn declare(&mut self, ty: DefinedType) {
+        self.declared = Some(ty);
     }
 
     /// How parameters and results spread over the value and the reference stack.

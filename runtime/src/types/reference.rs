@@ -4,16 +4,53 @@ use std::fmt;
 
 use super::registry::{TypeId, TypeRegistry};
 
+/// A type that a module defines, or the host, as references name it: a number, and whose number it is.
+///
+/// There is no way to make one but to ask the engine whose type it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DefinedType {
+    id: TypeId,
+    registry: u32,
+}
+
+impl DefinedType {
+    pub(super) const fn new(id: TypeId, registry: u32) -> DefinedType {
+        DefinedType { id, registry }
+    }
+
+    /// The number.
+    pub const fn id(self) -> TypeId {
+        self.id
+    }
+
+    /// Which of the process's registries gave it out.
+    pub(super) const fn registry(self) -> u32 {
+        self.registry
+    }
+
+    /// The same with another number of the same registry.
+    #[must_use]
+    pub(super) fn map_id(self, f: impl FnOnce(TypeId) -> TypeId) -> DefinedType {
+        DefinedType { id: f(self.id), ..self }
+    }
+}
+
+impl fmt::Debug for DefinedType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
+}
+
 /// What a reference points at.
 ///
-/// Types that a module defines are known by their [`TypeId`], and by which of the three kinds they are of.
+/// Types that a module defines are known by their number in the engine, and by which of the three kinds they are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HeapType {
     /// Functions.
     Func,
     /// Functions of one type.
-    ConcreteFunc(TypeId),
+    ConcreteFunc(DefinedType),
     /// No function.
     NoFunc,
     /// Values of the host, opaque to the guest.
@@ -29,11 +66,11 @@ pub enum HeapType {
     /// Structures.
     Struct,
     /// Structures of one type.
-    ConcreteStruct(TypeId),
+    ConcreteStruct(DefinedType),
     /// Arrays.
     Array,
     /// Arrays of one type.
-    ConcreteArray(TypeId),
+    ConcreteArray(DefinedType),
     /// No value of the guest.
     None,
     /// Exceptions.
@@ -78,8 +115,8 @@ impl HeapType {
     /// The type that a module defines, if it is one.
     pub const fn concrete(self) -> Option<TypeId> {
         match self {
-            HeapType::ConcreteFunc(id) | HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
-                Some(id)
+            HeapType::ConcreteFunc(ty) | HeapType::ConcreteStruct(ty) | HeapType::ConcreteArray(ty) => {
+                Some(ty.id)
             }
             _ => None,
         }
@@ -99,7 +136,9 @@ impl HeapType {
             | (HeapType::ConcreteArray(_), HeapType::Eq | HeapType::Array) => true,
             (HeapType::ConcreteFunc(sub), HeapType::ConcreteFunc(sup))
             | (HeapType::ConcreteStruct(sub), HeapType::ConcreteStruct(sup))
-            | (HeapType::ConcreteArray(sub), HeapType::ConcreteArray(sup)) => types.is_subtype(sub, sup),
+            | (HeapType::ConcreteArray(sub), HeapType::ConcreteArray(sup)) => {
+                types.is_defined_below(sub, sup)
+            }
             _ => false,
         }
     }
@@ -108,9 +147,9 @@ impl HeapType {
     #[must_use]
     pub(super) fn map_id(self, f: impl FnOnce(TypeId) -> TypeId) -> HeapType {
         match self {
-            HeapType::ConcreteFunc(id) => HeapType::ConcreteFunc(f(id)),
-            HeapType::ConcreteStruct(id) => HeapType::ConcreteStruct(f(id)),
-            HeapType::ConcreteArray(id) => HeapType::ConcreteArray(f(id)),
+            HeapType::ConcreteFunc(ty) => HeapType::ConcreteFunc(ty.map_id(f)),
+            HeapType::ConcreteStruct(ty) => HeapType::ConcreteStruct(ty.map_id(f)),
+            HeapType::ConcreteArray(ty) => HeapType::ConcreteArray(ty.map_id(f)),
             abstract_ => abstract_,
         }
     }
@@ -131,9 +170,9 @@ impl fmt::Display for HeapType {
             HeapType::None => "none",
             HeapType::Exn => "exn",
             HeapType::NoExn => "noexn",
-            HeapType::ConcreteFunc(id) => return write!(f, "func type {id}"),
-            HeapType::ConcreteStruct(id) => return write!(f, "struct type {id}"),
-            HeapType::ConcreteArray(id) => return write!(f, "array type {id}"),
+            HeapType::ConcreteFunc(ty) => return write!(f, "func type {}", ty.id),
+            HeapType::ConcreteStruct(ty) => return write!(f, "struct type {}", ty.id),
+            HeapType::ConcreteArray(ty) => return write!(f, "array type {}", ty.id),
         })
     }
 }
@@ -260,6 +299,9 @@ mod tests {
         assert_eq!(printed(true, HeapType::I31), "i31ref");
         assert_eq!(printed(true, HeapType::None), "nullref");
         assert_eq!(printed(false, HeapType::Extern), "(ref extern)");
-        assert_eq!(printed(true, HeapType::ConcreteFunc(TypeId(3))), "(ref null func type #3)");
+        assert_eq!(
+            printed(true, HeapType::ConcreteFunc(DefinedType::new(TypeId(3), 0))),
+            "(ref null func type #3)"
+        );
     }
 }

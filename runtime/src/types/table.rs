@@ -2,7 +2,7 @@
 //! objects look like.
 //!
 //! The table belongs to a registry, grows with it and never moves, so that code of all threads reads it while another one
-//! adds to it. A record is written before the number of its type is given to anybody.
+//! adds to it. A record is written before the number of its type is given to anybody. The registry itself reads types here.
 //!
 //! ```text
 //! directory: [*chunk; 2¹⁶]   chunk: [TypeRecord; 2¹⁶]   record of `id`: directory[id >> 16] + (id & 0xffff) * 64
@@ -16,9 +16,9 @@ use std::ptr;
 
 use region::{Allocation, Protection};
 
-use super::composite::CompositeType;
+use super::composite::{CompositeType, SubType};
 use super::object::ObjectLayout;
-use super::registry::TypeId;
+use super::registry::{TooManyTypes, TypeId};
 
 /// Types that a record names by itself: those with fewer types above them are tested by one comparison.
 pub const DISPLAY: usize = 8;
@@ -54,6 +54,35 @@ pub struct TypeRecord {
     pub depth: u32,
     /// What it is.
     pub kind: TypeKind,
+    /// The type itself; null where there is none.
+    pub(super) known: *const KnownType,
+}
+
+/// A type that has been registered, with what records point at.
+#[derive(Debug)]
+pub(super) struct KnownType {
+    pub(super) ty: SubType,
+    /// The types above it, the highest first, and then itself.
+    path: Box<[TypeId]>,
+    layout: Option<ObjectLayout>,
+}
+
+impl KnownType {
+    /// The type with this number, below these, the highest first.
+    pub(super) fn new(id: TypeId, supertypes: &[TypeId], ty: SubType) -> KnownType {
+        let path = supertypes.iter().copied().chain([id]).collect();
+        KnownType { layout: ObjectLayout::new(&ty.composite), path, ty }
+    }
+
+    /// The types above it, the highest first, and then itself.
+    pub(super) fn path(&self) -> &[TypeId] {
+        &self.path
+    }
+
+    /// How its objects are laid out; functions are none.
+    pub(super) fn layout(&self) -> Option<&ObjectLayout> {
+        self.layout.as_ref()
+    }
 }
 
 const _: () = assert!(size_of::<TypeRecord>() == 1 << TypeRecord::SHIFT);
@@ -70,6 +99,7 @@ impl TypeRecord {
         layout: ptr::null(),
         depth: 0,
         kind: TypeKind::None,
+        known: ptr::null(),
     };
 
     /// Whether the type is `other`, of the same table, or declared below it. `depth` is how many types are above `other`.
@@ -107,11 +137,9 @@ pub(super) struct TypeTable {
     directory: Allocation,
     chunks: Vec<Allocation>,
     /// What records point at.
-    paths: Vec<Box<[TypeId]>>,
-    #[allow(clippy::vec_box)]
-    layouts: Vec<Box<ObjectLayout>>,
+    #[expect(clippy::vec_box, reason = "they do not move when there are more")]
+    known: Vec<Box<KnownType>>,
     none: *mut TypeRecord,
-    has_functions: bool,
 }
 
 // SAFETY: what the pointers lead to belongs to the table, and is not changed after it can be found.
@@ -122,14 +150,12 @@ unsafe impl Sync for TypeTable {}
 impl Default for TypeTable {
     fn default() -> TypeTable {
         let none = Box::into_raw(Box::new(TypeRecord::NONE));
-        let mut table = TypeTable {
-            directory: pages((1 << (32 - TypeRecord::CHUNK_BITS)) * size_of::<*const TypeRecord>()),
-            chunks: Vec::new(),
-            paths: Vec::new(),
-            layouts: Vec::new(),
-            none,
-            has_functions: false,
-        };
+        let bytes = (1 << (32 - TypeRecord::CHUNK_BITS)) * size_of::<*const TypeRecord>();
+        let directory = pages(bytes).unwrap_or_else(|_| {
+            let layout = std::alloc::Layout::from_size_align(bytes, 64).expect("less than a megabyte");
+            std::alloc::handle_alloc_error(layout)
+        });
+        let mut table = TypeTable { directory, chunks: Vec::new(), known: Vec::new(), none };
         // Where the chunk of the last number would begin.
         let chunk = none.wrapping_sub((1 << TypeRecord::CHUNK_BITS) - 1);
         table.set_chunk(u32::MAX, chunk);
@@ -142,9 +168,14 @@ impl TypeTable {
         self.directory.as_ptr()
     }
 
-    /// Whether there are types of objects that refer to functions.
-    pub(super) fn has_functions(&self) -> bool {
-        self.has_functions
+    /// How many types there are: the number of the next one.
+    pub(super) fn len(&self) -> u32 {
+        self.known.len() as u32
+    }
+
+    /// The types above one of them, the highest first, and then itself.
+    pub(super) fn path(&self, id: TypeId) -> &[TypeId] {
+        self.known[id.0 as usize].path()
     }
 
     fn set_chunk(&mut self, id: u32, chunk: *const TypeRecord) {
@@ -153,44 +184,48 @@ impl TypeTable {
         unsafe { place.add((id >> TypeRecord::CHUNK_BITS) as usize).write(chunk) };
     }
 
-    /// Writes the record of the next type, whose supertypes are these, the highest first.
-    pub(super) fn add(&mut self, id: TypeId, supertypes: &[TypeId], ty: &CompositeType) {
-        let at = (id.0 & ((1 << TypeRecord::CHUNK_BITS) - 1)) as usize;
-        if at == 0 {
-            let chunk = pages(size_of::<TypeRecord>() << TypeRecord::CHUNK_BITS);
-            self.set_chunk(id.0, chunk.as_ptr());
+    /// Has room for so many types more.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub(super) fn reserve(&mut self, count: u32) -> Result<(), TooManyTypes> {
+        while (self.chunks.len() as u64) << TypeRecord::CHUNK_BITS < u64::from(self.len()) + u64::from(count)
+        {
+            let chunk = pages(size_of::<TypeRecord>() << TypeRecord::CHUNK_BITS)?;
+            self.set_chunk((self.chunks.len() as u32) << TypeRecord::CHUNK_BITS, chunk.as_ptr());
             self.chunks.push(chunk);
         }
-        let path: Box<[TypeId]> = supertypes.iter().copied().chain([id]).collect();
+        Ok(())
+    }
+
+    /// Writes the record of the next type. There is room.
+    pub(super) fn add(&mut self, known: KnownType) {
+        let at = self.known.len() & ((1 << TypeRecord::CHUNK_BITS) - 1);
+        let chunk = &mut self.chunks[self.known.len() >> TypeRecord::CHUNK_BITS];
+        let known = Box::new(known);
         let mut display = [TypeId::NONE; DISPLAY];
-        display.iter_mut().zip(&path).for_each(|(place, id)| *place = *id);
-        let layout = ObjectLayout::new(ty).map(Box::new);
+        display.iter_mut().zip(&known.path).for_each(|(place, id)| *place = *id);
         let record = TypeRecord {
             display,
-            path: path.as_ptr(),
-            layout: layout.as_deref().map_or(ptr::null(), ptr::from_ref),
-            depth: supertypes.len() as u32,
-            kind: match ty {
+            path: known.path.as_ptr(),
+            layout: known.layout.as_ref().map_or(ptr::null(), ptr::from_ref),
+            depth: known.path.len() as u32 - 1,
+            kind: match known.ty.composite {
                 CompositeType::Func(_) => TypeKind::Func,
                 CompositeType::Struct(_) => TypeKind::Struct,
                 CompositeType::Array(_) => TypeKind::Array,
             },
+            known: &raw const *known,
         };
-        self.has_functions |= layout.as_ref().is_some_and(|layout| layout.has_functions());
-        self.paths.push(path);
-        self.layouts.extend(layout);
-        let chunk = self.chunks.last_mut().expect("types are added in order").as_mut_ptr::<TypeRecord>();
         // SAFETY: the place is in the chunk, and nobody knows of it yet.
-        unsafe { chunk.add(at).write(record) };
+        unsafe { chunk.as_mut_ptr::<TypeRecord>().add(at).write(record) };
+        self.known.push(known);
     }
 }
 
 /// Pages of zeroes, which take no memory until they are written.
-fn pages(bytes: usize) -> Allocation {
-    region::alloc(bytes, Protection::READ_WRITE).unwrap_or_else(|_| {
-        let layout = std::alloc::Layout::from_size_align(bytes, 64).expect("a size of a few megabytes");
-        std::alloc::handle_alloc_error(layout)
-    })
+fn pages(bytes: usize) -> Result<Allocation, TooManyTypes> {
+    region::alloc(bytes, Protection::READ_WRITE).map_err(|_| TooManyTypes::System)
 }
 
 impl Drop for TypeTable {
@@ -202,6 +237,6 @@ impl Drop for TypeTable {
 
 impl fmt::Debug for TypeTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TypeTable").field("types", &self.paths.len()).finish_non_exhaustive()
+        f.debug_struct("TypeTable").field("types", &self.known.len()).finish_non_exhaustive()
     }
 }

@@ -8,11 +8,11 @@ mod objects;
 
 use std::ops::Range;
 
+pub(super) use objects::store;
 pub use objects::{
     array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
-    exception_new, ref_test, struct_new,
+    exception_new, struct_new,
 };
-pub(super) use objects::{is_of, store};
 
 use super::context::VmContext;
 use super::exec::ExecContext;
@@ -117,9 +117,9 @@ pub unsafe fn memory_fill(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise; the memory is borrowed only between polls.
     unsafe {
-        charge(ctx, len)?;
         let memory = VmContext::memory(ctx, memory);
         let range = inside(to, len, (*memory).len()).ok_or(Trap::MemoryOutOfBounds)?;
+        charge(ctx, len)?;
         let end = range.end;
         for chunk in range.step_by(CHUNK) {
             (&mut *memory).data_mut()[chunk..(chunk + CHUNK).min(end)].fill(value);
@@ -143,10 +143,10 @@ pub unsafe fn memory_copy(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, len)?;
         let (target, source) = (VmContext::memory(ctx, to_memory), VmContext::memory(ctx, from_memory));
         let to = inside(to, len, (*target).len()).ok_or(Trap::MemoryOutOfBounds)?.start;
         let from = inside(from, len, (*source).len()).ok_or(Trap::MemoryOutOfBounds)?.start;
+        charge(ctx, len)?;
         let len = len as usize;
         // In chunks from the end that keeps an overlapping copy right.
         let upwards = target != source || to <= from;
@@ -178,8 +178,11 @@ pub unsafe fn memory_init(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
+        let instance = VmContext::instance(ctx);
+        let (data, bytes) = ((*instance).data(segment).len(), (*VmContext::memory(ctx, memory)).len());
+        inside(from, len, data).and_then(|_| inside(to, len, bytes)).ok_or(Trap::MemoryOutOfBounds)?;
         charge(ctx, len)?;
-        (*VmContext::instance(ctx)).memory_init(segment, memory, to, from, len)?;
+        (*instance).memory_init(segment, memory, to, from, len)?;
         poll(VmContext::exec(ctx))
     }
 }
@@ -200,8 +203,10 @@ pub unsafe fn data_drop(ctx: *mut VmContext, segment: u32) {
 pub unsafe fn table_grow(ctx: *mut VmContext, table: u32, value: u64, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, delta.saturating_mul(8))?;
         let table = &mut *VmContext::table(ctx, table);
+        if delta <= table.max_len().saturating_sub(table.len()) {
+            charge(ctx, delta.saturating_mul(8))?;
+        }
         let old = grow_table(VmContext::exec(ctx), table, value, delta)?;
         poll(VmContext::exec(ctx))?;
         Ok(old.unwrap_or(failed(table.ty().is_64())))
@@ -280,8 +285,10 @@ pub unsafe fn table_fill(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
+        let table = &mut *VmContext::table(ctx, table);
+        inside(start, len, table.len() as usize).ok_or(Trap::TableOutOfBounds)?;
         charge(ctx, len.saturating_mul(8))?;
-        (*VmContext::table(ctx, table)).fill(VmContext::exec(ctx), start, value, len)?;
+        table.fill(VmContext::exec(ctx), start, value, len)?;
         poll(VmContext::exec(ctx))
     }
 }
@@ -300,8 +307,11 @@ pub unsafe fn table_copy(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        charge(ctx, len.saturating_mul(8))?;
         let (to_table, from_table) = (VmContext::table(ctx, to_table), VmContext::table(ctx, from_table));
+        for (table, start) in [(to_table, to), (from_table, from)] {
+            inside(start, len, (*table).len() as usize).ok_or(Trap::TableOutOfBounds)?;
+        }
+        charge(ctx, len.saturating_mul(8))?;
         let exec = VmContext::exec(ctx);
         Table::copy(exec, to_table, to, from_table, from, len)?;
         poll(exec)
@@ -322,8 +332,12 @@ pub unsafe fn table_init(
 ) -> Result<(), Pending> {
     // SAFETY: the caller's promise.
     unsafe {
+        let instance = VmContext::instance(ctx);
+        let (elements, length) =
+            ((*instance).elements().len(ctx, segment), (*VmContext::table(ctx, table)).len() as usize);
+        inside(from, len, elements).and_then(|_| inside(to, len, length)).ok_or(Trap::TableOutOfBounds)?;
         charge(ctx, len.saturating_mul(8))?;
-        (*VmContext::instance(ctx)).table_init(segment, table, to, from, len)?;
+        (*instance).table_init(segment, table, to, from, len)?;
         poll(VmContext::exec(ctx))
     }
 }

@@ -217,7 +217,7 @@ impl ExecContext {
             _pinned: PhantomPinned,
         });
         // SAFETY: the words are in the box; `drop` withdraws them.
-        unsafe { context.target.attach(Some(NonNull::from(&context.poll))) };
+        unsafe { context.target.attach(NonNull::from(&context.poll)) };
         context
     }
 
@@ -465,8 +465,7 @@ impl ExecContext {
 
 impl Drop for ExecContext {
     fn drop(&mut self) {
-        // SAFETY: none are named.
-        unsafe { self.target.attach(None) };
+        self.target.detach(self.stack.process());
     }
 }
 

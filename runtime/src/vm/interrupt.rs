@@ -10,6 +10,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, Weak};
 
+use super::stack::lock_unless_lost;
+
 /// Bits of a request.
 pub mod reason {
     /// The host asked the guest to stop.
@@ -97,12 +99,25 @@ impl InterruptTarget {
         self.requests.fetch_and(!reasons, Ordering::SeqCst);
     }
 
-    /// Names the words that requests are written to, or that there are none any more.
+    /// Names the words that requests are written to.
     ///
     /// # Safety
-    /// They stay where they are until others, or none, are named.
-    pub(super) unsafe fn attach(&self, words: Option<NonNull<PollWords>>) {
-        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = words.map(WordsPtr);
+    /// They stay where they are until [`Self::detach`].
+    pub(super) unsafe fn attach(&self, words: NonNull<PollWords>) {
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Some(WordsPtr(words));
+    }
+
+    /// Says that there are no such words any more. `process` has made them. In a child that it has forked nobody else
+    /// requests anything.
+    pub(super) fn detach(&self, process: u32) {
+        if let Some(mut words) = lock_unless_lost(&self.words, process) {
+            *words = None;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn lock_for_ever(&self) -> impl Sized {
+        self.words.lock().unwrap()
     }
 }
 

@@ -15,6 +15,7 @@ use std::ptr::{self, NonNull};
 
 use region::{Allocation, Protection};
 
+use super::budget;
 use crate::types::MemoryType;
 
 /// Bytes that a 32-bit address can reach; no guarded memory reserves less.
@@ -23,7 +24,7 @@ const NARROW_RESERVATION: usize = 4 << 30;
 /// Bytes that a guarded memory with 64-bit addresses reserves which declares no maximum, and cannot grow beyond.
 const USUAL_RESERVATION: usize = 64 << 30;
 
-/// What declares more than this is not guarded: addresses for a few hundred such memories are all that a process has.
+/// What declares more than this is not guarded. Thirty such memories are all that may be (`budget`).
 const MOST_RESERVED: usize = 1 << 40;
 
 /// Inaccessible bytes behind the reservation of a guarded memory: an access whose constant offset and size end within
@@ -48,16 +49,37 @@ pub fn reservation_of(ty: MemoryType) -> Option<usize> {
     Some(bytes.next_power_of_two().max(NARROW_RESERVATION)).filter(|bytes| *bytes <= MOST_RESERVED)
 }
 
-/// Whether a guarded memory may reserve so many bytes as far as the limits of the process go.
+/// Whether a guarded memory may reserve so many bytes as far as the limits of the process go, and what its memories have
+/// reserved.
 pub fn can_reserve(reservation: usize) -> bool {
-    most_addresses() > reservation + GUARD
+    let all = reservation + GUARD;
+    most_addresses() > all && budget::PROCESS.has(all, reservation <= NARROW_RESERVATION)
+}
+
+/// The addresses of a guarded memory, which it gives back when it is dropped.
+struct Reserved {
+    // Before its share, as what is given back can be taken at once.
+    addresses: Allocation,
+    /// Bytes in front of the guard.
+    len: usize,
+    _share: budget::Share,
+}
+
+impl Reserved {
+    /// `None`: the system refuses, or the process has reserved too much.
+    fn new(len: usize) -> Option<Reserved> {
+        let share = budget::PROCESS.take(len + GUARD, len <= NARROW_RESERVATION)?;
+        let addresses = region::alloc(len + GUARD, Protection::NONE).ok()?;
+        Some(Reserved { addresses, len, _share: share })
+    }
 }
 
 /// How memories are laid out in the address space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemoryStrategy {
     /// Reserve all addresses that a memory can have; fall back to `Checked` when the system refuses, where that would be more
-    /// than a tebibyte, and for pages that are not of 64 KiB. A memory with 64-bit addresses and no declared maximum reserves
+    /// than a tebibyte, where the memories of the process have reserved half of what there is, and for pages that are not of
+    /// 64 KiB. A memory with 64-bit addresses and no declared maximum reserves
     /// 64 GiB, or what it starts with, and cannot grow beyond that.
     #[default]
     Guarded,
@@ -105,8 +127,8 @@ pub struct Memory {
 }
 
 enum Storage {
-    // Unmapped when it is dropped. So many bytes are in front of the guard.
-    Guarded(#[expect(dead_code, reason = "owned for its drop")] Allocation, usize),
+    // Unmapped when it is dropped.
+    Guarded(Reserved),
     Checked(Pages),
 }
 
@@ -135,10 +157,8 @@ impl Memory {
             MemoryStrategy::Guarded => reservation_of(ty),
             MemoryStrategy::Checked => None,
         };
-        let guarded =
-            reserved.and_then(|size| Some((region::alloc(size + GUARD, Protection::NONE).ok()?, size)));
-        let (base, storage) = match guarded {
-            Some((mut reservation, size)) => (reservation.as_mut_ptr(), Storage::Guarded(reservation, size)),
+        let (base, storage) = match reserved.and_then(Reserved::new) {
+            Some(mut reserved) => (reserved.addresses.as_mut_ptr(), Storage::Guarded(reserved)),
             None => (NonNull::dangling().as_ptr(), Storage::Checked(Pages::none())),
         };
         let descriptor = MemoryDescriptor { base, len: 0 };
@@ -175,8 +195,8 @@ impl Memory {
     /// The most pages that it may have.
     pub fn max_pages(&self) -> u64 {
         let declared = self.ty.limits.max.unwrap_or(u64::MAX).min(self.ty.most_pages());
-        match self.storage {
-            Storage::Guarded(_, reserved) => declared.min(reserved as u64 >> self.ty.page_size_log2()),
+        match &self.storage {
+            Storage::Guarded(reserved) => declared.min(reserved.len as u64 >> self.ty.page_size_log2()),
             Storage::Checked(_) => declared,
         }
     }
@@ -192,9 +212,9 @@ impl Memory {
         match (&self.storage, reservation_of(ty)) {
             (_, None) => true,
             (Storage::Checked(_), _) => false,
-            (Storage::Guarded(_, reserved), Some(assumed)) => {
+            (Storage::Guarded(reserved), Some(assumed)) => {
                 let most = self.ty.bytes(self.max_pages());
-                *reserved >= assumed && most.is_some_and(|most| most <= assumed)
+                reserved.len >= assumed && most.is_some_and(|most| most <= assumed)
             }
         }
     }
@@ -202,8 +222,8 @@ impl Memory {
     /// The addresses that code without bounds checks can reach; `None` of a memory that is checked.
     pub fn reservation(&self) -> Option<Range<usize>> {
         let base = self.descriptor.base as usize;
-        match self.storage {
-            Storage::Guarded(_, reserved) => Some(base..base + reserved + GUARD),
+        match &self.storage {
+            Storage::Guarded(reserved) => Some(base..base + reserved.len + GUARD),
             Storage::Checked(_) => None,
         }
     }

@@ -4,6 +4,7 @@
 //! type hold their offsets.
 
 mod barrier;
+mod budget;
 pub mod builtins;
 mod constants;
 mod context;
@@ -24,6 +25,7 @@ mod segment;
 mod stack;
 mod store;
 mod table;
+mod type_test;
 
 pub use barrier::{RefWord, write_object_ref, write_ref, wrote_refs};
 pub(crate) use builtins::inside;
@@ -47,4 +49,5 @@ pub use native::{
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use stack::{Stack, StackPool, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
-pub use table::{Table, TableDescriptor};
+pub use table::{MAX_ELEMENTS, Table, TableDescriptor};
+pub use type_test::TypeTest;

@@ -9,8 +9,9 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::process;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use region::{Allocation, Protection};
 
@@ -64,6 +65,11 @@ impl Stack {
     #[inline]
     pub fn sizes(&self) -> StackSizes {
         self.sizes
+    }
+
+    /// The process whose it is, as far as that is known: in a child that it has forked, another one.
+    pub(super) fn process(&self) -> u32 {
+        self.pool.as_ref().map_or_else(process::id, |pool| pool.process)
     }
 
     /// Notes that it is about to be written to.
@@ -202,33 +208,47 @@ pub struct StackPool {
     sizes: StackSizes,
     /// All zeroes.
     idle: Mutex<Vec<StackMemory>>,
+    /// That which made it.
+    process: u32,
+}
+
+/// Locks `mutex`, unless a thread holds it that this process does not have: it was forked from `process`, and nobody
+/// will ever give it back.
+pub(super) fn lock_unless_lost<T>(mutex: &Mutex<T>, process: u32) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) if process != process::id() => None,
+        Err(TryLockError::WouldBlock) => Some(mutex.lock().unwrap_or_else(PoisonError::into_inner)),
+    }
 }
 
 impl StackPool {
     /// A pool of stacks of this size.
     pub fn new(sizes: StackSizes) -> Arc<StackPool> {
-        Arc::new(StackPool { sizes, idle: Mutex::default() })
+        Arc::new(StackPool { sizes, idle: Mutex::default(), process: process::id() })
     }
 
     /// A stack of the pool or a new one, which goes to the pool in the end; `None` when the system has no memory for it.
     pub fn take(self: &Arc<Self>) -> Option<Stack> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = lock_unless_lost(&self.idle, self.process).and_then(|mut idle| idle.pop());
         let memory = idle.or_else(|| StackMemory::new(self.sizes))?;
         Some(Stack::of(memory, self.sizes, Some(self.clone())))
     }
 
     fn put(&self, mut memory: StackMemory, used: bool) {
-        if !used || memory.clear().is_some() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MOST_IDLE {
-                idle.push(memory);
-            }
+        if (!used || memory.clear().is_some())
+            && let Some(mut idle) = lock_unless_lost(&self.idle, self.process)
+            && idle.len() < MOST_IDLE
+        {
+            idle.push(memory);
         }
     }
 }
 
 #[cfg(all(test, target_os = "linux", not(miri)))]
 mod tests {
+    use super::super::interrupt::InterruptTarget;
     use super::*;
 
     #[test]
@@ -260,6 +280,21 @@ mod tests {
             assert_eq!(values.map(|slot| slot.read()), [0; 5]);
             assert_eq!(references.map(|slot| slot.read()), [0; 4]);
         }
+    }
+
+    #[test]
+    fn a_forked_child_does_not_wait_for_what_a_thread_of_its_parent_has_locked() {
+        let sizes = StackSizes { values: 1, references: 1, native: 1 };
+        // As it is for a child: another process made the pool, and one of its threads held the lock.
+        let pool = Arc::new(StackPool { sizes, idle: Mutex::default(), process: process::id() + 1 });
+        let stack = pool.take().unwrap();
+        std::mem::forget(pool.idle.lock().unwrap());
+        drop(stack);
+        assert!(pool.take().is_some());
+        let target = InterruptTarget::default();
+        let lost = target.lock_for_ever();
+        target.detach(pool.process);
+        drop(lost);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError};
 use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
+use super::type_test::TypeTest;
 use crate::module::{CodeCell, Module};
 use crate::trap::{Pending, Trap};
 use crate::types::object::Storage;
-use crate::types::{HeapType, TypeId, TypeRegistry};
+use crate::types::{RefType, TypeId, TypeRegistry};
 
 /// Names an instance of a store. Keys of dropped instances are never valid again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +76,8 @@ pub struct Store {
     host_funcs: Vec<HostEntry>,
     host_func_index: HashMap<*const HostFunc, usize>,
     heap: Option<Heap>,
+    /// A value of the host for which there was no heap.
+    unkept: Option<HostValue>,
     types: Arc<TypeRegistry>,
     gc_stress: bool,
     strategy: MemoryStrategy,
@@ -111,6 +114,7 @@ impl Store {
             host_funcs: Vec::new(),
             host_func_index: HashMap::new(),
             heap: None,
+            unkept: None,
             types: types.clone(),
             gc_stress: false,
             strategy,
@@ -361,7 +365,10 @@ impl Store {
     /// # Safety
     /// As for [`Store::collect`].
     pub unsafe fn new_extern(&mut self, value: HostValue, growing: &mut Growing<'_>) -> Result<u32, Pending> {
-        self.make_heap()?;
+        if let Err(trap) = self.make_heap() {
+            self.unkept = Some(value);
+            return Err(trap.into());
+        }
         let Store { heap: Some(heap), exec, entries, .. } = self else {
             unreachable!("a heap has been made")
         };
@@ -422,9 +429,12 @@ impl Store {
         exec.gc = words;
     }
 
-    /// The values of the host that have been freed. Their destructors are the host's code, and may panic.
+    /// The values of the host that have been freed, or could not be kept. Their destructors are the host's code, and may panic.
     pub fn take_dead(&mut self) -> Vec<HostValue> {
-        self.heap.as_mut().map(Heap::take_dead).unwrap_or_default()
+        match &mut self.heap {
+            Some(heap) => heap.take_dead(),
+            None => self.unkept.take().into_iter().collect(),
+        }
     }
 
     /// The host value that a reference leads to; `None` if it leads to something else.
@@ -454,14 +464,14 @@ impl Store {
         Kind::of_type(TypeId(unsafe { self.load(reference, 0, Storage::Word) }[0] as u32))
     }
 
-    /// Whether a reference, in the representation of a slot, is of a type, or null and `nullable`. See
-    /// [`builtins::ref_test`].
+    /// Whether a reference to an object, or a number, is of a type.
     ///
     /// # Safety
-    /// The reference is one of this store, as it is now, and of the type's hierarchy.
-    pub unsafe fn matches(&self, word: u64, heap: HeapType, nullable: bool) -> bool {
+    /// The reference is one of this store, as it is now, and of the type's hierarchy; the type is of the store's registry.
+    pub unsafe fn matches(&self, word: u32, ty: RefType) -> bool {
+        let (test, id) = TypeTest::of(ty, &self.types);
         // SAFETY: the caller's promise.
-        unsafe { builtins::is_of(&raw const *self.exec, word, heap, nullable) }
+        unsafe { test.admits(&raw const *self.exec, word, id) }
     }
 
     /// What is stored in an object, in the representation of a slot; what is packed is zero-extended.

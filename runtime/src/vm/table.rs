@@ -22,7 +22,7 @@ use crate::types::{TableType, TypeId, TypeRegistry};
 
 /// The tables and evaluated element segments of an instance have no more elements than this together: they must
 /// not be a way around limits on memory.
-pub(super) const MAX_ELEMENTS: u64 = 10_000_000;
+pub const MAX_ELEMENTS: u64 = 10_000_000;
 
 /// How many elements the tables and segments of one instance may still get. Those of a table come back when all
 /// of the instance goes, those of a segment when it is dropped.

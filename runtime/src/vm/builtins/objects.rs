@@ -9,13 +9,11 @@
 use super::{charge, poll};
 use crate::trap::{Pending, Trap};
 use crate::types::object::{ARRAY_LENGTH, ArrayLayout, ObjectLayout, Storage};
-use crate::types::table::{TypeKind, record};
-use crate::types::{HeapType, TypeId};
+use crate::types::table::record;
 use crate::vm::barrier::{write_object_ref, wrote_refs};
 use crate::vm::context::VmContext;
 use crate::vm::exception::{EXCEPTION_TAG, TagId};
 use crate::vm::exec::ExecContext;
-use crate::vm::func_ref::FuncRef;
 use crate::vm::gc::INLINE;
 use crate::vm::gc::shape::Kind;
 
@@ -391,51 +389,5 @@ pub unsafe fn array_init_elem(
             place = place.add(layout.storage.bytes() as usize);
         });
         poll(exec)
-    }
-}
-
-/// `ref.test`: whether a reference, in the representation of a slot, is of the type `heap`, or null and `nullable`. Only
-/// references that can be of the type by what the validator knows are asked about: their hierarchy is that of the type.
-///
-/// # Safety
-/// `ctx` is alive, and the reference is one of its store.
-pub unsafe fn ref_test(ctx: *mut VmContext, word: u64, heap: HeapType, nullable: bool) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { is_of(VmContext::exec(ctx), word, heap, nullable) }
-}
-
-/// The same in a store whose execution context is `exec`.
-///
-/// # Safety
-/// As for [`ref_test`].
-pub(in crate::vm) unsafe fn is_of(
-    exec: *const ExecContext,
-    word: u64,
-    heap: HeapType,
-    nullable: bool,
-) -> bool {
-    if word == 0 {
-        return nullable;
-    }
-    // SAFETY: the caller's promise: a reference leads to an object, or to a function.
-    unsafe {
-        let record = |id: TypeId| record((*exec).types, id);
-        let is = |id: TypeId, other: TypeId| id == other || record(id).is_subtype(other, record(other).depth);
-        let kind = || match word & 1 {
-            0 => Some(TypeId(at(exec, word as u32, 0).cast::<u32>().read())),
-            _ => None,
-        };
-        match heap {
-            HeapType::Func | HeapType::Extern | HeapType::Any | HeapType::Exn => true,
-            HeapType::NoFunc | HeapType::NoExtern | HeapType::None | HeapType::NoExn => false,
-            HeapType::ConcreteFunc(id) => is((*(word as *const FuncRef)).type_id, id),
-            HeapType::I31 => kind().is_none(),
-            HeapType::Eq => kind().is_none_or(|id| record(id).kind != TypeKind::None),
-            HeapType::Struct => kind().is_some_and(|id| record(id).kind == TypeKind::Struct),
-            HeapType::Array => kind().is_some_and(|id| record(id).kind == TypeKind::Array),
-            HeapType::ConcreteStruct(id) | HeapType::ConcreteArray(id) => {
-                kind().is_some_and(|kind| is(kind, id))
-            }
-        }
     }
 }

@@ -8,14 +8,13 @@ use super::reservation::Reservation;
 /// Objects of more bytes are large: copying them would cost more than a page that is not quite full.
 pub(super) const LARGE: usize = 32 << 10;
 
-/// What the pages of large objects are multiples of.
-pub(super) const PAGE: usize = 4 << 10;
-
 /// The large objects of a heap.
 #[derive(Debug)]
 pub(super) struct LargeObjects {
     /// Where they are in the heap.
     area: Range<usize>,
+    /// What their bytes are multiples of: a page of the system.
+    page: usize,
     /// By where they start: their bytes in whole pages, and whether they are marked.
     objects: BTreeMap<usize, Large>,
     /// Where the next is looked for first.
@@ -31,13 +30,18 @@ struct Large {
 }
 
 impl LargeObjects {
-    pub(super) fn new(area: Range<usize>) -> LargeObjects {
-        LargeObjects { next: area.start, area, objects: BTreeMap::new(), bytes: 0 }
+    pub(super) fn new(area: Range<usize>, page: usize) -> LargeObjects {
+        LargeObjects { next: area.start, area, page, objects: BTreeMap::new(), bytes: 0 }
     }
 
     /// Whether an object of so many bytes could be made if it was alone.
     pub(super) fn can_hold(&self, bytes: usize) -> bool {
         bytes <= self.area.len()
+    }
+
+    /// Whether less than a part of their area is free, whatever the pieces.
+    pub(super) fn is_nearly_full(&self, part: usize) -> bool {
+        self.area.len() - self.bytes < self.area.len() / part
     }
 
     /// Where they start.
@@ -52,7 +56,7 @@ impl LargeObjects {
 
     /// So many bytes, all zeroes, if there are as many in one piece.
     pub(super) fn allocate(&mut self, reservation: &mut Reservation, bytes: usize) -> Option<usize> {
-        let bytes = bytes.checked_next_multiple_of(PAGE)?;
+        let bytes = bytes.checked_next_multiple_of(self.page)?;
         let start =
             self.gap(self.next..self.area.end, bytes).or_else(|| self.gap(self.area.clone(), bytes))?;
         reservation.commit(start, bytes)?;

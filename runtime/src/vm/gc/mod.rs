@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 pub use handles::{Handles, OwnedHandle, Scope, ScopedHandle};
 pub use host_values::HostValue;
 use host_values::HostValues;
-use large::{LARGE, LargeObjects, PAGE};
+use large::{LARGE, LargeObjects};
 use reservation::{MOST, Reservation};
 use shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
 pub use trace::Tracer;
@@ -66,7 +66,7 @@ impl GcWords {
 pub const INLINE: usize = LARGE;
 
 /// Bytes at the start of a heap where nothing is ever mapped: what is accessed there is a field of null.
-pub const NULL_BYTES: usize = PAGE;
+pub const NULL_BYTES: usize = 4 << 10;
 
 /// What a heap has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,8 +93,12 @@ const LEAST_BUDGET: usize = 2 << 20;
 /// the next one.
 const KEPT: usize = 4 << 20;
 
-/// Steps in which a heap grows that may not grow as far as it would like.
-const STEP: usize = 64 << 10;
+/// What a collection has to leave free, as a part of the heap, where the heap may not grow: else the next ones would come
+/// sooner and sooner, and each would look at all that lives. So there is one for a sixteenth of the heap at least that is allocated.
+const LEAST_FREE: usize = 16;
+
+/// How exactly a heap that may not grow as far as it would like finds out how far it may.
+const STEP: usize = 64;
 
 /// Bytes that a heap may hold until the next collection when the last one has left so many. With half as much again
 /// as is alive the work for each allocated byte is two thirds of a copied one; a collection needs room for what
@@ -113,6 +117,8 @@ pub struct Heap {
     half: usize,
     /// How many of them have memory.
     committed: usize,
+    /// A page of the system.
+    page: usize,
     large: LargeObjects,
     values: HostValues,
     layouts: Layouts,
@@ -132,26 +138,29 @@ pub struct Heap {
 impl Heap {
     /// A heap without objects, or `None` if the system has no addresses for one.
     pub fn new(words: &mut GcWords, stress: bool, types: &Arc<TypeRegistry>) -> Option<Heap> {
-        Heap::with_addresses(words, stress, types, MOST)
+        Heap::with_addresses(words, stress, types, MOST, region::page::size())
     }
 
-    /// The same, of so many bytes at most, which is a power of two.
+    /// The same, of so many bytes at most, which is a power of two, on a system whose pages are not larger than these.
     fn with_addresses(
         words: &mut GcWords,
         stress: bool,
         types: &Arc<TypeRegistry>,
         most: usize,
+        page: usize,
     ) -> Option<Heap> {
+        let page = page.max(NULL_BYTES);
         let reservation = Reservation::new(most)?;
         // Objects that are not moved need no second place.
-        let half = (reservation.len() / 16 * 5) & !(PAGE - 1);
+        let half = (reservation.len() / 16 * 5) & !(page - 1);
         // No object is at 0, which is null.
-        let halves = [PAGE, half];
-        let large = LargeObjects::new(2 * half..reservation.len());
-        *words = GcWords { base: reservation.base(), top: PAGE as u32, end: PAGE as u32 };
+        let halves = [page, half];
+        let large = LargeObjects::new(2 * half..reservation.len(), page);
+        *words = GcWords { base: reservation.base(), top: page as u32, end: page as u32 };
         Some(Heap {
             halves,
-            half: half - PAGE,
+            half: half - page,
+            page,
             committed: 0,
             large,
             values: HostValues::default(),
@@ -207,9 +216,17 @@ impl Heap {
         roots: &mut dyn FnMut(&mut Tracer<'_>),
         growing: &mut Growing<'_>,
     ) -> Result<u32, Pending> {
+        let collections = self.stats.collections;
         // SAFETY: the caller's promise.
         unsafe { self.make_room(words, bytes, 0, roots, growing) }?;
-        self.try_allocate(words, kind, bytes).ok_or_else(|| Trap::GcHeapOutOfMemory.into())
+        let mut made = self.try_allocate(words, kind, bytes);
+        // The room is in pieces, or has no memory: garbage may be between them.
+        if made.is_none() && self.stats.collections == collections {
+            // SAFETY: the caller's promise.
+            unsafe { self.collect(words, roots) };
+            made = self.try_allocate(words, kind, bytes);
+        }
+        made.ok_or_else(|| Trap::GcHeapOutOfMemory.into())
     }
 
     /// Makes the object of a value of the host. See [`Heap::allocate`].
@@ -268,7 +285,20 @@ impl Heap {
         if wanted > self.threshold || !self.has_room(words, bytes, kept) {
             self.grow(words, needed, wanted, growing)?;
         }
+        if self.is_nearly_full(words, bytes) {
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
         Ok(())
+    }
+
+    /// Whether there is too little room for objects of a size for another collection to be worth its time.
+    fn is_nearly_full(&self, words: &GcWords, bytes: usize) -> bool {
+        let is_little = |free: usize, all: usize| free < all / LEAST_FREE;
+        is_little(self.threshold.saturating_sub(self.used(words)), self.threshold)
+            || match bytes > LARGE {
+                true => self.large.is_nearly_full(LEAST_FREE),
+                false => is_little(self.halves[0] + self.committed - words.top as usize, self.committed),
+            }
     }
 
     fn has_room(&self, words: &GcWords, bytes: usize, kept: usize) -> bool {
@@ -276,7 +306,7 @@ impl Heap {
             && (bytes > LARGE || words.top as usize + bytes <= self.halves[0] + self.committed)
     }
 
-    /// Lets the heap hold up to `wanted` bytes, or fewer, but `needed` ones.
+    /// Lets the heap hold up to `wanted` bytes, which are no more than it has addresses for, or fewer, but `needed` ones.
     fn grow(
         &mut self,
         words: &mut GcWords,
@@ -284,23 +314,27 @@ impl Heap {
         wanted: usize,
         growing: &mut Growing<'_>,
     ) -> Result<(), Pending> {
-        let least = needed.max(self.granted);
-        let mut ask = wanted;
+        if needed > wanted {
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
+        // Between what it may hold and what it may not.
+        let (mut ask, mut refused) = (wanted, wanted);
         while ask > self.granted {
             if growing(self.granted, ask).map_err(Pending::Host)? {
                 self.granted = ask;
+            } else if ask > needed {
+                refused = ask;
+            } else {
                 break;
             }
-            if ask <= least {
-                break;
-            }
-            ask = if ask - least < STEP { least } else { least + (ask - least) / 2 };
+            let least = needed.max(self.granted);
+            ask = if refused - least.min(refused) < STEP { least } else { least + (refused - least) / 2 };
         }
         if needed > self.granted {
             return Err(Trap::GcHeapOutOfMemory.into());
         }
         self.threshold = wanted.min(self.granted);
-        let committed = self.threshold.next_multiple_of(PAGE).min(self.half);
+        let committed = self.threshold.next_multiple_of(self.page).min(self.half);
         if committed > self.committed {
             // Both halves: a collection never fails.
             let more = committed - self.committed;
@@ -344,6 +378,7 @@ impl Heap {
     /// references in objects, are null, numbers, or lead to objects of this heap; these are as their shapes say.
     pub unsafe fn collect(&mut self, words: &mut GcWords, roots: &mut dyn FnMut(&mut Tracer<'_>)) {
         let begin = Instant::now();
+        let unfinished = Unfinished;
         let [from, to] = self.halves;
         self.stats.peak = self.stats.peak.max(self.used(words));
         self.stats.allocated += u64::from(words.top - self.survivors_end);
@@ -360,6 +395,7 @@ impl Heap {
         (words.top, self.survivors_end) = (end, end);
         self.threshold = budget(self.used(words)).min(self.granted).max(self.used(words));
         self.set_end(words);
+        std::mem::forget(unfinished);
         let pause = begin.elapsed();
         self.stats.collections += 1;
         self.stats.total_pause += pause;
@@ -374,8 +410,8 @@ impl Heap {
         }
         let kept = garbage.start + KEPT;
         if garbage.end > kept {
-            let kept = kept.next_multiple_of(PAGE);
-            self.reservation.release(kept, garbage.end.next_multiple_of(PAGE).saturating_sub(kept));
+            let kept = kept.next_multiple_of(self.page);
+            self.reservation.release(kept, garbage.end.next_multiple_of(self.page).saturating_sub(kept));
         }
     }
 
@@ -464,6 +500,17 @@ impl Heap {
     /// A word of the heap.
     fn at(&self, offset: usize) -> *mut u32 {
         self.reservation.base().wrapping_add(offset).cast()
+    }
+}
+
+/// A collection that goes on. A panic in it means that the heap is not as it should be, and leaves references that lead to
+/// where nothing is any more: it ends the process, before somebody catches it and goes on.
+struct Unfinished;
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        eprintln!("a panic in a collection: the heap of the store is damaged, and the process ends");
+        std::process::abort();
     }
 }
 

@@ -56,16 +56,20 @@ impl Reservation {
         unsafe { region::protect(self.base().add(start), len, Protection::READ_WRITE) }.ok()
     }
 
-    /// Gives the memory of pages back to the system: they are zeroes when they are used again, or what they were where the
-    /// system does not do that.
+    /// Gives the memory of pages back to the system, which have been committed: they are zeroes when they are used again.
     pub(super) fn release(&mut self, start: usize, len: usize) {
         debug_assert!(start + len <= self.len());
         if len == 0 {
             return;
         }
         // SAFETY: the pages are this value's, private and anonymous, and what is in them is garbage.
-        let status = unsafe { libc::madvise(self.base().add(start).cast(), len, libc::MADV_DONTNEED) };
-        debug_assert_eq!(status, 0, "whole pages of our own can be released");
+        unsafe {
+            let pages = self.base().add(start);
+            // The system refuses where pages are locked, which a process can ask for for all that it has.
+            if libc::madvise(pages.cast(), len, libc::MADV_DONTNEED) != 0 {
+                pages.write_bytes(0, len);
+            }
+        }
     }
 
     /// Lets nobody read or write bytes that have been committed, until they are again: whole pages. For tests.
@@ -95,5 +99,21 @@ mod tests {
         drop(reservation);
         assert!(Reservation::between(refused / 2, refused).is_none());
         assert_eq!(Reservation::new(LEAST / 4).unwrap().len(), LEAST / 4);
+    }
+
+    #[test]
+    fn pages_that_the_system_does_not_take_back_are_zeroes_all_the_same() {
+        let page = region::page::size();
+        let mut reservation = Reservation::new(LEAST).unwrap();
+        reservation.commit(0, 2 * page).unwrap();
+        // SAFETY: the pages are committed, and nothing else uses them.
+        unsafe {
+            reservation.base().write_bytes(7, 2 * page);
+            // The second one is locked, if the system lets us.
+            libc::mlock(reservation.base().add(page).cast(), page);
+            reservation.release(0, 2 * page);
+            let bytes = std::slice::from_raw_parts(reservation.base(), 2 * page);
+            assert!(bytes.iter().all(|byte| *byte == 0));
+        }
     }
 }

@@ -121,8 +121,8 @@ impl<'h> Tracer<'h> {
         unsafe {
             let kind = Kind(self.at(object).read());
             if kind == Kind::EXTERN {
-                let index = self.at(object + EXTERN_INDEX as u32).read();
-                return self.values.mark(index);
+                let index = self.at(object + EXTERN_INDEX as u32);
+                return index.write(self.values.keep(index.read()));
             }
             match self.layouts.of(kind) {
                 ObjectLayout::Struct(layout) => {
