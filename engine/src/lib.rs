@@ -83,7 +83,7 @@ pub use engine::{Engine, EngineWeak};
 pub use error::{Context, Error, I32Exit, Result};
 #[cfg(feature = "explore")]
 pub use explore::{CodeLine, Explored};
-pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table};
+pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, SharedMemory, Table, WaitResult};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};

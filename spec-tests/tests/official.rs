@@ -153,7 +153,7 @@ proposals! {
     sign_extension_ops: SignExtensionOps, Executed, edition_2();
     simd: Simd, Executed, Config::default();
     tail_call: TailCall, Executed, Config::default();
-    threads: Threads, Skipped(&["threads"]), Config::default();
+    threads: Threads, Executed, one_memory();
     wide_arithmetic: WideArithmetic, Executed, Config::default();
 }
 

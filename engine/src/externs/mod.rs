@@ -4,10 +4,12 @@ mod elements;
 mod export;
 mod global;
 mod memory;
+mod shared;
 mod table;
 
 pub use global::Global;
 pub use memory::{Memory, MemoryAccessError};
+pub use shared::{SharedMemory, WaitResult};
 pub use table::Table;
 
 pub(crate) use export::export;
@@ -30,7 +32,7 @@ use crate::types::ExternType;
 /// assert!(item.into_memory().is_some());
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -40,6 +42,8 @@ pub enum Extern {
     Table(Table),
     /// A linear memory.
     Memory(Memory),
+    /// A linear memory that threads share.
+    SharedMemory(SharedMemory),
 }
 
 impl Extern {
@@ -63,6 +67,11 @@ impl Extern {
         if let Extern::Memory(memory) = self { Some(memory) } else { None }
     }
 
+    /// The shared memory, if it is one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        if let Extern::SharedMemory(memory) = self { Some(memory) } else { None }
+    }
+
     /// Its type. That of a memory or table has its current size as the minimum.
     ///
     /// # Panics
@@ -73,6 +82,7 @@ impl Extern {
             Extern::Global(global) => ExternType::Global(global.ty(store)),
             Extern::Table(table) => ExternType::Table(table.ty(store)),
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)),
+            Extern::SharedMemory(memory) => ExternType::Memory(memory.ty()),
         }
     }
 }
@@ -98,6 +108,12 @@ impl From<Table> for Extern {
 impl From<Memory> for Extern {
     fn from(memory: Memory) -> Extern {
         Extern::Memory(memory)
+    }
+}
+
+impl From<SharedMemory> for Extern {
+    fn from(memory: SharedMemory) -> Extern {
+        Extern::SharedMemory(memory)
     }
 }
 
@@ -162,6 +178,11 @@ impl<'instance> Export<'instance> {
     /// The memory, if it is one.
     pub fn into_memory(self) -> Option<Memory> {
         self.item.into_memory()
+    }
+
+    /// The shared memory, if it is one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        self.item.into_shared_memory()
     }
 }
 
