@@ -32,6 +32,7 @@ const DRAFTS: &[(&str, &str, &str)] = &[
     ("bulk_memory", "table-sub.wast", "a table of references to one type"),
     ("bulk_memory", "table_init.wast", "a table of references to arrays"),
     ("function_references", "binary.wast", "bytes are malformed that multi-memory gives a meaning"),
+    ("threads", "imports.wast", "several tables are invalid, which reference types have made valid"),
 ];
 
 /// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
