@@ -18,6 +18,10 @@ pub struct Advice {
 
 /// What to say about the import `module.name`, which nothing provides.
 pub fn advise(module: &str, name: &str) -> Advice {
+    if caps::classify(module, name) == Class::Threads {
+        let origin = origins::of(module, name).map(|known| known.text.to_owned());
+        return Advice { origin, help: "`-S threads` lets the guest start threads".to_owned() };
+    }
     if let Some(known) = origins::of(module, name) {
         return Advice { origin: Some(known.text.to_owned()), help: known.help.to_owned() };
     }

@@ -5,6 +5,7 @@ use wasmrun::{Engine, Instance, Linker, Module, Store};
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
+use super::threads::Threads;
 use crate::args::{Preload, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
@@ -32,6 +33,7 @@ pub fn instantiate(
     run: &RunArgs,
     module: &Module,
     libraries: &[Module],
+    threads: Option<&Threads>,
     linker: &mut Linker<Host>,
     store: &mut Store<Host>,
 ) -> Result<Instance, Stopped> {
@@ -51,7 +53,12 @@ pub fn instantiate(
             Failure::new("the unknown imports cannot be left to trap").because_of(error.chain())
         })?;
     }
-    linker.instantiate(&mut *store, module).map_err(|error| {
+    let linked = linker.instantiate_pre(module).and_then(|linked| {
+        // Its start function may start threads.
+        threads.inspect(|threads| threads.set_module(linked.clone()));
+        linked.instantiate(&mut *store)
+    });
+    linked.map_err(|error| {
         let preloads = (&preloads[..], &[][..]);
         explain(preloads, error, file_arg::display_name(&run.file), module, linker, store)
     })
