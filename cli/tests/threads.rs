@@ -55,7 +55,8 @@ fn run(wat: &str, options: &[&str]) -> Ran {
 
 #[test]
 fn threads_share_memory_and_descriptors_and_the_first_one_waits_for_them() {
-    let work = "(if (i32.ne (i32.and (local.get $number) (i32.const 0xf)) (local.get $number)) (then (unreachable)))
+    let work =
+        "(if (i32.ne (i32.and (local.get $number) (i32.const 0xf)) (local.get $number)) (then (unreachable)))
         (call $print (i32.const 16) (i32.const 17) (local.get $argument))";
     for mode in MODES {
         let ran = run(&program(8, work, ""), &["--mode", mode]);
@@ -93,8 +94,11 @@ fn any_thread_ends_the_process() {
         let waits = "(drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
             (drop (memory.atomic.notify (i32.const 0) (i32.const 1)))
             (drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))";
-        run(&program(3, waits, "(call $print (i32.const 32) (i32.const 1) (i32.const 64))"), &["--mode", mode])
-            .assert_clean(0, "\n");
+        run(
+            &program(3, waits, "(call $print (i32.const 32) (i32.const 1) (i32.const 64))"),
+            &["--mode", mode],
+        )
+        .assert_clean(0, "\n");
     }
 }
 
@@ -111,7 +115,8 @@ fn the_limits_hold_for_all_threads() {
         }
         let ran = run(&program(2, spins, ""), &["--mode", mode, "--fuel", "100000"]);
         assert!(ran.stderr.contains("caused by: all fuel consumed"), "{}", ran.stderr);
-        let grows = "(if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (call $exit (i32.const 5))))";
+        let grows =
+            "(if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (call $exit (i32.const 5))))";
         run(&program(2, grows, ""), &["--mode", mode, "--max-memory", "64KiB"]).assert_clean(0, "");
     }
     // No more threads than there may be; what has ended makes room.

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wasmrun::{
-    Engine, Extern, Instance, Linker, Memory, MemoryStrategy, MemoryType, Module, Result, SharedMemory, Store,
-    StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline, WaitResult, WasmBacktrace,
+    Engine, Extern, Instance, Linker, Memory, MemoryStrategy, MemoryType, Module, Result, SharedMemory,
+    Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline, WaitResult, WasmBacktrace,
 };
 
 use common::{Mode, in_every_mode};
@@ -132,11 +132,12 @@ fn every_atomic_instruction_does_what_it_says(mode: Mode) -> Result<()> {
             let mut store = Store::new(&engine, ());
             let instance = Instance::new(&mut store, &Module::new(&engine, &wat)?, &[])?;
             instance.get_typed_func::<(), ()>(&mut store, "fence")?.call(&mut store, ())?;
-            let write = |store: &mut Store<()>, bytes: [u8; 8]| match instance.get_export(&mut *store, "memory") {
-                Some(Extern::Memory(memory)) => memory.write(store, 24, &bytes).unwrap(),
-                Some(Extern::SharedMemory(memory)) => memory.write(24, &bytes).unwrap(),
-                other => panic!("{other:?}"),
-            };
+            let write =
+                |store: &mut Store<()>, bytes: [u8; 8]| match instance.get_export(&mut *store, "memory") {
+                    Some(Extern::Memory(memory)) => memory.write(store, 24, &bytes).unwrap(),
+                    Some(Extern::SharedMemory(memory)) => memory.write(24, &bytes).unwrap(),
+                    other => panic!("{other:?}"),
+                };
             let read = |store: &mut Store<()>| {
                 let mut bytes = [0; 8];
                 match instance.get_export(&mut *store, "memory") {
@@ -155,7 +156,9 @@ fn every_atomic_instruction_does_what_it_says(mode: Mode) -> Result<()> {
                         for a in [a, old] {
                             write(&mut store, old.to_le_bytes());
                             let result = match operands {
-                                0 => instance.get_typed_func::<i64, i64>(&mut store, &name)?.call(&mut store, 8),
+                                0 => instance
+                                    .get_typed_func::<i64, i64>(&mut store, &name)?
+                                    .call(&mut store, 8),
                                 1 => instance
                                     .get_typed_func::<(i64, i64), i64>(&mut store, &name)?
                                     .call(&mut store, (8, a as i64)),
@@ -165,7 +168,11 @@ fn every_atomic_instruction_does_what_it_says(mode: Mode) -> Result<()> {
                             }?;
                             let (new, expected) = model(operation, old, a, b, bytes);
                             let kept = old & !(u64::MAX >> (64 - 8 * bytes));
-                            assert_eq!((read(&mut store), result as u64), (kept | new, expected), "{name} {a:x}");
+                            assert_eq!(
+                                (read(&mut store), result as u64),
+                                (kept | new, expected),
+                                "{name} {a:x}"
+                            );
                         }
                     }
                 }

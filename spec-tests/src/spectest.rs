@@ -2,8 +2,8 @@
 //! checked by anything.
 
 use wasmrun::{
-    Caller, Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, SharedMemory, Store,
-    Table, TableType, Val, ValType,
+    Caller, Global, GlobalType, Linker, Memory, MemoryType, Mutability, Ref, RefType, Result, SharedMemory,
+    Store, Table, TableType, Val, ValType,
 };
 
 /// Defines the module in `linker`.

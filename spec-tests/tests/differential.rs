@@ -9,12 +9,13 @@ use wasmrun_spec_tests::differential::{
 /// Seeds whose modules wasmi 2.0.0 executes wrongly. In the first, a function of numbers and vectors xors the bits of a
 /// constant and of its second parameter: 0xdeb57c46 and 0x44a00c00, which are 0x9a157046, and wasmi leaves the parameter out.
 const WRONG_ON_WASMI: &[u64] = &[2507];
-/// Compares the modules of `seeds` that have objects, in a tier and in tier 0.
-fn agree_on_objects<W: Way>(few: std::ops::Range<u64>) {
+
+/// Compares the modules that `module` makes of seeds, in a tier and in tier 0.
+fn agree_with_tier_0<W: Way>(module: fn(u64) -> Option<Vec<u8>>, few: std::ops::Range<u64>) {
     let (mut total, mut limited, seeds) = (Progress::default(), 0, generate::seeds(few));
     let count = seeds.clone().count();
     for seed in seeds {
-        let Some(module) = generate::objects_of_seed(seed) else { continue };
+        let Some(module) = module(seed) else { continue };
         match compare::<Wasmrun<W>, Wasmrun<Interpreted>>(&module, seed) {
             Ok(progress) => {
                 total.returned += progress.returned;
@@ -30,12 +31,24 @@ fn agree_on_objects<W: Way>(few: std::ops::Range<u64>) {
 
 #[test]
 fn every_tier_does_the_same_with_objects_whenever_it_collects() {
-    agree_on_objects::<Compiled>(0..60);
-    agree_on_objects::<Checked>(200..250);
-    agree_on_objects::<Quick>(400..440);
-    agree_on_objects::<Mixed>(500..550);
-    agree_on_objects::<Tiered>(700..730);
-    agree_on_objects::<Chaos>(800..850);
+    let module = generate::objects_of_seed;
+    agree_with_tier_0::<Compiled>(module, 0..60);
+    agree_with_tier_0::<Checked>(module, 200..250);
+    agree_with_tier_0::<Quick>(module, 400..440);
+    agree_with_tier_0::<Mixed>(module, 500..550);
+    agree_with_tier_0::<Tiered>(module, 700..730);
+    agree_with_tier_0::<Chaos>(module, 800..850);
+}
+
+#[test]
+fn every_tier_does_the_same_with_atomic_instructions() {
+    let module = generate::atomics_of_seed;
+    agree_with_tier_0::<Compiled>(module, 0..120);
+    agree_with_tier_0::<Checked>(module, 200..300);
+    agree_with_tier_0::<Quick>(module, 400..480);
+    agree_with_tier_0::<Mixed>(module, 500..600);
+    agree_with_tier_0::<Tiered>(module, 700..760);
+    agree_with_tier_0::<Chaos>(module, 800..900);
 }
 
 /// Compares the modules of `seeds` and checks that enough of them say something.

@@ -152,8 +152,7 @@ fn invoke_shared<T: 'static>(
             _ => (GuestMem::new(&mut []), caller.data_mut()),
         };
         let shared = get(data);
-        let outcome =
-            shared.with(|ctx| ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem)));
+        let outcome = shared.with(|ctx| ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem)));
         match answer(outcome, false) {
             Some(answer) => return answer,
             None => {

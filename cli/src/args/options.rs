@@ -115,9 +115,9 @@ impl Options {
             _ if self.max_threads.is_some() && !self.threads => {
                 Some("`-S max-threads` is about threads, which `-S threads` lets the guest start")
             }
-            _ if self.threads && !self.preloads.is_empty() => {
-                Some("each thread of `-S threads` has instances of its own, and what is preloaded is there once")
-            }
+            _ if self.threads && !self.preloads.is_empty() => Some(
+                "each thread of `-S threads` has instances of its own, and what is preloaded is there once",
+            ),
             _ => None,
         }
     }

@@ -140,7 +140,8 @@ fn row(
         }
         return row;
     }
-    if caps::classify(&row.module, &row.name) == Class::Threads || kind == "memory" && ty.ends_with(" shared") {
+    if caps::classify(&row.module, &row.name) == Class::Threads || kind == "memory" && ty.ends_with(" shared")
+    {
         row.capability = (kind == "func").then_some(Class::Threads);
         row.by = granting(Class::Threads, options);
         match row.by.is_empty() {

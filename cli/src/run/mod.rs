@@ -127,7 +127,8 @@ fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
     let mut linker: Linker<Host> = Linker::new(&engine);
     let threads = if run.options.threads {
         threads::check(run, &module)?;
-        wasmrun_wasi::add_shared_to_linker(&mut linker, |host: &mut Host| host.wasi.shared()).map_err(refuse)?;
+        wasmrun_wasi::add_shared_to_linker(&mut linker, |host: &mut Host| host.wasi.shared())
+            .map_err(refuse)?;
         Some(Threads::link(run, &engine, limit, &limits, &module, &mut linker, &store)?)
     } else {
         wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| host.wasi.alone()).map_err(refuse)?;

@@ -51,7 +51,9 @@ impl Memory {
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
         ty.check()?;
         if ty.is_shared() {
-            return Err(Error::msg("a memory of a shared type is a `SharedMemory`, which belongs to no store"));
+            return Err(Error::msg(
+                "a memory of a shared type is a `SharedMemory`, which belongs to no store",
+            ));
         }
         let item = host_object(store.as_context_mut().inner_mut(), HostObject::Memory(ty))?;
         Ok(item.into_memory().expect("a memory was made"))

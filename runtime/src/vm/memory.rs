@@ -98,7 +98,8 @@ impl MemoryDescriptor {
 
     /// A memory of no bytes, for instances without one.
     pub(super) fn empty() -> *const MemoryDescriptor {
-        static EMPTY: MemoryDescriptor = MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: AtomicUsize::new(0) };
+        static EMPTY: MemoryDescriptor =
+            MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: AtomicUsize::new(0) };
         &raw const EMPTY
     }
 }

@@ -74,6 +74,8 @@ pub enum TrapKind {
     NullReference,
     CastFailure,
     ArrayOutOfBounds,
+    UnalignedAtomic,
+    ExpectedSharedMemory,
 }
 
 /// Why a call or an instantiation did not come back with values.
