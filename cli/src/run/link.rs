@@ -97,6 +97,8 @@ fn explain(
         } else if let Some(preload) = called(later) {
             let help = "modules are preloaded in the order of the options, each with what stands before it";
             (Some(format!("{preload} is not loaded yet")), Some(help.to_owned()))
+        } else if import.ty().memory().is_some_and(|ty| ty.is_shared()) {
+            (None, Some(imports::THREADS.to_owned()))
         } else {
             let advice = imports::advise(from, name);
             (advice.origin, Some(advice.help))

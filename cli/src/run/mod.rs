@@ -19,7 +19,6 @@ use crate::time_limit::TimeLimit;
 use crate::{guest, load, tiers};
 use limits::Limits;
 use threads::Threads;
-pub use threads::USUAL_THREADS;
 
 /// What belongs to the guest on the host's side.
 struct Host {

@@ -19,7 +19,7 @@ use crate::file_arg;
 use crate::time_limit::TimeLimit;
 
 /// So many threads there may be at once, besides the first, unless the command line says something else.
-pub const USUAL_THREADS: usize = 256;
+const USUAL_THREADS: usize = 256;
 
 /// The last number that a thread can have.
 const LAST_NUMBER: u32 = (1 << 29) - 1;
