@@ -256,7 +256,7 @@ impl State {
                 }
             }
             WastDirective::Thread(_) | WastDirective::Wait { .. } => {
-                Err(Stop::Skipped("threads".to_string()))
+                Err(Stop::Skipped("threads of scripts".to_string()))
             }
         }
     }
