@@ -149,8 +149,9 @@ macro_rules! accesses {
                     let Some(place) = inside(base, len, address, offset, W::BYTES) else {
                         return D::cold::<OutOfBounds>(m);
                     };
-                    let mut operands = [$(*m.slot::<Self, $operand>(),)* 0, 0].into_iter();
-                    let operands = [operands.next().unwrap_or(0), operands.next().unwrap_or(0)];
+                    // Those that it has, and zeroes.
+                    let operands = [$(*m.slot::<Self, $operand>(),)* 0, 0];
+                    let operands = [operands[0], operands[1]];
                     let _old = W::apply(const { operation(OPERATION) }, place, operands);
                     $(<Slot as Dest<u64>>::$put::<Self, 0>(&mut m, _old);)?
                     m.next::<D, Self>()
