@@ -7,6 +7,9 @@ use wasmrun_wasi::{caps, origins};
 
 use crate::wording::shown;
 
+/// What provides threads, and the memory that they share.
+pub const THREADS: &str = "`-S threads` lets the guest start threads";
+
 /// Why an import is not there and what would provide it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
@@ -18,6 +21,10 @@ pub struct Advice {
 
 /// What to say about the import `module.name`, which nothing provides.
 pub fn advise(module: &str, name: &str) -> Advice {
+    if caps::classify(module, name) == Class::Threads {
+        let origin = origins::of(module, name).map(|known| known.text.to_owned());
+        return Advice { origin, help: THREADS.to_owned() };
+    }
     if let Some(known) = origins::of(module, name) {
         return Advice { origin: Some(known.text.to_owned()), help: known.help.to_owned() };
     }

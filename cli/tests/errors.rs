@@ -328,8 +328,8 @@ fn usage_errors_end_with_2_and_say_nothing_on_stdout() {
         (&["-W", "fule=1", "a.wat"], "error: `-W` has no key `fule`\n\nKeys of -W: timeout, fuel, "),
         (&["-W", "fuel=x", "a.wat"], "error: `-W fuel=x`: `x` is no whole number"),
         (
-            &["-W", "threads=y", "a.wat"],
-            "error: `-W threads`: the engine does not execute this proposal yet\n",
+            &["-W", "stack-switching=y", "a.wat"],
+            "error: `-W stack-switching`: the engine does not execute this proposal yet\n",
         ),
         (
             &["-W", "max-table-elements=-5", "a.wat"],

@@ -129,7 +129,7 @@ pub use error::{Context, Error, I32Exit, Result};
 pub use exception::Exception;
 #[cfg(feature = "explore")]
 pub use explore::{CodeLine, Explored};
-pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, Table, Tag};
+pub use externs::{Export, Extern, Global, Memory, MemoryAccessError, SharedMemory, Table, Tag, WaitResult};
 pub use func::{Caller, Func, IntoFunc, TypedFunc, WasmParams, WasmResults, WasmRet, WasmTy};
 pub use instance::Instance;
 pub use linker::{InstancePre, Linker};

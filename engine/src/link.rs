@@ -12,7 +12,7 @@ use wasmrun_runtime::types::{Limits, TypeRegistry};
 use wasmrun_runtime::vm::{Imports, InstanceKey};
 
 use crate::error::{Error, Result};
-use crate::externs::Extern;
+use crate::externs::{Extern, SharedMemory};
 use crate::instantiate::instantiate;
 use crate::module::Module;
 use crate::store::{StoreInner, StoreOpaque};
@@ -21,6 +21,8 @@ use crate::types::{ExternType, Mutability};
 /// What the imports of a module are bound to, checked.
 pub(crate) struct Bindings {
     imports: Imports,
+    // Keeps what an instance will keep once it is made.
+    shared: Vec<SharedMemory>,
 }
 
 impl Bindings {
@@ -31,7 +33,7 @@ impl Bindings {
             let (expected, found) = (expected.len(), items.len());
             return Err(Error::msg(format!("wrong number of imports: expected {expected}, found {found}")));
         }
-        let mut bindings = Bindings { imports: Imports::default() };
+        let mut bindings = Bindings { imports: Imports::default(), shared: Vec::new() };
         for (import, item) in expected.iter().zip(items) {
             bindings.push(store, import, item)?;
         }
@@ -52,6 +54,10 @@ impl Bindings {
             Extern::Func(func) => self.imports.functions.push(func.handle().pointer(store)?),
             Extern::Table(table) => self.imports.tables.push(table.handle().pointer(store)?),
             Extern::Memory(memory) => self.imports.memories.push(memory.handle().pointer(store)?),
+            Extern::SharedMemory(memory) => {
+                self.imports.memories.push(memory.runtime().as_ptr());
+                self.shared.push(memory.clone());
+            }
             Extern::Global(global) => self.imports.globals.push(global.handle().pointer(store)?),
             Extern::Tag(tag) => self.imports.tags.push(tag.id(store)?),
         }
@@ -86,6 +92,7 @@ fn type_in(store: &StoreOpaque, item: &Extern) -> Result<ExternType> {
             ty.limits.min = memory.pages();
             ExternType::Memory(ty)
         }
+        Extern::SharedMemory(memory) => ExternType::Memory(memory.ty()),
         Extern::Global(global) => {
             global.handle().get(store)?;
             ExternType::Global(global.declared_type())
@@ -107,6 +114,7 @@ fn matches(expected: &ExternType, found: &ExternType, types: &TypeRegistry) -> b
         }
         (ExternType::Memory(expected), ExternType::Memory(found)) => {
             expected.is_64() == found.is_64()
+                && expected.is_shared() == found.is_shared()
                 && expected.page_size() == found.page_size()
                 && within(expected.limits, found.limits)
         }

@@ -726,7 +726,7 @@ fn tags_are_told_apart_by_what_they_are(mode: Mode) -> Result<()> {
     for _ in 0..3 {
         let tag = before.get_export(&mut store, "t").unwrap();
         let throw = before.get_export(&mut store, "throw").unwrap();
-        let instance = Instance::new(&mut store, &module, &[tag, tag, throw])?;
+        let instance = Instance::new(&mut store, &module, &[tag.clone(), tag, throw])?;
         let run = instance.get_typed_func::<i32, i32>(&mut store, "run")?;
         assert_eq!(run.call(&mut store, 3)?, 103);
         before = instance;

@@ -4,8 +4,8 @@ mod common;
 
 use wasmrun::{
     Config, Engine, EngineWeak, Error, Extern, ExternRef, Func, Global, Instance, InstancePre,
-    InterruptHandle, Linker, Memory, Module, OwnedRooted, Ref, RootScope, Rooted, Store, Table, TypedFunc,
-    Val, WasmBacktrace,
+    InterruptHandle, Linker, Memory, Module, OwnedRooted, Ref, RootScope, Rooted, SharedMemory, Store, Table,
+    TypedFunc, Val, WasmBacktrace,
 };
 
 use common::{Mode, in_every_mode};
@@ -23,7 +23,7 @@ macro_rules! both {
 
 #[test]
 fn everything_is_send_and_sync_and_a_store_if_its_data_is() {
-    both!(Config, Engine, EngineWeak, Module, Error, WasmBacktrace, InterruptHandle);
+    both!(Config, Engine, EngineWeak, Module, Error, WasmBacktrace, InterruptHandle, SharedMemory);
     both!(Linker<std::rc::Rc<()>>, InstancePre<std::rc::Rc<()>>, Linker<()>);
     both!(Instance, Func, Memory, Table, Global, Extern, Val, Ref, TypedFunc<i32, i32>);
     both!(ExternRef, Rooted<ExternRef>, OwnedRooted<ExternRef>, RootScope<Store<()>>);

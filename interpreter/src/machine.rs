@@ -32,7 +32,7 @@ pub(crate) struct Machine {
     pub(crate) ctx: *mut VmContext,
     /// First byte of memory 0.
     pub(crate) mem: *mut u8,
-    /// Bytes of memory 0.
+    /// Bytes of memory 0. If threads share it there may be more meanwhile.
     pub(crate) len: usize,
     /// Integer accumulator. An instruction that writes a slot leaves its result here as well.
     pub(crate) acc: u64,
@@ -345,7 +345,7 @@ impl<const CODE: u8> Op for Stop<CODE> {
 }
 
 const fn trap_of(code: u8) -> Trap {
-    const TRAPS: [Trap; 10] = [
+    const TRAPS: [Trap; 11] = [
         Trap::UnreachableCodeReached,
         Trap::MemoryOutOfBounds,
         Trap::TableOutOfBounds,
@@ -356,6 +356,7 @@ const fn trap_of(code: u8) -> Trap {
         Trap::NullReference,
         Trap::CastFailure,
         Trap::ArrayOutOfBounds,
+        Trap::UnalignedAtomic,
     ];
     let mut i = 0;
     while i < TRAPS.len() {

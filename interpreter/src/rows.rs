@@ -5,6 +5,7 @@
 
 #![allow(clippy::large_const_arrays)]
 
+pub(crate) mod atomics;
 pub(crate) mod objects;
 pub(crate) mod vectors;
 

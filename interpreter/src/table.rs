@@ -11,6 +11,7 @@ use crate::entry::{Description, Entry, entry};
 use crate::field::Field;
 use crate::machine::Stop;
 use crate::mode::{Acc, Imm, Slot};
+use crate::ops::atomic::AtomicFence;
 use crate::ops::branch::*;
 use crate::ops::bulk::*;
 use crate::ops::call::*;
@@ -24,11 +25,13 @@ use crate::ops::simd::slots::*;
 use crate::ops::tail_call::*;
 use crate::ops::wide::*;
 use crate::returns;
+use crate::rows::atomics::*;
 use crate::rows::objects::*;
 use crate::rows::vectors::*;
 use crate::rows::*;
 
 // What the translator names instructions by, and what return addresses can point at.
+pub(crate) use crate::ops::atomic::Operation as AtomicOperation;
 use crate::ops::memory::FarAddress;
 pub(crate) use crate::ops::memory::{LoadKind, StoreKind};
 pub(crate) use crate::ops::numeric::{BinaryKind, UnaryKind};
@@ -110,6 +113,10 @@ singles! {
     MEMORY_COPY = MemoryCopy;
     MEMORY_INIT = MemoryInit;
     DATA_DROP = DataDrop;
+    MEMORY_ATOMIC_NOTIFY = MemoryAtomicNotify;
+    MEMORY_ATOMIC_WAIT32 = MemoryAtomicWait32;
+    MEMORY_ATOMIC_WAIT64 = MemoryAtomicWait64;
+    ATOMIC_FENCE = AtomicFence;
     TABLE_SIZE = TableSize;
     TABLE_GET = TableGet;
     TABLE_SET = TableSet;
@@ -264,6 +271,7 @@ families! {
     FIELD_GET = FIELD_GETS;
     FIELD_SET = FIELD_SETS;
     CAST_BRANCH = CAST_BRANCHES;
+    ATOMIC = ATOMICS;
 }
 
 /// Handlers of the tail dispatcher.
@@ -466,6 +474,11 @@ pub(crate) fn store(wide: bool, kind: StoreKind, address: Mode, value: Mode) -> 
 /// A store to any memory.
 pub(crate) fn store_to(wide: bool, kind: StoreKind) -> u16 {
     in_row(by_width(wide, STORE, WIDE_STORE), kind as u16, STORE_ROW, STORE_TO)
+}
+
+/// An atomic access of so many bytes, of which this is the logarithm to the base 2.
+pub(crate) fn atomic(operation: AtomicOperation, log2: u8) -> u16 {
+    in_row(ATOMIC, operation as u16, ATOMIC_ROW, log2.into())
 }
 
 /// A branch on a value.

@@ -80,6 +80,12 @@ builtins! {
     MemoryCopy(to_memory, from_memory, to, from, len) = memory_copy;
     /// `memory.init`.
     MemoryInit(segment, memory, to, from, len) = memory_init;
+    /// `memory.atomic.notify`: the value is the number of threads that it has woken.
+    MemoryAtomicNotify(memory, address, offset, count) = memory_atomic_notify;
+    /// `memory.atomic.wait32`: the value says how the wait has ended.
+    MemoryAtomicWait32(memory, address, offset, expected, timeout) = memory_atomic_wait32;
+    /// `memory.atomic.wait64`, as well.
+    MemoryAtomicWait64(memory, address, offset, expected, timeout) = memory_atomic_wait64;
     /// `data.drop`.
     DataDrop(segment) = data_drop;
     /// The value is the element, in the representation of a slot.
@@ -332,6 +338,12 @@ forward! {
         = builtins::memory_copy;
     memory_init(segment: index, memory: index, to: whole, from: whole, len: whole)
         = builtins::memory_init;
+    memory_atomic_notify(memory: index, address: whole, offset: whole, count: index)
+        = builtins::memory_atomic_notify;
+    memory_atomic_wait32(memory: index, address: whole, offset: whole, expected: index, timeout: signed)
+        = builtins::memory_atomic_wait32;
+    memory_atomic_wait64(memory: index, address: whole, offset: whole, expected: whole, timeout: signed)
+        = builtins::memory_atomic_wait64;
     data_drop(segment: index) = builtins::data_drop;
     table_get(table: index, at: whole) = builtins::table_get;
     table_set(table: index, at: whole, value: whole) = builtins::table_set;
@@ -371,6 +383,11 @@ fn byte(word: u64) -> Result<u8, Trap> {
 /// A value of a slot, an address, an index or a number of bytes, pages or elements.
 fn whole(word: u64) -> Result<u64, Trap> {
     Ok(word)
+}
+
+/// An `i64` that is less than zero or not.
+fn signed(word: u64) -> Result<i64, Trap> {
+    Ok(word as i64)
 }
 
 unsafe fn find_callee(

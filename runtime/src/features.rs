@@ -27,7 +27,7 @@ pub const PROPOSALS: &[Proposal] = &[
     Proposal { name: "multi-memory", flag: WasmFeatures::MULTI_MEMORY, executed: true },
     Proposal { name: "simd", flag: WasmFeatures::SIMD, executed: true },
     Proposal { name: "relaxed-simd", flag: WasmFeatures::RELAXED_SIMD, executed: true },
-    Proposal { name: "threads", flag: WasmFeatures::THREADS, executed: false },
+    Proposal { name: "threads", flag: WasmFeatures::THREADS, executed: true },
     Proposal { name: "exceptions", flag: WasmFeatures::EXCEPTIONS, executed: true },
     Proposal { name: "legacy-exceptions", flag: WasmFeatures::LEGACY_EXCEPTIONS, executed: true },
     Proposal { name: "function-references", flag: WasmFeatures::FUNCTION_REFERENCES, executed: true },

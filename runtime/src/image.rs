@@ -54,6 +54,10 @@ fn build(declared: &Declarations, bytes: &[u8]) -> Option<Vec<Option<MemoryImage
         // Segments of an imported memory, or at an offset that depends on one, are applied in order.
         let memory = (*target as usize).checked_sub(imported)?;
         let ty = declared.memories[memory];
+        // What threads share is no private mapping.
+        if ty.is_shared() {
+            return None;
+        }
         let offset = offset_of(offset.as_value()?, ty.is_64());
         let data = &bytes[segment.data.clone()];
         let offset = inside(offset, data.len() as u64, ty.bytes(ty.minimum())?)?.start;

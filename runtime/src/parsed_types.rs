@@ -89,7 +89,7 @@ impl<F: Fn(u32) -> HeapType> ParsedTypes<F> {
 
 pub(crate) fn memory_type(ty: &wasmparser::MemoryType) -> MemoryType {
     let log2 = ty.page_size_log2.map_or(MemoryType::PAGE_LOG2, |log2| log2 as u8);
-    let builder = MemoryType::builder().memory64(ty.memory64).page_size_log2(log2);
+    let builder = MemoryType::builder().memory64(ty.memory64).shared(ty.shared).page_size_log2(log2);
     // The validator has looked at it; only without its features, where no module is made, it may be something else.
     let ty = builder.min(ty.initial).max(ty.maximum).build();
     ty.unwrap_or_else(|_| MemoryType::new(0, None))

@@ -78,6 +78,10 @@ pub enum Trap {
     CastFailure,
     /// An access outside of an array.
     ArrayOutOfBounds,
+    /// An atomic access to an address that is no multiple of its size.
+    UnalignedAtomic,
+    /// A wait for a notification in a memory that no other thread has.
+    ExpectedSharedMemory,
 }
 
 impl Trap {
@@ -102,6 +106,8 @@ impl Trap {
             Trap::GcHeapOutOfMemory => "GC heap out of memory",
             Trap::CastFailure => "cast failure",
             Trap::ArrayOutOfBounds => "out of bounds array access",
+            Trap::UnalignedAtomic => "unaligned atomic",
+            Trap::ExpectedSharedMemory => "expected shared memory",
         }
     }
 }

@@ -45,8 +45,9 @@ mod tests {
     #[test]
     fn a_refusal_counts_only_if_it_is_for_what_is_wrong() {
         // The operand is of the wrong type, and the instruction unknown to the engine.
-        let threads = "(module (func (atomic.fence) (drop (i32.eqz (i64.const 0)))))";
-        assert_eq!(blinded_by(&binary(threads)), Some("threads"));
+        let discard = "(memory.discard (i32.const 0) (i32.const 0))";
+        let discard = format!("(module (memory 1) (func {discard} (drop (i32.eqz (i64.const 0)))))");
+        assert_eq!(blinded_by(&binary(&discard)), Some("memory-control"));
         assert_eq!(blinded_by(&binary("(module (func (drop (i32.eqz (i64.const 0)))))")), None);
         // Too large in any case, by another limit with 64-bit memories.
         assert_eq!(blinded_by(&binary("(module (table 0x1_0000_0000 funcref))")), None);

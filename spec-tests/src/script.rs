@@ -257,7 +257,7 @@ impl State {
                 }
             }
             WastDirective::Thread(_) | WastDirective::Wait { .. } => {
-                Err(Stop::Skipped("threads".to_string()))
+                Err(Stop::Skipped("threads of scripts".to_string()))
             }
         }
     }
@@ -327,11 +327,8 @@ impl State {
         self.linker.instantiate(&mut self.store, module)
     }
 
-    /// Skips a module that imports from one that was skipped, or what the suite's own module cannot have yet.
+    /// Skips a module that imports from one that was skipped.
     fn not_missing(&self, module: &Module) -> Verdict {
-        if module.imports().any(|import| (import.module(), import.name()) == ("spectest", "shared_memory")) {
-            return Err(Stop::Skipped("threads".to_string()));
-        }
         let reason = module.imports().find_map(|import| self.missing.get(import.module()));
         reason.map_or(Ok(()), |reason| Err(Stop::Skipped(reason.clone())))
     }

@@ -51,6 +51,16 @@ fn every_tier_does_the_same_with_exceptions() {
     agree_on::<Chaos>(generate::exceptions_of_seed, 800..880);
 }
 
+#[test]
+fn every_tier_does_the_same_with_atomic_instructions() {
+    agree_on::<Compiled>(generate::atomics_of_seed, 0..120);
+    agree_on::<Checked>(generate::atomics_of_seed, 200..300);
+    agree_on::<Quick>(generate::atomics_of_seed, 400..480);
+    agree_on::<Mixed>(generate::atomics_of_seed, 500..600);
+    agree_on::<Tiered>(generate::atomics_of_seed, 700..760);
+    agree_on::<Chaos>(generate::atomics_of_seed, 800..900);
+}
+
 /// Compares the modules of `seeds` and checks that enough of them say something.
 fn agree<W: Way>(few: Range<u64>) {
     let seeds = generate::seeds(few);

@@ -32,6 +32,7 @@ const DRAFTS: &[(&str, &str, &str)] = &[
     ("bulk_memory", "table-sub.wast", "a table of references to one type"),
     ("bulk_memory", "table_init.wast", "a table of references to arrays"),
     ("function_references", "binary.wast", "bytes are malformed that multi-memory gives a meaning"),
+    ("threads", "imports.wast", "several tables are invalid, which reference types have made valid"),
 ];
 
 /// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
@@ -154,7 +155,7 @@ proposals! {
     sign_extension_ops: SignExtensionOps, Executed, edition_2();
     simd: Simd, Executed, Config::default();
     tail_call: TailCall, Executed, Config::default();
-    threads: Threads, Skipped(&["threads"]), Config::default();
+    threads: Threads, Executed, one_memory();
     wide_arithmetic: WideArithmetic, Executed, Config::default();
 }
 

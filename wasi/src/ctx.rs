@@ -10,7 +10,7 @@ use crate::fdtable::FdTable;
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::wait::{Canceller, Waiter};
+use crate::wait::{Attached, Canceller, Waiter};
 use crate::{Fault, Outcome, WasiBuilder};
 
 /// The state of WASI for one guest.
@@ -71,6 +71,20 @@ impl WasiCtx {
     /// the reader is gone.
     pub fn interruptible_writes(&mut self) {
         self.waiter.interruptible_writes();
+    }
+
+    /// Makes a call for an engine, which has been told that it may wait or has not.
+    #[inline]
+    pub(crate) fn attached(&mut self, may_wait: bool, call: impl FnOnce(&mut WasiCtx) -> Outcome) -> Outcome {
+        if may_wait {
+            self.waiter.attach(Attached::Yes);
+        } else {
+            self.waiter.forget();
+            self.waiter.attach(Attached::Wanted);
+        }
+        let outcome = call(self);
+        self.waiter.attach(Attached::No);
+        outcome
     }
 
     /// What this context grants.

@@ -13,12 +13,15 @@
 //! wait that cannot be ended in this way, for the sake of one system call per write: see
 //! [`WasiCtx::interruptible_writes`].
 //!
+//! Where threads share a context no call waits in it: the call says what it would wait for, and is made again when the
+//! wait is over, so that other threads can make theirs meanwhile.
+//!
 //! Work that takes long by a guest's numbers is treated like a wait: it comes back here before it begins, looks for a
 //! poke after each piece, and goes on where it was.
 
 use crate::abi::{self, Call, wasi_functions};
-use crate::wait::Attached;
-use crate::{Fault, GuestMem, Outcome, WasiCtx, p0, p1};
+use crate::{Fault, GuestMem, Outcome, SharedWasiCtx, WasiCtx, p0, p1};
+use std::sync::Arc;
 use wasmrun::{Caller, Error, Extern, I32Exit, Linker, Result};
 
 /// Defines the functions of preview 1 and preview 0 in a linker. `get` finds the context in the data of a store.
@@ -38,14 +41,37 @@ pub fn add_to_linker<T: 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut WasiCtx + Send + Sync + Copy + 'static,
 ) -> Result<()> {
-    wasi_functions!(register linker, get, p1, PREVIEW1;);
-    wasi_functions!(register linker, get, p0, PREVIEW0;);
+    wasi_functions!(register linker, get, invoke, p1, PREVIEW1;);
+    wasi_functions!(register linker, get, invoke, p0, PREVIEW0;);
+    Ok(())
+}
+
+/// Defines the same functions for the threads of one guest, each of which has a store, and all of which have one context.
+/// `get` finds the thread's hold on it in the data of its store.
+///
+/// ```
+/// use wasmrun::{Engine, Linker};
+/// use wasmrun_wasi::SharedWasiCtx;
+///
+/// let mut linker = Linker::<SharedWasiCtx>::new(&Engine::default());
+/// wasmrun_wasi::add_shared_to_linker(&mut linker, |ctx| ctx)?;
+/// # Ok::<(), wasmrun::Error>(())
+/// ```
+///
+/// # Errors
+/// If one of the names is defined already.
+pub fn add_shared_to_linker<T: 'static>(
+    linker: &mut Linker<T>,
+    get: impl Fn(&mut T) -> &mut SharedWasiCtx + Send + Sync + Copy + 'static,
+) -> Result<()> {
+    wasi_functions!(register linker, get, invoke_shared, p1, PREVIEW1;);
+    wasi_functions!(register linker, get, invoke_shared, p0, PREVIEW0;);
     Ok(())
 }
 
 /// Defines each row of the table, with the functions of the module that is named.
 macro_rules! register {
-    ($linker:ident, $get:ident, $module:ident, $preview:ident;
+    ($linker:ident, $get:ident, $invoke:ident, $module:ident, $preview:ident;
      $($file:ident :: $name:ident($($param:ident : $ty:ident [$kind:expr]),*) -> $result:ident, $class:ident, $since:ident;)*) => {
         $(
             let call = Call::$name;
@@ -55,7 +81,7 @@ macro_rules! register {
                     preview.module,
                     call.function().name,
                     move |mut caller: Caller<'_, T> $(, $param: $ty)*| {
-                        let outcome = invoke(&mut caller, $get, Call::$name, |ctx, mem| {
+                        let outcome = $invoke(&mut caller, $get, Call::$name, |ctx, mem| {
                             $module::$name(ctx, mem $(, $param)*)
                         });
                         register!(@$result outcome)
@@ -78,45 +104,26 @@ fn invoke<T: 'static>(
     call: Call,
     body: impl Fn(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
 ) -> Result<u32> {
-    let memory = caller.get_export("memory").and_then(Extern::into_memory);
+    let memory = memory(caller, call)?;
     let mut waker = None;
     loop {
-        let (bytes, data) = match memory {
-            // Pointers are parameters of 32 bits, and in the structures that they point at.
-            Some(memory) if memory.ty(&mut *caller).is_64() => {
-                let name = call.function().name;
-                let message = "the instance that called has a memory with 64-bit addresses, and pointers of WASI preview 1 have 32";
-                return Err(Error::msg(format!("{name}: {message}")));
+        let (mut mem, data) = match &memory {
+            Some(Extern::Memory(memory)) => {
+                let (bytes, data) = memory.data_and_store_mut(&mut *caller);
+                (GuestMem::new(bytes), data)
             }
-            Some(memory) => memory.data_and_store_mut(&mut *caller),
-            None if call.function().params.iter().any(|param| param.kind.is_pointer()) => {
-                let name = call.function().name;
-                let message = "the instance that called exports no memory with the name `memory`";
-                return Err(Error::msg(format!("{name}: {message}")));
-            }
+            Some(Extern::SharedMemory(memory)) => (GuestMem::shared(memory), caller.data_mut()),
             // Ending, yielding or closing needs none.
-            None => (&mut [][..], caller.data_mut()),
+            _ => (GuestMem::new(&mut []), caller.data_mut()),
         };
         let ctx = get(data);
-        match &waker {
+        let outcome = ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem));
+        match answer(outcome, ctx.waiter.is_cancelled()) {
+            Some(answer) => return answer,
             None => {
-                ctx.waiter.forget();
-                ctx.waiter.attach(Attached::Wanted);
-            }
-            Some(_) => ctx.waiter.attach(Attached::Yes),
-        }
-        let outcome = body(ctx, &mut GuestMem::new(bytes));
-        ctx.waiter.attach(Attached::No);
-        match outcome {
-            Ok(()) => return Ok(0),
-            Err(Fault::Errno(errno)) => return Ok(errno.code().into()),
-            Err(Fault::Exit(code)) => return Err(I32Exit(code as i32).into()),
-            Err(fault @ Fault::Trap(_)) => return Err(fault.into()),
-            Err(fault @ Fault::Interrupted) if ctx.waiter.is_cancelled() => return Err(fault.into()),
-            Err(Fault::Interrupted) => {
                 if waker.is_none() {
                     let wake = ctx.waiter.waker();
-                    caller.interrupt_handle().add_waker(std::sync::Arc::downgrade(&wake));
+                    caller.interrupt_handle().add_waker(Arc::downgrade(&wake));
                     waker = Some(wake);
                 }
                 // After the waker is there, so that no request falls between the two.
@@ -124,4 +131,76 @@ fn invoke<T: 'static>(
             }
         }
     }
+}
+
+/// As [`invoke`], in a context that threads share: it is held while the call is made, and not while it waits.
+fn invoke_shared<T: 'static>(
+    caller: &mut Caller<'_, T>,
+    get: impl Fn(&mut T) -> &mut SharedWasiCtx,
+    call: Call,
+    body: impl Fn(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
+) -> Result<u32> {
+    let memory = memory(caller, call)?;
+    let mut waker = None;
+    loop {
+        let (mut mem, data) = match &memory {
+            Some(Extern::Memory(memory)) => {
+                let (bytes, data) = memory.data_and_store_mut(&mut *caller);
+                (GuestMem::new(bytes), data)
+            }
+            Some(Extern::SharedMemory(memory)) => (GuestMem::shared(memory), caller.data_mut()),
+            _ => (GuestMem::new(&mut []), caller.data_mut()),
+        };
+        let shared = get(data);
+        let outcome = shared.with(|ctx| ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem)));
+        match answer(outcome, false) {
+            Some(answer) => return answer,
+            None => {
+                if waker.is_none() {
+                    let wake = shared.waiter().waker();
+                    caller.interrupt_handle().add_waker(Arc::downgrade(&wake));
+                    waker = Some(wake);
+                }
+                caller.check_interrupts()?;
+                get(caller.data_mut()).waiter().wait_elsewhere();
+                caller.check_interrupts()?;
+            }
+        }
+    }
+}
+
+/// The memory that the instance which called exports, if the call needs one.
+fn memory<T: 'static>(caller: &mut Caller<'_, T>, call: Call) -> Result<Option<Extern>> {
+    let memory = caller.get_export("memory");
+    let ty = match &memory {
+        Some(Extern::Memory(memory)) => Some(memory.ty(&mut *caller)),
+        Some(Extern::SharedMemory(memory)) => Some(memory.ty()),
+        _ => None,
+    };
+    let name = call.function().name;
+    match ty {
+        // Pointers are parameters of 32 bits, and in the structures that they point at.
+        Some(ty) if ty.is_64() => {
+            let message = "the instance that called has a memory with 64-bit addresses, and pointers of WASI preview 1 have 32";
+            Err(Error::msg(format!("{name}: {message}")))
+        }
+        None if call.function().params.iter().any(|param| param.kind.is_pointer()) => {
+            let message = "the instance that called exports no memory with the name `memory`";
+            Err(Error::msg(format!("{name}: {message}")))
+        }
+        _ => Ok(memory),
+    }
+}
+
+/// What a call has to say to the guest or the engine; `None` if it wants to be asked for, and made again.
+#[inline]
+fn answer(outcome: Outcome, is_cancelled: bool) -> Option<Result<u32>> {
+    Some(match outcome {
+        Ok(()) => Ok(0),
+        Err(Fault::Errno(errno)) => Ok(errno.code().into()),
+        Err(Fault::Exit(code)) => Err(I32Exit(code as i32).into()),
+        Err(fault @ Fault::Trap(_)) => Err(fault.into()),
+        Err(fault @ Fault::Interrupted) if is_cancelled => Err(fault.into()),
+        Err(Fault::Interrupted) => return None,
+    })
 }

@@ -5,14 +5,16 @@
 //! allowed unless `strict`, because no code depends on it being refused and old toolchains misalign. Callers validate
 //! all their out-pointers ([`GuestMem::check`]) before their first side effect.
 //!
-//! The methods copy, or lend slices only for the time of one closure: a memory shared between threads can later be
-//! put behind the same methods with a bounce buffer.
+//! The methods copy, or lend slices only for the time of one closure. Of a memory that threads share nobody can borrow
+//! bytes: there the slices are those of a copy, and numbers and buffers are read once, so that what was checked is what is
+//! used.
 
 use crate::abi::{IOVEC, Layout};
-use crate::{Errno, Fault};
+use crate::{Errno, Fault, Outcome};
 use std::borrow::Cow;
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
+use wasmrun::SharedMemory;
 
 /// The most `iovec`s that one call may pass, as on Linux.
 const MAX_IOVECS: u32 = 1024;
@@ -21,14 +23,56 @@ const INLINE_IOVECS: usize = 8;
 
 /// A guest's linear memory for the time of one host call.
 pub struct GuestMem<'a> {
-    bytes: &'a mut [u8],
+    bytes: Bytes<'a>,
     strict: bool,
 }
+
+/// The bytes of a guest.
+enum Bytes<'a> {
+    Own(&'a mut [u8]),
+    /// Those of a memory that threads share. It only grows: what was found to be inside of it stays there.
+    Shared(&'a SharedMemory),
+}
+
+impl Bytes<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        match self {
+            Bytes::Own(bytes) => bytes.len(),
+            Bytes::Shared(memory) => memory.data_size(),
+        }
+    }
+
+    /// Copies a range that is inside of the memory.
+    #[inline]
+    fn read(&self, range: Range<usize>, to: &mut [u8]) {
+        match self {
+            Bytes::Own(bytes) => to.copy_from_slice(&bytes[range]),
+            Bytes::Shared(memory) => memory.read(range.start, to).expect(INSIDE),
+        }
+    }
+
+    /// Copies to a range that is inside of the memory.
+    #[inline]
+    fn write(&mut self, range: Range<usize>, from: &[u8]) {
+        match self {
+            Bytes::Own(bytes) => bytes[range].copy_from_slice(from),
+            Bytes::Shared(memory) => memory.write(range.start, from).expect(INSIDE),
+        }
+    }
+}
+
+const INSIDE: &str = "a range that is inside of a memory stays there";
 
 impl<'a> GuestMem<'a> {
     /// The memory that consists of these bytes.
     pub fn new(bytes: &'a mut [u8]) -> GuestMem<'a> {
-        GuestMem { bytes, strict: false }
+        GuestMem { bytes: Bytes::Own(bytes), strict: false }
+    }
+
+    /// A memory that threads share.
+    pub fn shared(memory: &'a SharedMemory) -> GuestMem<'a> {
+        GuestMem { bytes: Bytes::Shared(memory), strict: false }
     }
 
     /// Whether a pointer that is not aligned for its type traps.
@@ -92,7 +136,7 @@ impl<'a> GuestMem<'a> {
         self.aligned(what, address, align)?;
         let range = self.range(what, address.into(), N as u64)?;
         let mut value = [0; N];
-        value.copy_from_slice(&self.bytes[range]);
+        self.bytes.read(range, &mut value);
         Ok(value)
     }
 
@@ -106,7 +150,7 @@ impl<'a> GuestMem<'a> {
     ) -> Result<(), Fault> {
         self.aligned(what, address, align)?;
         let range = self.range(what, address.into(), N as u64)?;
-        self.bytes[range].copy_from_slice(&value);
+        self.bytes.write(range, &value);
         Ok(())
     }
 
@@ -156,21 +200,37 @@ impl<'a> GuestMem<'a> {
     #[inline]
     pub fn write_bytes(&mut self, what: &str, address: u32, bytes: &[u8]) -> Result<(), Fault> {
         let range = self.range(what, address.into(), bytes.len() as u64)?;
-        self.bytes[range].copy_from_slice(bytes);
+        self.bytes.write(range, bytes);
         Ok(())
     }
 
     /// Copies bytes out of the guest. The caller has bounded `len`; memory itself bounds it too.
     pub fn read_vec(&self, what: &str, address: u32, len: u32) -> Result<Vec<u8>, Fault> {
         let range = self.range(what, address.into(), len.into())?;
-        Ok(self.bytes[range].to_vec())
+        let mut bytes = vec![0; range.len()];
+        self.bytes.read(range, &mut bytes);
+        Ok(bytes)
     }
 
-    /// Lends a range of the guest, to be written.
+    /// Lends a range of the guest, to be written whole.
     #[inline]
-    pub fn bytes_mut(&mut self, what: &str, address: u32, len: u32) -> Result<&mut [u8], Fault> {
+    pub fn fill(
+        &mut self,
+        what: &str,
+        address: u32,
+        len: u32,
+        fill: impl FnOnce(&mut [u8]) -> Outcome,
+    ) -> Outcome {
         let range = self.range(what, address.into(), len.into())?;
-        Ok(&mut self.bytes[range])
+        match &mut self.bytes {
+            Bytes::Own(bytes) => fill(&mut bytes[range]),
+            Bytes::Shared(_) => {
+                let mut copy = vec![0; range.len()];
+                fill(&mut copy)?;
+                self.bytes.write(range, &copy);
+                Ok(())
+            }
+        }
     }
 
     /// Reads and checks a list of `iovec`s and every buffer in it. More than 1024, or a sum that does not fit in 32
@@ -203,8 +263,20 @@ impl<'a> GuestMem<'a> {
     /// Lends the buffers for reading, all at once, in order. They may overlap.
     #[inline]
     pub fn gather<R>(&self, list: &IoVecs, consume: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-        let slice =
-            |&(address, len): &(u32, u32)| IoSlice::new(&self.bytes[address as usize..][..len as usize]);
+        let bytes = match &self.bytes {
+            Bytes::Own(bytes) => &**bytes,
+            Bytes::Shared(_) => {
+                let mut copy = vec![0; list.bytes as usize];
+                let mut rest = &mut *copy;
+                for &(address, len) in list.as_slice() {
+                    let (buffer, others) = rest.split_at_mut(len as usize);
+                    self.bytes.read(address as usize..(address + len) as usize, buffer);
+                    rest = others;
+                }
+                return consume(&[IoSlice::new(&copy)]);
+            }
+        };
+        let slice = |&(address, len): &(u32, u32)| IoSlice::new(&bytes[address as usize..][..len as usize]);
         let vectors = list.as_slice();
         if vectors.len() <= INLINE_IOVECS {
             let mut slices = [IoSlice::new(&[]); INLINE_IOVECS];
@@ -218,20 +290,29 @@ impl<'a> GuestMem<'a> {
     }
 
     /// Lends the buffers for writing, in order. Where they ascend and do not overlap, which is all that compilers and
-    /// libraries produce, it lends all of them; otherwise only the first, and the read is short, which is legal.
+    /// libraries produce, it lends all of them; otherwise only the first, and the read is short, which is legal. `produce` says
+    /// how many bytes it has written, from the first on, and perhaps more.
     #[inline]
-    pub fn scatter<R>(&mut self, list: &IoVecs, produce: impl FnOnce(&mut [IoSliceMut<'_>]) -> R) -> R {
+    pub fn scatter<R>(
+        &mut self,
+        list: &IoVecs,
+        produce: impl FnOnce(&mut [IoSliceMut<'_>]) -> Outcome<(usize, R)>,
+    ) -> Outcome<(usize, R)> {
         let vectors = match list.as_slice() {
             [] => return produce(&mut []),
             vectors if ascending(vectors) => vectors,
             vectors => &vectors[..1],
         };
+        let bytes = match &mut self.bytes {
+            Bytes::Own(bytes) => &mut **bytes,
+            Bytes::Shared(_) => return self.scatter_copy(vectors, produce),
+        };
         if let [(address, len)] = vectors {
-            let slice = &mut self.bytes[*address as usize..][..*len as usize];
+            let slice = &mut bytes[*address as usize..][..*len as usize];
             return produce(&mut [IoSliceMut::new(slice)]);
         }
         let mut slices = Vec::with_capacity(vectors.len());
-        let (mut rest, mut start) = (&mut *self.bytes, 0);
+        let (mut rest, mut start) = (bytes, 0);
         for &(address, len) in vectors {
             let (_, tail) = rest.split_at_mut(address as usize - start);
             let (slice, tail) = tail.split_at_mut(len as usize);
@@ -239,6 +320,23 @@ impl<'a> GuestMem<'a> {
             (rest, start) = (tail, address as usize + len as usize);
         }
         produce(&mut slices)
+    }
+
+    /// The same by way of a copy, of which no more comes to the guest than was written.
+    fn scatter_copy<R>(
+        &mut self,
+        vectors: &[(u32, u32)],
+        produce: impl FnOnce(&mut [IoSliceMut<'_>]) -> Outcome<(usize, R)>,
+    ) -> Outcome<(usize, R)> {
+        let mut copy = vec![0; vectors.iter().map(|(_, len)| *len as usize).sum()];
+        let (count, result) = produce(&mut [IoSliceMut::new(&mut copy)])?;
+        let mut rest = &copy[..count.min(copy.len())];
+        for &(address, len) in vectors {
+            let (buffer, others) = rest.split_at(rest.len().min(len as usize));
+            self.bytes.write(address as usize..address as usize + buffer.len(), buffer);
+            rest = others;
+        }
+        Ok((count, result))
     }
 }
 

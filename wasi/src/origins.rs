@@ -50,8 +50,8 @@ pub static ORIGINS: &[Origin] = &[
         matches: |module, name| module == PREVIEW1.module && name.starts_with("sock_"),
     },
     Origin {
-        text: "this module was built for wasi-threads, which is not supported",
-        help: NO_EXTENSIONS,
+        text: "this module was built for wasi-threads",
+        help: "grant it threads, or build the program without them",
         matches: is_thread_spawn,
     },
     Origin {

@@ -15,7 +15,7 @@
 
 use crate::{Errno, Fault, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -143,6 +143,18 @@ pub(crate) struct Waiter {
     resume: Cell<Option<Instant>>,
     /// How much was done of work that was interrupted and will be taken up again.
     done: Cell<u64>,
+    /// Whether nothing waits here: whoever makes the call waits for what is noted, and makes the call again.
+    elsewhere: bool,
+    /// What is to be waited for elsewhere.
+    wish: RefCell<Option<Wish>>,
+}
+
+/// What a call would have waited for.
+#[derive(Debug)]
+struct Wish {
+    /// Descriptors of their own: the guest's may be closed meanwhile.
+    fds: Vec<(OwnedFd, PollFlags)>,
+    deadline: Option<Instant>,
 }
 
 impl Default for Waiter {
@@ -154,6 +166,8 @@ impl Default for Waiter {
             attached: Attached::No,
             resume: Cell::new(None),
             done: Cell::new(0),
+            elsewhere: false,
+            wish: RefCell::new(None),
         }
     }
 }
@@ -305,6 +319,17 @@ impl Waiter {
             }
             fault
         };
+        if !looks && self.elsewhere {
+            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let some = ready.iter().any(|flags| !flags.is_empty());
+            if some || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(ready);
+            }
+            let own = |(fd, flags): &(BorrowedFd<'_>, PollFlags)| Ok((fd.try_clone_to_owned()?, *flags));
+            let fds = fds.iter().map(own).collect::<io::Result<_>>()?;
+            *self.wish.borrow_mut() = Some(Wish { fds, deadline });
+            return Err(interrupted(Fault::Interrupted));
+        }
         if !looks && self.attached == Attached::Wanted {
             // The engine need not hear of a wait that has nothing to wait for.
             let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
@@ -312,12 +337,37 @@ impl Waiter {
             return if some { Ok(ready) } else { Err(interrupted(Fault::Interrupted)) };
         }
         let listens = !looks && (self.cancellable || self.attached == Attached::Yes);
+        self.block(fds, deadline, listens).map_err(interrupted)
+    }
+
+    /// A waiter whose calls wait [elsewhere](Waiter::wait_elsewhere).
+    pub fn of_thread() -> Waiter {
+        Waiter { elsewhere: true, interruptible_writes: true, ..Waiter::default() }
+    }
+
+    /// Waits for what the last call has been interrupted for, if it was for a wait, or until the guest is wanted back. Nothing
+    /// is held meanwhile that other threads of the guest need.
+    pub fn wait_elsewhere(&mut self) {
+        let Some(Wish { fds, deadline }) = self.wish.take() else { return };
+        let fds: Vec<_> = fds.iter().map(|(fd, flags)| (fd.as_fd(), *flags)).collect();
+        self.attach(Attached::Yes);
+        // Whatever has ended it, the call is made again, and finds out.
+        let _ = self.block(&fds, deadline, true);
+        self.attach(Attached::No);
+    }
+
+    fn block(
+        &self,
+        fds: &[(BorrowedFd<'_>, PollFlags)],
+        deadline: Option<Instant>,
+        listens: bool,
+    ) -> Outcome<Vec<PollFlags>> {
         let event = if listens { Some(self.signal.event()?) } else { None };
         let mut list: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
         list.extend(fds.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         list.extend(event.map(|event| PollFd::from_borrowed_fd(event.readable.as_fd(), PollFlags::IN)));
         loop {
-            self.check().map_err(interrupted)?;
+            self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // The kernel's count of seconds is signed.
             let left = left.map(|left| Timespec {
@@ -335,7 +385,7 @@ impl Waiter {
                     {
                         event.lower();
                         // What was raised before the last wait ended is old news: the flags decide.
-                        self.check().map_err(interrupted)?;
+                        self.check()?;
                         if count == 1 {
                             continue;
                         }

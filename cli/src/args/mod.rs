@@ -79,7 +79,7 @@ pub enum CacheCommand {
 }
 
 /// A module and how to run it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunArgs {
     /// The options.
     pub options: Options,

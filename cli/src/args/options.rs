@@ -69,6 +69,10 @@ pub struct Options {
     pub max_memories: Option<usize>,
     /// Tables that there may be.
     pub max_tables: Option<usize>,
+    /// Whether the guest may start threads.
+    pub threads: bool,
+    /// Threads that there may be at once besides the first.
+    pub max_threads: Option<usize>,
     /// Bytes that one call of WASI may copy.
     pub max_call_bytes: Option<u64>,
     /// Random bytes that one call may ask for.
@@ -108,6 +112,12 @@ impl Options {
             Mode::Interp if self.optimise.is_some() || self.max_code_size.is_some() => {
                 Some("`--mode interp` compiles nothing, and `-O` is about compiled code")
             }
+            _ if self.max_threads.is_some() && !self.threads => {
+                Some("`-S max-threads` is about threads, which `-S threads` lets the guest start")
+            }
+            _ if self.threads && !self.preloads.is_empty() => Some(
+                "each thread of `-S threads` has instances of its own, and what is preloaded is there once",
+            ),
             _ => None,
         }
     }

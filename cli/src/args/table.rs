@@ -262,6 +262,20 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         long: None,
+        key: Some(("S", "threads")),
+        takes: Takes::Switch,
+        help: "Let the guest start threads, as wasi-threads has them; `--fuel` counts for each of them, all else for all together",
+        set: |o, v| switch(v).map(|on| o.threads = on),
+    },
+    Row {
+        long: None,
+        key: Some(("S", "max-threads")),
+        takes: Takes::Value("N"),
+        help: "Let there be no more than so many threads at once besides the first; otherwise it is 256",
+        set: |o, v| count(v).map(|threads| o.max_threads = Some(threads)),
+    },
+    Row {
+        long: None,
         key: Some(("S", "hostcall-fuel")),
         takes: Takes::Value("SIZE"),
         help: "Let one call of WASI copy no more than so many bytes; longer reads and writes are short",

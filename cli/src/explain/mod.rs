@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wasmrun_wasi::abi::Class;
-use wasmrun_wasi::caps::CapReport;
+use wasmrun_wasi::caps::{self, CapReport};
 
 use crate::args::{Options, RunArgs};
 use crate::errors::Outcome;
@@ -112,7 +112,7 @@ fn row(
     grants: &CapReport,
     preloads: &[Provider<'_>],
 ) -> ImportRow {
-    let inspect::Import { module, name, kind, .. } = import;
+    let inspect::Import { module, name, kind, ty } = import;
     let mut row = ImportRow {
         module,
         name,
@@ -137,6 +137,16 @@ fn row(
         if row.status == Status::Denied {
             row.option = would_grant(class, options);
             row.hint = row.option.is_none().then(|| "no option grants this yet".to_owned());
+        }
+        return row;
+    }
+    if caps::classify(&row.module, &row.name) == Class::Threads || kind == "memory" && ty.ends_with(" shared")
+    {
+        row.capability = (kind == "func").then_some(Class::Threads);
+        row.by = granting(Class::Threads, options);
+        match row.by.is_empty() {
+            true => row.option = Some("-S threads".to_owned()),
+            false => row.status = Status::Granted,
         }
         return row;
     }
@@ -166,7 +176,8 @@ fn granting(class: Class, options: &Options) -> Vec<String> {
                 .chain(options.env.iter().map(|env| format!("--env {}", env.name.display())))
                 .collect()
         }
-        Class::Listen | Class::Threads | Class::Unknown => Vec::new(),
+        Class::Threads => options.threads.then(|| "-S threads".to_owned()).into_iter().collect(),
+        Class::Listen | Class::Unknown => Vec::new(),
         Class::Args | Class::Clock | Class::Random | Class::Stdio | Class::Process => {
             vec!["always".to_owned()]
         }

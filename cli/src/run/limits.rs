@@ -1,17 +1,21 @@
 //! What the guest's memories and tables may take, as the command line says.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use wasmrun::{Error, ResourceLimiter, Result, StoreLimits, StoreLimitsBuilder};
 
 use crate::args::Options;
 
-/// The limits of a run. Those of the engine are per object; that on memory is for all memories together, so
+/// The limits of a run, or of a thread of it. Those of the engine are per object; that on memory is for all memories together, so
 /// that a guest does not get twice as much by having two.
+#[derive(Clone)]
 pub struct Limits {
     each: StoreLimits,
-    /// Bytes that all memories have.
-    memory: usize,
-    /// Those that they had before the growth that was allowed last.
-    before: usize,
+    /// Bytes that all memories have, those of all threads.
+    memory: Arc<AtomicUsize>,
+    /// How much of that has been allowed last.
+    granted: usize,
 }
 
 impl Limits {
@@ -36,23 +40,31 @@ impl Limits {
             each = each.tables(count);
         }
         let each = each.trap_on_grow_failure(options.trap_on_grow_failure).build();
-        Limits { each, memory: 0, before: 0 }
+        Limits { each, memory: Arc::default(), granted: 0 }
     }
 }
 
 impl ResourceLimiter for Limits {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
-        // All memories are asked about as if they were one.
-        let together = self.memory.saturating_add(desired.saturating_sub(current));
-        let allowed = self.each.memory_growing(self.memory, together, maximum)?;
-        if allowed {
-            self.before = std::mem::replace(&mut self.memory, together);
+        let granted = desired.saturating_sub(current);
+        loop {
+            // All memories are asked about as if they were one.
+            let memory = self.memory.load(Ordering::SeqCst);
+            let together = memory.saturating_add(granted);
+            if !self.each.memory_growing(memory, together, maximum)? {
+                return Ok(false);
+            }
+            // Another thread may have been faster.
+            let (order, word) = (Ordering::SeqCst, &self.memory);
+            if word.compare_exchange(memory, together, order, order).is_ok() {
+                self.granted = together - memory;
+                return Ok(true);
+            }
         }
-        Ok(allowed)
     }
 
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
-        self.memory = self.before;
+        self.memory.fetch_sub(std::mem::take(&mut self.granted), Ordering::SeqCst);
         self.each.memory_grow_failed(error)
     }
 

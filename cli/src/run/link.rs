@@ -5,6 +5,7 @@ use wasmrun::{Engine, Instance, Linker, Module, Store};
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
+use super::threads::Threads;
 use crate::args::{Preload, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
@@ -32,6 +33,7 @@ pub fn instantiate(
     run: &RunArgs,
     module: &Module,
     libraries: &[Module],
+    threads: Option<&Threads>,
     linker: &mut Linker<Host>,
     store: &mut Store<Host>,
 ) -> Result<Instance, Stopped> {
@@ -51,7 +53,12 @@ pub fn instantiate(
             Failure::new("the unknown imports cannot be left to trap").because_of(error.chain())
         })?;
     }
-    linker.instantiate(&mut *store, module).map_err(|error| {
+    let linked = linker.instantiate_pre(module).and_then(|linked| {
+        // Its start function may start threads.
+        threads.inspect(|threads| threads.set_module(linked.clone()));
+        linked.instantiate(&mut *store)
+    });
+    linked.map_err(|error| {
         let preloads = (&preloads[..], &[][..]);
         explain(preloads, error, file_arg::display_name(&run.file), module, linker, store)
     })
@@ -90,6 +97,8 @@ fn explain(
         } else if let Some(preload) = called(later) {
             let help = "modules are preloaded in the order of the options, each with what stands before it";
             (Some(format!("{preload} is not loaded yet")), Some(help.to_owned()))
+        } else if import.ty().memory().is_some_and(|ty| ty.is_shared()) {
+            (None, Some(imports::THREADS.to_owned()))
         } else {
             let advice = imports::advise(from, name);
             (advice.origin, Some(advice.help))

@@ -6,22 +6,56 @@ mod end;
 mod entry;
 mod limits;
 mod link;
+mod threads;
 
 use std::thread;
 
 use wasmrun::{Engine, Linker, Module, Store};
-use wasmrun_wasi::WasiCtx;
+use wasmrun_wasi::{SharedWasiCtx, WasiCtx};
 
-use crate::args::RunArgs;
+use crate::args::{Options, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
 use crate::{guest, load, tiers};
 use limits::Limits;
+use threads::Threads;
 
 /// What belongs to the guest on the host's side.
 struct Host {
-    wasi: WasiCtx,
+    wasi: Wasi,
     limits: Limits,
+}
+
+/// What WASI gives, to one thread or to all of a guest.
+enum Wasi {
+    Alone(Box<WasiCtx>),
+    Shared(SharedWasiCtx),
+}
+
+impl Wasi {
+    fn alone(&mut self) -> &mut WasiCtx {
+        match self {
+            Wasi::Alone(wasi) => wasi,
+            Wasi::Shared(_) => unreachable!("this is linked where nothing is shared"),
+        }
+    }
+
+    fn shared(&mut self) -> &mut SharedWasiCtx {
+        match self {
+            Wasi::Shared(wasi) => wasi,
+            Wasi::Alone(_) => unreachable!("this is linked where threads are"),
+        }
+    }
+}
+
+impl Clone for Wasi {
+    /// For another thread.
+    fn clone(&self) -> Wasi {
+        match self {
+            Wasi::Shared(wasi) => Wasi::Shared(wasi.clone()),
+            Wasi::Alone(_) => unreachable!("there is one thread"),
+        }
+    }
 }
 
 /// What a guest may have of the first thread's stack without asking: most systems give that 8 MiB.
@@ -51,29 +85,59 @@ fn on_larger_stack(bytes: usize, run: impl FnOnce() -> Outcome<u8> + Send) -> Ou
     })
 }
 
+fn refuse(error: wasmrun::Error) -> Failure {
+    Failure::new("the guest cannot be set up").because_of(error.chain())
+}
+
+/// The store of a thread of the guest, with the limits that the options set.
+fn store(options: &Options, engine: &Engine, limit: TimeLimit, host: Host) -> Outcome<Store<Host>> {
+    let mut store = Store::try_new(engine, host).map_err(refuse)?;
+    store.limiter(|host| &mut host.limits);
+    if let Some(fuel) = options.fuel {
+        store.set_fuel(fuel).map_err(refuse)?;
+    }
+    if let Some(ends) = limit.ends() {
+        store.set_deadline(Some(ends));
+        // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
+        if let Wasi::Alone(wasi) = &mut store.data_mut().wasi {
+            wasi.interruptible_writes();
+        }
+    }
+    Ok(store)
+}
+
+/// The stack of a thread that runs guest code: compiled code has its frames there.
+fn stack_of_thread(options: &Options) -> usize {
+    options.max_stack.unwrap_or(FIRST_THREAD).saturating_add(HOST_STACK)
+}
+
 fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
     let wasi = guest::wasi(run)?;
     let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
     let entry = entry::choose(run, &module)?;
     let libraries = link::libraries(run, &engine, &limit)?;
 
-    let refuse = |error: wasmrun::Error| Failure::new("the guest cannot be set up").because_of(error.chain());
-    let host = Host { wasi, limits: Limits::new(&run.options) };
-    let mut store = Store::try_new(&engine, host).map_err(refuse)?;
-    store.limiter(|host| &mut host.limits);
-    if let Some(fuel) = run.options.fuel {
-        store.set_fuel(fuel).map_err(refuse)?;
-    }
-    if let Some(ends) = limit.ends() {
-        store.set_deadline(Some(ends));
-        // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
-        store.data_mut().wasi.interruptible_writes();
-    }
-
+    let limits = Limits::new(&run.options);
+    let wasi = match run.options.threads {
+        true => Wasi::Shared(SharedWasiCtx::new(wasi)),
+        false => Wasi::Alone(Box::new(wasi)),
+    };
+    let mut store = store(&run.options, &engine, limit, Host { wasi, limits: limits.clone() })?;
     let mut linker: Linker<Host> = Linker::new(&engine);
-    wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| &mut host.wasi).map_err(refuse)?;
-    let started = link::instantiate(run, &module, &libraries, &mut linker, &mut store)
+    let threads = if run.options.threads {
+        threads::check(run, &module)?;
+        wasmrun_wasi::add_shared_to_linker(&mut linker, |host: &mut Host| host.wasi.shared())
+            .map_err(refuse)?;
+        Some(Threads::link(run, &engine, limit, &limits, &module, &mut linker, &store)?)
+    } else {
+        wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| host.wasi.alone()).map_err(refuse)?;
+        None
+    };
+    let started = link::instantiate(run, &module, &libraries, threads.as_deref(), &mut linker, &mut store)
         .and_then(|instance| entry.call(run, &instance, &mut store));
+    if let Some(threads) = &threads {
+        threads.end();
+    }
     let code = match started {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),

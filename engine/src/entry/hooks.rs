@@ -72,7 +72,7 @@ pub(crate) fn grow_memory<T: 'static>(
     let memory = memory.pointer(&store.opaque)?;
     let grown = with_hooks(store, |_, exec| {
         // SAFETY: the memory is alive and the store borrowed exclusively; the limiter cannot reach it.
-        unsafe { builtins::grow_memory(exec, &mut *memory.as_ptr(), delta) }
+        unsafe { builtins::grow_memory(exec, memory.as_ptr(), delta) }
     });
     grown.map_err(from_pending)
 }

@@ -6,9 +6,9 @@
 use std::ptr::NonNull;
 
 use wasmrun_runtime::module::{ExternIndex, HostObject};
-use wasmrun_runtime::vm::{InstanceKey, VmContext};
+use wasmrun_runtime::vm::{self, InstanceKey, VmContext};
 
-use super::{Extern, Global, Memory, Table, Tag};
+use super::{Extern, Global, Memory, SharedMemory, Table, Tag};
 use crate::error::Result;
 use crate::func::{Caller, Func};
 use crate::handle::{Handle, wrong_handle};
@@ -20,7 +20,8 @@ use crate::store::{AsContextMut, StoreInner, StoreOpaque};
 pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternIndex) -> Result<Extern> {
     let instance = store.vm.reachable(key).ok_or_else(|| wrong_handle(store.id, store))?;
     let context = instance.context();
-    // SAFETY: the instance is alive, the index is one of its module, and exported functions have a record.
+    // SAFETY: the instance is alive, the index is one of its module, and exported functions have a record. A memory that is
+    // shared is that of a `vm::SharedMemory`, which the instance has.
     // The pointers are not null: they were bound when the instance was made.
     unsafe {
         let non_null = "an instance's pointers are bound";
@@ -30,7 +31,11 @@ pub(crate) fn export(store: &mut StoreOpaque, key: InstanceKey, index: ExternInd
             }
             ExternIndex::Memory(i) => {
                 let pointer = NonNull::new(VmContext::memory(context, i)).expect(non_null);
-                Memory::from_handle(Handle::of_instance(store, key, pointer)).into()
+                if (*pointer.as_ptr()).is_shared() {
+                    SharedMemory::from_runtime(vm::SharedMemory::from_ptr(pointer)).into()
+                } else {
+                    Memory::from_handle(Handle::of_instance(store, key, pointer)).into()
+                }
             }
             ExternIndex::Table(i) => {
                 let pointer = NonNull::new(VmContext::table(context, i)).expect(non_null);

@@ -8,7 +8,7 @@ use wasmrun_runtime::vm;
 use super::cannot_grow;
 use super::export::host_object;
 use crate::entry::grow_memory;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handle::Handle;
 use crate::store::{AsContext, AsContextMut, StoreContext, StoreContextMut};
 use crate::types::MemoryType;
@@ -47,9 +47,14 @@ impl Memory {
     /// A zeroed memory.
     ///
     /// # Errors
-    /// The limiter of the store or the system refuses.
+    /// The limiter of the store or the system refuses, or the type is that of a [`SharedMemory`](crate::SharedMemory).
     pub fn new(mut store: impl AsContextMut, ty: MemoryType) -> Result<Memory> {
         ty.check()?;
+        if ty.is_shared() {
+            return Err(Error::msg(
+                "a memory of a shared type is a `SharedMemory`, which belongs to no store",
+            ));
+        }
         let item = host_object(store.as_context_mut().inner_mut(), HostObject::Memory(ty))?;
         Ok(item.into_memory().expect("a memory was made"))
     }

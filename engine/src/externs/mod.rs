@@ -4,11 +4,13 @@ mod elements;
 mod export;
 mod global;
 mod memory;
+mod shared;
 mod table;
 mod tag;
 
 pub use global::Global;
 pub use memory::{Memory, MemoryAccessError};
+pub use shared::{SharedMemory, WaitResult};
 pub use table::Table;
 pub use tag::Tag;
 
@@ -32,7 +34,7 @@ use crate::types::ExternType;
 /// assert!(item.into_memory().is_some());
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Extern {
     /// A function.
     Func(Func),
@@ -42,6 +44,8 @@ pub enum Extern {
     Table(Table),
     /// A linear memory.
     Memory(Memory),
+    /// A linear memory that threads share.
+    SharedMemory(SharedMemory),
     /// A tag.
     Tag(Tag),
 }
@@ -67,6 +71,11 @@ impl Extern {
         if let Extern::Memory(memory) = self { Some(memory) } else { None }
     }
 
+    /// The shared memory, if it is one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        if let Extern::SharedMemory(memory) = self { Some(memory) } else { None }
+    }
+
     /// The tag, if it is one.
     pub fn into_tag(self) -> Option<Tag> {
         if let Extern::Tag(tag) = self { Some(tag) } else { None }
@@ -82,6 +91,7 @@ impl Extern {
             Extern::Global(global) => ExternType::Global(global.ty(store)),
             Extern::Table(table) => ExternType::Table(table.ty(store)),
             Extern::Memory(memory) => ExternType::Memory(memory.ty(store)),
+            Extern::SharedMemory(memory) => ExternType::Memory(memory.ty()),
             Extern::Tag(tag) => ExternType::Tag(tag.ty(store)),
         }
     }
@@ -108,6 +118,12 @@ impl From<Table> for Extern {
 impl From<Memory> for Extern {
     fn from(memory: Memory) -> Extern {
         Extern::Memory(memory)
+    }
+}
+
+impl From<SharedMemory> for Extern {
+    fn from(memory: SharedMemory) -> Extern {
+        Extern::SharedMemory(memory)
     }
 }
 
@@ -178,6 +194,11 @@ impl<'instance> Export<'instance> {
     /// The memory, if it is one.
     pub fn into_memory(self) -> Option<Memory> {
         self.item.into_memory()
+    }
+
+    /// The shared memory, if it is one.
+    pub fn into_shared_memory(self) -> Option<SharedMemory> {
+        self.item.into_shared_memory()
     }
 
     /// The tag, if it is one.

@@ -67,7 +67,7 @@ impl Definition {
     /// The item in this store.
     pub(crate) fn resolve(&self, store: &mut StoreOpaque) -> Extern {
         match self {
-            Definition::Extern(item) => *item,
+            Definition::Extern(item) => item.clone(),
             Definition::HostFunc(func) => Func::from_handle(Handle::of_host(store, func)).into(),
         }
     }
@@ -111,7 +111,8 @@ impl<T: 'static> Linker<T> {
         self.modules.get(module)?.get(name)
     }
 
-    /// Defines a name as something of a store. Instances can then be made in that store only.
+    /// Defines a name as something of a store. Instances can then be made in that store only, unless it is a
+    /// [`SharedMemory`](crate::SharedMemory), which any store can have.
     ///
     /// # Errors
     /// The name is defined already, or the store belongs to another engine.

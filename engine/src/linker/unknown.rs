@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Linker;
 use crate::error::{Error, Result};
-use crate::externs::{Global, Memory, Table, Tag};
+use crate::externs::{Global, Memory, SharedMemory, Table, Tag};
 use crate::func::Caller;
 use crate::module::{ImportType, Module};
 use crate::store::AsContextMut;
@@ -73,6 +73,10 @@ impl<T: 'static> Linker<T> {
             match import.ty() {
                 // The results of such functions start as what they have to be.
                 ExternType::Func(ty) => self.func_new(module, name, ty, |_, _, _| Ok(()))?,
+                ExternType::Memory(ty) if ty.is_shared() => {
+                    let memory = SharedMemory::new(&self.engine, ty)?;
+                    self.define(&store, module, name, memory)?
+                }
                 ExternType::Memory(ty) => {
                     let memory = Memory::new(&mut store, ty)?;
                     self.define(&store, module, name, memory)?

@@ -196,7 +196,9 @@ impl<T> AskLimiter<'_, T> {
 fn grow_error(what: &str, error: GrowError) -> Error {
     Error::msg(match error {
         GrowError::Maximum => format!("the {what} would pass its maximum"),
-        GrowError::System => format!("the system has no memory for the {what} to grow"),
+        GrowError::System | GrowError::Reservation => {
+            format!("the system has no memory for the {what} to grow")
+        }
     })
 }
 

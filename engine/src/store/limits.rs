@@ -47,7 +47,8 @@ use crate::error::{Error, Result};
 /// ```
 pub trait ResourceLimiter {
     /// Whether a memory may grow from `current` to `desired` bytes. A new memory grows from 0. `maximum` is
-    /// what its type allows; `desired` may be beyond it, and growth fails then though it be allowed.
+    /// what its type allows; `desired` may be beyond it, and growth fails then though it be allowed. While it is asked about a
+    /// [`SharedMemory`](crate::SharedMemory) no other thread can let that grow; it must not itself.
     ///
     /// # Errors
     /// An error stops the guest.

@@ -12,11 +12,13 @@ macro_rules! bulk {
     (@field result) => { Field::Dest };
     (@field slot) => { Field::Slot };
     (@field function) => { Field::Function };
+    (@field offset) => { Field::Bits64 };
     (@field memory) => { Field::Memory };
     (@field table) => { Field::Table };
     (@field data) => { Field::Data };
     (@field element) => { Field::Element };
     (@read slot, $m:ident, $op:ty, $at:expr) => { *$m.slot::<$op, { $at }>() };
+    (@read offset, $m:ident, $op:ty, $at:expr) => { $m.field::<$op, u64, { $at }>() };
     (@read $index:ident, $m:ident, $op:ty, $at:expr) => { $m.field::<$op, u32, { $at }>() };
     ($($(#[$doc:meta])* $name:ident $text:literal: [$($operand:ident: $kind:ident),*] $(=> $result:ident)?,
         |$m:ident| $body:expr;)*) => { $(
@@ -85,6 +87,17 @@ bulk! {
         builtins::data_drop(m.ctx, segment);
         Ok::<(), Pending>(())
     };
+    /// `memory.atomic.notify`.
+    MemoryAtomicNotify "memory.atomic.notify": [address: slot, count: slot, offset: offset, memory: memory] => result, |m|
+        builtins::memory_atomic_notify(m.ctx, memory, address, offset, count as u32);
+    /// `memory.atomic.wait32`.
+    MemoryAtomicWait32 "memory.atomic.wait32":
+        [address: slot, expected: slot, timeout: slot, offset: offset, memory: memory] => result, |m|
+        builtins::memory_atomic_wait32(m.ctx, memory, address, offset, expected as u32, timeout as i64);
+    /// `memory.atomic.wait64`.
+    MemoryAtomicWait64 "memory.atomic.wait64":
+        [address: slot, expected: slot, timeout: slot, offset: offset, memory: memory] => result, |m|
+        builtins::memory_atomic_wait64(m.ctx, memory, address, offset, expected, timeout as i64);
     /// `table.size`.
     TableSize "table.size": [table: table] => result, |m| Ok::<u64, Pending>(builtins::table_size(m.ctx, table));
     /// `table.get` of a table of functions.

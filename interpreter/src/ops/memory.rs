@@ -11,7 +11,7 @@ use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{Memory, MemoryDescriptor, VmContext};
 
 use crate::field::Field;
-use crate::machine::{Dispatch, Machine, Op, Stop, code};
+use crate::machine::{Continuation, Dispatch, Machine, Op, Stop, code};
 use crate::mode::{Dest, Slot, Source, Value};
 
 /// How bytes of memory become a value.
@@ -114,7 +114,24 @@ impl Op for FarAddress {
     }
 }
 
-pub(super) type OutOfBounds = Stop<{ code(Trap::MemoryOutOfBounds) }>;
+/// The end of an access outside of a memory. If threads share memory 0 it may have grown since its length was read, and only
+/// that; then the instruction is executed again.
+pub(super) struct OutOfBounds;
+
+impl Continuation for OutOfBounds {
+    #[inline(always)]
+    unsafe fn run<D: Dispatch>(mut m: Machine) -> D::Out {
+        // SAFETY: `ctx` is alive; the instruction has changed nothing.
+        unsafe {
+            let known = m.len;
+            m.reload_memory();
+            if m.len != known {
+                return D::go(m);
+            }
+            <Stop<{ code(Trap::MemoryOutOfBounds) }> as Continuation>::run::<D>(m)
+        }
+    }
+}
 
 /// A load from memory 0: destination, address, offset of the last byte.
 pub(crate) struct Load<O, A, X, Z>(PhantomData<(O, A, X, Z)>);
@@ -269,7 +286,7 @@ pub(super) unsafe fn descriptor(m: &Machine, offset: u32) -> (*mut u8, usize) {
     unsafe {
         let memory: *mut Memory = *VmContext::at::<*mut Memory>(m.ctx, offset);
         let descriptor = memory.cast::<MemoryDescriptor>();
-        ((*descriptor).base, (*descriptor).len)
+        ((*descriptor).base, (*descriptor).len())
     }
 }
 

@@ -2,6 +2,7 @@
 //! names them, and a table of rows, one row for each operation and one entry for each combination of
 //! addressing modes.
 
+pub(crate) mod atomic;
 pub(crate) mod branch;
 pub(crate) mod bulk;
 pub(crate) mod call;

@@ -8,6 +8,7 @@
 //! The result depends on the body alone: when a trap asks for an offset in the module, the function is
 //! translated again with a source map, so that no map has to be kept.
 
+mod atomics;
 mod calls;
 mod control;
 mod emit;

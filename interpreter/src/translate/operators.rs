@@ -301,6 +301,7 @@ impl Translator<'_> {
             O::I64Sub128 => self.wide(table::SUB128, 4),
             O::I64MulWideS => self.wide(table::MUL_WIDE_S, 2),
             O::I64MulWideU => self.wide(table::MUL_WIDE_U, 2),
+            ref other if self.atomic(other) => {}
             ref other => self.object(other),
         }
     }
@@ -461,7 +462,7 @@ impl Translator<'_> {
     }
 
     /// Pops so many operands; their slots, the lowest first.
-    fn pop_slots(&mut self, operands: usize) -> Vec<u16> {
+    pub(super) fn pop_slots(&mut self, operands: usize) -> Vec<u16> {
         let mut popped: Vec<Operand> = (0..operands).map(|_| self.stack.pop()).collect();
         popped.reverse();
         popped.into_iter().map(|operand| self.in_slot(operand)).collect()
@@ -815,7 +816,7 @@ pub(super) fn last_byte(offset: u64, bytes: u32, address: Input) -> Option<u32> 
 }
 
 /// The memory of an access.
-fn memory_of(memarg: MemArg) -> u32 {
+pub(super) fn memory_of(memarg: MemArg) -> u32 {
     match memarg.target {
         MemArgTarget::Memory(memory) => memory,
         MemArgTarget::Array(_) => unreachable!("modules with arrays are refused at load"),

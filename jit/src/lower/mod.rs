@@ -8,6 +8,7 @@
 //!
 //! What cannot be reached is not translated; it costs no fuel either. [`crate::compile`] is the caller.
 
+mod atomic;
 mod budget;
 mod call;
 mod control;
@@ -479,6 +480,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
                 let is_known = self.memory_access(other)
                     || self.numeric(other)
                     || self.simd(other)
+                    || self.atomic(other)
                     || self.object(other);
                 if !is_known {
                     return Err(LowerError::NotExecuted(format!("{other:?}")));

@@ -7,7 +7,7 @@ use cranelift_codegen::ir::TrapCode;
 use wasmrun_runtime::trap::Trap;
 
 /// Every trap, by its number; the first has number 1.
-const TRAPS: [Trap; 18] = [
+const TRAPS: [Trap; 20] = [
     Trap::UnreachableCodeReached,
     Trap::MemoryOutOfBounds,
     Trap::TableOutOfBounds,
@@ -26,6 +26,8 @@ const TRAPS: [Trap; 18] = [
     Trap::GcHeapOutOfMemory,
     Trap::CastFailure,
     Trap::ArrayOutOfBounds,
+    Trap::UnalignedAtomic,
+    Trap::ExpectedSharedMemory,
 ];
 
 /// The code that compiled code traps with for a reason.

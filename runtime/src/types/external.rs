@@ -95,7 +95,8 @@ impl fmt::Display for ExternType {
                 write!(f, " of {}", ty.element)
             }
             ExternType::Memory(ty) => {
-                f.write_str(if ty.is_64() { "memory i64 " } else { "memory " })?;
+                f.write_str(if ty.is_shared() { "shared memory " } else { "memory " })?;
+                f.write_str(if ty.is_64() { "i64 " } else { "" })?;
                 limits(f, &ty.limits)?;
                 f.write_str(" pages")?;
                 if ty.page_size_log2() == MemoryType::PAGE_LOG2 {

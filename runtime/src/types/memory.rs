@@ -8,6 +8,7 @@ pub struct MemoryType {
     /// Size limits in pages.
     pub limits: Limits,
     is_64: bool,
+    is_shared: bool,
     page_size_log2: u8,
 }
 
@@ -28,6 +29,9 @@ pub enum InvalidMemoryType {
         /// Pages that addresses reach.
         most: u64,
     },
+    /// Threads share it, and it may grow without an end: what they share must not move.
+    #[error("a memory that threads share needs a maximum")]
+    SharedWithoutMaximum,
 }
 
 impl MemoryType {
@@ -40,12 +44,17 @@ impl MemoryType {
     /// A memory of `min` to `max` pages, with addresses of 32 bits.
     pub fn new(min: u32, max: Option<u32>) -> MemoryType {
         let limits = Limits { min: min.into(), max: max.map(u64::from) };
-        MemoryType { limits, is_64: false, page_size_log2: MemoryType::PAGE_LOG2 }
+        MemoryType { limits, is_64: false, is_shared: false, page_size_log2: MemoryType::PAGE_LOG2 }
     }
 
     /// A memory of `min` to `max` pages, with addresses of 64 bits.
     pub fn new64(min: u64, max: Option<u64>) -> MemoryType {
-        MemoryType { is_64: true, limits: Limits { min, max }, page_size_log2: MemoryType::PAGE_LOG2 }
+        MemoryType { is_64: true, limits: Limits { min, max }, ..MemoryType::new(0, None) }
+    }
+
+    /// A memory of `min` to `max` pages that threads share, with addresses of 32 bits.
+    pub fn shared(min: u32, max: u32) -> MemoryType {
+        MemoryType { is_shared: true, ..MemoryType::new(min, Some(max)) }
     }
 
     /// Makes one from more than that.
@@ -66,6 +75,11 @@ impl MemoryType {
     /// Whether its addresses have 64 bits.
     pub fn is_64(&self) -> bool {
         self.is_64
+    }
+
+    /// Whether threads share it.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Bytes in a page.
@@ -106,6 +120,9 @@ impl MemoryType {
         if minimum > maximum || maximum > most {
             return Err(InvalidMemoryType::Limits { minimum, maximum, most });
         }
+        if self.is_shared && self.limits.max.is_none() {
+            return Err(InvalidMemoryType::SharedWithoutMaximum);
+        }
         Ok(())
     }
 }
@@ -143,6 +160,12 @@ impl MemoryTypeBuilder {
     /// Whether addresses have 64 bits.
     pub fn memory64(mut self, is_64: bool) -> MemoryTypeBuilder {
         self.0.is_64 = is_64;
+        self
+    }
+
+    /// Whether threads share it; then it has a maximum.
+    pub fn shared(mut self, is_shared: bool) -> MemoryTypeBuilder {
+        self.0.is_shared = is_shared;
         self
     }
 

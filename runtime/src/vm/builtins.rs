@@ -4,10 +4,12 @@
 //! can take a second, look for requests of other threads as they go; the other operations, whose size is bounded by
 //! the module's or by ten million elements, when they are done.
 
+mod atomics;
 mod objects;
 
 use std::ops::Range;
 
+pub use atomics::{memory_atomic_notify, memory_atomic_wait32, memory_atomic_wait64};
 pub(super) use objects::store;
 pub use objects::{
     array_copy, array_fill, array_init_data, array_init_elem, array_new, array_new_data, array_new_elem,
@@ -63,9 +65,9 @@ fn failed(is_64: bool) -> u64 {
 pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let memory = &mut *VmContext::memory(ctx, memory);
+        let memory = VmContext::memory(ctx, memory);
         let old = grow_memory(VmContext::exec(ctx), memory, delta)?;
-        Ok(old.unwrap_or(failed(memory.ty().is_64())))
+        Ok(old.unwrap_or(failed((*memory).ty().is_64())))
     }
 }
 
@@ -73,24 +75,34 @@ pub unsafe fn memory_grow(ctx: *mut VmContext, memory: u32, delta: u64) -> Resul
 /// all the same.
 ///
 /// # Safety
-/// `exec` is alive.
+/// `exec` and the memory are alive, and nothing borrows the memory; if it is shared, nothing does exclusively.
 pub unsafe fn grow_memory(
     exec: *mut ExecContext,
-    memory: &mut Memory,
+    memory: *mut Memory,
     delta: u64,
 ) -> Result<Option<u64>, Pending> {
+    // What the limiter allows is growth from the size that it is told: no other thread may grow the memory meanwhile.
+    // SAFETY: the caller's promise.
+    let growing = unsafe { (*memory).hold_growth() };
     // SAFETY: the caller's promise; the hooks do not touch the memory.
     let mut hooks = unsafe { (*exec).hooks() };
     if let Some(hooks) = &mut hooks {
-        let ty = memory.ty();
+        // SAFETY: the caller's promise.
+        let (ty, pages, len) = unsafe { ((*memory).ty(), (*memory).pages(), (*memory).len()) };
         let bytes = |pages: u64| ty.bytes(pages).unwrap_or(usize::MAX);
-        let desired = memory.pages().saturating_add(delta);
-        let allowed = hooks.memory_growing(memory.len(), bytes(desired), ty.maximum().map(bytes));
+        let desired = pages.saturating_add(delta);
+        let allowed = hooks.memory_growing(len, bytes(desired), ty.maximum().map(bytes));
         if !allowed.map_err(Pending::Host)? {
             return Ok(None);
         }
     }
-    match (memory.grow(delta), hooks) {
+    let grown = match &growing {
+        Some(growing) => growing.grow(delta),
+        // SAFETY: the caller's promise.
+        None => unsafe { (*memory).grow(delta) },
+    };
+    drop(growing);
+    match (grown, hooks) {
         (Ok(old), _) => return Ok(Some(old)),
         (Err(error), Some(hooks)) => hooks.memory_grow_failed(error).map_err(Pending::Host)?,
         (Err(_), None) => {}
@@ -122,7 +134,7 @@ pub unsafe fn memory_fill(
         charge(ctx, len)?;
         let end = range.end;
         for chunk in range.step_by(CHUNK) {
-            (&mut *memory).data_mut()[chunk..(chunk + CHUNK).min(end)].fill(value);
+            (*memory).base().add(chunk).write_bytes(value, CHUNK.min(end - chunk));
             poll(VmContext::exec(ctx))?;
         }
         Ok(())
@@ -155,7 +167,7 @@ pub unsafe fn memory_copy(
             let chunk = CHUNK.min(len - done);
             let at = if upwards { done } else { len - done - chunk };
             // A poll may have let a memory grow, and move.
-            let (base, from_base) = ((*(*target).descriptor()).base, (*(*source).descriptor()).base);
+            let (base, from_base) = ((*target).base(), (*source).base());
             std::ptr::copy(from_base.add(from + at), base.add(to + at), chunk);
             done += chunk;
             poll(VmContext::exec(ctx))?;

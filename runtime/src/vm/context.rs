@@ -95,7 +95,7 @@ impl VmContext {
         // SAFETY: the caller's promise; the descriptor lives as long as the context.
         unsafe {
             let descriptor = (*this).memory0;
-            ((*descriptor).base, (*descriptor).len)
+            ((*descriptor).base, (*descriptor).len())
         }
     }
 

@@ -15,6 +15,7 @@ use super::func_ref::FuncRef;
 use super::gc::Tracer;
 use super::global::GlobalSlot;
 use super::memory::{GrowError, Memory, MemoryStrategy};
+use super::shared::SharedMemory;
 use super::table::{ElementBudget, LazyElements, MAX_ELEMENTS, NO_FUNCTION, Table};
 use crate::layout::GlobalPlace;
 use crate::module::{ElementItems, MemoryPlan, Module, SegmentMode};
@@ -95,15 +96,39 @@ pub enum InstantiateError {
     Stopped(#[source] HostError),
 }
 
+/// A memory that an instance has defined. Contexts and other instances point at it.
+#[derive(Debug)]
+pub(super) enum OwnMemory {
+    Alone(Box<Memory>),
+    Shared(SharedMemory),
+}
+
+impl OwnMemory {
+    pub(super) fn get(&self) -> &Memory {
+        match self {
+            OwnMemory::Alone(memory) => memory,
+            OwnMemory::Shared(memory) => memory.memory(),
+        }
+    }
+
+    fn pointer(&mut self) -> NonNull<Memory> {
+        match self {
+            OwnMemory::Alone(memory) => NonNull::from(&mut **memory),
+            OwnMemory::Shared(memory) => memory.as_ptr(),
+        }
+    }
+}
+
 /// An instance of a module.
 #[derive(Debug)]
 pub struct Instance {
     pub(super) context: ContextBox,
     pub(super) module: Arc<Module>,
     plan: MemoryPlan,
+    pub(super) memories: Vec<OwnMemory>,
+    /// Those that are imported and shared, to be kept.
+    imported_shared: Vec<SharedMemory>,
     // Boxed one by one: contexts and other instances point at them.
-    #[allow(clippy::vec_box)]
-    pub(super) memories: Vec<Box<Memory>>,
     #[allow(clippy::vec_box)]
     pub(super) tables: Vec<Box<Table>>,
     dropped_data: Vec<bool>,
@@ -130,7 +155,11 @@ impl Instance {
         let memories = unsafe { make_memories(&module, exec, strategy) }?;
         // SAFETY: imports are alive.
         let imported_memories = imports.memories.iter().map(|memory| unsafe { memory.as_ref() });
-        let all = imported_memories.chain(memories.iter().map(|m| &**m));
+        let imported_shared = imported_memories.clone().filter(|memory| memory.is_shared());
+        // SAFETY: such a memory is that of a `SharedMemory`, which somebody has.
+        let imported_shared = imported_shared.map(|memory| unsafe { SharedMemory::from_ptr(memory.into()) });
+        let imported_shared = imported_shared.collect();
+        let all = imported_memories.chain(memories.iter().map(OwnMemory::get));
         let guarded = module.memory_types().zip(all).all(|(ty, memory)| memory.is_guarded_as(ty));
         let plan = if guarded { MemoryPlan::Guarded } else { MemoryPlan::Checked };
         let context = ContextBox::new(&module, plan, exec);
@@ -148,6 +177,7 @@ impl Instance {
         let mut instance = Box::new(Instance {
             context,
             memories,
+            imported_shared,
             tables,
             dropped_data: vec![false; module.declared.data.len()],
             elements: Elements::none(budget),
@@ -189,7 +219,7 @@ impl Instance {
     /// Fills the pointer arrays of the context.
     fn bind(&mut self, imports: &Imports) {
         let layout = self.module.layout();
-        let own = self.memories.iter_mut().map(|m| NonNull::from(&mut **m));
+        let own = self.memories.iter_mut().map(OwnMemory::pointer);
         for (i, memory) in imports.memories.iter().copied().chain(own).enumerate() {
             // SAFETY: the memory is alive, and stays so as long as the instance.
             unsafe {
@@ -236,7 +266,13 @@ impl Instance {
 
     /// The memories that it owns.
     pub(super) fn own_memory_bytes(&self) -> usize {
-        self.memories.iter().map(|m| m.len()).sum()
+        self.memories.iter().map(|m| m.get().len()).sum()
+    }
+
+    /// What code without bounds checks can reach of its own memories and of those that it shares with others.
+    pub(super) fn reservations(&self) -> impl Iterator<Item = Range<usize>> {
+        let shared = self.imported_shared.iter().map(SharedMemory::memory);
+        self.memories.iter().map(OwnMemory::get).chain(shared).filter_map(Memory::reservation)
     }
 
     /// Shows the collected references that the instance owns to a collection.
@@ -322,9 +358,11 @@ impl Instance {
         let module = self.module.clone();
         // Where the system does not play along, segments are copied one by one.
         let loaded = module.memory_images().is_some_and(|images| {
-            self.memories.iter_mut().zip(images).all(|(memory, image)| match image {
-                Some(image) => memory.load_image(image.offset, &image.file).is_ok(),
-                None => true,
+            self.memories.iter_mut().zip(images).all(|(memory, image)| match (memory, image) {
+                (OwnMemory::Alone(memory), Some(image)) => {
+                    memory.load_image(image.offset, &image.file).is_ok()
+                }
+                (_, image) => image.is_none(),
             })
         });
         for (i, segment) in module.declared.data.iter().enumerate() {
@@ -357,10 +395,12 @@ impl Instance {
     ) -> Result<(), Trap> {
         let data = self.data(segment);
         // SAFETY: the caller's promise.
-        let memory = unsafe { &mut *VmContext::memory(self.context.as_ptr(), memory) };
+        let memory = unsafe { &*VmContext::memory(self.context.as_ptr(), memory) };
         let from = inside(from, len, data.len()).ok_or(Trap::MemoryOutOfBounds)?;
         let to = inside(to, len, memory.len()).ok_or(Trap::MemoryOutOfBounds)?;
-        memory.data_mut()[to].copy_from_slice(&data[from]);
+        let from = &data[from];
+        // SAFETY: both are as long, one inside of the memory, the other one in the module.
+        unsafe { memory.base().add(to.start).copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         Ok(())
     }
 
@@ -448,12 +488,11 @@ pub(crate) fn offset_of(value: RawValue, is_64: bool) -> u64 {
 
 /// # Safety
 /// `exec` must be alive and unborrowed.
-#[allow(clippy::vec_box)]
 unsafe fn make_memories(
     module: &Module,
     exec: *mut ExecContext,
     strategy: MemoryStrategy,
-) -> Result<Vec<Box<Memory>>, InstantiateError> {
+) -> Result<Vec<OwnMemory>, InstantiateError> {
     let first = module.declared.imported_memories.len() as u32;
     let make = |(i, ty): (usize, &MemoryType)| {
         let pages = ty.limits.min;
@@ -467,9 +506,11 @@ unsafe fn make_memories(
                 return Err(InstantiateError::Limit { what });
             }
         }
-        let memory =
-            Memory::new(*ty, strategy).map_err(|cause| InstantiateError::Memory { index, pages, cause })?;
-        Ok(Box::new(memory))
+        let made = match ty.is_shared() {
+            true => SharedMemory::new(*ty, strategy).map(OwnMemory::Shared),
+            false => Memory::new(*ty, strategy).map(|memory| OwnMemory::Alone(Box::new(memory))),
+        };
+        made.map_err(|cause| InstantiateError::Memory { index, pages, cause })
     };
     module.declared.memories.iter().enumerate().map(make).collect()
 }

@@ -6,16 +6,21 @@
 //! ([`reservation_of`]), as code is made for types. Where the reservation fails, the type has none, or the configuration asks
 //! for it, a memory is *checked*: a mapping of about its own size, whose pages may move to other addresses when it grows.
 //! Both are the same to the interpreter, which checks every access.
+//!
+//! What threads share never moves: where it is not guarded, all that it can ever have is reserved, without a guard. Its
+//! size is the one word of a memory that changes under other threads, and only grows (see [`shared`](super::shared)).
 
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use region::{Allocation, Protection};
 
 use super::budget;
+use super::shared::Sharing;
 use crate::types::MemoryType;
 
 /// Bytes that a 32-bit address can reach; no guarded memory reserves less.
@@ -56,20 +61,21 @@ pub fn can_reserve(reservation: usize) -> bool {
     most_addresses() > all && budget::PROCESS.has(all, reservation <= NARROW_RESERVATION)
 }
 
-/// The addresses of a guarded memory, which it gives back when it is dropped.
+/// The addresses of a memory that does not move, which it gives back when it is dropped.
 struct Reserved {
     // Before its share, as what is given back can be taken at once.
     addresses: Allocation,
-    /// Bytes in front of the guard.
+    /// Bytes in front of the guard, if there is one.
     len: usize,
     _share: budget::Share,
 }
 
 impl Reserved {
     /// `None`: the system refuses, or the process has reserved too much.
-    fn new(len: usize) -> Option<Reserved> {
-        let share = budget::PROCESS.take(len + GUARD, len <= NARROW_RESERVATION)?;
-        let addresses = region::alloc(len + GUARD, Protection::NONE).ok()?;
+    fn new(len: usize, guard: usize) -> Option<Reserved> {
+        let bytes = len.checked_add(guard)?;
+        let share = budget::PROCESS.take(bytes, len <= NARROW_RESERVATION)?;
+        let addresses = region::alloc(bytes, Protection::NONE).ok()?;
         Some(Reserved { addresses, len, _share: share })
     }
 }
@@ -93,17 +99,30 @@ pub enum MemoryStrategy {
 pub struct MemoryDescriptor {
     /// First byte.
     pub base: *mut u8,
-    /// Accessible bytes.
-    pub len: usize,
+    /// Accessible bytes. Other threads let it grow, if the memory is shared.
+    pub len: AtomicUsize,
 }
 
-// SAFETY: plain data; access is governed by the store that owns the memory.
+// SAFETY: plain data; access is governed by the store that owns the memory. The base of a shared one never changes.
 unsafe impl Sync for MemoryDescriptor {}
 
 impl MemoryDescriptor {
+    /// Accessible bytes: at least so many, if other threads let the memory grow.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        // The system has made them accessible, for all threads, before they were counted.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// A memory of no bytes, for instances without one.
     pub(super) fn empty() -> *const MemoryDescriptor {
-        static EMPTY: MemoryDescriptor = MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: 0 };
+        static EMPTY: MemoryDescriptor =
+            MemoryDescriptor { base: NonNull::dangling().as_ptr(), len: AtomicUsize::new(0) };
         &raw const EMPTY
     }
 }
@@ -122,6 +141,8 @@ pub struct Memory {
     descriptor: MemoryDescriptor,
     ty: MemoryType,
     storage: Storage,
+    /// Of one that threads share.
+    sharing: Option<Box<Sharing>>,
     /// Contexts point at it: see [`ExecContext`](super::ExecContext).
     _pinned: PhantomPinned,
 }
@@ -129,6 +150,8 @@ pub struct Memory {
 enum Storage {
     // Unmapped when it is dropped.
     Guarded(Reserved),
+    /// All that it can ever have, without a guard: for one that is shared.
+    Fixed(#[expect(dead_code, reason = "owned for its drop")] Reserved),
     Checked(Pages),
 }
 
@@ -141,6 +164,9 @@ pub enum GrowError {
     /// The system refused.
     #[error("the system has no more memory")]
     System,
+    /// Threads share it, so that it must not move, and the system does not reserve so many addresses.
+    #[error("the system has no addresses for all that a memory which threads share may grow to")]
+    Reservation,
 }
 
 impl Memory {
@@ -157,12 +183,18 @@ impl Memory {
             MemoryStrategy::Guarded => reservation_of(ty),
             MemoryStrategy::Checked => None,
         };
-        let (base, storage) = match reserved.and_then(Reserved::new) {
+        let (base, storage) = match reserved.and_then(|len| Reserved::new(len, GUARD)) {
             Some(mut reserved) => (reserved.addresses.as_mut_ptr(), Storage::Guarded(reserved)),
+            None if ty.is_shared() => {
+                let most = ty.limits.max.and_then(|pages| ty.bytes(pages)).ok_or(GrowError::Reservation)?;
+                let mut reserved = Reserved::new(most.max(1), 0).ok_or(GrowError::Reservation)?;
+                (reserved.addresses.as_mut_ptr(), Storage::Fixed(reserved))
+            }
             None => (NonNull::dangling().as_ptr(), Storage::Checked(Pages::none())),
         };
-        let descriptor = MemoryDescriptor { base, len: 0 };
-        let mut memory = Memory { descriptor, ty, storage, _pinned: PhantomPinned };
+        let descriptor = MemoryDescriptor { base, len: AtomicUsize::new(0) };
+        let sharing = ty.is_shared().then(Box::default);
+        let mut memory = Memory { descriptor, ty, storage, sharing, _pinned: PhantomPinned };
         memory.resize(len)?;
         Ok(memory)
     }
@@ -177,19 +209,29 @@ impl Memory {
         &raw const self.descriptor
     }
 
+    /// First byte.
+    pub fn base(&self) -> *mut u8 {
+        self.descriptor.base
+    }
+
     /// Size in bytes.
     pub fn len(&self) -> usize {
-        self.descriptor.len
+        self.descriptor.len()
     }
 
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.descriptor.len == 0
+        self.len() == 0
+    }
+
+    /// What there is besides its bytes if threads share it.
+    pub(super) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_deref()
     }
 
     /// Size in pages.
     pub fn pages(&self) -> u64 {
-        self.descriptor.len as u64 >> self.ty.page_size_log2()
+        self.len() as u64 >> self.ty.page_size_log2()
     }
 
     /// The most pages that it may have.
@@ -197,7 +239,7 @@ impl Memory {
         let declared = self.ty.limits.max.unwrap_or(u64::MAX).min(self.ty.most_pages());
         match &self.storage {
             Storage::Guarded(reserved) => declared.min(reserved.len as u64 >> self.ty.page_size_log2()),
-            Storage::Checked(_) => declared,
+            Storage::Fixed(_) | Storage::Checked(_) => declared,
         }
     }
 
@@ -211,7 +253,7 @@ impl Memory {
     pub fn is_guarded_as(&self, ty: MemoryType) -> bool {
         match (&self.storage, reservation_of(ty)) {
             (_, None) => true,
-            (Storage::Checked(_), _) => false,
+            (Storage::Fixed(_) | Storage::Checked(_), _) => false,
             (Storage::Guarded(reserved), Some(assumed)) => {
                 let most = self.ty.bytes(self.max_pages());
                 reserved.len >= assumed && most.is_some_and(|most| most <= assumed)
@@ -224,45 +266,68 @@ impl Memory {
         let base = self.descriptor.base as usize;
         match &self.storage {
             Storage::Guarded(reserved) => Some(base..base + reserved.len + GUARD),
-            Storage::Checked(_) => None,
+            Storage::Fixed(_) | Storage::Checked(_) => None,
         }
     }
 
     /// The bytes.
+    ///
+    /// # Panics
+    /// Threads share it: nobody can borrow what others write.
     pub fn data(&self) -> &[u8] {
+        assert!(self.sharing.is_none(), "a memory that is shared cannot be borrowed");
         // SAFETY: `len` bytes at `base` are mapped and initialised, and borrowed with `self`.
-        unsafe { std::slice::from_raw_parts(self.descriptor.base, self.descriptor.len) }
+        unsafe { std::slice::from_raw_parts(self.descriptor.base, self.len()) }
     }
 
     /// The bytes, to be changed.
+    ///
+    /// # Panics
+    /// As [`Memory::data`].
     pub fn data_mut(&mut self) -> &mut [u8] {
+        assert!(self.sharing.is_none(), "a memory that is shared cannot be borrowed");
         // SAFETY: as above, exclusively.
-        unsafe { std::slice::from_raw_parts_mut(self.descriptor.base, self.descriptor.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.descriptor.base, self.len()) }
     }
 
     /// Grows by `delta` pages and returns the old size in pages.
     pub fn grow(&mut self, delta: u64) -> Result<u64, GrowError> {
-        let old = self.pages();
-        let new = old.checked_add(delta).filter(|n| *n <= self.max_pages()).ok_or(GrowError::Maximum)?;
-        self.resize(self.ty.bytes(new).ok_or(GrowError::System)?)?;
+        let (old, len) = self.grown(delta)?;
+        self.resize(len)?;
         Ok(old)
     }
 
+    /// The old size in pages, and the bytes that it has when it has grown by `delta` pages.
+    pub(super) fn grown(&self, delta: u64) -> Result<(u64, usize), GrowError> {
+        let old = self.pages();
+        let new = old.checked_add(delta).filter(|n| *n <= self.max_pages()).ok_or(GrowError::Maximum)?;
+        Ok((old, self.ty.bytes(new).ok_or(GrowError::System)?))
+    }
+
+    /// Makes more of what is reserved accessible.
+    ///
+    /// # Safety
+    /// All of it is reserved, and nobody else does this at the same time.
+    pub(super) unsafe fn extend(&self, len: usize) -> Result<(), GrowError> {
+        // Pages become accessible; the system gives them out zeroed when they are touched.
+        // SAFETY: the range lies inside the reservation, which only this memory uses.
+        unsafe {
+            let old = self.len();
+            region::protect(self.descriptor.base.add(old), len - old, Protection::READ_WRITE)
+        }
+        .map_err(|_| GrowError::System)?;
+        self.descriptor.len.store(len, Ordering::SeqCst);
+        Ok(())
+    }
+
     fn resize(&mut self, len: usize) -> Result<(), GrowError> {
-        if len == self.descriptor.len {
+        if len == self.len() {
             return Ok(());
         }
         let most = self.ty.bytes(self.max_pages()).unwrap_or(isize::MAX.cast_unsigned());
         match &mut self.storage {
-            Storage::Guarded(..) => {
-                // Pages become accessible; the system gives them out zeroed when they are touched.
-                // SAFETY: the range lies inside the reservation, which only this memory uses.
-                unsafe {
-                    let start = self.descriptor.base.add(self.descriptor.len);
-                    region::protect(start, len - self.descriptor.len, Protection::READ_WRITE)
-                }
-                .map_err(|_| GrowError::System)?;
-            }
+            // SAFETY: `len` does not pass the maximum, and this is the only borrow.
+            Storage::Guarded(_) | Storage::Fixed(_) => return unsafe { self.extend(len) },
             Storage::Checked(pages) if len > pages.len => {
                 // A memory that grows page by page moves seldom; the bytes beyond its end are addresses and nothing
                 // more, and what it may have at most it never leaves. The first size is often the last.
@@ -273,7 +338,7 @@ impl Memory {
             // The bytes are there, and zero: nobody has written beyond the end, and a memory never shrinks.
             Storage::Checked(_) => {}
         }
-        self.descriptor.len = len;
+        *self.descriptor.len.get_mut() = len;
         Ok(())
     }
 
@@ -492,7 +557,7 @@ mod tests {
         let mut memory = Memory::new(MemoryType::new(1, None), MemoryStrategy::Checked).unwrap();
         let room = |memory: &Memory| match &memory.storage {
             Storage::Checked(pages) => pages.len,
-            Storage::Guarded(..) => panic!("it is checked"),
+            _ => panic!("it is checked"),
         };
         let mut rooms = vec![room(&memory)];
         for page in 0..PAGES {

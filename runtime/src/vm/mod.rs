@@ -22,6 +22,7 @@ mod memory;
 mod native;
 pub mod native_stack;
 mod segment;
+mod shared;
 mod stack;
 mod store;
 mod table;
@@ -47,6 +48,7 @@ pub use native::{
     NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
+pub use shared::{Expected, SharedMemory, Waited};
 pub use stack::{Stack, StackPool, StackSizes};
 pub use store::{InstanceKey, Store, Totals};
 pub use table::{MAX_ELEMENTS, Table, TableDescriptor};

@@ -17,7 +17,7 @@ use super::func_ref::FuncRef;
 use super::gc::shape::Kind;
 use super::gc::{GcStats, Growing, Heap, HostValue, Tracer};
 use super::host::HostFunc;
-use super::instance::{Imports, Instance, InstantiateError};
+use super::instance::{Imports, Instance, InstantiateError, OwnMemory};
 use super::memory::MemoryStrategy;
 use super::stack::{Stack, StackSizes};
 use super::type_test::TypeTest;
@@ -161,7 +161,7 @@ impl Store {
         self.totals.instances += 1;
         self.totals.memories += instance.memories.len();
         self.totals.tables += instance.tables.len();
-        self.exec.add_reservations(instance.memories.iter().filter_map(|memory| memory.reservation()));
+        self.exec.add_reservations(instance.reservations());
         instance.index = self.free.last().map_or(self.entries.len() as u32, |index| *index);
         if let Some(index) = self.free.pop() {
             let entry = &mut self.entries[index as usize];
@@ -293,9 +293,7 @@ impl Store {
             }
         }
         let left = self.entries.iter().filter_map(|entry| entry.instance.as_ref());
-        self.exec.set_reservations(
-            left.flat_map(|instance| &instance.memories).filter_map(|memory| memory.reservation()),
-        );
+        self.exec.set_reservations(left.flat_map(|instance| instance.reservations()));
         self.survivors = self.lingering;
         self.due = false;
     }
@@ -319,7 +317,9 @@ impl Store {
         let mut owners = HashMap::new();
         for (i, entry) in self.entries.iter().enumerate() {
             let Some(instance) = &entry.instance else { continue };
-            owners.extend(instance.memories.iter().map(|m| (&raw const **m as usize, i)));
+            // What is shared needs no owner.
+            let memories = instance.memories.iter().map(OwnMemory::get).filter(|memory| !memory.is_shared());
+            owners.extend(memories.map(|memory| (&raw const *memory as usize, i)));
             owners.extend(instance.tables.iter().map(|t| (&raw const **t as usize, i)));
             let module = instance.module();
             for g in module.declared.imported_globals.len() as u32..module.global_count() {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use arbitrary::Unstructured;
 use wasm_smith::Config;
+use wasmparser::{Operator, Parser, Payload};
 
 use super::{Type, Value};
 
@@ -176,6 +177,36 @@ fn finished(config: Config, input: &mut Unstructured<'_>) -> Option<Vec<u8>> {
     Some(module.to_bytes())
 }
 
+/// A module with atomic instructions, on memories that are shared or not, made of `bytes`. None of them waits: how long
+/// that takes is not the module's to say. It imports nothing.
+fn module_with_atomics(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = Config {
+        threads_enabled: true,
+        simd_enabled: false,
+        max_imports: 0,
+        min_memories: 1,
+        ..config(&mut input).ok()?
+    };
+    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes()).filter(|module| !waits(module))
+}
+
+/// Whether there is a wait in a module.
+fn waits(module: &[u8]) -> bool {
+    let bodies = Parser::new(0).parse_all(module).filter_map(|payload| match payload {
+        Ok(Payload::CodeSectionEntry(body)) => body.get_operators_reader().ok(),
+        _ => None,
+    });
+    bodies.flatten().any(|operator| {
+        matches!(
+            operator,
+            Ok(Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. }) | Err(_)
+        )
+    })
+}
+
 /// The seeds that `WASMRUN_SEEDS` names as `first..end`, or `few`: how a test runs for longer than it does by itself.
 ///
 /// # Panics
@@ -207,6 +238,13 @@ pub fn objects_of_seed(seed: u64) -> Option<Vec<u8>> {
 pub fn exceptions_of_seed(seed: u64) -> Option<Vec<u8>> {
     let bytes = bytes_of_seed(seed);
     if seed.is_multiple_of(2) { module_with_exceptions(&bytes) } else { module_with_both(&bytes) }
+}
+
+/// The module with atomic instructions that follows from `seed`.
+pub fn atomics_of_seed(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random::new(seed);
+    let len = 512 + random.number() as usize % 4096;
+    module_with_atomics(&random.bytes(len))
 }
 
 /// `wasm` with one to three bytes replaced, removed or inserted, as follows from `seed`.

@@ -77,6 +77,8 @@ pub enum TrapKind {
     NullReference,
     CastFailure,
     ArrayOutOfBounds,
+    UnalignedAtomic,
+    ExpectedSharedMemory,
 }
 
 /// Why a call or an instantiation did not come back with values.

@@ -84,6 +84,8 @@ pub(super) fn stop(error: &Error) -> Stop {
         Some(Trap::NullReference) => TrapKind::NullReference,
         Some(Trap::CastFailure) => TrapKind::CastFailure,
         Some(Trap::ArrayOutOfBounds) => TrapKind::ArrayOutOfBounds,
+        Some(Trap::UnalignedAtomic) => TrapKind::UnalignedAtomic,
+        Some(Trap::ExpectedSharedMemory) => TrapKind::ExpectedSharedMemory,
         Some(trap) => return Stop::Limit(trap.to_string()),
         None => return Stop::Refused(format!("{error:#}")),
     };
@@ -294,8 +296,15 @@ impl<W: Way> Subject for Wasmrun<W> {
     }
 
     fn memory(&mut self, export: &str) -> Vec<u8> {
-        let memory = self.instance.get_memory(&mut self.store, export).expect("the export exists");
-        memory.data(&self.store).to_vec()
+        match self.instance.get_export(&mut self.store, export) {
+            Some(Extern::Memory(memory)) => memory.data(&self.store).to_vec(),
+            Some(Extern::SharedMemory(memory)) => {
+                let mut bytes = vec![0; memory.data_size()];
+                memory.read(0, &mut bytes).expect("the memory has as many bytes");
+                bytes
+            }
+            _ => panic!("the export is a memory"),
+        }
     }
 
     fn table(&mut self, export: &str) -> Vec<Value> {

@@ -107,7 +107,8 @@ fn scatter(
     mut read: impl FnMut(&mut [IoSliceMut<'_>], u64) -> Outcome<usize>,
 ) -> Outcome<u32> {
     let count = waiter.in_pieces(length(list, whole), |piece| {
-        mem.scatter(&list.part(&piece), |bufs| read(bufs, piece.start)).map(|count| count as u64)
+        let read = |bufs: &mut [IoSliceMut<'_>]| Ok((read(bufs, piece.start)?, ()));
+        mem.scatter(&list.part(&piece), read).map(|(count, ())| count as u64)
     })?;
     // The sum of the buffers has 32 bits.
     Ok(count as u32)

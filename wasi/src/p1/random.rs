@@ -4,15 +4,16 @@ use crate::{Errno, GuestMem, Outcome, WasiCtx};
 
 #[inline]
 pub fn random_get(ctx: &mut WasiCtx, mem: &mut GuestMem<'_>, buf: u32, buf_len: u32) -> Outcome {
-    let bytes = mem.bytes_mut("buf", buf, buf_len)?;
+    mem.check_bytes("buf", buf, buf_len)?;
     if buf_len > ctx.limits.random_bytes {
         return Err(Errno::Inval.into());
     }
     let random = &mut ctx.random;
-    // Pieces are multiples of four bytes, as [`Random`](crate::Random) has it; lengths are those of a slice.
+    // Pieces are multiples of four bytes, as [`Random`](crate::Random) has it, and inside of a memory of 32-bit addresses.
     let filled = ctx.waiter.in_pieces(buf_len.into(), |piece| {
-        random.fill(&mut bytes[piece.start as usize..piece.end as usize])?;
-        Ok(piece.end - piece.start)
+        let len = piece.end - piece.start;
+        mem.fill("buf", buf + piece.start as u32, len as u32, |bytes| Ok(random.fill(bytes)?))?;
+        Ok(len)
     })?;
     // There is no filling a part: the generator failed on the way.
     if filled < buf_len.into() { Err(Errno::Io.into()) } else { Ok(()) }

@@ -1,0 +1,170 @@
+//! Threads of the guest, as wasi-threads has them: `-S threads`.
+//!
+//! Each is a thread of the system with a store and an instance of its own, of the same module, on the memory that the
+//! command makes and all of them import. They share what WASI gives. The first thread ends the process when its function
+//! returns; any thread does with a trap or `proc_exit`.
+
+use std::mem;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, ResourceLimiter as _, SharedMemory};
+
+use super::limits::Limits;
+use super::{Host, Wasi, end, stack_of_thread, store};
+use crate::args::RunArgs;
+use crate::errors::{Failure, Outcome};
+use crate::file_arg;
+use crate::time_limit::TimeLimit;
+
+/// So many threads there may be at once, besides the first, unless the command line says something else.
+const USUAL_THREADS: usize = 256;
+
+/// The last number that a thread can have.
+const LAST_NUMBER: u32 = (1 << 29) - 1;
+
+/// What a guest gets that can have no thread: the error number of "try again", negative.
+const NO_THREAD: i32 = -6;
+
+/// The function with which a thread starts.
+const START: &str = "wasi_thread_start";
+
+/// What all threads of a guest need.
+pub struct Threads {
+    run: RunArgs,
+    engine: Engine,
+    limit: TimeLimit,
+    limits: Limits,
+    /// The module with its imports, once they are there.
+    module: OnceLock<InstancePre<Host>>,
+    /// How many there are besides the first.
+    running: AtomicUsize,
+    /// The number of the last one.
+    last: AtomicU32,
+    /// Taken by the thread that ends the process, and kept.
+    ending: Mutex<()>,
+}
+
+impl Threads {
+    /// Gives the module what it needs for threads: the function that starts them, and the memory that they share.
+    pub fn link(
+        run: &RunArgs,
+        engine: &Engine,
+        limit: TimeLimit,
+        limits: &Limits,
+        module: &Module,
+        linker: &mut Linker<Host>,
+        store: &wasmrun::Store<Host>,
+    ) -> Outcome<Arc<Threads>> {
+        let refuse = |error: wasmrun::Error| {
+            Failure::new("the guest cannot be given threads").because_of(error.chain())
+        };
+        let file = file_arg::display_name(&run.file);
+        for import in module.imports() {
+            let ExternType::Memory(ty) = import.ty() else { continue };
+            if !ty.is_shared() {
+                continue;
+            }
+            let bytes = |pages| ty.bytes(pages).unwrap_or(usize::MAX);
+            let mut asked = limits.clone();
+            if !asked.memory_growing(0, bytes(ty.minimum()), ty.maximum().map(bytes)).map_err(refuse)? {
+                return Err(Failure::new(format!("{file} cannot be linked"))
+                    .because(format!("its memory of {} pages exceeds the limits", ty.minimum()))
+                    .help("`--max-memory SIZE` is what all memories may have together"));
+            }
+            let memory = SharedMemory::new(engine, ty).map_err(refuse)?;
+            linker.define(store, import.module(), import.name(), memory).map_err(refuse)?;
+        }
+        let threads = Arc::new(Threads {
+            run: run.clone(),
+            engine: engine.clone(),
+            limit,
+            limits: limits.clone(),
+            module: OnceLock::new(),
+            running: AtomicUsize::new(0),
+            last: AtomicU32::new(0),
+            ending: Mutex::new(()),
+        });
+        // Not a strong one: the linker is in `module`.
+        let weak = Arc::downgrade(&threads);
+        let spawn = move |caller: Caller<'_, Host>, argument: i32| match weak.upgrade() {
+            Some(threads) => threads.spawn(caller.data().wasi.clone(), argument),
+            None => NO_THREAD,
+        };
+        linker.func_wrap("wasi", "thread-spawn", spawn).map_err(refuse)?;
+        Ok(threads)
+    }
+
+    /// Notes what threads are instances of. Without that none can be started.
+    pub fn set_module(&self, module: InstancePre<Host>) {
+        let _ = self.module.set(module);
+    }
+
+    /// Starts a thread. Its number, or a negative one if there can be none.
+    fn spawn(self: Arc<Threads>, wasi: Wasi, argument: i32) -> i32 {
+        let most = self.run.options.max_threads.unwrap_or(USUAL_THREADS);
+        let more = |running: usize| (running < most).then(|| running + 1);
+        let (order, stack) = (Ordering::SeqCst, stack_of_thread(&self.run.options));
+        if self.running.fetch_update(order, order, more).is_err() {
+            return NO_THREAD;
+        }
+        let next = |last: u32| (last < LAST_NUMBER).then(|| last + 1);
+        let started = self.last.fetch_update(order, order, next).ok().and_then(|last| {
+            let (threads, number) = (self.clone(), last as i32 + 1);
+            let builder = thread::Builder::new().name(format!("guest {number}")).stack_size(stack);
+            builder.spawn(move || threads.run(wasi, number, argument)).ok().map(|_| number)
+        });
+        started.unwrap_or_else(|| {
+            self.running.fetch_sub(1, order);
+            NO_THREAD
+        })
+    }
+
+    /// What a thread does.
+    fn run(self: Arc<Threads>, wasi: Wasi, number: i32, argument: i32) {
+        let host = Host { wasi, limits: self.limits.clone() };
+        let result = store(&self.run.options, &self.engine, self.limit, host).and_then(|mut store| {
+            let module = self.module.get().expect("a thread is started by an instance");
+            let started = module.instantiate(&mut store).and_then(|instance| {
+                let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
+                start.call(&mut store, (number, argument))
+            });
+            match started {
+                Ok(()) => Ok(None),
+                Err(error) => end::code(&self.run, end::Stopped::Guest(error)).map(Some),
+            }
+        });
+        match result {
+            Ok(None) => {
+                self.running.fetch_sub(1, Ordering::SeqCst);
+            }
+            Ok(Some(code)) => self.exit(Ok(code)),
+            Err(failure) => self.exit(Err(failure)),
+        }
+    }
+
+    /// Ends the process, unless another thread is about to.
+    fn exit(&self, code: Outcome<u8>) -> ! {
+        self.end();
+        std::process::exit(code.unwrap_or_else(|failure| failure.report()).into())
+    }
+
+    /// From here on this thread alone ends the process. If another one was faster, this does not return.
+    pub fn end(&self) {
+        mem::forget(self.ending.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Refuses a module whose threads would have nothing in common.
+pub fn check(run: &RunArgs, module: &Module) -> Outcome {
+    let spawns = module.imports().any(|import| (import.module(), import.name()) == ("wasi", "thread-spawn"));
+    let shares = module.imports().any(|import| import.ty().memory().is_some_and(|ty| ty.is_shared()));
+    if !spawns || shares {
+        return Ok(());
+    }
+    let file = file_arg::display_name(&run.file);
+    Err(Failure::new(format!("{file} cannot be linked"))
+        .because("it starts threads, and imports no memory that they could share")
+        .help("link it with `--import-memory`, `--export-memory`, `--shared-memory` and `--max-memory`"))
+}
