@@ -62,7 +62,7 @@ impl Setting {
         let wat = r#"(module
             (type $t (func)) (type (struct (field i32))) (type (array (mut i64)))
             (import "" "" (global $far i64))
-            (memory 1) (table 1 funcref) (global (mut i64) (i64.const 1))
+            (memory 1 2 shared) (table 1 funcref) (global (mut i64) (i64.const 1))
             (func $f (type $t)) (elem (i32.const 0) $f) (elem declare func $f) (data "x") (elem func $f))"#;
         let registry = Arc::<TypeRegistry>::default();
         let bytes = wat::parse_str(wat).unwrap();
