@@ -1,6 +1,7 @@
 //! Where code goes on that cannot go on where it is.
 
 use wasmrun_runtime::trap::Status;
+use wasmrun_runtime::vm::builtins::poll;
 use wasmrun_runtime::vm::{ExecContext, Landing, NativeWords};
 
 use super::trace;
@@ -15,7 +16,7 @@ use crate::code::CodeSpace;
 pub(crate) unsafe extern "C" fn land(exec: *mut ExecContext, fp: usize, pc: usize) -> *const Landing {
     // SAFETY: the caller's promise.
     unsafe {
-        let caught = if (*exec).is_throwing() { catch(&mut *exec, fp, pc) } else { None };
+        let caught = if (*exec).is_throwing() { catch(exec, fp, pc) } else { None };
         let landing = caught.unwrap_or_else(|| {
             trace::left(exec, fp, pc);
             entry(&(*exec).native)
@@ -30,15 +31,33 @@ pub(super) fn entry(native: &NativeWords) -> Landing {
     Landing { sp: native.entry_sp, fp: native.entry_fp, pc: native.entry_handler, word: Status::Trap as u64 }
 }
 
+/// Frames that are looked at between two polls.
+const FRAMES: usize = 1 << 12;
+
 /// The innermost handler for the exception that is pending, among the frames from `fp` on that the innermost entry has
 /// made. The exception is given to it.
-unsafe fn catch(exec: &mut ExecContext, mut fp: usize, mut pc: usize) -> Option<Landing> {
+///
+/// The guest decides how long the way is, and how often it is gone: with each frame whose code does not take what it is given
+/// a search begins anew. So searches poll, and what a poll has to say takes the exception's place.
+unsafe fn catch(exec: *mut ExecContext, mut fp: usize, mut pc: usize) -> Option<Landing> {
     // SAFETY: the code runs, so that its engine is alive and a chain of frame pointers leads to the entry.
     unsafe {
-        let space = exec.native.code.cast::<CodeSpace>().as_ref()?;
-        while fp != exec.native.entry_fp {
+        let space = (*exec).native.code.cast::<CodeSpace>().as_ref()?;
+        let entry = (*exec).native.entry_fp;
+        ((*exec).native.exit_fp, (*exec).native.exit_pc) = (fp, pc);
+        for looked_at in 0.. {
+            if fp == entry {
+                return None;
+            }
+            if looked_at % FRAMES == 0
+                && let Err(pending) = poll(exec)
+            {
+                (*exec).catch();
+                (*exec).set_pending(pending);
+                return None;
+            }
             if let Some((handler, distance)) = space.handler_of(pc) {
-                return Some(Landing { sp: fp - distance, fp, pc: handler, word: exec.catch().into() });
+                return Some(Landing { sp: fp - distance, fp, pc: handler, word: (*exec).catch().into() });
             }
             let frame = fp as *const usize;
             (fp, pc) = (*frame, *frame.add(1));

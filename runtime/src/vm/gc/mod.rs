@@ -89,9 +89,10 @@ pub type Growing<'g> = dyn FnMut(usize, usize) -> Result<bool, HostError> + 'g;
 /// Bytes that can be allocated between two collections at least. Both halves together fit the caches of a core.
 const LEAST_BUDGET: usize = 2 << 20;
 
-/// Memory of the half that is not in use that is not given back to the system after a collection: it is needed again at
-/// the next one.
-const KEPT: usize = 4 << 20;
+/// Memory of the half that is not in use that is not given back to the system after a collection, if what lives does not need
+/// more: the next one needs it again, and pages that the system has to fill with zeroes first cost more than what is
+/// copied to them.
+const KEPT: usize = 32 << 20;
 
 /// What a collection has to leave free, as a part of the heap, where the heap may not grow: else the next ones would come
 /// sooner and sooner, and each would look at all that lives. So there is one for a sixteenth of the heap at least that is allocated.
@@ -390,7 +391,7 @@ impl Heap {
         let end = unsafe { tracer.finish() };
         self.large.sweep(&mut self.reservation, self.stress);
         self.values.sweep();
-        self.abandon(from..words.top as usize);
+        self.abandon(from..words.top as usize, end as usize - to);
         self.halves = [to, from];
         (words.top, self.survivors_end) = (end, end);
         self.threshold = budget(self.used(words)).min(self.granted).max(self.used(words));
@@ -402,13 +403,13 @@ impl Heap {
         self.stats.longest_pause = self.stats.longest_pause.max(pause);
     }
 
-    /// Gives memory back that holds nothing any more.
-    fn abandon(&mut self, garbage: Range<usize>) {
+    /// Gives memory back that holds nothing any more, but for as much as the next collection needs if so many bytes live.
+    fn abandon(&mut self, garbage: Range<usize>, live: usize) {
         if self.stress {
             // SAFETY: nothing is there any more.
             unsafe { self.at(garbage.start).cast::<u8>().write_bytes(POISON, garbage.len()) };
         }
-        let kept = garbage.start + KEPT;
+        let kept = garbage.start + live.max(KEPT);
         if garbage.end > kept {
             let kept = kept.next_multiple_of(self.page);
             self.reservation.release(kept, garbage.end.next_multiple_of(self.page).saturating_sub(kept));
