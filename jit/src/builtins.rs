@@ -80,12 +80,6 @@ builtins! {
     MemoryCopy(to_memory, from_memory, to, from, len) = memory_copy;
     /// `memory.init`.
     MemoryInit(segment, memory, to, from, len) = memory_init;
-    /// `memory.atomic.notify`: the value is the number of threads that it has woken.
-    MemoryAtomicNotify(memory, address, offset, count) = memory_atomic_notify;
-    /// `memory.atomic.wait32`: the value says how the wait has ended.
-    MemoryAtomicWait32(memory, address, offset, expected, timeout) = memory_atomic_wait32;
-    /// `memory.atomic.wait64`, as well.
-    MemoryAtomicWait64(memory, address, offset, expected, timeout) = memory_atomic_wait64;
     /// `data.drop`.
     DataDrop(segment) = data_drop;
     /// The value is the element, in the representation of a slot.
@@ -135,6 +129,12 @@ builtins! {
     MoveBytes() = libc::memmove;
     /// The C library's `memset`, as well.
     SetBytes() = libc::memset;
+    /// `memory.atomic.notify`: the value is the number of threads that it has woken.
+    MemoryAtomicNotify(memory, address, offset, count) = memory_atomic_notify;
+    /// `memory.atomic.wait32`: the value says how the wait has ended.
+    MemoryAtomicWait32(memory, address, offset, expected, timeout) = memory_atomic_wait32;
+    /// `memory.atomic.wait64`, as well.
+    MemoryAtomicWait64(memory, address, offset, expected, timeout) = memory_atomic_wait64;
 }
 
 struct Table([*const u8; Builtin::ALL.len()]);
