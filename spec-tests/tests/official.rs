@@ -185,6 +185,7 @@ proposals! {
 #[test]
 fn legacy_exceptions() {
     check("legacy_exceptions", of_ours("legacy_exceptions"), &Config::default());
+    check_status("legacy_exceptions", &Executed);
 }
 
 #[test]
