@@ -145,6 +145,43 @@ fn inspect_json_has_the_same_in_fields() {
 }
 
 #[test]
+fn inspect_names_the_proposals_that_a_module_uses() {
+    let functions = |instructions: &str| format!("(module (func {instructions}))");
+    for (module, features) in [
+        ("(module)".to_string(), "none"),
+        ("(module (tag $t) (func (block (try_table (catch $t 0) (throw $t)))))".to_string(), "exceptions"),
+        ("(module (tag $t) (func try throw $t catch $t end))".to_string(), "exceptions, legacy-exceptions"),
+        ("(module (memory 1 1 shared))".to_string(), "threads"),
+        ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))".to_string(), "threads"),
+        ("(module (type $s (struct (field i32))) (func (drop (struct.new_default $s))))".to_string(), "gc"),
+        (functions("(drop (ref.i31 (i32.const 1)))"), "gc"),
+        (
+            "(module (type $t (func)) (func (param (ref $t))))".to_string(),
+            "reference-types, function-references",
+        ),
+        ("(module (memory i64 1))".to_string(), "memory64"),
+        ("(module (table i64 1 funcref))".to_string(), "memory64"),
+        (
+            functions("(drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))"),
+            "simd, relaxed-simd",
+        ),
+        (functions("(drop (v128.const i64x2 0 0))"), "simd"),
+        (functions("(return_call 0)"), "tail-call"),
+        ("(module (memory 1) (memory 1))".to_string(), "multi-memory"),
+        ("(module (memory 0 (pagesize 1)))".to_string(), "custom-page-sizes"),
+        (functions("(i64.mul_wide_u (i64.const 1) (i64.const 1)) (drop) (drop)"), "wide-arithmetic"),
+        (
+            "(module (memory i64 1 1 shared) (func (return_call 0)))".to_string(),
+            "tail-call, threads, memory64",
+        ),
+    ] {
+        let ran = Bench::with("m.wat", module.as_str()).run(&["inspect", "m.wat"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{module}");
+        assert_eq!(ran.text().lines().last(), Some(format!("features: {features}").as_str()), "{module}");
+    }
+}
+
+#[test]
 fn modules_that_cannot_be_run_yet_can_be_inspected() {
     let bench = Bench::with("m.wat", r#"(module (type $f (func)) (type (cont $f)) (memory 1 1 shared))"#);
     let ran = bench.run(&["inspect", "m.wat"]);

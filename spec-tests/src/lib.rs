@@ -18,6 +18,7 @@
 
 #[cfg(feature = "fuzzing")]
 pub mod differential;
+mod folded;
 mod modes;
 mod paths;
 mod refusal;

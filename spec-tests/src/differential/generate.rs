@@ -193,6 +193,13 @@ fn module_with_atomics(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(module.to_bytes()).filter(|module| !waits(module))
 }
 
+/// A module with relaxed instructions on vectors made of `bytes`.
+fn module_with_relaxed_vectors(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut input = Unstructured::new(bytes);
+    let config = Config { simd_enabled: true, relaxed_simd_enabled: true, ..config(&mut input).ok()? };
+    finished(config, &mut input)
+}
+
 /// Whether there is a wait in a module.
 fn waits(module: &[u8]) -> bool {
     let bodies = Parser::new(0).parse_all(module).filter_map(|payload| match payload {
@@ -224,13 +231,70 @@ fn bytes_of_seed(seed: u64) -> Vec<u8> {
     random.bytes(len)
 }
 
+/// Who else executes a module, so that what it does can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Oracle {
+    /// The tiers of wasmrun, and mixtures of them: each is compared with tier 0.
+    Tiers,
+    /// wasmi.
+    Wasmi,
+    /// Wasmtime, in the target of that name.
+    Wasmtime,
+}
+
+impl Oracle {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Oracle::Tiers => "tiers",
+            Oracle::Wasmi => "wasmi",
+            Oracle::Wasmtime => "Wasmtime",
+        }
+    }
+}
+
+/// A kind of modules that are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The one that follows from a seed.
+    pub of_seed: fn(u64) -> Option<Vec<u8>>,
+    /// What it is compared with.
+    pub oracles: &'static [Oracle],
+}
+
+/// Of what all engines execute.
+pub const ORDINARY: Kind =
+    Kind { of_seed: module_of_seed, oracles: &[Oracle::Tiers, Oracle::Wasmi, Oracle::Wasmtime] };
+
+/// With objects.
+pub const OBJECTS: Kind = Kind { of_seed: objects_of_seed, oracles: &[Oracle::Tiers] };
+
+/// With exceptions, and every second one with objects as well.
+pub const EXCEPTIONS: Kind = Kind { of_seed: exceptions_of_seed, oracles: &[Oracle::Tiers] };
+
+/// With exceptions and no objects: what [`agree`](super::agree) compares besides ordinary ones.
+pub const EXCEPTIONS_ALONE: Kind = Kind {
+    of_seed: |seed| module_with_exceptions(&bytes_of_seed(seed)),
+    oracles: &[Oracle::Tiers, Oracle::Wasmtime],
+};
+
+/// With atomic instructions.
+pub const ATOMICS: Kind = Kind { of_seed: atomics_of_seed, oracles: &[Oracle::Tiers] };
+
+/// With relaxed instructions on vectors, of which engines may choose differently what they do, but tiers may not.
+pub const RELAXED: Kind =
+    Kind { of_seed: |seed| module_with_relaxed_vectors(&bytes_of_seed(seed)), oracles: &[Oracle::Tiers] };
+
+/// All kinds.
+pub const KINDS: [Kind; 6] = [ORDINARY, OBJECTS, EXCEPTIONS, EXCEPTIONS_ALONE, ATOMICS, RELAXED];
+
 /// The module that follows from `seed`.
 pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {
     module(&bytes_of_seed(seed))
 }
 
 /// The module with objects that follows from `seed`.
-pub fn objects_of_seed(seed: u64) -> Option<Vec<u8>> {
+fn objects_of_seed(seed: u64) -> Option<Vec<u8>> {
     module_with_objects(&bytes_of_seed(seed))
 }
 
@@ -241,7 +305,7 @@ pub fn exceptions_of_seed(seed: u64) -> Option<Vec<u8>> {
 }
 
 /// The module with atomic instructions that follows from `seed`.
-pub fn atomics_of_seed(seed: u64) -> Option<Vec<u8>> {
+fn atomics_of_seed(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random::new(seed);
     let len = 512 + random.number() as usize % 4096;
     module_with_atomics(&random.bytes(len))
