@@ -15,6 +15,8 @@
   (global $count i32 (i32.const 384))
   (global $trace i32 (i32.const 448))
   (global $ended i32 (i32.const 512))
+  (global $here i32 (i32.const 576))
+  (global $never i32 (i32.const 640))
   (global $turns i32 (i32.const 1024))
   (global $numbers i32 (i32.const 65536))
 
@@ -74,12 +76,27 @@
           (call $release)
           (br $next)))))
 
+  ;; Waits until all eight are here.
+  (func $meet
+    (local $here i32)
+    (if (i32.eq (i32.atomic.rmw.add (global.get $here) (i32.const 1)) (i32.const 7))
+      (then (drop (memory.atomic.notify (global.get $here) (i32.const -1)))))
+    (block $all
+      (loop $wait
+        (br_if $all (i32.eq (local.tee $here (i32.atomic.load (global.get $here))) (i32.const 8)))
+        (drop (memory.atomic.wait32 (global.get $here) (local.get $here) (i64.const -1)))
+        (br $wait))))
+
+  ;; Every now and then it sleeps for 50 µs with the lock, between the load and the store: the others have to wait.
   (func $count_up
-    (local $times i32)
+    (local $times i32) (local $count i32)
     (local.set $times (i32.const 5000))
     (loop $again
       (call $acquire)
-      (i32.store (global.get $count) (i32.add (i32.load (global.get $count)) (i32.const 1)))
+      (local.set $count (i32.load (global.get $count)))
+      (if (i32.eqz (i32.and (local.get $times) (i32.const 0xff)))
+        (then (drop (memory.atomic.wait32 (global.get $never) (i32.const 0) (i64.const 50000)))))
+      (i32.store (global.get $count) (i32.add (local.get $count) (i32.const 1)))
       (call $release)
       (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1))))))
 
@@ -107,6 +124,7 @@
 
   (func (export "wasi_thread_start") (param $number i32) (param $thread i32)
     (call $add_chunks)
+    (call $meet)
     (call $count_up)
     (if (i32.eq (local.get $thread) (i32.const 3)) (then (drop (memory.grow (i32.const 1)))))
     (call $pass_token (local.get $thread))
