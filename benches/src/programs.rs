@@ -76,6 +76,15 @@ pub fn ours(root: &Path) -> Result<Vec<Program>> {
         vectors.push(program("simd", kernels.join("simd"))?);
     }
     programs.append(&mut vectors);
+    let list = kernels.join("wat.tsv");
+    for row in rows(&list, &read(&list)?)? {
+        programs.push(Program {
+            name: row.needs("name")?.to_owned(),
+            wasm: kernels.join(format!("{}.wasm", row.needs("module")?)),
+            args: vec![row.needs("many")?.to_owned()],
+            ..Program::default()
+        });
+    }
     Ok(programs)
 }
 
@@ -275,6 +284,23 @@ mod tests {
         for program in programs.into_iter().chain([curve(root)]) {
             assert!(program.wasm.is_file(), "{}", program.wasm.display());
             assert!(program.source.is_none_or(|source| source.is_file()), "{}", program.name);
+        }
+    }
+
+    /// `WASMRUN_BLESS=1` makes the modules instead.
+    #[test]
+    fn kernels_written_as_text_are_there_in_binary_form() {
+        let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
+        let list = kernels.join("wat.tsv");
+        for row in rows(&list, &read(&list).unwrap()).unwrap() {
+            let module = kernels.join(row.needs("module").unwrap());
+            let (text, binary) = (module.with_extension("wat"), module.with_extension("wasm"));
+            let made = wat::parse_file(&text).unwrap();
+            if std::env::var_os("WASMRUN_BLESS").is_some() {
+                fs::write(&binary, &made).unwrap();
+            }
+            let there = fs::read(&binary).unwrap_or_default();
+            assert!(there == made, "{} is not what its text says; WASMRUN_BLESS=1", binary.display());
         }
     }
 
