@@ -134,10 +134,12 @@ impl Handlers {
         &self.clauses[region.clauses.start as usize..region.clauses.end as usize]
     }
 
-    /// Where the handlers change, with those that are tried from there on.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (u32, Vec<Clause>)> {
-        let all = |region| self.around(region).flat_map(|region| self.clauses(region)).copied().collect();
-        self.stretches.iter().map(move |(code, region)| (*code, all(*region)))
+    /// Where the handlers change, with those that are tried from there on: the first `most` of them.
+    pub(crate) fn changes(&self, most: usize) -> impl Iterator<Item = (u32, Vec<Clause>)> {
+        let first = move |region| {
+            self.around(region).flat_map(|region| self.clauses(region)).copied().take(most).collect()
+        };
+        self.stretches.iter().map(move |(code, region)| (*code, first(*region)))
     }
 }
 

@@ -9,7 +9,7 @@ use wasmrun_runtime::module::Module;
 
 use crate::code::{Code, Header};
 use crate::field::{Field, HEAD, offset};
-use crate::handlers::{Clause, Handlers, Wanted};
+use crate::handlers::{Clause, Wanted};
 use crate::table;
 use crate::translate::{self, SourceMap};
 
@@ -93,7 +93,8 @@ impl Disassembly {
             header.zeroes
         );
         let mut loops = self.code.loops().iter().peekable();
-        let mut handlers = self.code.handlers().into_iter().flat_map(Handlers::changes).peekable();
+        let mut handlers =
+            self.code.handlers().into_iter().flat_map(|handlers| handlers.changes(SHOWN + 1)).peekable();
         let rest = self.map.iter().flat_map(move |(start, wasm)| {
             let at = *start - Header::SIZE as u32;
             let headers: Vec<_> =
@@ -199,6 +200,9 @@ impl Disassembly {
 }
 
 /// What is caught by the code behind, in words.
+/// Clauses that a line shows: there can be any number around an instruction.
+const SHOWN: usize = 16;
+
 fn catches(clauses: &[Clause]) -> String {
     let clause = |Clause { tag, exception, code }: &Clause| {
         let what = tag.map_or("all".to_owned(), |tag| format!("tag {tag}"));
@@ -210,7 +214,10 @@ fn catches(clauses: &[Clause]) -> String {
     };
     match clauses {
         [] => "catches nothing".to_owned(),
-        _ => format!("catches {}", clauses.iter().map(clause).collect::<Vec<_>>().join(", ")),
+        _ => {
+            let shown: Vec<_> = clauses.iter().take(SHOWN).map(clause).collect();
+            format!("catches {}{}", shown.join(", "), if clauses.len() > SHOWN { ", …" } else { "" })
+        }
     }
 }
 

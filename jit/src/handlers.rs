@@ -51,7 +51,7 @@ pub(crate) fn write(handlers: &[Handler], out: &mut Vec<u8>) {
 pub(crate) struct StoredHandlers<'a>(&'a [[u8; Handler::BYTES]]);
 
 impl<'a> StoredHandlers<'a> {
-    /// What is in `bytes`.
+    /// What is in `bytes`, which [are sound](Self::are_sound).
     pub(crate) fn new(bytes: &'a [u8]) -> StoredHandlers<'a> {
         StoredHandlers(bytes.as_chunks().0)
     }
@@ -67,10 +67,18 @@ impl<'a> StoredHandlers<'a> {
         self.0.iter().map(Handler::from_bytes)
     }
 
-    /// Whether they can be those of a function with so many bytes of code.
-    pub(crate) fn are_sound(self, code_len: u32) -> bool {
-        self.iter().is_sorted_by(|a, b| a.returns_to < b.returns_to)
-            && self.iter().all(|handler| handler.returns_to <= code_len && handler.code < code_len)
+    /// Whether `bytes` can be those of a function with so many bytes of code and of its frame.
+    pub(crate) fn are_sound(bytes: &'a [u8], code_len: u32, frame: u32) -> bool {
+        let handlers = StoredHandlers::new(bytes);
+        let is_sound = |handler: Handler| {
+            (1..=code_len).contains(&handler.returns_to)
+                && handler.code < code_len
+                && handler.distance <= frame
+                && handler.distance.is_multiple_of(16)
+        };
+        bytes.len().is_multiple_of(Handler::BYTES)
+            && handlers.iter().is_sorted_by(|a, b| a.returns_to < b.returns_to)
+            && handlers.iter().all(is_sound)
     }
 }
 
@@ -90,7 +98,11 @@ mod tests {
             let expected = [3, 7, 8].contains(&at).then(|| handler(at));
             assert_eq!((handler_at(&handlers, at), stored.at(at)), (expected, expected));
         }
-        assert!(stored.are_sound(10) && !stored.are_sound(9));
-        assert!(!StoredHandlers::new(&[bytes.clone(), bytes].concat()).are_sound(100));
+        assert!(StoredHandlers::are_sound(&bytes, 10, 16));
+        for (code_len, frame) in [(9, 16), (10, 15)] {
+            assert!(!StoredHandlers::are_sound(&bytes, code_len, frame));
+        }
+        assert!(!StoredHandlers::are_sound(&bytes[1..], 10, 16));
+        assert!(!StoredHandlers::are_sound(&[bytes.clone(), bytes].concat(), 10, 16));
     }
 }

@@ -16,15 +16,16 @@ use wasmparser::Operator;
 /// Bytes (or elements, times eight) that a bulk instruction handles for one unit of fuel.
 pub const BULK_UNIT: u64 = 64;
 
-/// Fuel that one instruction costs. Structure that makes no code is free.
+/// Fuel that one instruction costs. Structure that makes no code is free, but for clauses: whoever throws may have to look at
+/// all of them, and leaves the block by that.
 pub fn cost(operator: &Operator<'_>) -> u32 {
     match operator {
+        Operator::TryTable { try_table } => try_table.catches.len() as u32,
         Operator::Nop
         | Operator::Block { .. }
         | Operator::Loop { .. }
         | Operator::Else
         | Operator::End
-        | Operator::TryTable { .. }
         | Operator::Try { .. }
         | Operator::Catch { .. }
         | Operator::CatchAll

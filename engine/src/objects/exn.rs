@@ -34,7 +34,7 @@ impl GcRef for ExnRef {}
 /// Where an exception with a tag has one of the values, which is of the type `ty`.
 fn place(store: &StoreOpaque, id: TypeId, index: usize, ty: ValType) -> Place {
     // Its first field is the tag.
-    let at = layout(store, id).fields[index + 1];
+    let at = layout(store, id).carried()[index];
     let ty = FieldType::new(Mutability::Const, StorageType::Val(ty));
     Place { offset: at.offset as usize, storage: at.storage, ty }
 }

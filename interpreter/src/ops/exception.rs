@@ -311,7 +311,7 @@ unsafe fn land(exec: *mut ExecContext, site: Site, references: *mut u32, base: H
 /// The values that an exception carries.
 unsafe fn carried(exec: &ExecContext, exception: u32) -> &[FieldLayout] {
     // SAFETY: the callers' promise. The first field is the tag.
-    unsafe { &exec.exception_layout(exception).fields[1..] }
+    unsafe { exec.exception_layout(exception).carried() }
 }
 
 /// The slots of values, one behind the other.

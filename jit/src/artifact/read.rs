@@ -196,7 +196,7 @@ impl Tables {
             next_function = u64::from(record.function) + 1;
         }
         for stored in self.functions() {
-            let is_sound = StoredHandlers::new(stored.handlers).are_sound(stored.code.len() as u32);
+            let is_sound = StoredHandlers::are_sound(stored.handlers, stored.code.len() as u32, stored.frame);
             damaged(!is_sound, "handlers are not as they should be")?;
         }
         Ok(())

@@ -75,6 +75,7 @@ impl Lower<'_, '_, '_> {
         let signature = self.signature(ty);
         self.define_operands();
         self.open(kind, signature, None);
+        self.catching.push(self.control.len() - 1);
     }
 
     /// Where exceptions go that come out of a call at hand; `None` if they go to the caller.
@@ -84,7 +85,8 @@ impl Lower<'_, '_, '_> {
 
     /// The landing of the innermost block that catches among the outermost `count` open ones.
     fn landing_from(&mut self, count: usize) -> Option<Block> {
-        let index = self.control[..count].iter().rposition(|control| control.kind.landing().is_some())?;
+        let among = self.catching.partition_point(|index| *index < count);
+        let index = *self.catching[..among].last()?;
         if let Some(Some(landing)) = self.control[index].kind.landing() {
             return Some(*landing);
         }
@@ -123,12 +125,11 @@ impl Lower<'_, '_, '_> {
     /// Where an exception with a tag of the module goes.
     fn way_of(&mut self, tag: u32) -> Way {
         let own = |tag: u32| tag >= self.module.imported_tag_count();
-        for index in (0..self.control.len()).rev() {
-            let clauses = match &self.control[index].kind {
-                Kind::TryTable { clauses, .. } => clauses,
-                Kind::Try { .. } => return self.landing_from(index + 1).map_or(Way::Out, Way::Landing),
-                _ => continue,
+        for &index in self.catching.iter().rev() {
+            let Kind::TryTable { clauses, .. } = &self.control[index].kind else {
+                return self.landing_from(index + 1).map_or(Way::Out, Way::Landing);
             };
+            self.budget.steps(clauses.len());
             for clause in clauses {
                 match clause.tag {
                     None => return Way::Clause(index, *clause),
@@ -208,6 +209,9 @@ impl Lower<'_, '_, '_> {
             self.jump_to_label(0);
         }
         let height = self.control[index].height;
+        if self.control[index].kind.landing().is_some() {
+            self.catching.pop();
+        }
         // The blocks that an exception goes on to which is not caught here.
         let around = delegate.map_or(index, |depth| index - depth as usize);
         match mem::replace(&mut self.control[index].kind, Kind::Block) {
@@ -267,6 +271,7 @@ impl Lower<'_, '_, '_> {
         let none = Kind::Catch { other: None };
         let exception = match mem::replace(&mut self.control[index].kind, none) {
             Kind::Try { landing } => {
+                self.catching.pop();
                 // Code that nothing throws to is there all the same, as it is in tier 0: what it branches to is charged for.
                 let landing = landing.unwrap_or_else(|| self.new_landing());
                 self.land(landing, height)

@@ -169,23 +169,21 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().load(I64, flags, descriptor, offset_of!(MemoryDescriptor, base) as i32)
     }
 
-    /// The bytes of a memory. They grow, also while other code runs, and if threads share it at any time: it has at least so many.
+    /// The bytes of a memory. They grow while other code runs, and if threads share it at any time: it is asked anew then for
+    /// each access.
     fn memory_len(&mut self, memory: u32) -> Value {
         let descriptor = self.memory_descriptor(memory);
-        let offset = offset_of!(MemoryDescriptor, len) as i32;
-        self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset)
-    }
-
-    /// The same of a memory that threads share, as it is now.
-    fn shared_len(&mut self, memory: u32) -> Value {
-        let descriptor = self.memory_descriptor(memory);
-        let len = self.builder.ins().iadd_imm_u(descriptor, offset_of!(MemoryDescriptor, len) as i64);
+        let offset = offset_of!(MemoryDescriptor, len);
+        if !self.module.memory_type(memory).is_shared() {
+            return self.builder.ins().load(I64, self.flags.descriptor, descriptor, offset as i32);
+        }
+        let len = self.builder.ins().iadd_imm_u(descriptor, offset as i64);
         self.builder.ins().atomic_load(I64, self.flags.descriptor, len)
     }
 
     pub(super) fn memory_size(&mut self, memory: u32) {
         let ty = self.module.memory_type(memory);
-        let len = if ty.is_shared() { self.shared_len(memory) } else { self.memory_len(memory) };
+        let len = self.memory_len(memory);
         let pages = match ty.page_size_log2() {
             0 => len,
             log2 => self.builder.ins().ushr_imm_u(len, i64::from(log2)),

@@ -179,6 +179,8 @@ struct Lower<'m, 'f, 'b> {
     control: Vec<Control<'m>>,
     /// Which of these are loops, by index.
     open_loops: Vec<usize>,
+    /// Which of them catch what comes out of code at hand, by index.
+    catching: Vec<usize>,
     /// The innermost block, by index, to whose `else` or `end` the code is hardly ever executed, as a hint says.
     cold_in: Option<usize>,
     /// Whether code can come here.
@@ -253,6 +255,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             take_over: None,
             control: vec![Control::function(ty)],
             open_loops: Vec::new(),
+            catching: Vec::new(),
             cold_in: None,
             reachable: true,
             skipped: 0,

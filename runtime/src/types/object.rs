@@ -109,6 +109,11 @@ impl StructLayout {
         StructLayout::of([tag].into_iter().chain(ty.params().iter().map(|ty| StorageType::Val(*ty))))
     }
 
+    /// Of an exception: the values that it carries.
+    pub fn carried(&self) -> &[FieldLayout] {
+        &self.fields[1..]
+    }
+
     fn of(fields: impl IntoIterator<Item = StorageType>) -> StructLayout {
         let mut end = HEADER as u32;
         let mut place = |storage: Storage| {

@@ -258,7 +258,10 @@ pub(super) fn wait<E: From<Trap>>(
     let ended = loop {
         // Requests that were made before there was a waker have not called it.
         if let Err(error) = ask() {
-            sharing.leave(at, &sleeper);
+            if !sharing.leave(at, &sleeper) {
+                // A notification that was for one who waits is for another one, as this thread stops.
+                sharing.notify(at, 1);
+            }
             break Err(error);
         }
         match sleeper.sleep(deadline) {
@@ -420,6 +423,27 @@ mod tests {
     fn a_maximum_that_the_system_has_no_addresses_for_is_an_error() {
         let ty = MemoryType::builder().memory64(true).max(Some(1 << 40)).shared(true).build().unwrap();
         assert_eq!(SharedMemory::new(ty, MemoryStrategy::Guarded).err(), Some(GrowError::Reservation));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "maps memory")]
+    fn a_notification_of_a_thread_that_is_being_stopped_goes_to_the_next() {
+        let shared = memory(1, 1);
+        let waiting = || lock(&shared.sharing().queues).get(&8).map_or(0, VecDeque::len);
+        let word = Expected::Word32(0);
+        thread::scope(|scope| {
+            let mut other = None;
+            let stopped = wait(shared.memory(), 8, word, None, None, || {
+                other = Some(scope.spawn(|| shared.wait(8, word, Some(Duration::from_secs(60))).unwrap()));
+                while waiting() < 2 {
+                    thread::yield_now();
+                }
+                assert_eq!(shared.notify(8, 1), Ok(1));
+                Err(Trap::Interrupt)
+            });
+            assert_eq!(stopped, Err(Trap::Interrupt));
+            assert_eq!(other.unwrap().join().unwrap(), Waited::Notified);
+        });
     }
 
     #[test]

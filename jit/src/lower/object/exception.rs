@@ -26,7 +26,7 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().store(flags, number, object, EXCEPTION_TAG as i32);
         let types = self.module.tag_type(tag);
         let values = self.stack.split_off(self.stack.len() - types.params().len());
-        for ((ty, field), value) in types.params().iter().zip(&layout.fields[1..]).zip(values) {
+        for ((ty, field), value) in types.params().iter().zip(layout.carried()).zip(values) {
             let flags = self.access_to(Objects::Fields(field.offset));
             self.store_element(StorageType::Val(*ty), flags, value, object, field.offset);
         }
@@ -56,7 +56,7 @@ impl Lower<'_, '_, '_> {
     /// Pushes what an exception with a tag carries.
     pub(in crate::lower) fn push_carried(&mut self, exception: Value, tag: u32) {
         let types = self.module.tag_type(tag);
-        let fields = &self.module.exception_layout(tag).fields[1..];
+        let fields = self.module.exception_layout(tag).carried();
         let object = self.address_of(exception);
         for (ty, field) in types.params().iter().zip(fields) {
             let flags = self.access_to(Objects::Fields(field.offset));

@@ -12,7 +12,6 @@ use crate::types::object::{ARRAY_LENGTH, ArrayLayout, ObjectLayout, Storage};
 use crate::types::table::record;
 use crate::vm::barrier::{write_object_ref, wrote_refs};
 use crate::vm::context::VmContext;
-use crate::vm::exception::{EXCEPTION_TAG, TagId};
 use crate::vm::exec::ExecContext;
 use crate::vm::gc::INLINE;
 use crate::vm::gc::shape::Kind;
@@ -96,7 +95,7 @@ pub unsafe fn exception_new(ctx: *mut VmContext, tag: u32) -> Result<u32, Pendin
     // SAFETY: the caller's promise.
     unsafe {
         let exception = struct_new(ctx, VmContext::module(ctx).tag_type_index(tag))?;
-        at(VmContext::exec(ctx), exception, EXCEPTION_TAG).cast::<TagId>().write(VmContext::tag(ctx, tag));
+        (*VmContext::exec(ctx)).set_tag_of(exception, VmContext::tag(ctx, tag));
         Ok(exception)
     }
 }
