@@ -4,7 +4,7 @@
 //! finds them there, and leaves the references there that they have become.
 //!
 //! On disk a function's table is words of 32 bits: the number of calls; an offset in the code and the end of a list for
-//! each; and the lists. Nothing stands for an empty table. A table is [checked](StoredStackMaps::is_sound) when it is loaded:
+//! each; and the lists. Nothing stands for an empty table. A table is checked when it is loaded:
 //! a reference that a collection does not find is one to where nothing is any more. Reading is total and allocates nothing, as
 //! it happens in collections.
 

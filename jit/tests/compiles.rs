@@ -253,3 +253,14 @@ fn a_frame_that_could_step_over_the_end_of_the_stack_is_refused() {
     assert!(outcome(1000).unwrap().frame <= MAX_FRAME);
     assert!(matches!(outcome(9000), Err(CompileError::FrameTooLarge(bytes)) if bytes > MAX_FRAME));
 }
+
+#[test]
+fn references_that_are_alive_over_too_many_calls_are_too_expensive() {
+    // Each call leaves one more reference, which all later ones have to keep.
+    let module = |calls: usize| {
+        let (call, drop) = ("call 0 ".repeat(calls), "drop ".repeat(calls));
+        format!("(module (func (result externref) (loop (br 0)) (unreachable)) (func {call} {drop}))")
+    };
+    assert!(!is_too_large(&module(200)));
+    assert!(is_too_large(&module(4000)));
+}

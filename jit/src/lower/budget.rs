@@ -20,6 +20,9 @@ const STEPS: usize = 1 << 30;
 /// third power: 0.1 s for 700 of them, 18 s for 4,000.
 const NESTED_LOOPS: usize = 100;
 
+/// References times the calls that they have to be found at, each of which costs the compiler two microseconds and more.
+const REFERENCES: usize = 1 << 20;
+
 pub(super) struct Budget {
     values: usize,
     /// The deepest nest of loops so far.
@@ -27,11 +30,13 @@ pub(super) struct Budget {
     locals: usize,
     /// Steps so far.
     steps: usize,
+    /// References at calls so far.
+    references: usize,
 }
 
 impl Budget {
     pub(super) fn new(body_len: usize) -> Budget {
-        Budget { values: VALUES + VALUES_PER_BYTE * body_len, nested: 0, locals: 0, steps: 0 }
+        Budget { values: VALUES + VALUES_PER_BYTE * body_len, nested: 0, locals: 0, steps: 0, references: 0 }
     }
 
     /// Says that there are so many more locals.
@@ -64,6 +69,11 @@ impl Budget {
         self.steps += self.locals;
     }
 
+    /// Counts a call at which so many operands are references.
+    pub(super) fn call_with(&mut self, references: usize) {
+        self.references += references;
+    }
+
     /// Counts other steps.
     pub(super) fn steps(&mut self, steps: usize) {
         self.steps += steps;
@@ -72,6 +82,7 @@ impl Budget {
     /// Whether the function is too expensive.
     pub(super) fn is_exceeded(&self, dfg: &DataFlowGraph) -> bool {
         self.steps > STEPS
+            || self.references > REFERENCES
             || self.nested > NESTED_LOOPS
             || dfg.num_values() > self.values
             || dfg.value_lists.capacity() / WORDS_PER_VALUE > self.values

@@ -190,8 +190,18 @@ impl<'m> Lower<'m, '_, '_> {
         self.new_segment();
     }
 
+    /// Counts the operands that a collection during a call would have to find.
+    pub(super) fn count_references(&mut self) {
+        if !self.references.is_empty() {
+            self.budget.steps(self.stack.len());
+            let references = self.stack.iter().filter(|operand| self.references.contains(operand));
+            self.budget.call_with(references.count());
+        }
+    }
+
     /// Calls code with all its arguments. Returns what it returns in registers.
     fn call_at(&mut self, code: &Code, arguments: &[Value], ty: &'m FuncType) -> Vec<Value> {
+        self.count_references();
         let signature = self.function_signature(ty);
         let Some(landing) = self.landing() else {
             let call = match *code {

@@ -157,6 +157,7 @@ impl Lower<'_, '_, '_> {
     /// next call.
     pub(super) fn new_object(&mut self, ty: u32, bytes: usize, len: Option<Value>) -> Value {
         self.takes(Work::ACCESS);
+        self.count_references();
         let word = |offset: usize| (ExecContext::GC + offset) as i32;
         let flags = self.access_to(Objects::Allocation);
         let exec = self.exec();
