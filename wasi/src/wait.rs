@@ -222,6 +222,7 @@ impl Waiter {
     pub fn forget(&mut self) {
         self.resume.set(None);
         self.done.set(0);
+        self.wish.take();
     }
 
     /// What an engine calls to poke, from any thread. Pokes before this are forgotten.
@@ -603,6 +604,18 @@ mod tests {
         waiter.attach(Attached::Wanted);
         assert_eq!(waiter.in_steps(3, |_| Ok(3)), Ok(()));
         assert_eq!(waiter.in_steps(0, |_| Err(Errno::Inval.into())), Err(Errno::Inval.into()));
+    }
+
+    #[test]
+    fn what_a_call_wanted_to_wait_for_that_was_given_up_is_not_waited_for_by_the_next_one() {
+        let mut waiter = Waiter::of_thread();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.wait(&[], Some(Duration::from_secs(1 << 30))), Err(Fault::Interrupted));
+        waiter.forget();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.prepare(), Err(Fault::Interrupted));
+        assert!(waiter.wish.borrow().is_none());
+        waiter.wait_elsewhere();
     }
 
     #[test]
