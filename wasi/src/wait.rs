@@ -147,6 +147,9 @@ pub(crate) struct Waiter {
     elsewhere: bool,
     /// What is to be waited for elsewhere.
     wish: RefCell<Option<Wish>>,
+    /// The outcome of the present call, which was made, while an engine is asked whether the guest may wait for the reader
+    /// of a trace.
+    made: RefCell<Option<Outcome>>,
 }
 
 /// What a call would have waited for.
@@ -168,6 +171,7 @@ impl Default for Waiter {
             done: Cell::new(0),
             elsewhere: false,
             wish: RefCell::new(None),
+            made: RefCell::new(None),
         }
     }
 }
@@ -223,6 +227,22 @@ impl Waiter {
         self.resume.set(None);
         self.done.set(0);
         self.wish.take();
+        self.made.take();
+    }
+
+    /// Keeps the outcome of a call that was made until the engine has it made again.
+    pub fn keep(&self, outcome: Outcome) {
+        self.made.replace(Some(outcome));
+    }
+
+    /// The outcome of the present call if it was made already.
+    pub fn made(&self) -> Option<Outcome> {
+        self.made.take().filter(|_| self.may_wait())
+    }
+
+    /// Whether calls of other threads may be made while this one's waits.
+    pub fn waits_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// What an engine calls to poke, from any thread. Pokes before this are forgotten.
