@@ -74,8 +74,12 @@ impl Limits {
         }
         let memory = SharedMemory::new(engine, ty)?;
         asked.own = 0;
-        self.all.shared.lock().unwrap_or_else(PoisonError::into_inner).push(memory.clone());
         Ok(Some(memory))
+    }
+
+    /// Notes a memory that does not end with the thread that lets it grow.
+    pub fn outlives(&self, memory: SharedMemory) {
+        self.all.shared.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
     /// Whether what is to grow from a size is no memory that outlives the thread: those are as large as they are asked about.
@@ -177,6 +181,7 @@ mod tests {
         let limits = limits();
         let engine = Engine::default();
         let memory = limits.shared_memory(&engine, MemoryType::shared(1, 4))?.expect("is within the limits");
+        limits.outlives(memory.clone());
         for _ in 0..3 {
             let mut thread = limits.of_thread();
             assert!(thread.memory_growing(0, 2 * PAGE, None)?);
