@@ -43,21 +43,21 @@ impl Bytes<'_> {
         }
     }
 
-    /// Copies a range that is inside of the memory.
+    /// Copies from a range that is inside of the memory, as long as the buffer.
     #[inline]
-    fn read(&self, range: Range<usize>, to: &mut [u8]) {
+    fn read(&self, start: usize, to: &mut [u8]) {
         match self {
-            Bytes::Own(bytes) => to.copy_from_slice(&bytes[range]),
-            Bytes::Shared(memory) => memory.read(range.start, to).expect(INSIDE),
+            Bytes::Own(bytes) => to.copy_from_slice(&bytes[start..][..to.len()]),
+            Bytes::Shared(memory) => memory.read(start, to).expect(INSIDE),
         }
     }
 
-    /// Copies to a range that is inside of the memory.
+    /// Copies to a range that is inside of the memory, as long as the buffer.
     #[inline]
-    fn write(&mut self, range: Range<usize>, from: &[u8]) {
+    fn write(&mut self, start: usize, from: &[u8]) {
         match self {
-            Bytes::Own(bytes) => bytes[range].copy_from_slice(from),
-            Bytes::Shared(memory) => memory.write(range.start, from).expect(INSIDE),
+            Bytes::Own(bytes) => bytes[start..][..from.len()].copy_from_slice(from),
+            Bytes::Shared(memory) => memory.write(start, from).expect(INSIDE),
         }
     }
 }
@@ -136,7 +136,7 @@ impl<'a> GuestMem<'a> {
         self.aligned(what, address, align)?;
         let range = self.range(what, address.into(), N as u64)?;
         let mut value = [0; N];
-        self.bytes.read(range, &mut value);
+        self.bytes.read(range.start, &mut value);
         Ok(value)
     }
 
@@ -150,7 +150,7 @@ impl<'a> GuestMem<'a> {
     ) -> Result<(), Fault> {
         self.aligned(what, address, align)?;
         let range = self.range(what, address.into(), N as u64)?;
-        self.bytes.write(range, &value);
+        self.bytes.write(range.start, &value);
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl<'a> GuestMem<'a> {
     #[inline]
     pub fn write_bytes(&mut self, what: &str, address: u32, bytes: &[u8]) -> Result<(), Fault> {
         let range = self.range(what, address.into(), bytes.len() as u64)?;
-        self.bytes.write(range, bytes);
+        self.bytes.write(range.start, bytes);
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl<'a> GuestMem<'a> {
     pub fn read_vec(&self, what: &str, address: u32, len: u32) -> Result<Vec<u8>, Fault> {
         let range = self.range(what, address.into(), len.into())?;
         let mut bytes = vec![0; range.len()];
-        self.bytes.read(range, &mut bytes);
+        self.bytes.read(range.start, &mut bytes);
         Ok(bytes)
     }
 
@@ -227,7 +227,7 @@ impl<'a> GuestMem<'a> {
             Bytes::Shared(_) => {
                 let mut copy = vec![0; range.len()];
                 fill(&mut copy)?;
-                self.bytes.write(range, &copy);
+                self.bytes.write(range.start, &copy);
                 Ok(())
             }
         }
@@ -270,7 +270,7 @@ impl<'a> GuestMem<'a> {
                 let mut rest = &mut *copy;
                 for &(address, len) in list.as_slice() {
                     let (buffer, others) = rest.split_at_mut(len as usize);
-                    self.bytes.read(address as usize..(address + len) as usize, buffer);
+                    self.bytes.read(address as usize, buffer);
                     rest = others;
                 }
                 return consume(&[IoSlice::new(&copy)]);
@@ -333,7 +333,7 @@ impl<'a> GuestMem<'a> {
         let mut rest = &copy[..count.min(copy.len())];
         for &(address, len) in vectors {
             let (buffer, others) = rest.split_at(rest.len().min(len as usize));
-            self.bytes.write(address as usize..address as usize + buffer.len(), buffer);
+            self.bytes.write(address as usize, buffer);
             rest = others;
         }
         Ok((count, result))
@@ -395,5 +395,29 @@ impl IoVecs {
 
     fn as_slice(&self) -> &[(u32, u32)] {
         if self.count <= INLINE_IOVECS { &self.inline[..self.count] } else { &self.spilled }
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+    use wasmrun::{Engine, MemoryType};
+
+    #[test]
+    fn a_buffer_that_ends_where_addresses_do_is_gathered_and_scattered() {
+        let memory = SharedMemory::new(&Engine::default(), MemoryType::shared(1 << 16, 1 << 16)).unwrap();
+        let mut mem = GuestMem::shared(&memory);
+        let last = u32::MAX - 3;
+        mem.write_u32("buffer", 0, last).unwrap();
+        mem.write_u32("length", 4, 4).unwrap();
+        mem.write_u32("bytes", last, 0x6463_6261).unwrap();
+        let list = mem.iovecs("iovs", 0, 1, u64::MAX).unwrap();
+        assert_eq!(mem.gather(&list, |slices| slices[0].to_vec()), b"abcd");
+        let produced = mem.scatter(&list, |slices| {
+            slices[0].copy_from_slice(b"efgh");
+            Ok((4, ()))
+        });
+        assert_eq!(produced, Ok((4, ())));
+        assert_eq!(mem.read_vec("bytes", last, 4), Ok(b"efgh".to_vec()));
     }
 }

@@ -1,7 +1,7 @@
 //! A context that the threads of a guest share.
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::WasiCtx;
 use crate::wait::Waiter;
@@ -26,11 +26,8 @@ impl SharedWasiCtx {
 
     /// Makes a call, which waits as this thread does.
     pub(crate) fn with<R>(&mut self, call: impl FnOnce(&mut WasiCtx) -> R) -> R {
-        let mut ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
-        mem::swap(&mut ctx.waiter, &mut self.waiter);
-        let result = call(&mut ctx);
-        mem::swap(&mut ctx.waiter, &mut self.waiter);
-        result
+        let ctx = self.ctx.lock().unwrap_or_else(PoisonError::into_inner);
+        call(Held::new(ctx, &mut self.waiter).ctx())
     }
 
     pub(crate) fn waiter(&mut self) -> &mut Waiter {
@@ -41,5 +38,50 @@ impl SharedWasiCtx {
 impl Clone for SharedWasiCtx {
     fn clone(&self) -> SharedWasiCtx {
         SharedWasiCtx { ctx: self.ctx.clone(), waiter: Waiter::of_thread() }
+    }
+}
+
+/// A context for the time of one call, which waits as the thread does that makes it, and no longer when the call ends or
+/// panics.
+struct Held<'a> {
+    ctx: MutexGuard<'a, WasiCtx>,
+    /// The thread's; meanwhile that of the context.
+    waiter: &'a mut Waiter,
+}
+
+impl<'a> Held<'a> {
+    fn new(mut ctx: MutexGuard<'a, WasiCtx>, waiter: &'a mut Waiter) -> Held<'a> {
+        mem::swap(&mut ctx.waiter, waiter);
+        Held { ctx, waiter }
+    }
+
+    fn ctx(&mut self) -> &mut WasiCtx {
+        &mut self.ctx
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        mem::swap(&mut self.ctx.waiter, self.waiter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_thread_whose_call_panics_keeps_its_own_waits() {
+        let mut thread = SharedWasiCtx::new(WasiCtx::builder().build().unwrap());
+        let mut other = thread.clone();
+        let panics = catch_unwind(AssertUnwindSafe(|| thread.with(|_| panic!("a call of a test"))));
+        assert!(panics.is_err());
+        // Waits of threads are interruptible, and those of the context are not.
+        assert!(thread.waiter().are_writes_interruptible());
+        for thread in [&mut thread, &mut other] {
+            assert!(thread.with(|ctx| ctx.waiter.are_writes_interruptible()));
+        }
+        assert!(!thread.ctx.lock().unwrap_or_else(PoisonError::into_inner).waiter.are_writes_interruptible());
     }
 }

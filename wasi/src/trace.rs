@@ -13,6 +13,9 @@
 //! A line that has to wait for its reader is written like the guest's own output: when somebody wants the guest back,
 //! the wait ends. The call has been made by then, so its outcome is kept; an engine that lets the guest go on makes the
 //! call again and gets it, after the rest of the line. Otherwise the line is lost, and the next one says so.
+//!
+//! Threads that share a trace make calls while others wait for its reader. Their lines are appended to what is left, up to
+//! a limit, and whoever finds room writes all of it. What an outcome belongs to is the thread: its [`Waiter`] keeps it.
 
 use crate::abi::{Call, IOVEC, Kind, Preview, whence};
 use crate::stdio::Stream;
@@ -26,16 +29,16 @@ use std::time::Instant;
 const SHOWN: u32 = 32;
 /// So many bytes of a path.
 const SHOWN_PATH: u32 = 256;
+/// Where so many bytes are left to be written, lines of other threads are lost: as much as a pipe takes.
+const MOST_LEFT: usize = 64 << 10;
 
 /// The lines, and where they go.
 pub(crate) struct Trace {
     sink: Sink,
-    /// What is left to be written of the last line.
+    /// What is left to be written of the last line, or of those of several threads.
     rest: Vec<u8>,
-    /// Whether some of that line was written.
+    /// Whether some of that was written.
     begun: bool,
-    /// The outcome of the call of that line, while an engine is asked whether the guest may wait for the reader.
-    kept: Option<Outcome>,
     /// How many lines were given up since one was written.
     lost: u64,
 }
@@ -69,13 +72,7 @@ impl Trace {
     }
 
     fn new(sink: Sink) -> Trace {
-        Trace { sink, rest: Vec::new(), begun: false, kept: None, lost: 0 }
-    }
-
-    /// The outcome of the present call if it was made already, and its line is what an engine was asked about.
-    pub fn made(&mut self, waiter: &Waiter) -> Option<Outcome> {
-        let kept = self.kept.take();
-        if waiter.may_wait() { kept } else { None }
+        Trace { sink, rest: Vec::new(), begun: false, lost: 0 }
     }
 
     /// Prints the arguments, as they are before the call.
@@ -97,7 +94,15 @@ impl Trace {
     }
 
     /// Completes the line, which [`Trace::flush`] writes.
-    pub fn end(&mut self, line: Line, call: Call, args: &[u64], mem: &GuestMem<'_>, outcome: &Outcome) {
+    pub fn end(
+        &mut self,
+        waiter: &Waiter,
+        line: Line,
+        call: Call,
+        args: &[u64],
+        mem: &GuestMem<'_>,
+        outcome: &Outcome,
+    ) {
         let elapsed = line.started.elapsed();
         let mut text = line.text;
         text.push_str(") = ");
@@ -109,6 +114,9 @@ impl Trace {
             Err(Fault::Interrupted) => text.push_str("interrupted"),
         }
         text.push_str(&format!(" <{elapsed:?}>\n"));
+        if waiter.waits_elsewhere() {
+            return self.append(&text);
+        }
         // Whatever is left of the line before was given up.
         self.lost += u64::from(!self.rest.is_empty());
         if self.lost > 0 {
@@ -118,7 +126,20 @@ impl Trace {
         self.rest = text.into_bytes();
     }
 
-    /// Writes what is left of the line. Gives the outcome of the call, or has an engine asked whether it may go on
+    /// Puts a line behind those that other threads wait to write.
+    fn append(&mut self, line: &str) {
+        if self.rest.len() >= MOST_LEFT {
+            self.lost += 1;
+            return;
+        }
+        if self.lost > 0 {
+            self.rest.extend(format!("(lines of the trace that are lost: {})\n", self.lost).bytes());
+            self.lost = 0;
+        }
+        self.rest.extend(line.bytes());
+    }
+
+    /// Writes what is left. Gives the outcome of the call, or has an engine asked whether it may go on
     /// waiting.
     pub fn flush(&mut self, waiter: &Waiter, outcome: Outcome) -> Outcome {
         let stream = match &mut self.sink {
@@ -136,7 +157,7 @@ impl Trace {
                     self.rest.drain(..count);
                 }
                 Err(Fault::Interrupted) if waiter.is_attached() => {
-                    self.kept = Some(outcome);
+                    waiter.keep(outcome);
                     return Err(Fault::Interrupted);
                 }
                 // The next line counts it as lost.
@@ -144,7 +165,10 @@ impl Trace {
                 Err(_) => self.rest.clear(),
             }
         }
-        (self.begun, self.lost) = (false, 0);
+        self.begun = false;
+        if !waiter.waits_elsewhere() {
+            self.lost = 0;
+        }
         outcome
     }
 }
@@ -256,7 +280,7 @@ mod tests {
         let mem = GuestMem::new(&mut []);
         let line = Trace::begin(&PREVIEW1, Call::sched_yield, &[], &mem);
         let outcome = Err(Errno::Perm.into());
-        trace.end(line, Call::sched_yield, &[], &mem, &outcome);
+        trace.end(waiter, line, Call::sched_yield, &[], &mem, &outcome);
         trace.flush(waiter, outcome)
     }
 
@@ -297,9 +321,9 @@ mod tests {
         assert_eq!(call(&mut trace, &waiter), Err(Fault::Interrupted));
         reader.read_exact(&mut vec![0; size]).unwrap();
         waiter.attach(Attached::Yes);
-        let made = trace.made(&waiter).expect("the call was made");
+        let made = waiter.made().expect("the call was made");
         assert_eq!(trace.flush(&waiter, made), Err(Errno::Perm.into()));
-        assert_eq!(trace.made(&waiter), None);
+        assert_eq!(waiter.made(), None);
         drop((trace, writer));
         assert_eq!(rest(reader).lines().count(), 1);
     }
@@ -311,8 +335,62 @@ mod tests {
         waiter.interruptible_writes();
         waiter.attach(Attached::Wanted);
         assert_eq!(call(&mut trace, &waiter), Err(Fault::Interrupted));
-        assert_eq!(trace.made(&waiter), None);
+        assert_eq!(waiter.made(), None);
         waiter.attach(Attached::Yes);
-        assert_eq!(trace.made(&waiter), None);
+        assert_eq!(waiter.made(), None);
+    }
+    #[test]
+    fn each_thread_gets_the_outcome_of_its_own_call_and_every_line_comes() {
+        let (mut trace, mut reader, writer, size) = full();
+        let mut threads = [Waiter::of_thread(), Waiter::of_thread()];
+        for waiter in &mut threads {
+            waiter.attach(Attached::Wanted);
+            assert_eq!(waiter.made(), None);
+            assert_eq!(call(&mut trace, waiter), Err(Fault::Interrupted));
+        }
+        reader.read_exact(&mut vec![0; size]).unwrap();
+        for waiter in &mut threads {
+            waiter.attach(Attached::Yes);
+            let made = waiter.made().expect("the call was made");
+            assert_eq!(trace.flush(waiter, made), Err(Errno::Perm.into()));
+            assert_eq!(waiter.made(), None);
+        }
+        // What they would have waited for is a writer too.
+        drop((trace, writer, threads));
+        let text = rest(reader);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().all(|line| line.starts_with("sched_yield() = EPERM <")), "{text}");
+    }
+
+    #[test]
+    fn what_threads_leave_to_be_written_has_a_limit_and_what_is_lost_is_counted() {
+        let (mut trace, mut reader, writer, size) = full();
+        let mut waiter = Waiter::of_thread();
+        let mut calls = 0u64;
+        while trace.lost < 3 {
+            waiter.attach(Attached::Wanted);
+            assert_eq!(call(&mut trace, &waiter), Err(Fault::Interrupted));
+            calls += 1;
+        }
+        assert!(trace.rest.len() < MOST_LEFT + 100);
+        let reads = std::thread::spawn(move || {
+            reader.read_exact(&mut vec![0; size]).unwrap();
+            rest(reader)
+        });
+        // What the engine does that makes the call again: it waits, and asks for what was made.
+        loop {
+            waiter.wait_elsewhere();
+            waiter.attach(Attached::Yes);
+            let made = waiter.made().expect("the call was made");
+            if trace.flush(&waiter, made) != Err(Fault::Interrupted) {
+                break;
+            }
+        }
+        waiter.attach(Attached::Wanted);
+        assert_eq!(call(&mut trace, &waiter), Err(Errno::Perm.into()));
+        drop((trace, writer, waiter));
+        let text = reads.join().unwrap();
+        assert!(text.contains("\n(lines of the trace that are lost: 3)\nsched_yield()"), "{text}");
+        assert_eq!(text.lines().count() as u64, calls - 3 + 2);
     }
 }

@@ -147,6 +147,9 @@ pub(crate) struct Waiter {
     elsewhere: bool,
     /// What is to be waited for elsewhere.
     wish: RefCell<Option<Wish>>,
+    /// The outcome of the present call, which was made, while an engine is asked whether the guest may wait for the reader
+    /// of a trace.
+    made: RefCell<Option<Outcome>>,
 }
 
 /// What a call would have waited for.
@@ -168,6 +171,7 @@ impl Default for Waiter {
             done: Cell::new(0),
             elsewhere: false,
             wish: RefCell::new(None),
+            made: RefCell::new(None),
         }
     }
 }
@@ -222,6 +226,23 @@ impl Waiter {
     pub fn forget(&mut self) {
         self.resume.set(None);
         self.done.set(0);
+        self.wish.take();
+        self.made.take();
+    }
+
+    /// Keeps the outcome of a call that was made until the engine has it made again.
+    pub fn keep(&self, outcome: Outcome) {
+        self.made.replace(Some(outcome));
+    }
+
+    /// The outcome of the present call if it was made already.
+    pub fn made(&self) -> Option<Outcome> {
+        self.made.take().filter(|_| self.may_wait())
+    }
+
+    /// Whether calls of other threads may be made while this one's waits.
+    pub fn waits_elsewhere(&self) -> bool {
+        self.elsewhere
     }
 
     /// What an engine calls to poke, from any thread. Pokes before this are forgotten.
@@ -603,6 +624,18 @@ mod tests {
         waiter.attach(Attached::Wanted);
         assert_eq!(waiter.in_steps(3, |_| Ok(3)), Ok(()));
         assert_eq!(waiter.in_steps(0, |_| Err(Errno::Inval.into())), Err(Errno::Inval.into()));
+    }
+
+    #[test]
+    fn what_a_call_wanted_to_wait_for_that_was_given_up_is_not_waited_for_by_the_next_one() {
+        let mut waiter = Waiter::of_thread();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.wait(&[], Some(Duration::from_secs(1 << 30))), Err(Fault::Interrupted));
+        waiter.forget();
+        waiter.attach(Attached::Wanted);
+        assert_eq!(waiter.prepare(), Err(Fault::Interrupted));
+        assert!(waiter.wish.borrow().is_none());
+        waiter.wait_elsewhere();
     }
 
     #[test]

@@ -264,7 +264,7 @@ pub const ROWS: &[Row] = &[
         long: None,
         key: Some(("S", "threads")),
         takes: Takes::Switch,
-        help: "Let the guest start threads, as wasi-threads has them; `--fuel` counts for each of them, all else for all together",
+        help: "Let the guest start threads, as wasi-threads has them; time, memory and collected objects are limited for all of them together, all else, `--fuel` too, for each",
         set: |o, v| switch(v).map(|on| o.threads = on),
     },
     Row {

@@ -122,7 +122,7 @@ fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
         true => Wasi::Shared(SharedWasiCtx::new(wasi)),
         false => Wasi::Alone(Box::new(wasi)),
     };
-    let mut store = store(&run.options, &engine, limit, Host { wasi, limits: limits.clone() })?;
+    let mut store = store(&run.options, &engine, limit, Host { wasi, limits: limits.of_thread() })?;
     let mut linker: Linker<Host> = Linker::new(&engine);
     let threads = if run.options.threads {
         threads::check(run, &module)?;

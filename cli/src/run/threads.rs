@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, ResourceLimiter as _, SharedMemory};
+use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, SharedMemory};
 
 use super::limits::Limits;
 use super::{Host, Wasi, end, stack_of_thread, store};
@@ -66,21 +66,18 @@ impl Threads {
             if !ty.is_shared() {
                 continue;
             }
-            let bytes = |pages| ty.bytes(pages).unwrap_or(usize::MAX);
-            let mut asked = limits.clone();
-            if !asked.memory_growing(0, bytes(ty.minimum()), ty.maximum().map(bytes)).map_err(refuse)? {
+            let Some(memory) = limits.shared_memory(engine, ty).map_err(refuse)? else {
                 return Err(Failure::new(format!("{file} cannot be linked"))
                     .because(format!("its memory of {} pages exceeds the limits", ty.minimum()))
                     .help("`--max-memory SIZE` is what all memories may have together"));
-            }
-            let memory = SharedMemory::new(engine, ty).map_err(refuse)?;
+            };
             linker.define(store, import.module(), import.name(), memory).map_err(refuse)?;
         }
         let threads = Arc::new(Threads {
             run: run.clone(),
             engine: engine.clone(),
             limit,
-            limits: limits.clone(),
+            limits: limits.of_thread(),
             module: OnceLock::new(),
             running: AtomicUsize::new(0),
             last: AtomicU32::new(0),
@@ -96,8 +93,9 @@ impl Threads {
         Ok(threads)
     }
 
-    /// Notes what threads are instances of. Without that none can be started.
-    pub fn set_module(&self, module: InstancePre<Host>) {
+    /// Notes what threads are instances of, and the memories that it imports. Without that none can be started.
+    pub fn set_module(&self, module: InstancePre<Host>, imported: impl Iterator<Item = SharedMemory>) {
+        imported.for_each(|memory| self.limits.outlives(memory));
         let _ = self.module.set(module);
     }
 
@@ -123,7 +121,7 @@ impl Threads {
 
     /// What a thread does.
     fn run(self: Arc<Threads>, wasi: Wasi, number: i32, argument: i32) {
-        let host = Host { wasi, limits: self.limits.clone() };
+        let host = Host { wasi, limits: self.limits.of_thread() };
         let result = store(&self.run.options, &self.engine, self.limit, host).and_then(|mut store| {
             let module = self.module.get().expect("a thread is started by an instance");
             let started = module.instantiate(&mut store).and_then(|instance| {

@@ -65,7 +65,7 @@ fn traced(
     args: &[u64],
     body: impl FnOnce(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
 ) -> Outcome {
-    let outcome = match trace.made(&ctx.waiter) {
+    let outcome = match ctx.waiter.made() {
         Some(outcome) => outcome,
         None => {
             let line = Trace::begin(ctx.preview, call, args, mem);
@@ -74,7 +74,7 @@ fn traced(
             if outcome == Err(Fault::Interrupted) && !ctx.waiter.is_cancelled() {
                 return outcome;
             }
-            trace.end(line, call, args, mem, &outcome);
+            trace.end(&ctx.waiter, line, call, args, mem, &outcome);
             outcome
         }
     };
