@@ -127,6 +127,19 @@ fn the_limits_hold_for_all_threads() {
 }
 
 #[test]
+fn a_thread_that_cannot_be_instantiated_has_not_trapped() {
+    // Of the memory that is no other thread's there is none left for it.
+    let wat = program(1, "", "").replacen("(func $print", "(memory 4) (func $print", 1);
+    let ran = run(&wat, &["--max-memory", "384KiB"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: a thread of `t.wat` cannot be started\ncaused by: "),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn what_threads_need_is_said_where_it_is_missing() {
     let bench = Bench::with("t.wat", program(1, "", "")).file(
         "alone.wat",

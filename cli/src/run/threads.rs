@@ -130,7 +130,14 @@ impl Threads {
             });
             match started {
                 Ok(()) => Ok(None),
-                Err(error) => end::code(&self.run, end::Stopped::Guest(error)).map(Some),
+                Err(error) if end::is_from_guest(&error) => {
+                    end::code(&self.run, end::Stopped::Guest(error)).map(Some)
+                }
+                Err(error) => {
+                    let file = file_arg::display_name(&self.run.file);
+                    Err(Failure::new(format!("a thread of {file} cannot be started"))
+                        .because_of(error.chain()))
+                }
             }
         });
         match result {

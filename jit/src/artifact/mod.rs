@@ -18,13 +18,15 @@ mod format;
 mod identity;
 mod read;
 mod seal;
+mod stored;
 mod stream;
 
 pub use encode::{EncodeError, Encoder};
 pub use format::{MAGIC, VERSION};
 pub use identity::{Identity, ModuleHash, Settings};
-pub use read::{Artifact, Stored, Tables};
+pub use read::{Artifact, Tables};
 pub use seal::Seal;
+pub use stored::Stored;
 
 /// Why bytes are no artefact.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,17 +3,14 @@
 //! All structure is checked when it is read; from then on every access is to a place that is known to exist.
 
 use std::fmt;
-use std::ops::Range;
-
-use cranelift_codegen::ir::TrapCode;
 
 use super::ArtifactError;
 use super::format::{ALIGN, HEADER, LENGTHS, Layout, MAGIC, Record, Section, VERSION};
 use super::identity::{Identity, ModuleHash, mode_of, plan_of};
-use super::stream;
+use super::stored::Stored;
 use crate::compile::CompiledFunction;
-use crate::handlers::{Handler, StoredHandlers};
-use crate::stack_maps::{StackMaps, StoredStackMaps};
+use crate::handlers::StoredHandlers;
+use crate::stack_maps::StoredStackMaps;
 
 /// An artefact whose structure is sound.
 #[derive(Clone, Debug)]
@@ -28,23 +25,6 @@ pub struct Tables {
     /// The artefact; when the code is installed only what comes before [`Section::Wasm`].
     bytes: Vec<u8>,
     layout: Layout,
-}
-
-/// A function of an artefact.
-#[derive(Clone, Debug)]
-pub struct Stored<'a> {
-    /// Its index in its module.
-    pub function: u32,
-    /// What the address of the code has to be a multiple of.
-    pub alignment: u32,
-    /// Bytes of its frame.
-    pub frame: u32,
-    /// Where its code is in [`Artifact::code`].
-    pub code: Range<usize>,
-    traps: &'a [u8],
-    positions: &'a [u8],
-    stack_maps: &'a [u8],
-    handlers: &'a [u8],
 }
 
 impl Artifact {
@@ -147,11 +127,11 @@ fn identity(header: &[u8; HEADER]) -> Result<Identity, ArtifactError> {
 }
 
 impl Tables {
-    fn section(&self, section: Section) -> &[u8] {
+    pub(super) fn section(&self, section: Section) -> &[u8] {
         &self.bytes[self.layout.range(section)]
     }
 
-    fn records(&self) -> &[[u8; Record::BYTES]] {
+    pub(super) fn records(&self) -> &[[u8; Record::BYTES]] {
         self.section(Section::Functions).as_chunks().0
     }
 
@@ -196,7 +176,8 @@ impl Tables {
             next_function = u64::from(record.function) + 1;
         }
         for stored in self.functions() {
-            let is_sound = StoredHandlers::are_sound(stored.handlers, stored.code.len() as u32, stored.frame);
+            let is_sound =
+                StoredHandlers::are_sound(stored.handlers(), stored.code.len() as u32, stored.frame);
             damaged(!is_sound, "handlers are not as they should be")?;
         }
         Ok(())
@@ -204,7 +185,7 @@ impl Tables {
 
     fn check_stack_maps(&self) -> Result<(), ArtifactError> {
         let is_sound = |stored: Stored<'_>| {
-            StoredStackMaps::is_sound(stored.stack_maps, stored.code.len() as u32, stored.frame)
+            StoredStackMaps::is_sound(stored.stack_maps(), stored.code.len() as u32, stored.frame)
         };
         match self.functions().all(is_sound) {
             true => Ok(()),
@@ -265,26 +246,7 @@ impl Tables {
     }
 
     fn stored(&self, at: usize) -> Stored<'_> {
-        let records = self.records();
-        let record = Record::from_bytes(&records[at]);
-        let next = records.get(at + 1).map(Record::from_bytes);
-        let (traps, positions) = (self.section(Section::Traps), self.section(Section::Positions));
-        let (stack_maps, handlers) = (self.section(Section::StackMaps), self.section(Section::Handlers));
-        let traps_end = next.map_or(traps.len(), |next| next.traps_start as usize);
-        let positions_end = next.map_or(positions.len(), |next| next.positions_start as usize);
-        let stack_maps_end = next.map_or(stack_maps.len(), |next| next.stack_maps_start as usize);
-        let handlers_end = next.map_or(handlers.len(), |next| next.handlers_start as usize);
-        let start = record.code_start as usize;
-        Stored {
-            function: record.function,
-            alignment: record.alignment,
-            frame: record.frame,
-            code: start..start + record.code_len as usize,
-            traps: &traps[record.traps_start as usize..traps_end],
-            positions: &positions[record.positions_start as usize..positions_end],
-            stack_maps: &stack_maps[record.stack_maps_start as usize..stack_maps_end],
-            handlers: &handlers[record.handlers_start as usize..handlers_end],
-        }
+        Stored::new(self, at)
     }
 }
 
@@ -297,49 +259,4 @@ impl fmt::Debug for Tables {
 fn refused_record(record: &[u8; 8]) -> (u32, usize) {
     let [function, start] = [0, 1].map(|at| u32::from_le_bytes(record.as_chunks::<4>().0[at]));
     (function, start as usize)
-}
-
-impl Stored<'_> {
-    /// The reason for which the instruction at `offset` of the function's code traps. Async-signal-safe.
-    pub fn trap_at(&self, offset: u32) -> Option<TrapCode> {
-        stream::traps(self.traps).find(|(at, _)| *at == offset).map(|(_, code)| code)
-    }
-
-    /// The offset in the module of the instruction that the byte at `offset` of the function's code belongs to. See
-    /// [`CompiledFunction::wasm_offset`].
-    pub fn wasm_offset(&self, offset: u32) -> Option<u32> {
-        self.outwards(offset).next()
-    }
-
-    /// The same, and behind it the calls that it is inlined at, outwards.
-    pub fn outwards(&self, offset: u32) -> impl Iterator<Item = u32> {
-        let until = || stream::positions(self.positions).take_while(move |(start, _)| *start <= offset);
-        let last = until().last().map(|(start, _)| start);
-        let inwards: Vec<u32> = until().filter(|(start, _)| Some(*start) == last).map(|(_, at)| at).collect();
-        inwards.into_iter().rev()
-    }
-
-    /// How many bytes below the frame pointer references are during the call that returns to the offset `at`.
-    pub fn references(&self, at: u32) -> impl Iterator<Item = u32> {
-        StoredStackMaps::new(self.stack_maps).references(at)
-    }
-
-    /// Where an exception goes on that comes out of the call which returns to the offset `at`.
-    pub fn handler_at(&self, at: u32) -> Option<Handler> {
-        StoredHandlers::new(self.handlers).at(at)
-    }
-
-    /// A copy as the compiler made it; its code is given apart.
-    pub fn to_compiled(&self, code: &[u8]) -> CompiledFunction {
-        CompiledFunction {
-            function: self.function,
-            code: code.to_vec(),
-            alignment: self.alignment,
-            frame: self.frame,
-            traps: stream::traps(self.traps).collect(),
-            positions: stream::positions(self.positions).collect(),
-            stack_maps: StackMaps::read(self.stack_maps),
-            handlers: StoredHandlers::new(self.handlers).iter().collect(),
-        }
-    }
 }
