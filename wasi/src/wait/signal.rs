@@ -1,0 +1,95 @@
+//! How a wait is ended: by a flag, which is looked at first, and a descriptor that becomes readable, which ends a wait that
+//! has begun. The descriptor is made for the first wait that can be ended: guests that never wait cost none.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+
+/// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
+///
+/// The call that the guest is in returns [`Fault::Interrupted`](crate::Fault::Interrupted), and so does every later
+/// one. It does not stop a guest that computes: that is the engine's business.
+#[derive(Clone, Debug)]
+pub struct Canceller(pub(super) Arc<Signal>);
+
+/// What can end the waits of a guest.
+#[derive(Debug, Default)]
+pub(super) struct Signal {
+    pub cancelled: AtomicBool,
+    pub poked: AtomicBool,
+    event: OnceLock<Event>,
+}
+
+/// Something to wait for that becomes readable.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub readable: OwnedFd,
+    /// Where to write to make it so; none where the host has event descriptors, which are their own other end.
+    writable: Option<OwnedFd>,
+}
+
+impl Event {
+    #[cfg(target_os = "linux")]
+    fn new() -> io::Result<Event> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Event { readable: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?, writable: None })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new() -> io::Result<Event> {
+        let (readable, writable) = std::os::unix::net::UnixStream::pair()?;
+        readable.set_nonblocking(true)?;
+        writable.set_nonblocking(true)?;
+        Ok(Event { readable: readable.into(), writable: Some(writable.into()) })
+    }
+
+    fn raise(&self) {
+        // It can fail only because it is readable already.
+        let _ = rustix::io::write(self.writable.as_ref().unwrap_or(&self.readable), &1u64.to_ne_bytes());
+    }
+
+    pub fn lower(&self) {
+        let mut drained = [0; 64];
+        while rustix::io::read(&self.readable, &mut drained).is_ok_and(|count| count == drained.len()) {}
+    }
+}
+
+impl Signal {
+    /// The event, made on the first call.
+    pub fn event(&self) -> io::Result<&Event> {
+        if self.event.get().is_none() {
+            // Another thread may have been faster; then this one is dropped.
+            let _ = self.event.set(Event::new()?);
+        }
+        // Either whoever raises a flag sees the event, or the flag is seen when it is looked at after this.
+        fence(Ordering::SeqCst);
+        self.event.get().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Raises a flag and ends a wait.
+    pub fn raise(&self, flag: &AtomicBool) {
+        flag.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if let Some(event) = self.event.get() {
+            event.raise();
+        }
+    }
+}
+
+impl Canceller {
+    /// Makes every call of the guest return, the present one and all later ones.
+    pub fn cancel(&self) {
+        self.0.raise(&self.0.cancelled);
+    }
+
+    /// Whether [`Canceller::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Lets the guest make calls again.
+    pub fn reset(&self) {
+        self.0.cancelled.store(false, Ordering::SeqCst);
+    }
+}
