@@ -3,7 +3,7 @@
 use wasmparser::{MemArg, Operator};
 
 use super::Translator;
-use super::operators::memory_of;
+use super::access::memory_of;
 use super::stack::Ty;
 use crate::field::Field;
 use crate::mode::Class;

@@ -4,8 +4,9 @@ use wasmrun_runtime::frame::Heights;
 use wasmrun_runtime::types::{FuncType, SignatureSlots};
 use wasmrun_runtime::vm::MAX_ELEMENTS;
 
+use super::Translator;
+use super::operands::fits_i32;
 use super::stack::{Operand, Place, Ty};
-use super::{Translator, control::fits_i32};
 use crate::code::CallSite;
 use crate::field::Field;
 use crate::table;

@@ -7,7 +7,8 @@
 use wasmparser::{BlockType, Catch, TryTable};
 
 use super::Translator;
-use super::control::{Exit, Kind, in_place};
+use super::branches::in_place;
+use super::control::{Exit, Kind};
 use super::stack::{Operand, Ty};
 use crate::code::Header;
 use crate::field::Field;

@@ -8,14 +8,21 @@
 //! The result depends on the body alone: when a trap asks for an offset in the module, the function is
 //! translated again with a source map, so that no map has to be kept.
 
+mod access;
 mod atomics;
+mod branches;
 mod calls;
 mod control;
 mod emit;
 mod exceptions;
+mod globals;
+mod numeric;
 mod objects;
+mod operands;
 mod operators;
+mod references;
 mod stack;
+mod tables;
 mod vectors;
 
 use wasmparser::Operator;

@@ -7,7 +7,8 @@ use wasmparser::{MemArg, Operator};
 use wasmrun_runtime::layout::GlobalPlace;
 
 use super::Translator;
-use super::operators::{Input, last_byte, other_memory};
+use super::access::{last_byte, other_memory};
+use super::operands::Input;
 use super::stack::{Operand, Ty};
 use crate::field::Field;
 use crate::mode::Class;
