@@ -2,7 +2,9 @@
 //!
 //! A [`SharedMemory`] is a memory that several stores have at once. Its bytes never move, its size only grows, under a
 //! lock, and nobody borrows its bytes: the host copies them by atomic accesses, one word or byte at a time. What the guest
-//! accesses without atomic instructions may be torn between threads, as the specification allows.
+//! accesses without atomic instructions may be torn between threads, as the specification allows. Where tier 0 and the bulk
+//! instructions do that for it, threads that race break a rule of the host's language, too: there is no atomic access
+//! that need not be aligned. What is read so is a value of the guest, and decides nothing of the host's.
 //!
 //! *Waits.* A thread that waits at an address stands in the queue of that address. Whether the value there is the expected one
 //! is looked at under the lock that a notification takes as well, so that none falls between the look and the queue. A
