@@ -95,7 +95,7 @@ impl Described<'_> {
     fn function(&self) -> u32 {
         match self {
             Described::One(compiled) => compiled.function,
-            Described::Stored(stored) => stored.function,
+            Described::Stored(stored) => stored.function(),
         }
     }
 
@@ -132,12 +132,13 @@ impl Described<'_> {
 
 impl Description {
     /// The function that the byte at an offset of the blob belongs to, and the offset in its code.
+    #[inline]
     fn at(&self, offset: usize) -> Option<(Described<'_>, u32)> {
         match &self.functions {
             Functions::One(compiled) => Some((Described::One(compiled), offset as u32)),
             Functions::Many(tables) => {
                 let stored = tables.get()?.function_at(offset)?;
-                let within = offset - stored.code.start;
+                let within = offset - stored.code().start;
                 Some((Described::Stored(stored), within as u32))
             }
         }
@@ -288,13 +289,13 @@ impl CodeSpace {
     ) -> Result<InstalledArtifact, InstallError> {
         let mut entries = Vec::with_capacity(artifact.tables().len());
         for stored in artifact.tables().functions() {
-            if stored.alignment as usize > Arena::ALIGNMENT {
-                return Err(InstallError::Alignment(stored.alignment));
+            if stored.alignment() as usize > Arena::ALIGNMENT {
+                return Err(InstallError::Alignment(stored.alignment()));
             }
-            if stored.function >= module.function_count() || module.body(stored.function).is_none() {
-                return Err(InstallError::Function(stored.function));
+            if stored.function() >= module.function_count() || module.body(stored.function()).is_none() {
+                return Err(InstallError::Function(stored.function()));
             }
-            entries.push((stored.function, stored.code.start));
+            entries.push((stored.function(), stored.code().start));
         }
         let tables = Arc::new(OnceLock::new());
         let functions = Functions::Many(Arc::clone(&tables));
@@ -303,7 +304,7 @@ impl CodeSpace {
         let blob = self.arena.install_with_line_at(artifact.code(), 0, Arc::new(description))?;
         if let Some(recorder) = self.recorder {
             for stored in artifact.tables().functions() {
-                recorder.record(module, stored.function, &blob, stored.code);
+                recorder.record(module, stored.function(), &blob, stored.code());
             }
         }
         // Nothing runs there yet. The code has been copied and goes.
@@ -328,7 +329,7 @@ impl CodeSpace {
             Described::One(compiled) => {
                 CompiledFunction { code: code(found.addresses().len()).to_vec(), ..compiled.clone() }
             }
-            Described::Stored(stored) => stored.to_compiled(code(stored.code.len())),
+            Described::Stored(stored) => stored.to_compiled(code(stored.code().len())),
         })
     }
 
@@ -342,6 +343,7 @@ impl CodeSpace {
     }
 
     /// The function whose code has a byte at `pc`, the offset of that byte in it, and its module.
+    #[inline]
     fn describe(&self, pc: usize) -> Option<(&Weak<Module>, Described<'_>, u32)> {
         let found = self.arena.lookup(pc)?;
         // SAFETY: asked only for addresses of code that runs, or whose module is alive.

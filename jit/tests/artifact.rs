@@ -51,7 +51,7 @@ fn encoded(isa: &Isa, module: &Module, functions: &[CompiledFunction]) -> Vec<u8
 fn use_all(bytes: Vec<u8>) -> Result<(), ArtifactError> {
     let len = bytes.len();
     let artifact = Artifact::new(bytes)?;
-    let functions: Vec<u32> = artifact.tables().functions().map(|stored| stored.function).collect();
+    let functions: Vec<u32> = artifact.tables().functions().map(|stored| stored.function()).collect();
     assert!(functions.is_sorted_by(|a, b| a < b));
     for function in &functions {
         let compiled = artifact.function(*function).unwrap();
@@ -69,10 +69,10 @@ fn use_all(bytes: Vec<u8>) -> Result<(), ArtifactError> {
 fn search(tables: &Tables, code: usize) {
     for offset in (0..code).step_by(7).chain([code, usize::MAX]) {
         if let Some(stored) = tables.function_at(offset) {
-            assert!(stored.code.contains(&offset) && stored.code.end <= code);
-            let within = (offset - stored.code.start) as u32;
+            assert!(stored.code().contains(&offset) && stored.code().end <= code);
+            let within = (offset - stored.code().start) as u32;
             let _ = (stored.trap_at(within), stored.wasm_offset(within), stored.handler_at(within));
-            assert_eq!(tables.function(stored.function).unwrap().code, stored.code);
+            assert_eq!(tables.function(stored.function()).unwrap().code(), stored.code());
         }
     }
 }

@@ -95,11 +95,13 @@ impl Index {
     }
 
     /// The blob that contains `offset`.
+    #[inline]
     pub fn find(&self, offset: usize) -> Option<Hit> {
         let line = offset / LINE;
         self.probe(line, offset).or_else(|| self.probe(line.checked_sub(1)?, offset))
     }
 
+    #[inline]
     fn probe(&self, line: usize, offset: usize) -> Option<Hit> {
         let entry = self.lines.get(line / LINES)?.get()?[line % LINES].load(Acquire);
         let (chunk, at) = slot_place(entry.checked_sub(1)?);

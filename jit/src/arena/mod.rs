@@ -357,6 +357,7 @@ impl Arena {
     /// Lock-free, wait-free and async-signal-safe: it takes no lock, allocates nothing and counts nothing. It
     /// finds every blob that was installed throughout the call; one that was installed or freed meanwhile it may
     /// find or not. A return address belongs to the call before it, so look up the byte before.
+    #[inline]
     pub fn lookup(&self, pc: usize) -> Option<Found> {
         let offset = self.offset(pc)?;
         let hit = self.shared.index.find(offset)?;

@@ -104,7 +104,7 @@ impl Artifact {
     /// A copy of a function, as the compiler made it.
     pub fn function(&self, function: u32) -> Option<CompiledFunction> {
         let stored = self.tables.function(function)?;
-        Some(stored.to_compiled(&self.code()[stored.code.clone()]))
+        Some(stored.to_compiled(&self.code()[stored.code()]))
     }
 
     /// Forgets the code and everything that only its owner could need.
@@ -177,7 +177,7 @@ impl Tables {
         }
         for stored in self.functions() {
             let is_sound =
-                StoredHandlers::are_sound(stored.handlers(), stored.code.len() as u32, stored.frame);
+                StoredHandlers::are_sound(stored.handlers(), stored.code().len() as u32, stored.frame());
             damaged(!is_sound, "handlers are not as they should be")?;
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Tables {
 
     fn check_stack_maps(&self) -> Result<(), ArtifactError> {
         let is_sound = |stored: Stored<'_>| {
-            StoredStackMaps::is_sound(stored.stack_maps(), stored.code.len() as u32, stored.frame)
+            StoredStackMaps::is_sound(stored.stack_maps(), stored.code().len() as u32, stored.frame())
         };
         match self.functions().all(is_sound) {
             true => Ok(()),
@@ -226,27 +226,24 @@ impl Tables {
 
     /// The functions that have code, in ascending order.
     pub fn functions(&self) -> impl ExactSizeIterator<Item = Stored<'_>> {
-        (0..self.len()).map(|at| self.stored(at))
+        (0..self.len()).map(|at| Stored::new(self, at))
     }
 
     /// The function with this index in the module, if it has code.
     pub fn function(&self, function: u32) -> Option<Stored<'_>> {
         let index = |record: &[u8; Record::BYTES]| Record::from_bytes(record).function;
         let at = self.records().binary_search_by_key(&function, index).ok()?;
-        Some(self.stored(at))
+        Some(Stored::new(self, at))
     }
 
     /// The function to which the byte at an offset in the code belongs. Async-signal-safe.
+    #[inline]
     pub fn function_at(&self, offset: usize) -> Option<Stored<'_>> {
         let starts_before =
             |record: &[u8; Record::BYTES]| Record::from_bytes(record).code_start as usize <= offset;
         let at = self.records().partition_point(starts_before).checked_sub(1)?;
-        let stored = self.stored(at);
-        stored.code.contains(&offset).then_some(stored)
-    }
-
-    fn stored(&self, at: usize) -> Stored<'_> {
-        Stored::new(self, at)
+        let stored = Stored::new(self, at);
+        stored.code().contains(&offset).then_some(stored)
     }
 }
 

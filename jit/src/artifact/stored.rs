@@ -12,30 +12,44 @@ use crate::compile::CompiledFunction;
 use crate::handlers::{Handler, StoredHandlers};
 use crate::stack_maps::{StackMaps, StoredStackMaps};
 
-/// A function of an artefact. It is looked up for each frame that an exception goes through, and what nobody asks
-/// for is not looked up with it.
-#[derive(Clone)]
+/// A function of an artefact: little more than its place, as one is looked up for each frame that an exception goes through.
+#[derive(Clone, Copy)]
 pub struct Stored<'a> {
-    /// Its index in its module.
-    pub function: u32,
-    /// What the address of the code has to be a multiple of.
-    pub alignment: u32,
-    /// Bytes of its frame.
-    pub frame: u32,
-    /// Where its code is in [`Artifact::code`](super::Artifact::code).
-    pub code: Range<usize>,
     tables: &'a Tables,
     /// Which of their records is this one's.
     at: usize,
 }
 
 impl<'a> Stored<'a> {
-    /// The function with the record `at`.
+    /// The function with the record `at`, which there is.
     pub(super) fn new(tables: &'a Tables, at: usize) -> Stored<'a> {
-        let Record { function, alignment, frame, code_start, code_len, .. } =
-            Record::from_bytes(&tables.records()[at]);
+        Stored { tables, at }
+    }
+
+    fn record(&self) -> Record {
+        Record::from_bytes(&self.tables.records()[self.at])
+    }
+
+    /// Its index in its module.
+    pub fn function(&self) -> u32 {
+        self.record().function
+    }
+
+    /// What the address of the code has to be a multiple of.
+    pub fn alignment(&self) -> u32 {
+        self.record().alignment
+    }
+
+    /// Bytes of its frame.
+    pub fn frame(&self) -> u32 {
+        self.record().frame
+    }
+
+    /// Where its code is in [`Artifact::code`](super::Artifact::code).
+    pub fn code(&self) -> Range<usize> {
+        let Record { code_start, code_len, .. } = self.record();
         let start = code_start as usize;
-        Stored { function, alignment, frame, code: start..start + code_len as usize, tables, at }
+        start..start + code_len as usize
     }
 
     /// The function's part of a section, which begins where its record says.
@@ -94,10 +108,10 @@ impl<'a> Stored<'a> {
     /// A copy as the compiler made it; its code is given apart.
     pub fn to_compiled(&self, code: &[u8]) -> CompiledFunction {
         CompiledFunction {
-            function: self.function,
+            function: self.function(),
             code: code.to_vec(),
-            alignment: self.alignment,
-            frame: self.frame,
+            alignment: self.alignment(),
+            frame: self.frame(),
             traps: stream::traps(self.traps()).collect(),
             positions: stream::positions(self.positions()).collect(),
             stack_maps: StackMaps::read(self.stack_maps()),
@@ -108,7 +122,7 @@ impl<'a> Stored<'a> {
 
 impl fmt::Debug for Stored<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stored { function, code, .. } = self;
-        f.debug_struct("Stored").field("function", function).field("code", code).finish_non_exhaustive()
+        let (function, code) = (self.function(), self.code());
+        f.debug_struct("Stored").field("function", &function).field("code", &code).finish_non_exhaustive()
     }
 }

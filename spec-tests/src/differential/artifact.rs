@@ -21,8 +21,8 @@ pub fn read_artifact(bytes: &[u8]) -> bool {
     assert!(reasons < bytes.len());
     let mut listed = 0;
     for stored in artifact.tables().functions() {
-        let compiled = artifact.function(stored.function).expect("what is listed is found");
-        assert_eq!(compiled.code, artifact.code()[stored.code.clone()]);
+        let compiled = artifact.function(stored.function()).expect("what is listed is found");
+        assert_eq!(compiled.code, artifact.code()[stored.code()]);
         listed += compiled.traps.len() + compiled.positions.len();
     }
     assert!(listed < bytes.len());
@@ -35,10 +35,10 @@ pub fn read_artifact(bytes: &[u8]) -> bool {
 /// Asks for functions and instructions by addresses, as a signal handler does.
 fn search(tables: &Tables, end: usize) {
     for stored in tables.functions() {
-        for offset in [stored.code.start, stored.code.end - 1, stored.code.end] {
+        for offset in [stored.code().start, stored.code().end - 1, stored.code().end] {
             let Some(found) = tables.function_at(offset) else { continue };
-            assert!(found.code.contains(&offset) && found.code.end <= end);
-            let within = (offset - found.code.start) as u32;
+            assert!(found.code().contains(&offset) && found.code().end <= end);
+            let within = (offset - found.code().start) as u32;
             let _ = (found.trap_at(within), found.wasm_offset(within));
         }
     }
