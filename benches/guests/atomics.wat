@@ -50,12 +50,12 @@
       (local.set $number (i32.add (i32.mul (local.get $number) (i32.const 1103515245)) (i32.const 12345)))
       ;; Into the queue.
       (call $lock)
-      (i32.store offset=4096
+      (i32.store offset=16384
         (i32.shl (i32.and (i32.load (i32.const 264)) (i32.const 255)) (i32.const 2)) (local.get $number))
       (i32.store (i32.const 264) (i32.add (i32.load (i32.const 264)) (i32.const 1)))
       (call $unlock)
       ;; Into the histogram: narrow, and with what was there.
-      (drop (i32.atomic.rmw16.add_u offset=8192
+      (drop (i32.atomic.rmw16.add_u offset=20480
         (i32.shl (i32.shr_u (local.get $number) (i32.const 24)) (i32.const 1)) (i32.const 1)))
       ;; The largest so far, by a loop as compilers make it.
       (loop $larger
@@ -68,7 +68,7 @@
       (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
     (loop $sum
       (local.set $number (i32.add (i32.mul (local.get $number) (i32.const 31))
-        (i32.add (i32.load offset=4096 (local.get $left)) (i32.load offset=8192 (local.get $left)))))
+        (i32.add (i32.load offset=16384 (local.get $left)) (i32.load offset=20480 (local.get $left)))))
       (br_if $sum (i32.lt_u (local.tee $left (i32.add (local.get $left) (i32.const 4))) (i32.const 512))))
     (call $print (i32.add (local.get $number)
       (i32.wrap_i64 (i64.add (i64.atomic.load (i32.const 280)) (i64.atomic.load (i32.const 288))))))))
