@@ -139,7 +139,7 @@ impl Lower<'_, '_, '_> {
         }
         self.declare_locals(&body);
         // Those of the caller are alive as well.
-        let locals_here = self.locals.len();
+        let locals_here = self.local_counts();
         self.budget.add_locals(locals_here);
         let len = self.module.body(function).map_or(0, |body| body.len);
         self.budget.add_body(len as usize);

@@ -46,7 +46,7 @@ use crate::abi;
 use crate::builtins::Builtin;
 use crate::compile::{Job, Profile};
 use crate::trap::code::code_of;
-use budget::Budget;
+use budget::{Budget, Locals};
 use call::CallsOf;
 use control::Control;
 use flags::Flags;
@@ -119,7 +119,7 @@ pub fn function<'m>(
         }
     }
     lower.declare_locals(&body);
-    lower.budget.add_locals(lower.locals.len());
+    lower.budget.add_locals(lower.local_counts());
     lower.body(&body)?;
     if let Start::Loop(at) = start
         && !lower.has_taken_over()
@@ -315,6 +315,12 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         }
         self.builder.def_var(variable, value);
         self.locals.push((variable, ty.is_collected()));
+    }
+
+    /// How many locals there are here, without those of functions around an inlined one.
+    fn local_counts(&self) -> Locals {
+        let references = self.locals.iter().filter(|(_, is_reference)| *is_reference).count();
+        Locals { all: self.locals.len(), references }
     }
 
     fn declare_locals(&mut self, body: &FunctionBody<'_>) {
