@@ -5,8 +5,9 @@
 //! [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is
 //! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
 //!
-//! [`Builtin::Poll`] is the exception to all of this: it keeps every register, so that a poll takes none from the
-//! loop that it is in, and neither takes nor returns anything. [`Builtin::MoveBytes`] and [`Builtin::SetBytes`] are
+//! [`Builtin::Poll`] and [`Builtin::TableCallee`] are the exceptions: they keep every register, so that a poll takes none from the
+//! loop that it is in, and functions that only call in place of themselves save none. They return nothing, and raise by
+//! themselves; a poll takes nothing either. [`Builtin::MoveBytes`] and [`Builtin::SetBytes`] are
 //! functions of C, and take what those take.
 
 #![allow(unsafe_code)]
@@ -100,9 +101,9 @@ builtins! {
     ElemDrop(segment) = elem_drop;
     /// The value is the reference to a function of the instance.
     RefFunc(function) = ref_func;
-    /// The slow path of `call_indirect`: the value is the callee's `FuncRef`. `at` is the address of an element of the table,
+    /// The slow path of `call_indirect`: leaves the callee in `NativeWords::callee`. `at` is the address of an element of the table,
     /// which the code has at hand anyway, and `ty` the index of the expected type.
-    TableCallee(table, at, ty) = table_callee;
+    TableCallee(table, at, ty) = stubs::table_callee;
     /// The value is the reference to a new structure, whose fields are 0 and null.
     StructNew(ty) = stubs::struct_new;
     /// The value is the reference to a new array of elements that are 0 or null.
@@ -163,6 +164,10 @@ impl Builtin {
         let mut signature = Signature::new(CallConv::SystemV);
         match self {
             Builtin::Poll => signature.call_conv = CallConv::PreserveAll,
+            Builtin::TableCallee => {
+                signature.call_conv = CallConv::PreserveAll;
+                signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
+            }
             Builtin::MoveBytes => signature.params = [I64, I64, I64].map(AbiParam::new).into(),
             Builtin::SetBytes => signature.params = [I64, I32, I64].map(AbiParam::new).into(),
             _ => return self.usual_signature(),
@@ -356,7 +361,6 @@ forward! {
         = builtins::table_init;
     elem_drop(segment: index) = builtins::elem_drop;
     ref_func(function: index) = VmContext::func_ref;
-    table_callee(table: index, at: whole, ty: index) = find_callee;
     struct_new(ty: index) = builtins::struct_new;
     array_new(ty: index, len: index) = builtins::array_new;
     array_new_data(ty: index, segment: index, from: index, len: index) = builtins::array_new_data;
@@ -390,18 +394,30 @@ fn signed(word: u64) -> Result<i64, Trap> {
     Ok(word as i64)
 }
 
-unsafe fn find_callee(
+/// `TableCallee`. Returns the execution context if there is no callee, and null otherwise.
+pub(crate) unsafe extern "C" fn table_callee(
     vmctx: *mut VmContext,
-    table: u32,
+    table: u64,
     at: u64,
-    ty: u32,
-) -> Result<*const FuncRef, Pending> {
-    // SAFETY: the caller's promise.
+    ty: u64,
+) -> *mut ExecContext {
+    // SAFETY: called by running code of the context, with indices of its module.
     unsafe {
-        let (table, type_id) = (&mut *VmContext::table(vmctx, table), VmContext::type_id(vmctx, ty));
+        let exec = VmContext::exec(vmctx);
+        let (table, type_id) =
+            (&mut *VmContext::table(vmctx, table as u32), VmContext::type_id(vmctx, ty as u32));
         let first = (*table.descriptor()).elements as u64;
         let types = VmContext::module(vmctx).registry();
-        Ok(table.callee(at.wrapping_sub(first) / 8, type_id, types)?)
+        match table.callee(at.wrapping_sub(first) / 8, type_id, types) {
+            Ok(callee) => {
+                (*exec).native.callee = callee;
+                ptr::null_mut()
+            }
+            Err(trap) => {
+                (*exec).set_pending(trap.into());
+                exec
+            }
+        }
     }
 }
 

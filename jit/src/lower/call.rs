@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
 };
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::vm::{FuncRef as FunctionReference, VmContext};
+use wasmrun_runtime::vm::{ExecContext, FuncRef as FunctionReference, NativeWords, VmContext};
 
 use super::sampling::Work;
 use super::{Lower, LowerError};
@@ -23,6 +23,9 @@ use crate::thunks;
 /// From so many on, a function's calls of another one go over a thunk: it adds a jump to each, and spares the
 /// processor a guess for each.
 const MANY_CALLS: u32 = 16;
+
+/// Where the slow path of `call_indirect` leaves the callee, in the execution context.
+const LOOKED_UP: i32 = (ExecContext::NATIVE + offset_of!(NativeWords, callee)) as i32;
 
 /// The calls of a function so far.
 #[derive(Default)]
@@ -139,8 +142,10 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().brif(same, found, &[reference.into()], slow, &[]);
         self.enter_sealed(slow);
         let (table, ty) = (self.cold_index(table), self.cold_index(type_index));
-        let (status, reference) = self.builtin(Builtin::TableCallee, &[self.vmctx, table, element, ty]);
-        self.raise_unless_ok(status, found, &[reference.into()]);
+        self.call_builtin(Builtin::TableCallee, &[self.vmctx, table, element, ty]);
+        let exec = self.exec();
+        let reference = self.builder.ins().load(I64, self.flags.exec, exec, LOOKED_UP);
+        self.builder.ins().jump(found, &[reference.into()]);
 
         self.enter_sealed(found);
         (self.callee_of(callee), guessed)

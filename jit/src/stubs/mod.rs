@@ -37,7 +37,9 @@ pub use cache::{StubKind, Stubs};
 pub use class::AbiClass;
 pub use enter::{EnterStub, compile_enter, enter};
 pub use naked::lazy_bind;
-pub(crate) use naked::{array_new, array_new_data, array_new_elem, poll, raise, raise_in_caller, struct_new};
+pub(crate) use naked::{
+    array_new, array_new_data, array_new_elem, poll, raise, raise_in_caller, struct_new, table_callee,
+};
 pub use to_host::compile_to_host;
 pub use to_interp::{compile_bounce, compile_resume, compile_to_interp};
 

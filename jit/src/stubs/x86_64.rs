@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use wasmrun_runtime::vm::{ExecContext, Landing, NativeWords, VmContext};
 
 use super::RESOLVER;
-use crate::builtins::{self, poll_at};
+use crate::builtins;
 use crate::trap::{current_exec, land};
 
 /// Leaves compiled code for the handler of the innermost `enter` stub or, if the reason is an exception, for the innermost
@@ -154,82 +154,96 @@ pub unsafe extern "C" fn lazy_bind() {
     )
 }
 
-/// [`Builtin::Poll`](crate::builtins::Builtin::Poll): polls with the stack pointer of the code that calls, which is
-/// what that code has compared with the limit. It keeps every register that Cranelift's code uses; those that it does
-/// not save, the convention of the system keeps.
-///
-/// # Safety
-/// As for every builtin.
-#[unsafe(naked)]
-pub unsafe extern "C" fn poll() {
-    naked_asm!(
-        "push rbp",
-        "mov rbp, rsp",
-        // 9 * 8 + 16 * 16, and 8 to align the stack.
-        "sub rsp, 336",
-        "mov [rsp], rax",
-        "mov [rsp + 8], rcx",
-        "mov [rsp + 16], rdx",
-        "mov [rsp + 24], rsi",
-        "mov [rsp + 32], rdi",
-        "mov [rsp + 40], r8",
-        "mov [rsp + 48], r9",
-        "mov [rsp + 56], r10",
-        "mov [rsp + 64], r11",
-        "movups [rsp + 80], xmm0",
-        "movups [rsp + 96], xmm1",
-        "movups [rsp + 112], xmm2",
-        "movups [rsp + 128], xmm3",
-        "movups [rsp + 144], xmm4",
-        "movups [rsp + 160], xmm5",
-        "movups [rsp + 176], xmm6",
-        "movups [rsp + 192], xmm7",
-        "movups [rsp + 208], xmm8",
-        "movups [rsp + 224], xmm9",
-        "movups [rsp + 240], xmm10",
-        "movups [rsp + 256], xmm11",
-        "movups [rsp + 272], xmm12",
-        "movups [rsp + 288], xmm13",
-        "movups [rsp + 304], xmm14",
-        "movups [rsp + 320], xmm15",
-        // Behind the saved frame pointer and the return address.
-        "lea rdi, [rbp + 16]",
-        "call {poll_at}",
-        "test rax, rax",
-        "jnz 2f",
-        "mov rax, [rsp]",
-        "mov rcx, [rsp + 8]",
-        "mov rdx, [rsp + 16]",
-        "mov rsi, [rsp + 24]",
-        "mov rdi, [rsp + 32]",
-        "mov r8, [rsp + 40]",
-        "mov r9, [rsp + 48]",
-        "mov r10, [rsp + 56]",
-        "mov r11, [rsp + 64]",
-        "movups xmm0, [rsp + 80]",
-        "movups xmm1, [rsp + 96]",
-        "movups xmm2, [rsp + 112]",
-        "movups xmm3, [rsp + 128]",
-        "movups xmm4, [rsp + 144]",
-        "movups xmm5, [rsp + 160]",
-        "movups xmm6, [rsp + 176]",
-        "movups xmm7, [rsp + 192]",
-        "movups xmm8, [rsp + 208]",
-        "movups xmm9, [rsp + 224]",
-        "movups xmm10, [rsp + 240]",
-        "movups xmm11, [rsp + 256]",
-        "movups xmm12, [rsp + 272]",
-        "movups xmm13, [rsp + 288]",
-        "movups xmm14, [rsp + 304]",
-        "movups xmm15, [rsp + 320]",
-        "leave",
-        "ret",
-        "2:",
-        "mov rdi, rax",
-        // The frame of the caller raises.
-        "leave",
-        "jmp {raise}",
-        poll_at = sym poll_at,
-        raise = sym raise,
-    )
+/// Makes the entries of slow paths that keep every register which Cranelift's code uses, so that the code around them has none to
+/// save for their sake: those that are not saved here, the convention of the system keeps. What they call returns the
+/// execution context if the code must not go on, and null otherwise.
+macro_rules! keeping {
+    ($($(#[$doc:meta])* $name:ident = $($first:literal,)? $function:path;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As for every builtin.
+            #[unsafe(naked)]
+            pub unsafe extern "C" fn $name() {
+            naked_asm!(
+                "push rbp",
+                "mov rbp, rsp",
+                // 9 * 8 + 16 * 16, and 8 to align the stack.
+                "sub rsp, 336",
+                "mov [rsp], rax",
+                "mov [rsp + 8], rcx",
+                "mov [rsp + 16], rdx",
+                "mov [rsp + 24], rsi",
+                "mov [rsp + 32], rdi",
+                "mov [rsp + 40], r8",
+                "mov [rsp + 48], r9",
+                "mov [rsp + 56], r10",
+                "mov [rsp + 64], r11",
+                "movups [rsp + 80], xmm0",
+                "movups [rsp + 96], xmm1",
+                "movups [rsp + 112], xmm2",
+                "movups [rsp + 128], xmm3",
+                "movups [rsp + 144], xmm4",
+                "movups [rsp + 160], xmm5",
+                "movups [rsp + 176], xmm6",
+                "movups [rsp + 192], xmm7",
+                "movups [rsp + 208], xmm8",
+                "movups [rsp + 224], xmm9",
+                "movups [rsp + 240], xmm10",
+                "movups [rsp + 256], xmm11",
+                "movups [rsp + 272], xmm12",
+                "movups [rsp + 288], xmm13",
+                "movups [rsp + 304], xmm14",
+                "movups [rsp + 320], xmm15",
+                $($first,)?
+                "call {function}",
+                "test rax, rax",
+                "jnz 2f",
+                "mov rax, [rsp]",
+                "mov rcx, [rsp + 8]",
+                "mov rdx, [rsp + 16]",
+                "mov rsi, [rsp + 24]",
+                "mov rdi, [rsp + 32]",
+                "mov r8, [rsp + 40]",
+                "mov r9, [rsp + 48]",
+                "mov r10, [rsp + 56]",
+                "mov r11, [rsp + 64]",
+                "movups xmm0, [rsp + 80]",
+                "movups xmm1, [rsp + 96]",
+                "movups xmm2, [rsp + 112]",
+                "movups xmm3, [rsp + 128]",
+                "movups xmm4, [rsp + 144]",
+                "movups xmm5, [rsp + 160]",
+                "movups xmm6, [rsp + 176]",
+                "movups xmm7, [rsp + 192]",
+                "movups xmm8, [rsp + 208]",
+                "movups xmm9, [rsp + 224]",
+                "movups xmm10, [rsp + 240]",
+                "movups xmm11, [rsp + 256]",
+                "movups xmm12, [rsp + 272]",
+                "movups xmm13, [rsp + 288]",
+                "movups xmm14, [rsp + 304]",
+                "movups xmm15, [rsp + 320]",
+                "leave",
+                "ret",
+                "2:",
+                "mov rdi, rax",
+                // The frame of the caller raises.
+                "leave",
+                "jmp {raise}",
+                function = sym $function,
+                raise = sym raise,
+                )
+            }
+        )*
+    };
+}
+
+keeping! {
+    /// [`Builtin::Poll`](crate::builtins::Builtin::Poll): polls with the stack pointer of the code that calls, which is what that
+    /// code has compared with the limit. It is behind the saved frame pointer and the return address.
+    poll = "lea rdi, [rbp + 16]", builtins::poll_at;
+    /// [`Builtin::TableCallee`](crate::builtins::Builtin::TableCallee), with its arguments.
+    table_callee = builtins::table_callee;
 }

@@ -1,8 +1,10 @@
 //! The slow paths, called as compiled code calls them.
 
+use std::mem::offset_of;
+
 use wasmrun_jit::builtins::Builtin;
 use wasmrun_runtime::trap::{Pending, Trap};
-use wasmrun_runtime::vm::{ExecContext, FuncRef, VmContext};
+use wasmrun_runtime::vm::{ExecContext, FuncRef, NativeWords, VmContext};
 
 use super::support::{Code, Entry, Guest, I64, assemble, ty};
 
@@ -33,6 +35,36 @@ pub fn any_builtin() -> &'static Code {
     ))
 }
 
+/// As [`any_builtin`], for the slow path of `call_indirect`: it returns the callee if every register is kept that the other
+/// arguments are in.
+fn table_callee() -> &'static Code {
+    assemble(&format!(
+        "function %callee(i64, i64, i64, i64, i64, i64, i64, i64) -> i64 tail {{
+            sig0 = (i64, i64, i64, i64) preserve_all
+        block0(v0: i64, v1: i64, v2: i64, v3: i64, v4: i64, v5: i64, v6: i64, v7: i64):
+            v10 = load.i64 notrap aligned v0+{exec}
+            v11 = load.i64 notrap aligned v10+{native}
+            v12 = iadd v11, v2
+            v13 = load.i64 notrap aligned v12
+            call_indirect sig0, v13(v0, v3, v4, v5)
+            v14 = load.i64 notrap aligned v10+{callee}
+            v15 = load.i64 notrap aligned v0+{exec}
+            v16 = load.i64 notrap aligned v15+{native}
+            v17 = bxor v11, v16
+            v20 = isub v12, v11
+            v21 = isub v20, v2
+            v22 = bxor v6, v7
+            v23 = bor v17, v21
+            v24 = bor v23, v22
+            v25 = bor v14, v24
+            return v25
+        }}",
+        exec = VmContext::EXEC,
+        native = ExecContext::NATIVE,
+        callee = ExecContext::NATIVE + offset_of!(NativeWords, callee),
+    ))
+}
+
 struct Builtins {
     guest: Guest,
     entry: Entry,
@@ -50,7 +82,8 @@ impl Builtins {
         let mut slots = [0x7777_7777_7777_7777; 6];
         slots[0] = builtin.offset() as u64;
         slots[1..=args.len()].copy_from_slice(args);
-        match self.guest.call(&self.entry, self.code, &mut slots) {
+        let code = if builtin == Builtin::TableCallee { table_callee() } else { self.code };
+        match self.guest.call(&self.entry, code, &mut slots) {
             Ok(()) => Ok(slots[0]),
             Err(Pending::Trap(trap)) => Err(trap),
             other => panic!("{other:?}"),

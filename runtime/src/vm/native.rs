@@ -7,6 +7,7 @@ use std::{fmt, ptr};
 
 use super::context::VmContext;
 use super::exec::ExecContext;
+use super::func_ref::FuncRef;
 use super::segment::Site;
 use crate::trap::{Pending, Status};
 
@@ -41,6 +42,8 @@ pub struct NativeWords {
     pub polling: Polling,
     /// What it has to tail-call then; null if it goes on.
     pub way_out: *const u8,
+    /// What a `call_indirect` calls that has looked it up in its table.
+    pub callee: *const FuncRef,
     /// Where compiled code has been left last in the middle of a function.
     pub left: Left,
     /// The context with which compiled code was entered last.
@@ -265,6 +268,7 @@ impl NativeWords {
         code: ptr::null(),
         polling: Polling { vmctx: ptr::null_mut(), function: 0, at: 0 },
         way_out: ptr::null(),
+        callee: ptr::null(),
         left: Left { function: 0, at: 0, slots: ptr::null_mut(), by_entry: false },
         entered: ptr::null_mut(),
         tiers: ptr::null(),
