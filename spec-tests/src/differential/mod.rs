@@ -11,6 +11,7 @@ pub mod calls;
 pub mod fuel;
 pub mod generate;
 mod host;
+mod imports;
 mod survive;
 pub mod trace;
 mod wasmi;
