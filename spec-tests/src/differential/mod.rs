@@ -14,6 +14,7 @@ mod host;
 mod imports;
 mod survive;
 pub mod trace;
+mod waits;
 mod wasmi;
 mod wasmrun;
 

@@ -15,12 +15,46 @@ use super::{Stop, Value, generate, mixed};
 pub type Trace = Vec<Step>;
 
 /// What one call has shown.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Step {
-    /// The call and all that came of it but the memory.
-    pub line: String,
+    /// The call and all that came of it but the rest of this.
+    line: String,
+    /// Where what nobody has caught was thrown last, innermost first: functions, and offsets in them.
+    thrown: Vec<(u32, Option<usize>)>,
     /// The bytes of the memory.
-    pub memory: Vec<u8>,
+    memory: Vec<u8>,
+}
+
+impl Step {
+    /// What says that this is not what `other` is, if anything does.
+    pub fn differs_from(&self, other: &Step) -> Option<String> {
+        if self.line != other.line {
+            return Some(format!("{}\nand not\n{}", self.line, other.line));
+        }
+        if !self.thrown_like(other) {
+            return Some(format!("{:?} and not {:?} in {}", self.thrown, other.thrown, self.line));
+        }
+        (self.memory != other.memory).then(|| format!("other bytes after {}", self.line))
+    }
+
+    /// Compiled code throws on what it does not catch after all, and the frames before that are gone: but for where it does,
+    /// the outer frames are the same.
+    fn thrown_like(&self, other: &Step) -> bool {
+        let len = self.thrown.len().min(other.thrown.len());
+        let [one, other] = [self, other].map(|step| &step.thrown[step.thrown.len() - len..]);
+        let [innermost, other_innermost] = [one, other].map(|frames| frames.first().map(|frame| frame.0));
+        innermost == other_innermost && one.iter().skip(1).eq(other.iter().skip(1))
+    }
+
+    /// Whether the call has trapped.
+    pub fn trapped(&self) -> bool {
+        self.line.contains("Trap(")
+    }
+
+    /// Whether an exception has left it.
+    pub fn threw(&self) -> bool {
+        self.line.contains("Exception(")
+    }
 }
 
 /// How often each function is called.
@@ -88,8 +122,8 @@ pub fn trace(module: &Module, seed: u64, frames: Frames) -> Trace {
     let instance = match Instance::new(&mut store, module, &imports) {
         Ok(instance) => instance,
         Err(error) => {
-            let line = stopped(&mut store, &error, &[]);
-            trace.extend(line.map(|line| Step { line, memory: Vec::new() }));
+            let stopped = stopped(&mut store, &error, &[]);
+            trace.extend(stopped.map(|(line, thrown)| Step { line, thrown, memory: Vec::new() }));
             return trace;
         }
     };
@@ -108,14 +142,14 @@ pub fn trace(module: &Module, seed: u64, frames: Frames) -> Trace {
             let args: Vec<Value> =
                 ty.params().iter().map(|ty| random.value(super::wasmrun::type_of(*ty))).collect();
             let what = format!("round {round}, {}{args:?}", export.name());
-            let Some(line) = call(&mut store, func, &args, &tags) else { return trace };
-            trace.push(step(&mut store, instance, format!("{what}: {line}")));
+            let Some(came) = call(&mut store, func, &args, &tags) else { return trace };
+            trace.push(step(&mut store, instance, &what, came));
             if pays {
                 let taken = PLENTY - store.get_fuel().expect("it pays with fuel");
                 let less = taken - taken / (2 + random.number() % 8);
                 store.set_fuel(less).expect("it pays with fuel");
-                let Some(line) = call(&mut store, func, &args, &tags) else { return trace };
-                trace.push(step(&mut store, instance, format!("{what} with {less}: {line}")));
+                let Some(came) = call(&mut store, func, &args, &tags) else { return trace };
+                trace.push(step(&mut store, instance, &format!("{what} with {less}"), came));
                 store.set_fuel(PLENTY).expect("it pays with fuel");
             }
         }
@@ -123,15 +157,18 @@ pub fn trace(module: &Module, seed: u64, frames: Frames) -> Trace {
     trace
 }
 
+/// What has come of a call, and where it has thrown.
+type Came = (String, Vec<(u32, Option<usize>)>);
+
 /// What one call shows; nothing if it runs out of stack.
-fn call(store: &mut Store<Log>, func: Func, args: &[Value], tags: &[Tag]) -> Option<String> {
+fn call(store: &mut Store<Log>, func: Func, args: &[Value], tags: &[Tag]) -> Option<Came> {
     let args: Result<Vec<Val>, Error> = args.iter().map(|value| val(&mut *store, *value)).collect();
     let mut results = vec![Val::I32(0); func.ty(&*store).results().len()];
     let called = args.and_then(|args| func.call(&mut *store, &args, &mut results));
-    let mut line = match called {
+    let (mut line, thrown) = match called {
         Ok(()) => {
             let results: Vec<Value> = results.iter().map(|value| seen(&mut *store, value, 0)).collect();
-            format!("{results:?}")
+            (format!("{results:?}"), Vec::new())
         }
         Err(error) => stopped(store, &error, tags)?,
     };
@@ -139,26 +176,28 @@ fn call(store: &mut Store<Log>, func: Func, args: &[Value], tags: &[Tag]) -> Opt
         write!(line, ", {left} units left").expect("strings grow");
     }
     write!(line, ", the host saw {:x}", store.data().digest).expect("strings grow");
-    Some(line)
+    Some((line, thrown))
 }
 
 /// Why the guest has stopped; nothing if it ran out of stack.
-fn stopped(store: &mut Store<Log>, error: &Error, tags: &[Tag]) -> Option<String> {
+fn stopped(store: &mut Store<Log>, error: &Error, tags: &[Tag]) -> Option<Came> {
     let frames = store.data().frames;
-    let backtrace = error.downcast_ref::<WasmBacktrace>().map(|backtrace| frames.of(backtrace));
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
     if let Some(exception) = error.downcast_ref::<Exception>() {
         let exception = seen_exception(store, exception, tags).expect("the exception is of this store");
-        let backtrace = backtrace.filter(|_| frames == Frames::Offsets);
-        return Some(format!("Exception({exception:?}) at {backtrace:?}"));
+        let frames = backtrace.filter(|_| frames == Frames::Offsets).into_iter().flat_map(|b| b.frames());
+        let thrown = frames.map(|frame| (frame.func_index(), frame.func_offset())).collect();
+        return Some((format!("Exception({exception:?})"), thrown));
     }
     let stop = stop(error);
     let out_of_stack = stop == Stop::Limit(::wasmrun::Trap::StackOverflow.to_string());
-    (!out_of_stack).then(|| format!("{stop:?} at {backtrace:?}"))
+    let backtrace = backtrace.map(|backtrace| frames.of(backtrace));
+    (!out_of_stack).then(|| (format!("{stop:?} at {backtrace:?}"), Vec::new()))
 }
 
 /// What can be seen behind a call.
-fn step(store: &mut Store<Log>, instance: Instance, mut line: String) -> Step {
-    line.push_str(", globals");
+fn step(store: &mut Store<Log>, instance: Instance, what: &str, (line, thrown): Came) -> Step {
+    let mut line = format!("{what}: {line}, globals");
     let mut bytes = Vec::new();
     let exports: Vec<Extern> = instance.exports(&mut *store).map(|export| export.into_extern()).collect();
     for export in exports {
@@ -175,5 +214,5 @@ fn step(store: &mut Store<Log>, instance: Instance, mut line: String) -> Step {
             _ => {}
         }
     }
-    Step { line, memory: bytes }
+    Step { line, thrown, memory: bytes }
 }
