@@ -32,7 +32,10 @@ impl Generator {
     pub(super) fn exceptional(&mut self, body: &mut Body, depth: u32) -> String {
         let is_leaf = self.functions[body.function].kind == Kind::Leaf;
         match self.below(if is_leaf { 6 } else { 16 }) {
-            0..2 => format!("(if{} (then {}))", self.seldom(body), self.throw(body)),
+            // What nothing here catches ends many frames.
+            0..2 if body.around.protected > 0 || self.once_in(4) => {
+                format!("(if{} (then {}))", self.seldom(body), self.throw(body))
+            }
             2 if !body.around.open.is_empty() => {
                 let to = self.one(&body.around.open);
                 format!("(br_if {}{})", self.end_of(to), self.seldom(body))
@@ -45,7 +48,7 @@ impl Generator {
                     false => format!("(if (i32.eqz (ref.is_null{kept})) (then (throw_ref{kept})))"),
                 }
             }
-            2..5 => self.throw_again_seldom(body),
+            0..5 => self.throw_again_seldom(body),
             5 if !is_leaf => self.block(body, depth),
             6 if self.keeps => self.retry(body, depth),
             _ => {
@@ -91,8 +94,8 @@ impl Generator {
             let (counter, at) = (self.one(&body.counters), self.one(&[0, 1, 2, 3, 8, 17, 50]));
             return format!(" (i32.eq (local.get {counter}) (i32.const {at}))");
         }
-        let mask = self.one(&[1, 3, 7, 15]);
-        format!(" (i32.eqz (i32.and{} (i32.const {mask})))", self.value(body, I32, 2))
+        let (mask, is) = self.one(&[(1, 1), (3, 0), (3, 2), (7, 5), (15, 6)]);
+        format!(" (i32.eq (i32.and{} (i32.const {mask})) (i32.const {is}))", self.value(body, I32, 2))
     }
 
     pub(super) fn throw(&mut self, body: &mut Body) -> String {
@@ -127,6 +130,7 @@ impl Generator {
     ) -> String {
         let is_leaf = self.functions[body.function].kind == Kind::Leaf;
         let open = body.around.open.len();
+        body.around.protected += 1;
         if results.is_empty() {
             body.around.open.push(number);
         }
@@ -138,9 +142,14 @@ impl Generator {
                 tail_call.map_or_else(|| self.values(body, results, 2), |(call, _)| call)
             }
             1 => self.throw(body),
+            2..5 => {
+                let [condition, throw] = [self.seldom(body), self.throw(body)];
+                format!("(if{condition} (then {throw})){}", self.values(body, results, 2))
+            }
             _ => self.values(body, results, 2),
         };
         body.around.open.truncate(open);
+        body.around.protected -= 1;
         text
     }
 

@@ -94,7 +94,7 @@ impl Generator {
         }
         let count = self.below(3);
         let mut tags: Vec<Option<usize>> = (0..count).map(|_| Some(self.below(self.tags.len()))).collect();
-        tags.extend(self.once_in(2).then_some(None));
+        tags.extend((!self.once_in(3)).then_some(None));
         let handlers: Vec<String> =
             tags.iter().map(|tag| self.handler(body, number, *tag, results, depth)).collect();
         if self.is_legacy() {

@@ -160,6 +160,8 @@ struct Around {
     open: Vec<usize>,
     /// Those that exceptions can be delegated to.
     delegates: Vec<usize>,
+    /// How many protect it.
+    protected: u32,
     /// Those whose clauses these are: what they have caught can be thrown again.
     caught: Vec<usize>,
 }
