@@ -51,6 +51,9 @@ impl Generator {
                     _ => (self.types(len), results),
                 };
                 let throws = kind == Kind::Host && self.throws() && number % 2 == 0;
+                // Of the type that the host has a closure of.
+                let closure = throws && self.once_in(2);
+                let (params, results) = if closure { (vec![I32], 1) } else { (params, results) };
                 let name = format!("${prefix}{number}");
                 self.functions.push(Function { name, kind, throws, params, results });
             }
