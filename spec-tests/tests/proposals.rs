@@ -139,7 +139,8 @@ load, with its name.
 * The modes are columns: how many directives of the official suite's scripts about the proposal pass in each (`spec-tests/src/modes.rs` says what
   the modes are). None fails. Those of `legacy-exceptions` are scripts of this project: the crate that has the suite leaves them out.
 * *Compared with*: random modules that use the proposal do the same in all tiers of wasmrun and on other engines (`spec-tests/src/differential/`). On
-  Wasmtime it is the fuzzer that compares them (`fuzz/`), not `cargo test`.
+  Wasmtime it is the fuzzer that compares them (`fuzz/`), not `cargo test`. *The form of the
+  standard* is the same program by `try_table` and `throw_ref`.
 * *In the API*: what the crate `wasmrun` has for it, besides loading and running such modules.
 
 ";
