@@ -183,7 +183,8 @@ fn with_depths(body: &str) -> String {
             ")" => labels -= usize::from(groups.pop().unwrap_or(false)),
             // A condition stands before the label of its `if`.
             "block" | "loop" | "try_table" | "then" | "else" => {
-                groups.last_mut().map(|group| *group = true);
+                groups.pop();
+                groups.push(true);
                 labels += 1;
             }
             "try" => labels += 1,
@@ -193,4 +194,30 @@ fn with_depths(body: &str) -> String {
         if token == "$d0" { out += &labels.to_string() } else { out += token }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_depths;
+
+    #[test]
+    fn the_caller_is_as_far_away_as_there_are_labels() {
+        for (body, expected) in [
+            ("try $d1 (nop) delegate $d0\n", "try $d1 (nop) delegate 0\n"),
+            (
+                "(block try $d1 delegate $d0\n) try delegate $d0\n",
+                "(block try $d1 delegate 1\n) try delegate 0\n",
+            ),
+            (
+                "(if (block try delegate $d0\n) (then (loop try delegate $d0\n)) (else try delegate $d0\n))",
+                "(if (block try delegate 1\n) (then (loop try delegate 2\n)) (else try delegate 1\n))",
+            ),
+            (
+                "try $d1 try delegate $d0\n catch $x1 try delegate $d0\n end try delegate $d0\n",
+                "try $d1 try delegate 1\n catch $x1 try delegate 1\n end try delegate 0\n",
+            ),
+        ] {
+            assert_eq!(with_depths(body), expected);
+        }
+    }
 }
