@@ -1,9 +1,10 @@
 //! Fuel is the same in every mode: what remains after each call, and where a guest that has one unit too few
-//! is stopped.
+//! is stopped. `WASMRUN_SEEDS=1000..9000` compares generated modules of other seeds.
 
 use std::ops::Range;
 use std::thread;
 
+use wasmrun_spec_tests::differential::calls::{self, Flavour, Form};
 use wasmrun_spec_tests::differential::fuel::{Accounts, accounts};
 use wasmrun_spec_tests::differential::{Chaos, Compiled, Interpreted, Mixed, Quick, Tiered, generate};
 
@@ -40,7 +41,7 @@ fn with_room(test: impl FnOnce() + Send + 'static) {
 fn same_on(make: fn(u64) -> Option<Vec<u8>>, seeds: Range<u64>, least: usize) {
     with_room(move || {
         let mut compared = 0;
-        for seed in seeds {
+        for seed in generate::seeds(seeds) {
             let Some(wasm) = make(seed) else { continue };
             compared += same(&format!("seed {seed}"), &wasm, seed);
         }
@@ -57,6 +58,20 @@ fn generated_modules_pay_the_same_in_every_mode() {
 #[test]
 fn modules_with_exceptions_pay_the_same_in_every_mode() {
     same_on(generate::exceptions_of_seed, 5_200..5_250, 300);
+}
+
+#[test]
+fn modules_of_calls_that_throw_pay_the_same_in_every_mode() {
+    let make = |seed| {
+        let form = if seed / 2 % 2 == 0 { Form::Legacy } else { Form::Standard };
+        Some(calls::module_of_seed(seed, Flavour::Throwing(form)))
+    };
+    same_on(make, 5_300..5_306, 100);
+}
+
+#[test]
+fn modules_with_atomic_instructions_pay_the_same_in_every_mode() {
+    same_on(|seed| Some(calls::module_of_seed(seed, Flavour::Atomic)), 5_400..5_402, 30);
 }
 
 /// Each function is there twice, so that in mixed tiers one of the two is compiled.

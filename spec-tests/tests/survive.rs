@@ -42,7 +42,8 @@ fn damaged_artefacts_do_no_harm() {
     let engine = Engine::new(Config::new().strategy(Strategy::Jit)).unwrap();
     let (mut count, mut read) = (0, 0);
     for seed in seeds(0..3) {
-        let mut bytes = engine.precompile_module(&calls::module_of_seed(seed)).unwrap();
+        let mut bytes =
+            engine.precompile_module(&calls::module_of_seed(seed, calls::Flavour::Plain)).unwrap();
         bytes.truncate(bytes.len() - SEAL);
         assert!(read_artifact(&bytes), "seed {seed}: an undamaged artefact must be read");
         for damage in 0..400 {

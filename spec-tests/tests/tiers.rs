@@ -91,6 +91,31 @@ const BODIES: &[(&str, &str)] = &[
           (br_if $a (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))",
     ),
     (
+        "a loop in the first clause of several, over operands that the clauses behind it find below",
+        "(loop $outer
+          (i32.mul (local.get $i) (i32.const 7)) (i64.extend_i32_u (local.get $i)) (local.get $ref)
+          try
+            (if (i32.and (local.get $i) (i32.const 1)) (then (throw $number (local.get $i))))
+            (call $throw (local.get $i))
+          catch $number
+            (local.set $sum (i32.add (local.get $sum)))
+            (local.set $j (i32.const 3))
+            (loop $inner
+              (local.set $sum (i32.add (local.get $sum) (local.get $j)))
+              (br_if $inner (local.tee $j (i32.sub (local.get $j) (i32.const 1)))))
+          catch $none
+            (if (i32.rem_u (local.get $i) (i32.const 3))
+              (then (local.set $sum (i32.add (local.get $sum) (i32.const 11)))))
+          catch_all
+            (block (br_if 0 (i32.rem_u (local.get $i) (i32.const 3)))
+              (local.set $sum (i32.add (local.get $sum) (i32.const 13))))
+          end
+          (ref.is_null) (local.set $sum (i32.add (local.get $sum)))
+          (local.set $long (i64.add (local.get $long)))
+          (local.set $sum (i32.add (local.get $sum)))
+          (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))",
+    ),
+    (
         "a trap in a loop, at a place that depends on the turns",
         "(loop $l
           (local.set $sum (i32.add (local.get $sum) (i32.div_u (i32.const 1000) (i32.sub (i32.const 45) (local.get $i)))))
@@ -113,6 +138,10 @@ fn module() -> String {
         r#"(module (type $t (func (param i32) (result i32))) (memory (export "memory") 1)
              (global $g (export "g") (mut i64) (i64.const 9))
              (table 2 funcref) (elem (i32.const 0) $fib $down)
+             (tag $number (param i32)) (tag $none) (tag $other (param i64 externref))
+             (func $throw (param i32)
+               (if (i32.and (local.get 0) (i32.const 2)) (then (throw $none)))
+               (throw $other (i64.const 3) (ref.null extern)))
              (func $fib (type $t)
                (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
                  (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))

@@ -279,6 +279,8 @@ impl Lower<'_, '_, '_> {
             Kind::Catch { other: Some((next, exception)) } => {
                 self.enter_sealed(next);
                 self.stack.truncate(height);
+                // The body of the clause before may have joined ways, where operands became others.
+                self.use_operands(height);
                 exception
             }
             other => unreachable!("validated: `catch` belongs to a `try`, not to {other:?}"),

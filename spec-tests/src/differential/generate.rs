@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use arbitrary::Unstructured;
 use wasm_smith::Config;
-use wasmparser::{Operator, Parser, Payload};
 
+use super::calls::{self, Flavour, Form};
+use super::waits::with_short_waits;
 use super::{Type, Value};
 
 /// Units that the functions and loops of one module may start, all together, before it traps.
@@ -177,8 +178,8 @@ fn finished(config: Config, input: &mut Unstructured<'_>) -> Option<Vec<u8>> {
     Some(module.to_bytes())
 }
 
-/// A module with atomic instructions, on memories that are shared or not, made of `bytes`. None of them waits: how long
-/// that takes is not the module's to say. It imports nothing.
+/// A module with atomic instructions, on memories that are shared or not, made of `bytes`. Those that wait do not wait
+/// long. It imports nothing.
 fn module_with_atomics(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut input = Unstructured::new(bytes);
     let config = Config {
@@ -188,9 +189,7 @@ fn module_with_atomics(bytes: &[u8]) -> Option<Vec<u8>> {
         min_memories: 1,
         ..config(&mut input).ok()?
     };
-    let mut module = wasm_smith::Module::new(config, &mut input).ok()?;
-    module.ensure_termination(FUEL).ok()?;
-    Some(module.to_bytes()).filter(|module| !waits(module))
+    finished(config, &mut input).map(|module| with_short_waits(&module))
 }
 
 /// A module with relaxed instructions on vectors made of `bytes`.
@@ -198,20 +197,6 @@ fn module_with_relaxed_vectors(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut input = Unstructured::new(bytes);
     let config = Config { simd_enabled: true, relaxed_simd_enabled: true, ..config(&mut input).ok()? };
     finished(config, &mut input)
-}
-
-/// Whether there is a wait in a module.
-fn waits(module: &[u8]) -> bool {
-    let bodies = Parser::new(0).parse_all(module).filter_map(|payload| match payload {
-        Ok(Payload::CodeSectionEntry(body)) => body.get_operators_reader().ok(),
-        _ => None,
-    });
-    bodies.flatten().any(|operator| {
-        matches!(
-            operator,
-            Ok(Operator::MemoryAtomicWait32 { .. } | Operator::MemoryAtomicWait64 { .. }) | Err(_)
-        )
-    })
 }
 
 /// The seeds that `WASMRUN_SEEDS` names as `first..end`, or `few`: how a test runs for longer than it does by itself.
@@ -240,6 +225,8 @@ pub enum Oracle {
     Wasmi,
     /// Wasmtime, in the target of that name.
     Wasmtime,
+    /// The same program without the legacy proposal.
+    Standard,
 }
 
 impl Oracle {
@@ -249,6 +236,7 @@ impl Oracle {
             Oracle::Tiers => "tiers",
             Oracle::Wasmi => "wasmi",
             Oracle::Wasmtime => "Wasmtime",
+            Oracle::Standard => "the form of the standard",
         }
     }
 }
@@ -285,8 +273,14 @@ pub const ATOMICS: Kind = Kind { of_seed: atomics_of_seed, oracles: &[Oracle::Ti
 pub const RELAXED: Kind =
     Kind { of_seed: |seed| module_with_relaxed_vectors(&bytes_of_seed(seed)), oracles: &[Oracle::Tiers] };
 
+/// With calls and exceptions, of which every second one has those of the legacy proposal alone.
+pub const LEGACY: Kind = Kind {
+    of_seed: |seed| Some(calls::module_of_seed(seed, Flavour::Throwing(Form::Legacy))),
+    oracles: &[Oracle::Tiers, Oracle::Standard],
+};
+
 /// All kinds.
-pub const KINDS: [Kind; 6] = [ORDINARY, OBJECTS, EXCEPTIONS, EXCEPTIONS_ALONE, ATOMICS, RELAXED];
+pub const KINDS: [Kind; 7] = [ORDINARY, OBJECTS, EXCEPTIONS, EXCEPTIONS_ALONE, ATOMICS, RELAXED, LEGACY];
 
 /// The module that follows from `seed`.
 pub fn module_of_seed(seed: u64) -> Option<Vec<u8>> {

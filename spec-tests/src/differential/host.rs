@@ -12,8 +12,12 @@ pub fn mixed(bits: u64) -> u64 {
 /// What an imported function answers: each result depends on all arguments, so that an argument that
 /// arrives wrong is seen.
 pub fn host_results(args: &[Value], results: &[Type]) -> Vec<Value> {
-    let digest = digest_of(args);
-    results.iter().zip(0u64..).map(|(ty, i)| from_bits(*ty, mixed(digest ^ i))).collect()
+    of_digest(digest_of(args), results)
+}
+
+/// Values that follow from a digest.
+pub(super) fn of_digest(digest: u64, types: &[Type]) -> Vec<Value> {
+    types.iter().zip(0u64..).map(|(ty, i)| from_bits(*ty, mixed(digest ^ i))).collect()
 }
 
 /// A number made of values.

@@ -2,8 +2,8 @@
 //! after every call. The other oracle, [`survive`], asks less of more: whatever the bytes are, loading and
 //! running them ends without a panic. [`fuel`] compares what guests pay in wasmrun's modes.
 //!
-//! Modules come from [`generate`], and from [`calls`] for all that has to do with calls; what can be seen of those, down
-//! to the frames of backtraces, [`trace`] writes down. An engine takes part by implementing [`Subject`]; [`Wasmrun`] and
+//! Modules come from [`generate`], and from [`calls`] for all that has to do with calls, which throw and catch as well; what
+//! can be seen of those, down to the frames of backtraces, [`trace`] writes down. An engine takes part by implementing [`Subject`]; [`Wasmrun`] and
 //! [`Wasmi`] are here, Wasmtime is in `fuzz/`, whose targets are three lines each around these functions.
 
 mod artifact;
@@ -11,8 +11,10 @@ pub mod calls;
 pub mod fuel;
 pub mod generate;
 mod host;
+mod imports;
 mod survive;
 pub mod trace;
+mod waits;
 mod wasmi;
 mod wasmrun;
 

@@ -4,15 +4,15 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use ::wasmrun::{
-    AnyRef, AsContext, AsContextMut, Caller, Engine, Error, Exception, Extern, ExternRef, ExternType, Func,
-    Global, HeapType, ImportType, Instance, Memory, Module, Ref, RefType, Rooted, Store, StoreLimits,
-    StoreLimitsBuilder, Table, Tag, Trap, Val, ValType,
+    AnyRef, AsContext, AsContextMut, Engine, Error, Exception, Extern, ExternRef, ExternType, HeapType,
+    Instance, Module, Ref, RefType, Rooted, Store, StoreLimits, StoreLimitsBuilder, Trap, Val, ValType,
 };
 
 use crate::Mode;
 
 use super::host::{digest_of, mixed};
-use super::{Item, Stop, Subject, TrapKind, Type, Value, calls, host_results, initial_value};
+use super::imports::provide;
+use super::{Item, Stop, Subject, TrapKind, Type, Value};
 
 /// A [`Mode`] as a type.
 pub trait Way {
@@ -103,7 +103,7 @@ pub(super) fn type_of(ty: ValType) -> Type {
     }
 }
 
-fn reference_type(ty: RefType) -> Type {
+pub(super) fn reference_type(ty: RefType) -> Type {
     match ty.heap.top() {
         HeapType::Extern => Type::Extern,
         HeapType::Func => Type::Func,
@@ -150,7 +150,7 @@ fn digest<T: 'static>(
 }
 
 /// A value, and what it leads to.
-fn seen<T: 'static>(store: &mut impl AsContextMut<Data = T>, value: &Val, depth: usize) -> Value {
+pub(super) fn seen<T: 'static>(store: &mut impl AsContextMut<Data = T>, value: &Val, depth: usize) -> Value {
     match value {
         Val::AnyRef(value) => {
             let digest = value.map(|value| digest(store, value, depth));
@@ -160,7 +160,7 @@ fn seen<T: 'static>(store: &mut impl AsContextMut<Data = T>, value: &Val, depth:
     }
 }
 
-pub(super) fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
+fn value_of<T: 'static>(store: &impl AsContext<Data = T>, value: &Val) -> Value {
     match value {
         Val::I32(value) => Value::I32(*value),
         Val::I64(value) => Value::I64(*value),
@@ -189,43 +189,6 @@ pub(super) fn val(store: impl AsContextMut, value: Value) -> Result<Val, Error> 
         Value::Exn(_) => Val::ExnRef(None),
         Value::Extern(None) => Val::ExternRef(None),
         Value::Extern(Some(number)) => Val::ExternRef(Some(ExternRef::new(store, number)?)),
-    })
-}
-
-/// What satisfies an import. Its functions show `notice` with what they are called.
-pub(super) fn provide<T: 'static>(
-    store: &mut Store<T>,
-    import: &ImportType<'_>,
-    notice: fn(&mut Caller<'_, T>, &[Value]),
-) -> Result<Extern, Error> {
-    Ok(match import.ty() {
-        ExternType::Func(ty) => {
-            let results: Vec<Type> = ty.results().iter().map(|ty| type_of(*ty)).collect();
-            let back = (import.module() == calls::BACK).then(|| import.name().to_string());
-            Func::new(&mut *store, ty, move |mut caller, args, out| {
-                let values: Vec<Value> = args.iter().map(|arg| value_of(&caller, arg)).collect();
-                notice(&mut caller, &values);
-                if let Some(name) = &back {
-                    let called = caller.get_export(name).and_then(Extern::into_func);
-                    return called.expect("what calls back names an export").call(&mut caller, args, out);
-                }
-                for (slot, value) in out.iter_mut().zip(host_results(&values, &results)) {
-                    *slot = val(&mut caller, value)?;
-                }
-                Ok(())
-            })
-            .into()
-        }
-        ExternType::Global(ty) => {
-            let value = val(&mut *store, initial_value(type_of(ty.content)))?;
-            Global::new(&mut *store, ty, value)?.into()
-        }
-        ExternType::Memory(ty) => Memory::new(&mut *store, ty)?.into(),
-        ExternType::Table(ty) => {
-            let value = val(&mut *store, initial_value(reference_type(ty.element)))?;
-            Table::new(&mut *store, ty, value.ref_().expect("tables hold references"))?.into()
-        }
-        ExternType::Tag(ty) => Tag::new(&mut *store, ty)?.into(),
     })
 }
 
@@ -260,9 +223,8 @@ impl<W: Way> Wasmrun<W> {
         if let Some(fuel) = fuel {
             store.set_fuel(fuel)?;
         }
-        let imports: Result<Vec<Extern>, Error> =
-            module.imports().map(|import| provide(&mut store, &import, |_, _| {})).collect();
-        let instance = Instance::new(&mut store, module, &imports?)?;
+        let imports = provide(&mut store, module, |_, _| {})?;
+        let instance = Instance::new(&mut store, module, &imports)?;
         Ok(Wasmrun { store, instance, way: PhantomData })
     }
 
