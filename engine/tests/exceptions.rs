@@ -481,8 +481,9 @@ fn fuel_is_charged_up_to_the_throw_and_from_the_handler_on(mode: Mode) -> Result
     let engine = Engine::new(mode.config().consume_fuel(true))?;
     let (mut store, instance) = instance(&engine, wat)?;
     let run = instance.get_typed_func::<i32, i32>(&mut store, "run")?;
-    // In each turn: a clause, a `local.get` and the call; the two of the callee; three behind the label, and two more. At the end one.
-    let cost = |turns: u64| turns * (3 + 2 + 5) + 1;
+    // In each turn: a block that catches and its clause, a `local.get` and the call; the two of the callee; three behind the label, and
+    // two more. At the end one.
+    let cost = |turns: u64| turns * (4 + 2 + 5) + 1;
     for _ in 0..3 {
         for turns in [1, 2, 100] {
             store.set_fuel(cost(turns))?;

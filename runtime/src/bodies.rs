@@ -8,8 +8,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmparser::{
-    BinaryReader, BinaryReaderError, CompositeInnerType, FuncToValidate, FuncValidator,
-    FuncValidatorAllocations, FunctionBody, Operator, SubType, ValidatorResources,
+    BinaryReader, BinaryReaderError, Catch, CompositeInnerType, FrameKind, FuncToValidate, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, ModuleArity, Operator, SubType, ValidatorResources,
 };
 
 use crate::declarations;
@@ -149,8 +149,8 @@ impl Body<'_> {
     }
 }
 
-/// How many values the instructions of a body take and give. Two bytes open a block of a thousand values,
-/// and one byte is a target of a `br_table` that carries as many: whoever follows types pays for each.
+/// How many values the instructions of a body take and give. Two bytes open a block of a thousand values, and one byte is a
+/// target of a `br_table` that carries as many, three are a clause of a `try_table`: whoever follows types pays for each.
 struct Traffic {
     left: u64,
     limit: u64,
@@ -170,7 +170,21 @@ impl Traffic {
             Operator::BrTable { targets } => u64::from(targets.len()) + 1,
             _ => 1,
         };
-        let cost = (u64::from(takes) + u64::from(gives)) * times;
+        // What a clause carries is what its label takes.
+        let carried = |catch: &Catch| {
+            let (Catch::One { label, .. }
+            | Catch::OneRef { label, .. }
+            | Catch::All { label }
+            | Catch::AllRef { label }) = *catch;
+            let (ty, kind) = validator.label_block(label)?;
+            let (params, results) = validator.block_type_arity(ty)?;
+            Some(u64::from(if kind == FrameKind::Loop { params } else { results }))
+        };
+        let clauses: u64 = match operator {
+            Operator::TryTable { try_table } => try_table.catches.iter().filter_map(carried).sum(),
+            _ => 0,
+        };
+        let cost = (u64::from(takes) + u64::from(gives)) * times + clauses;
         let left = self.left.checked_sub(cost);
         self.left = left.unwrap_or(0);
         left.is_some()

@@ -3,7 +3,7 @@
 //! Fuel is prepaid per *segment*, a straight line of instructions from one charge point to the next.
 //! Charge points are the function entry, a loop header, and what follows an `if`, `else`, `br_if`,
 //! `br_table`, a call, `catch` or `catch_all`, an `end` that is branched to, and the `end` or `delegate` of a `try_table` or
-//! `try`. The clauses of a `try_table` that is come to count as branches. At a charge point the cost of the whole segment is
+//! `try`. The clauses of a `try_table` count as branches to their labels. At a charge point the cost of the whole segment is
 //! subtracted before any of it runs; when less than that is left the guest stops with "out of fuel".
 //! At a loop header the poll comes first and the charge second. All tiers charge the same amounts at the
 //! same points, so that what remains is the same everywhere.
@@ -13,20 +13,27 @@
 
 use wasmparser::Operator;
 
+use crate::module::Module;
+
 /// Bytes (or elements, times eight) that a bulk instruction handles for one unit of fuel.
 pub const BULK_UNIT: u64 = 64;
 
-/// Fuel that one instruction costs. Structure that makes no code is free, but for clauses: whoever throws may have to look at
-/// all of them, and leaves the block by that.
-pub fn cost(operator: &Operator<'_>) -> u32 {
-    match operator {
-        Operator::TryTable { try_table } => try_table.catches.len() as u32,
+/// Fuel that one instruction costs. Structure that makes no code is free, but for what catches: whoever throws may have to look
+/// at all of it. So a `try` costs one more for each `catch` and `catch_all` that belongs to it, which come later: their tiers
+/// add [`CLAUSE`] to the segment of the `try`.
+pub fn cost(operator: &Operator<'_>, module: &Module) -> u32 {
+    match *operator {
+        Operator::TryTable { ref try_table } => 1 + CLAUSE * try_table.catches.len() as u32,
+        Operator::StructNewDefault { struct_type_index } => {
+            let bytes = module.struct_layout(struct_type_index).bytes;
+            // Of 32 bits divided by a constant.
+            1 + bulk_cost(bytes.into()) as u32
+        }
         Operator::Nop
         | Operator::Block { .. }
         | Operator::Loop { .. }
         | Operator::Else
         | Operator::End
-        | Operator::Try { .. }
         | Operator::Catch { .. }
         | Operator::CatchAll
         | Operator::Delegate { .. }
@@ -34,6 +41,9 @@ pub fn cost(operator: &Operator<'_>) -> u32 {
         _ => 1,
     }
 }
+
+/// Fuel that a block that catches costs for each of its clauses.
+pub const CLAUSE: u32 = 1;
 
 /// Fuel that a bulk instruction costs on top for `amount` bytes.
 pub fn bulk_cost(amount: u64) -> u64 {

@@ -5,6 +5,7 @@
 //! moves the values and branches.
 
 use wasmparser::{BlockType, Catch, TryTable};
+use wasmrun_runtime::fuel;
 
 use super::Translator;
 use super::branches::in_place;
@@ -36,6 +37,8 @@ pub(super) struct OpenTry {
     region: RegionId,
     /// Its handlers so far.
     clauses: Vec<Clause>,
+    /// Where the cost of the segment is that it belongs to, when fuel is charged.
+    segment: Option<usize>,
 }
 
 impl Labelled {
@@ -98,7 +101,8 @@ impl Translator<'_> {
 
     pub(super) fn try_(&mut self, ty: BlockType) {
         let region = self.open_region(ty);
-        self.innermost_mut().kind = Kind::Try(Box::new(OpenTry { region, clauses: Vec::new() }));
+        let open = OpenTry { region, clauses: Vec::new(), segment: self.segment };
+        self.innermost_mut().kind = Kind::Try(Box::new(open));
     }
 
     /// Opens a block whose code has handlers of its own.
@@ -136,14 +140,15 @@ impl Translator<'_> {
         self.end_arm();
         self.end_region();
         let code = self.code_offset();
-        let control = self.innermost_mut();
-        control.kind = match std::mem::replace(&mut control.kind, Kind::Block) {
-            Kind::Try(mut open) | Kind::Catch(mut open) => {
-                open.clauses.push(Clause { tag, exception: Wanted::First, code });
-                Kind::Catch(open)
-            }
+        let mut open = match std::mem::replace(&mut self.innermost_mut().kind, Kind::Block) {
+            Kind::Try(open) | Kind::Catch(open) => open,
             other => unreachable!("validated: a `try`, not {other:?}"),
         };
+        if let Some(at) = open.segment {
+            self.out.add_u32(at, fuel::CLAUSE);
+        }
+        open.clauses.push(Clause { tag, exception: Wanted::First, code });
+        self.innermost_mut().kind = Kind::Catch(open);
         self.begin_arm();
         self.push_temp(Ty::Collected);
         if let Some(tag) = tag {

@@ -207,7 +207,7 @@ impl<'m> Translator<'m> {
             return;
         }
         if let Some(at) = self.segment {
-            self.out.add_u32(at, fuel::cost(operator));
+            self.out.add_u32(at, fuel::cost(operator, self.module));
         }
         self.translate(operator);
     }

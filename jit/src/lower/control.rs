@@ -48,11 +48,15 @@ pub(super) enum Kind {
     /// A `try` whose first `catch` has not come yet.
     Try {
         landing: Option<Block>,
+        /// Of the segment that it belongs to, when fuel is charged.
+        charge: Option<Inst>,
     },
     /// A `catch` or `catch_all`.
     Catch {
         /// Where exceptions are that have not been caught so far, if there can be any.
         other: Option<(Block, Value)>,
+        /// Of the segment that the `try` belongs to, when fuel is charged.
+        charge: Option<Inst>,
     },
 }
 
@@ -60,7 +64,7 @@ impl Kind {
     /// Of a block that catches, where exceptions go that come out of it, if anything leads there so far.
     pub(super) fn landing(&self) -> Option<&Option<Block>> {
         match self {
-            Kind::TryTable { landing, .. } | Kind::Try { landing } => Some(landing),
+            Kind::TryTable { landing, .. } | Kind::Try { landing, .. } => Some(landing),
             _ => None,
         }
     }
@@ -68,7 +72,7 @@ impl Kind {
     /// The same, to be changed.
     pub(super) fn landing_mut(&mut self) -> Option<&mut Option<Block>> {
         match self {
-            Kind::TryTable { landing, .. } | Kind::Try { landing } => Some(landing),
+            Kind::TryTable { landing, .. } | Kind::Try { landing, .. } => Some(landing),
             _ => None,
         }
     }

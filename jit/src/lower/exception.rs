@@ -17,6 +17,7 @@ use std::mem;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use wasmparser::{BlockType, Catch, TryTable};
+use wasmrun_runtime::fuel;
 use wasmrun_runtime::trap::Trap;
 
 use super::Lower;
@@ -68,7 +69,8 @@ impl Lower<'_, '_, '_> {
     }
 
     pub(super) fn try_(&mut self, ty: BlockType) {
-        self.open_try(ty, Kind::Try { landing: None });
+        let charge = self.segment.as_ref().map(|segment| segment.charge);
+        self.open_try(ty, Kind::Try { landing: None, charge });
     }
 
     fn open_try(&mut self, ty: BlockType, kind: Kind) {
@@ -219,11 +221,11 @@ impl Lower<'_, '_, '_> {
                 let exception = self.land(landing, height);
                 self.clauses(&clauses, exception, around);
             }
-            Kind::Try { landing: Some(landing) } => {
+            Kind::Try { landing: Some(landing), .. } => {
                 let exception = self.land(landing, height);
                 self.throw_to(around, exception);
             }
-            Kind::Catch { other: Some((next, exception)) } => {
+            Kind::Catch { other: Some((next, exception)), .. } => {
                 self.enter_sealed(next);
                 self.throw_to(around, exception);
             }
@@ -246,6 +248,10 @@ impl Lower<'_, '_, '_> {
     fn clauses(&mut self, clauses: &[Clause], exception: Value, around: usize) {
         let height = self.stack.len();
         for clause in clauses {
+            // There is one instruction for all of them, at the end of which the function is found to be too large.
+            if self.is_too_large() {
+                break;
+            }
             let next = clause.tag.map(|tag| self.compare_tag(exception, tag));
             if let Some(tag) = clause.tag {
                 self.push_carried(exception, tag);
@@ -268,28 +274,31 @@ impl Lower<'_, '_, '_> {
         }
         let index = self.control.len() - 1;
         let height = self.control[index].height;
-        let none = Kind::Catch { other: None };
-        let exception = match mem::replace(&mut self.control[index].kind, none) {
-            Kind::Try { landing } => {
+        let none = Kind::Catch { other: None, charge: None };
+        let (exception, charge) = match mem::replace(&mut self.control[index].kind, none) {
+            Kind::Try { landing, charge } => {
                 self.catching.pop();
                 // Code that nothing throws to is there all the same, as it is in tier 0: what it branches to is charged for.
                 let landing = landing.unwrap_or_else(|| self.new_landing());
-                self.land(landing, height)
+                (self.land(landing, height), charge)
             }
-            Kind::Catch { other: Some((next, exception)) } => {
+            Kind::Catch { other: Some((next, exception)), charge } => {
                 self.enter_sealed(next);
                 self.stack.truncate(height);
                 // The body of the clause before may have joined ways, where operands became others.
                 self.use_operands(height);
-                exception
+                (exception, charge)
             }
             other => unreachable!("validated: `catch` belongs to a `try`, not to {other:?}"),
         };
         self.end_segment();
+        if let Some(charge) = charge {
+            self.charge_more(charge, fuel::CLAUSE);
+        }
         self.reachable = true;
         if let Some(tag) = tag {
             let next = self.compare_tag(exception, tag);
-            self.control[index].kind = Kind::Catch { other: Some((next, exception)) };
+            self.control[index].kind = Kind::Catch { other: Some((next, exception)), charge };
         }
         self.push_like(exception, true);
         if let Some(tag) = tag {

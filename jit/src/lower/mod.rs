@@ -366,7 +366,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
                 continue;
             }
             if let Some(segment) = &mut self.segment {
-                segment.cost += fuel::cost(&operator);
+                segment.cost += fuel::cost(&operator, self.module);
             }
             self.operator(&operator)?;
             if self.is_too_large() {

@@ -23,9 +23,7 @@ use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{
-    Block, BlockArg, Function, Inst, InstBuilder, InstructionData, Opcode, SigRef, Value,
-};
+use cranelift_codegen::ir::{Block, BlockArg, Function, Inst, InstBuilder, InstructionData, SigRef, Value};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::FuncType;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
@@ -42,7 +40,7 @@ use crate::trap::code::code_of;
 #[derive(Debug)]
 pub(super) struct Segment {
     /// The constant that is subtracted from the fuel there.
-    charge: Inst,
+    pub(super) charge: Inst,
     /// What the instructions so far cost.
     pub(super) cost: u32,
 }
@@ -238,8 +236,14 @@ impl<'m> Lower<'m, '_, '_> {
     /// Ends the segment, if there is one, and fills in what it costs.
     pub(super) fn end_segment(&mut self) {
         if let Some(Segment { charge, cost }) = self.segment.take() {
-            self.builder.func.dfg.insts[charge] =
-                InstructionData::UnaryImm { opcode: Opcode::Iconst, imm: Imm64::new(cost.into()) };
+            self.charge_more(charge, cost);
+        }
+    }
+
+    /// Makes a segment dearer that has ended, by the instruction with what it costs.
+    pub(super) fn charge_more(&mut self, charge: Inst, cost: u32) {
+        if let InstructionData::UnaryImm { imm, .. } = &mut self.builder.func.dfg.insts[charge] {
+            *imm = Imm64::new(imm.bits() + i64::from(cost));
         }
     }
 }

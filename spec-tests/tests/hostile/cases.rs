@@ -2,6 +2,7 @@
 //! proportion to its size, or to trust a number that lies. `main.rs` runs each in a process of its own.
 
 use super::bodies::*;
+use super::exceptions::*;
 use super::module::{
     END, FUNCREF, I32, I64, Module, body, func_type, i32_const, indexed, leb, name, sleb, vector,
 };
@@ -96,6 +97,12 @@ cases! {
     million_wide_branches => ["refused: "];
     ten_thousand_wide_blocks => ["returned: 7"];
     br_table_of_lying_length => ["refused: "];
+    // Blocks that catch.
+    ten_thousand_wide_clauses => ["returned: 7"];
+    millions_of_wide_clauses => ["refused: "];
+    throw_out_of_100_000_blocks_that_catch_nothing => ["returned: 7"];
+    throw_out_of_100_000_legacy_blocks_that_catch_nothing => ["returned: 7"];
+    throws_behind_ten_thousand_clauses => ["trap: Deadline"];
     // Values.
     thousand_params => ["returned: 499500"];
     thousand_and_one_params => ["refused: "];

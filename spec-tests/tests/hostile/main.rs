@@ -4,6 +4,7 @@
 
 mod bodies;
 mod cases;
+mod exceptions;
 mod module;
 mod opcode;
 
