@@ -10,7 +10,7 @@ pub use wasmrun_runtime::vm::MemoryStrategy;
 
 use crate::cache::Cache;
 use crate::error::{Context as _, Error, Result};
-use crate::tiers::{OptLevel, Strategy};
+use crate::strategy::{OptLevel, Strategy};
 
 /// The settings of an [`Engine`](crate::Engine).
 ///

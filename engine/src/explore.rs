@@ -8,7 +8,8 @@ use wasmrun_jit::explore::{self, Line, Listing};
 
 use crate::error::{Error, Result};
 use crate::module::Module;
-use crate::tiers::{self, OptLevel};
+use crate::strategy::OptLevel;
+use crate::tiers;
 
 /// A line of text about a piece of code.
 #[derive(Clone, Debug, PartialEq, Eq)]

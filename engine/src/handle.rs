@@ -94,7 +94,7 @@ impl<P> Handle<P> {
 
     /// What it points at, to be changed.
     pub(crate) fn get_mut<'a>(&self, store: &'a mut StoreOpaque) -> Result<&'a mut P> {
-        // SAFETY: as above, exclusively: guest code does not run while the host has the store.
+        // SAFETY: as above, exclusively: guest code waits while the host has the store, and borrows nothing over what calls the host.
         Ok(unsafe { self.pointer(store)?.as_mut() })
     }
 }

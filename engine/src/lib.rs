@@ -106,6 +106,7 @@ mod objects;
 mod precompiled;
 mod rooted;
 mod store;
+mod strategy;
 mod symbol;
 mod tiers;
 mod timer;
@@ -143,8 +144,9 @@ pub use store::{
     AsContext, AsContextMut, InterruptHandle, ResourceLimiter, Store, StoreContext, StoreContextMut,
     StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
+pub use strategy::{OptLevel, Strategy};
 pub use symbol::FrameSymbol;
-pub use tiers::{FunctionTier, OptLevel, Strategy, Uncompiled};
+pub use tiers::{FunctionTier, Uncompiled};
 pub use types::{
     ExternType, FieldType, FuncType, GlobalType, HeapType, InvalidMemoryType, Limits, MemoryType,
     MemoryTypeBuilder, Mutability, RefType, StorageType, TableType, TagType, ValType,

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmrun_runtime::module::{Bytecode, CodeBlob};
 
 use crate::handlers::Handlers;
-use crate::table;
+use crate::returns;
 
 /// What stands before a function's first instruction.
 #[derive(Clone, Copy, Debug)]
@@ -282,7 +282,7 @@ impl Code {
                 marks.push(Mark { code: header.code, original, sign });
             }
         }
-        unit.store(table::LOOK, Ordering::Relaxed);
+        unit.store(returns::LOOK, Ordering::Relaxed);
     }
 
     fn unit(&self, code: u32) -> &AtomicU16 {

@@ -1,7 +1,7 @@
 //! What a return address points at when it is not simply the code behind a call within one instance.
 //!
-//! Handlers and walkers of frames compare return addresses and the opcodes there with these. The opcodes are
-//! the first of the table, which checks that.
+//! Handlers and walkers of frames compare return addresses and the opcodes there with these. The opcodes are the first of the
+//! table, which checks that; so is one that is written over another while code runs.
 
 /// The opcode of [`Restore`](crate::ops::call::Restore).
 pub(crate) const RESTORE: u16 = 0;
@@ -14,6 +14,9 @@ pub(crate) const AFTER_TAIL: u16 = 2;
 
 /// The opcode of [`RefLeave`](crate::ops::reference::RefLeave).
 pub(crate) const REF_LEAVE: u16 = 3;
+
+/// The opcode of [`Look`](crate::ops::compiled::Look), which is put in front of a loop that there is compiled code for.
+pub(crate) const LOOK: u16 = 4;
 
 /// Slots of a frame that stands in for a caller: return address, context, number of result slots.
 pub(crate) const STAND_IN_SLOTS: usize = 3;

@@ -61,6 +61,7 @@ singles! {
     EXIT = Exit;
     AFTER_TAIL = AfterTail;
     REF_LEAVE = RefLeave;
+    LOOK = Look;
     UNREACHABLE = Stop<{ Trap::UnreachableCodeReached as u8 }>;
     OUT_OF_BOUNDS = Stop<{ Trap::MemoryOutOfBounds as u8 }>;
     BR = Br<false>;
@@ -102,7 +103,6 @@ singles! {
     RET_F64_ACC = RetValue<f64, Acc>;
     RET_F64_IMM = RetValue<f64, Imm>;
     ENTER_COMPILED = EnterCompiled;
-    LOOK = Look;
     TAIL_CALL = TailCall;
     TAIL_CALL_IMPORT = TailCallImport;
     TAIL_CALL_INDIRECT = TailCallIndirect;
@@ -199,6 +199,7 @@ const _: () = assert!(
         && EXIT == returns::EXIT
         && AFTER_TAIL == returns::AFTER_TAIL
         && REF_LEAVE == returns::REF_LEAVE
+        && LOOK == returns::LOOK
 );
 
 const fn place<const R: usize, const N: usize>(all: &mut [Entry; COUNT], at: u16, rows: &[[Entry; R]; N]) {

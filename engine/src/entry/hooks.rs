@@ -88,7 +88,7 @@ pub(crate) fn grow_table<T: 'static>(
     let table = table.pointer(&store.opaque)?;
     let grown = with_hooks(store, |_, exec| {
         // SAFETY: as for memories; the value is of the table's type.
-        unsafe { builtins::grow_table(exec, &mut *table.as_ptr(), value, delta) }
+        unsafe { builtins::grow_table(exec, table.as_ptr(), value, delta) }
     });
     grown.map_err(from_pending)
 }

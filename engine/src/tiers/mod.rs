@@ -9,7 +9,6 @@ mod functions;
 mod module_tiers;
 mod queue;
 mod staying;
-mod strategy;
 mod tier_up;
 
 use std::ptr::{self, NonNull};
@@ -28,6 +27,7 @@ use wasmrun_runtime::vm::{ExecContext, FuncRef, MemoryStrategy, Position, VmCont
 use crate::cache::{Given, encode};
 use crate::config::Config;
 use crate::headroom::Headroom;
+use crate::strategy::Strategy;
 use chaos::Chaos;
 use compiler::Compiler;
 pub(crate) use compiler::guarded;
@@ -35,7 +35,6 @@ pub(crate) use compiler::guarded;
 pub(crate) use compiler::job;
 use module_tiers::ModuleTiers;
 use queue::Queue;
-pub use strategy::{OptLevel, Strategy};
 
 /// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes 1
 /// to 2 µs for a byte, and tier 0 a nanosecond or two to execute one: after a thousand, waiting has cost as much as compiling.

@@ -215,13 +215,15 @@ pub unsafe fn data_drop(ctx: *mut VmContext, segment: u32) {
 pub unsafe fn table_grow(ctx: *mut VmContext, table: u32, value: u64, delta: u64) -> Result<u64, Pending> {
     // SAFETY: the caller's promise.
     unsafe {
-        let table = &mut *VmContext::table(ctx, table);
-        if delta <= table.max_len().saturating_sub(table.len()) {
+        let table = VmContext::table(ctx, table);
+        let (room, is_64) = ((*table).max_len().saturating_sub((*table).len()), (*table).ty().is_64());
+        if delta <= room {
             charge(ctx, delta.saturating_mul(8))?;
         }
         let old = grow_table(VmContext::exec(ctx), table, value, delta)?;
+        // The host may use the table meanwhile.
         poll(VmContext::exec(ctx))?;
-        Ok(old.unwrap_or(failed(table.ty().is_64())))
+        Ok(old.unwrap_or(failed(is_64)))
     }
 }
 
@@ -229,26 +231,28 @@ pub unsafe fn table_grow(ctx: *mut VmContext, table: u32, value: u64, delta: u64
 /// grow all the same.
 ///
 /// # Safety
-/// `exec` is alive; `value` is in the representation of a slot and of the table's type.
+/// `exec` and the table are alive, and nothing borrows the table; `value` is in the representation of a slot and of the table's
+/// type.
 pub unsafe fn grow_table(
     exec: *mut ExecContext,
-    table: &mut Table,
+    table: *mut Table,
     value: u64,
     delta: u64,
 ) -> Result<Option<u64>, Pending> {
-    let desired = table.len().saturating_add(delta);
+    // SAFETY: the caller's promise.
+    let (len, most, maximum) = unsafe { ((*table).len(), (*table).max_len(), (*table).ty().limits.max) };
+    let desired = len.saturating_add(delta);
     // SAFETY: the caller's promise; the hooks do not touch the table.
     let mut hooks = unsafe { (*exec).hooks() };
     if let Some(hooks) = &mut hooks {
-        let maximum = table.ty().limits.max.map(|max| max as usize);
-        let allowed = hooks.table_growing(table.len() as usize, desired as usize, maximum);
+        let allowed = hooks.table_growing(len as usize, desired as usize, maximum.map(|max| max as usize));
         if !allowed.map_err(Pending::Host)? {
             return Ok(None);
         }
     }
-    let why_not = if desired > table.max_len() { GrowError::Maximum } else { GrowError::System };
-    // SAFETY: the caller's promise about the value.
-    match (unsafe { table.grow(exec, delta, value) }, hooks) {
+    let why_not = if desired > most { GrowError::Maximum } else { GrowError::System };
+    // SAFETY: the caller's promise.
+    match (unsafe { (*table).grow(exec, delta, value) }, hooks) {
         (Some(old), _) => return Ok(Some(old)),
         (None, Some(hooks)) => hooks.table_grow_failed(why_not).map_err(Pending::Host)?,
         (None, None) => {}
