@@ -13,6 +13,7 @@ in_every_mode! {
     each_trap_has_its_code
     endless_recursion_is_a_trap_and_the_store_goes_on
     backtraces_have_exact_offsets_and_names
+    a_load_that_is_part_of_what_uses_it_traps_where_it_is
     backtraces_are_as_long_as_configured
     backtraces_go_on_behind_host_functions_and_other_instances
     host_functions_can_look_at_their_callers
@@ -138,6 +139,52 @@ fn backtraces_have_exact_offsets_and_names(mode: Mode) -> Result<()> {
         at(2)
     );
     assert_eq!(format!("{error:?}"), expected);
+    Ok(())
+}
+
+fn a_load_that_is_part_of_what_uses_it_traps_where_it_is(mode: Mode) -> Result<()> {
+    // Each traps in the load of `$at`, at whichever side and behind whatever that is.
+    let (load, wide) = ("(i32.load (local.get $at))", "(i64.load offset=8 (local.get $at))");
+    let bodies = [
+        format!("(i32.and {load} (i32.const 1))"),
+        format!("(i32.add (local.get $x) {load})"),
+        format!("(i32.sub (local.get $x) {load})"),
+        format!("(i32.eq (i32.load (local.get $x)) {load})"),
+        format!("(i32.add (i32.load offset=4 (local.get $x)) {load})"),
+        format!("(i32.mul {load} (i32.load (local.get $x)))"),
+        format!(
+            "(if (result i32) (i32.lt_u (local.get $x) {load}) (then (i32.const 1)) (else (i32.const 2)))"
+        ),
+        format!("(select (local.get $x) (i32.const 9) {load})"),
+        format!("(i32.wrap_i64 (i64.xor (i64.extend_i32_u (local.get $x)) {wide}))"),
+        format!("(i64.eqz (i64.and {wide} (i64.const 255)))"),
+        "(i32.popcnt (i32.or (local.get $x) (i32.load8_u (local.get $at))))".to_string(),
+        "(i32.trunc_sat_f64_s (f64.add (f64.const 1) (f64.load (local.get $at))))".to_string(),
+        "(i32.trunc_sat_f32_s (f32.sqrt (f32.load (local.get $at))))".to_string(),
+        format!("(i32.store (local.get $at) (i32.add (local.get $x) {load})) (i32.const 0)"),
+        format!("(i32.div_u (local.get $x) {load})"),
+        format!("(i32.rotl (local.get $x) (i32.add (i32.const 7) {load}))"),
+        format!("(drop {load}) (i32.add {load} (i32.const 1))"),
+        "(i32x4.extract_lane 1 (i32x4.add (v128.const i32x4 1 2 3 4) (v128.load (local.get $at))))"
+            .to_string(),
+    ];
+    for body in bodies {
+        let wat = format!(
+            r#"(module (memory 1) (data (i32.const 16) "\01") (func (export "run") (param $x i32) (param $at i32) (result i32) {body}))"#
+        );
+        let offset = |mode: Mode| -> Result<usize> {
+            let mut store = Store::new(&mode.engine(), ());
+            let module = Module::new(store.engine(), &wat)?;
+            let instance = Instance::new(&mut store, &module, &[])?;
+            let run = instance.get_typed_func::<(i32, i32), i32>(&mut store, "run")?;
+            run.call(&mut store, (8, 16))?;
+            let error = run.call(&mut store, (8, 65536)).unwrap_err();
+            assert_eq!(error.downcast_ref(), Some(&Trap::MemoryOutOfBounds), "{body}");
+            let backtrace = error.downcast_ref::<WasmBacktrace>().expect("a trap has one");
+            Ok(backtrace.frames()[0].func_offset().expect("tier 0 knows it"))
+        };
+        assert_eq!(offset(mode)?, offset(Mode::Interp)?, "{body}");
+    }
     Ok(())
 }
 

@@ -6,10 +6,12 @@
 
 use std::fmt;
 
-use cranelift_codegen::ir::TrapCode;
+use cranelift_codegen::ir::{Function, SourceLoc, TrapCode};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{CodegenError, Context, FinalizedMachCallSite, FinalizedMachExceptionHandler};
+use cranelift_codegen::{
+    CodegenError, Context, Final, FinalizedMachCallSite, FinalizedMachExceptionHandler, MachBufferFinalized,
+};
 use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
@@ -18,6 +20,7 @@ use crate::handlers::{Handler, handler_at};
 pub use crate::job::{Job, Profile};
 pub use crate::lower::Start;
 use crate::lower::{self, LowerError, Places};
+use crate::merged;
 use crate::stack_maps::StackMaps;
 use crate::thunks;
 
@@ -195,9 +198,9 @@ pub(crate) fn emit(
             map.entries().map(|(_, above_stack_pointer)| below_frame_pointer - above_stack_pointer),
         );
     }
-    let positions = buffer.get_srclocs_sorted().iter().flat_map(|range| {
-        let outwards: Vec<u32> = places.outwards(range.loc).collect();
-        outwards.into_iter().rev().map(|offset| (range.start, offset))
+    let positions = places_in_code(&context.func, buffer).into_iter().flat_map(|(start, place)| {
+        let outwards: Vec<u32> = places.outwards(place).collect();
+        outwards.into_iter().rev().map(move |offset| (start, offset))
     });
     Ok(CompiledFunction {
         function,
@@ -209,6 +212,33 @@ pub(crate) fn emit(
         stack_maps,
         handlers: buffer.call_sites().flat_map(handlers_of).collect(),
     })
+}
+
+/// Where in the code another place of the module begins, in order.
+fn places_in_code(function: &Function, buffer: &MachBufferFinalized<Final>) -> Vec<(u32, SourceLoc)> {
+    let ranges = buffer.get_srclocs_sorted();
+    let place_of = |offset: u32| {
+        let behind = ranges.partition_point(|range| range.start <= offset);
+        behind.checked_sub(1).map_or(SourceLoc::default(), |index| ranges[index].loc)
+    };
+    let traps = buffer.traps().iter().map(|trap| (trap.offset, trap.code, place_of(trap.offset)));
+    let mut merged = merged::loads(function, traps).into_iter().peekable();
+    let mut places = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let mut start = range.start;
+        // An instruction is known by its first byte when it traps.
+        while let Some((at, load)) = merged.next_if(|(at, _)| *at < range.end) {
+            if start < at {
+                places.push((start, range.loc));
+            }
+            places.push((at, load));
+            start = at + 1;
+        }
+        if start < range.end {
+            places.push((start, range.loc));
+        }
+    }
+    places
 }
 
 /// Where an exception that comes out of a call goes on, if it has a handler.

@@ -22,6 +22,7 @@ pub mod explore;
 pub mod handlers;
 mod job;
 pub mod lower;
+mod merged;
 mod placement;
 pub mod profiler;
 pub mod references;
