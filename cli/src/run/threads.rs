@@ -4,7 +4,9 @@
 //! command makes and all of them import. They share what WASI gives. The first thread ends the process when its function
 //! returns; any thread does with a trap or `proc_exit`.
 
+use std::any::Any;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -121,31 +123,34 @@ impl Threads {
 
     /// What a thread does.
     fn run(self: Arc<Threads>, wasi: Wasi, number: i32, argument: i32) {
-        let host = Host { wasi, limits: self.limits.of_thread() };
-        let result = store(&self.run.options, &self.engine, self.limit, host).and_then(|mut store| {
-            let module = self.module.get().expect("a thread is started by an instance");
-            let started = module.instantiate(&mut store).and_then(|instance| {
-                let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
-                start.call(&mut store, (number, argument))
-            });
-            match started {
-                Ok(()) => Ok(None),
-                Err(error) if end::is_from_guest(&error) => {
-                    end::code(&self.run, end::Stopped::Guest(error)).map(Some)
-                }
-                Err(error) => {
-                    let file = file_arg::display_name(&self.run.file);
-                    Err(Failure::new(format!("a thread of {file} cannot be started"))
-                        .because_of(error.chain()))
-                }
-            }
-        });
-        match result {
+        let file = file_arg::display_name(&self.run.file);
+        match caught(&file, || self.guest(wasi, number, argument)) {
             Ok(None) => {
                 self.running.fetch_sub(1, Ordering::SeqCst);
             }
             Ok(Some(code)) => self.exit(Ok(code)),
             Err(failure) => self.exit(Err(failure)),
+        }
+    }
+
+    /// What the guest does in a thread: the exit code of the process, if that is to end.
+    fn guest(&self, wasi: Wasi, number: i32, argument: i32) -> Outcome<Option<u8>> {
+        let host = Host { wasi, limits: self.limits.of_thread() };
+        let mut store = store(&self.run.options, &self.engine, self.limit, host)?;
+        let module = self.module.get().expect("a thread is started by an instance");
+        let started = module.instantiate(&mut store).and_then(|instance| {
+            let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
+            start.call(&mut store, (number, argument))
+        });
+        match started {
+            Ok(()) => Ok(None),
+            Err(error) if end::is_from_guest(&error) => {
+                end::code(&self.run, end::Stopped::Guest(error)).map(Some)
+            }
+            Err(error) => {
+                let file = file_arg::display_name(&self.run.file);
+                Err(Failure::new(format!("a thread of {file} cannot be started")).because_of(error.chain()))
+            }
         }
     }
 
@@ -161,6 +166,24 @@ impl Threads {
     }
 }
 
+/// What a thread came to. Nobody joins it, so that a panic in it is a failure like others: without an end of the process the
+/// first thread might wait for this one for ever.
+fn caught(file: &str, guest: impl FnOnce() -> Outcome<Option<u8>>) -> Outcome<Option<u8>> {
+    catch_unwind(AssertUnwindSafe(guest)).unwrap_or_else(|panic| {
+        let failure = Failure::new(format!("a thread of {file} panicked in the engine"));
+        Err(match message(&*panic) {
+            Some(message) => failure.because(message),
+            None => failure,
+        })
+    })
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> Option<&str> {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+}
+
 /// Refuses a module whose threads would have nothing in common.
 pub fn check(run: &RunArgs, module: &Module) -> Outcome {
     let spawns = module.imports().any(|import| (import.module(), import.name()) == ("wasi", "thread-spawn"));
@@ -172,4 +195,18 @@ pub fn check(run: &RunArgs, module: &Module) -> Outcome {
     Err(Failure::new(format!("{file} cannot be linked"))
         .because("it starts threads, and imports no memory that they could share")
         .help("link it with `--import-memory`, `--export-memory`, `--shared-memory` and `--max-memory`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_a_failure_and_not_silence() {
+        let panics = |count: usize| caught("`t.wasm`", || panic!("{count} of what there is one of"));
+        let failure = Failure::new("a thread of `t.wasm` panicked in the engine");
+        assert_eq!(panics(2), Err(failure.because("2 of what there is one of")));
+        assert_eq!(caught("", || Ok(Some(7))), Ok(Some(7)));
+        assert_eq!(caught("", || Err(Failure::new("x"))), Err(Failure::new("x")));
+    }
 }
