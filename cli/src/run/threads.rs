@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, SharedMemory};
+use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module};
 
 use super::limits::Limits;
 use super::{Host, Wasi, end, stack_of_thread, store};
@@ -95,9 +95,8 @@ impl Threads {
         Ok(threads)
     }
 
-    /// Notes what threads are instances of, and the memories that it imports. Without that none can be started.
-    pub fn set_module(&self, module: InstancePre<Host>, imported: impl Iterator<Item = SharedMemory>) {
-        imported.for_each(|memory| self.limits.outlives(memory));
+    /// Notes what threads are instances of. Without that none can be started.
+    pub fn set_module(&self, module: InstancePre<Host>) {
         let _ = self.module.set(module);
     }
 
