@@ -17,12 +17,13 @@ mod signal;
 mod tests;
 mod work;
 
-use crate::{Fault, Outcome};
+use crate::{Errno, Fault, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use signal::Signal;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -58,6 +59,8 @@ pub(crate) struct Waiter {
     elsewhere: bool,
     /// What is to be waited for elsewhere.
     wish: RefCell<Option<Wish>>,
+    /// Why that could not be waited for: the call that is made again has this errno, where it still would wait.
+    failed: Cell<Option<Errno>>,
     /// The outcome of the present call, which was made, while an engine is asked whether the guest may wait for the reader
     /// of a trace.
     made: RefCell<Option<Outcome>>,
@@ -66,9 +69,21 @@ pub(crate) struct Waiter {
 /// What a call would have waited for.
 #[derive(Debug)]
 struct Wish {
-    /// Descriptors of their own: the guest's may be closed meanwhile.
+    /// Descriptors of their own, because the guest's may be closed meanwhile: one for each of the host's, however often the
+    /// guest has named it.
     fds: Vec<(OwnedFd, PollFlags)>,
     deadline: Option<Instant>,
+}
+
+impl Wish {
+    fn new(fds: &[(BorrowedFd<'_>, PollFlags)], deadline: Option<Instant>) -> io::Result<Wish> {
+        let mut once = BTreeMap::new();
+        for (fd, flags) in fds {
+            once.entry(fd.as_raw_fd()).or_insert((fd, PollFlags::empty())).1 |= *flags;
+        }
+        let own = |(fd, flags): (&BorrowedFd<'_>, PollFlags)| Ok((fd.try_clone_to_owned()?, flags));
+        Ok(Wish { fds: once.into_values().map(own).collect::<io::Result<_>>()?, deadline })
+    }
 }
 
 impl Default for Waiter {
@@ -82,6 +97,7 @@ impl Default for Waiter {
             done: Cell::new(0),
             elsewhere: false,
             wish: RefCell::new(None),
+            failed: Cell::new(None),
             made: RefCell::new(None),
         }
     }
@@ -138,6 +154,7 @@ impl Waiter {
         self.resume.set(None);
         self.done.set(0);
         self.wish.take();
+        self.failed.set(None);
         self.made.take();
     }
 
@@ -199,20 +216,23 @@ impl Waiter {
             }
             fault
         };
+        // What comes before a wait may be interrupted as well.
+        let look = || if fds.is_empty() { Ok(Vec::new()) } else { self.wait(fds, Some(Duration::ZERO)) };
         if !looks && self.elsewhere {
-            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let ready = look().map_err(interrupted)?;
             let some = ready.iter().any(|flags| !flags.is_empty());
             if some || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(ready);
             }
-            let own = |(fd, flags): &(BorrowedFd<'_>, PollFlags)| Ok((fd.try_clone_to_owned()?, *flags));
-            let fds = fds.iter().map(own).collect::<io::Result<_>>()?;
-            *self.wish.borrow_mut() = Some(Wish { fds, deadline });
+            if let Some(errno) = self.failed.take() {
+                return Err(errno.into());
+            }
+            *self.wish.borrow_mut() = Some(Wish::new(fds, deadline)?);
             return Err(interrupted(Fault::Interrupted));
         }
         if !looks && self.attached == Attached::Wanted {
             // The engine need not hear of a wait that has nothing to wait for.
-            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let ready = look().map_err(interrupted)?;
             let some = ready.iter().any(|flags| !flags.is_empty());
             return if some { Ok(ready) } else { Err(interrupted(Fault::Interrupted)) };
         }
@@ -231,8 +251,10 @@ impl Waiter {
         let Some(Wish { fds, deadline }) = self.wish.take() else { return };
         let fds: Vec<_> = fds.iter().map(|(fd, flags)| (fd.as_fd(), *flags)).collect();
         self.attach(Attached::Yes);
-        // Whatever has ended it, the call is made again, and finds out.
-        let _ = self.block(&fds, deadline, true);
+        // Whatever has ended it, the call is made again, and finds out. It would not find out why there was no wait.
+        if let Err(Fault::Errno(errno)) = self.block(&fds, deadline, true) {
+            self.failed.set(Some(errno));
+        }
         self.attach(Attached::No);
     }
 
