@@ -1,11 +1,12 @@
-//! The one place where a host call may wait, or work for long.
+//! Where a host call may wait for what a guest asks for, or work for long.
 //!
-//! Every wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
+//! Every such wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
 //! when a descriptor is ready, when the time is over, or when another thread wants the guest back. There are two ways
 //! to want that. A [`Canceller`] is for hosts that call these functions themselves: its signal stays raised until
 //! [`Canceller::reset`]. A poke comes from an engine whose guest is asked to stop (`link.rs`): the call returns
 //! [`Fault::Interrupted`], the engine decides, and if the guest may go on the call is made again, with the deadline
-//! that it had.
+//! that it had. What is waited for elsewhere: the turn of a thread to make its call (`shared.rs`), with the same right of
+//! the engine to be asked, and what the host does within one system call that it cannot be asked about, as `fsync`.
 //!
 //! Work that grows with a guest's numbers looks between its pieces ([`work`]).
 
@@ -240,15 +241,17 @@ impl Waiter {
         self.block(fds, deadline, listens).map_err(interrupted)
     }
 
-    /// A waiter whose calls wait [elsewhere](Waiter::wait_elsewhere).
-    pub fn of_thread() -> Waiter {
-        Waiter { elsewhere: true, interruptible_writes: true, ..Waiter::default() }
+    /// A waiter whose calls wait [elsewhere](Waiter::wait_elsewhere), and which is cancelled with all others of the same
+    /// guest.
+    pub fn of_thread(canceller: &Canceller) -> Waiter {
+        let signal = canceller.0.of_thread();
+        Waiter { signal, elsewhere: true, interruptible_writes: true, ..Waiter::default() }
     }
 
-    /// Waits for what the last call has been interrupted for, if it was for a wait, or until the guest is wanted back. Nothing
-    /// is held meanwhile that other threads of the guest need.
-    pub fn wait_elsewhere(&mut self) {
-        let Some(Wish { fds, deadline }) = self.wish.take() else { return };
+    /// Waits for what the last call has been interrupted for, or until the guest is wanted back. Nothing is held meanwhile
+    /// that other threads of the guest need. Returns whether there was something to wait for.
+    pub fn wait_elsewhere(&mut self) -> bool {
+        let Some(Wish { fds, deadline }) = self.wish.take() else { return false };
         let fds: Vec<_> = fds.iter().map(|(fd, flags)| (fd.as_fd(), *flags)).collect();
         self.attach(Attached::Yes);
         // Whatever has ended it, the call is made again, and finds out. It would not find out why there was no wait.
@@ -256,6 +259,7 @@ impl Waiter {
             self.failed.set(Some(errno));
         }
         self.attach(Attached::No);
+        true
     }
 
     fn block(

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// Ends what a guest is waiting for, from any thread. Every clone belongs to the same guest.
 ///
@@ -19,6 +19,8 @@ pub(super) struct Signal {
     pub cancelled: AtomicBool,
     pub poked: AtomicBool,
     event: OnceLock<Event>,
+    /// Those of the guest's threads, which are cancelled with this one.
+    threads: Mutex<Vec<Weak<Signal>>>,
 }
 
 /// Something to wait for that becomes readable.
@@ -67,6 +69,21 @@ impl Signal {
         self.event.get().ok_or_else(|| io::ErrorKind::Other.into())
     }
 
+    /// That of a thread of the same guest.
+    pub fn of_thread(&self) -> Arc<Signal> {
+        let mut threads = self.threads();
+        threads.retain(|thread| thread.strong_count() > 0);
+        let thread = Arc::new(Signal::default());
+        thread.cancelled.store(self.cancelled.load(Ordering::SeqCst), Ordering::SeqCst);
+        threads.push(Arc::downgrade(&thread));
+        thread
+    }
+
+    /// While this is held none becomes one of them, and all have the same flag.
+    fn threads(&self) -> MutexGuard<'_, Vec<Weak<Signal>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Raises a flag and ends a wait.
     pub fn raise(&self, flag: &AtomicBool) {
         flag.store(true, Ordering::SeqCst);
@@ -78,9 +95,11 @@ impl Signal {
 }
 
 impl Canceller {
-    /// Makes every call of the guest return, the present one and all later ones.
+    /// Makes every call of the guest return, the present ones of its threads and all later ones.
     pub fn cancel(&self) {
+        let threads = self.0.threads();
         self.0.raise(&self.0.cancelled);
+        threads.iter().filter_map(Weak::upgrade).for_each(|thread| thread.raise(&thread.cancelled));
     }
 
     /// Whether [`Canceller::cancel`] was called.
@@ -90,6 +109,11 @@ impl Canceller {
 
     /// Lets the guest make calls again.
     pub fn reset(&self) {
+        let threads = self.0.threads();
         self.0.cancelled.store(false, Ordering::SeqCst);
+        threads
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|thread| thread.cancelled.store(false, Ordering::SeqCst));
     }
 }
