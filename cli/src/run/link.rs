@@ -56,7 +56,7 @@ pub fn instantiate(
     let linked = linker.instantiate_pre(module).and_then(|linked| {
         if let Some(threads) = threads {
             // Its start function may start threads.
-            threads.set_module(linked.clone());
+            threads.set_linked(linked.clone());
         }
         linked.instantiate(&mut *store)
     });

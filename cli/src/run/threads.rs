@@ -38,8 +38,9 @@ pub struct Threads {
     engine: Engine,
     limit: TimeLimit,
     limits: Limits,
+    module: Module,
     /// The module with its imports, once they are there.
-    module: OnceLock<InstancePre<Host>>,
+    linked: OnceLock<InstancePre<Host>>,
     /// How many there are besides the first.
     running: AtomicUsize,
     /// The number of the last one.
@@ -80,12 +81,13 @@ impl Threads {
             engine: engine.clone(),
             limit,
             limits: limits.of_thread(),
-            module: OnceLock::new(),
+            module: module.clone(),
+            linked: OnceLock::new(),
             running: AtomicUsize::new(0),
             last: AtomicU32::new(0),
             ending: Mutex::new(()),
         });
-        // Not a strong one: the linker is in `module`.
+        // Not a strong one: the linker is in `linked`.
         let weak = Arc::downgrade(&threads);
         let spawn = move |caller: Caller<'_, Host>, argument: i32| match weak.upgrade() {
             Some(threads) => threads.spawn(caller.data().wasi.clone(), argument),
@@ -96,8 +98,8 @@ impl Threads {
     }
 
     /// Notes what threads are instances of. Without that none can be started.
-    pub fn set_module(&self, module: InstancePre<Host>) {
-        let _ = self.module.set(module);
+    pub fn set_linked(&self, linked: InstancePre<Host>) {
+        let _ = self.linked.set(linked);
     }
 
     /// Starts a thread. Its number, or a negative one if there can be none.
@@ -136,8 +138,8 @@ impl Threads {
     fn guest(&self, wasi: Wasi, number: i32, argument: i32) -> Outcome<Option<u8>> {
         let host = Host { wasi, limits: self.limits.of_thread() };
         let mut store = store(&self.run.options, &self.engine, self.limit, host)?;
-        let module = self.module.get().expect("a thread is started by an instance");
-        let started = module.instantiate(&mut store).and_then(|instance| {
+        let linked = self.linked.get().expect("a thread is started by an instance");
+        let started = linked.instantiate(&mut store).and_then(|instance| {
             let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
             start.call(&mut store, (number, argument))
         });
@@ -156,6 +158,9 @@ impl Threads {
     /// Ends the process, unless another thread is about to.
     fn exit(&self, code: Outcome<u8>) -> ! {
         self.end();
+        // Nothing is preloaded beside threads. Who else would end the process waits, so a panic, too, must not keep this one from it.
+        let finish = || end::finish(&self.run, &self.engine, &self.module, &[], None);
+        let _ = catch_unwind(AssertUnwindSafe(finish));
         std::process::exit(code.unwrap_or_else(|failure| failure.report()).into())
     }
 
