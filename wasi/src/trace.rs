@@ -258,7 +258,7 @@ fn results(call: Call, args: &[u64], mem: &GuestMem<'_>) -> String {
     if shown.is_empty() { "0".to_owned() } else { shown.join(", ") }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::abi::PREVIEW1;

@@ -271,7 +271,7 @@ impl Waiter {
         let event = if listens { Some(self.signal.event()?) } else { None };
         let mut list: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
         list.extend(fds.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
-        list.extend(event.map(|event| PollFd::from_borrowed_fd(event.readable.as_fd(), PollFlags::IN)));
+        list.extend(event.map(|event| PollFd::from_borrowed_fd(event.as_fd(), PollFlags::IN)));
         loop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -1,8 +1,9 @@
 //! How a wait is ended: by a flag, which is looked at first, and a descriptor that becomes readable, which ends a wait that
 //! has begun. The descriptor is made for the first wait that can be ended: guests that never wait cost none.
 
+use rustix::event::{EventfdFlags, eventfd};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -25,35 +26,27 @@ pub(super) struct Signal {
 
 /// Something to wait for that becomes readable.
 #[derive(Debug)]
-pub(super) struct Event {
-    pub readable: OwnedFd,
-    /// Where to write to make it so; none where the host has event descriptors, which are their own other end.
-    writable: Option<OwnedFd>,
+pub(super) struct Event(OwnedFd);
+
+impl AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 impl Event {
-    #[cfg(target_os = "linux")]
     fn new() -> io::Result<Event> {
-        use rustix::event::{EventfdFlags, eventfd};
-        Ok(Event { readable: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?, writable: None })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn new() -> io::Result<Event> {
-        let (readable, writable) = std::os::unix::net::UnixStream::pair()?;
-        readable.set_nonblocking(true)?;
-        writable.set_nonblocking(true)?;
-        Ok(Event { readable: readable.into(), writable: Some(writable.into()) })
+        Ok(Event(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     fn raise(&self) {
         // It can fail only because it is readable already.
-        let _ = rustix::io::write(self.writable.as_ref().unwrap_or(&self.readable), &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     pub fn lower(&self) {
-        let mut drained = [0; 64];
-        while rustix::io::read(&self.readable, &mut drained).is_ok_and(|count| count == drained.len()) {}
+        // It can fail only because it is not readable.
+        let _ = rustix::io::read(&self.0, &mut [0; size_of::<u64>()]);
     }
 }
 
