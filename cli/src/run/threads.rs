@@ -2,7 +2,7 @@
 //!
 //! Each is a thread of the system with a store and an instance of its own, of the same module, on the memory that the
 //! command makes and all of them import. They share what WASI gives. The first thread ends the process when its function
-//! returns; any thread does with a trap or `proc_exit`.
+//! returns; any thread does with a trap or `proc_exit`, or when it panics.
 
 use std::any::Any;
 use std::mem;
@@ -158,8 +158,9 @@ impl Threads {
     /// Ends the process, unless another thread is about to.
     fn exit(&self, code: Outcome<u8>) -> ! {
         self.end();
-        // Nothing is preloaded beside threads. Who else would end the process waits, so a panic, too, must not keep this one from it.
-        let finish = || end::finish(&self.run, &self.engine, &self.module, &[], None);
+        // All others that would end the process wait for this one: a panic must not keep it from that.
+        let libraries = &[]; // nothing is preloaded beside threads
+        let finish = || end::finish(&self.run, &self.engine, &self.module, libraries, None);
         let _ = catch_unwind(AssertUnwindSafe(finish));
         std::process::exit(code.unwrap_or_else(|failure| failure.report()).into())
     }
