@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Bench, Ran};
+use serde_json::Value;
 
 /// Starts as many threads as it has to, each of which does `work` and counts itself; waits for all of them, and then does
 /// `last`.
@@ -99,6 +100,38 @@ fn any_thread_ends_the_process() {
             &["--mode", mode],
         )
         .assert_clean(0, "\n");
+    }
+}
+
+#[test]
+fn whichever_thread_ends_the_process_it_tells_what_was_asked_for_and_keeps_code() {
+    let waits = "(drop (memory.atomic.wait32 (i32.const 8) (i32.const 0) (i64.const -1)))";
+    let counts = r#"(func $count (param $n i32)
+        (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+        (func (export "_start")"#;
+    for (end, code) in [("(call $exit (i32.const 7))", 7), ("(unreachable)", 134)] {
+        // When something is compiled is the tiers' to say: the thread calls more often until it is.
+        let is_kept = |calls: &u32| {
+            let calls = format!(
+                "(local $i i32)
+                (loop $call
+                  (call $count (i32.const 1000))
+                  (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                  (br_if $call (i32.lt_u (local.get $i) (i32.const {calls}))))"
+            );
+            let wat = program(1, &(calls + end), waits).replacen(r#"(func (export "_start")"#, counts, 1);
+            let bench = Bench::with("t.wat", wat);
+            let mut from_cache = [0, 0];
+            for from_cache in &mut from_cache {
+                let ran = bench.run(&["-S", "threads", "--stats", "json", "-D", "log-cache", "t.wat"]);
+                assert_eq!((ran.code, ran.text()), (Some(code), ""), "{}", ran.stderr);
+                assert!(ran.stderr.contains("\ncache: "), "{}", ran.stderr);
+                let stats = serde_json::Deserializer::from_str(&ran.stderr).into_iter::<Value>().next();
+                *from_cache = stats.unwrap().unwrap()["from_cache"].as_u64().unwrap();
+            }
+            from_cache > [0, 0]
+        };
+        assert!((10..17).map(|bits| 1 << bits).any(|calls| is_kept(&calls)), "so many calls make it warm");
     }
 }
 

@@ -35,22 +35,15 @@ macro_rules! errnos {
             }
         }
 
-        #[cfg(unix)]
         impl From<rustix::io::Errno> for Errno {
-            /// The code that a Unix host's error has in preview 1; [`Errno::Io`] if it has none.
+            /// The code that an error of the host has in preview 1; [`Errno::Io`] if it has none.
             fn from(host: rustix::io::Errno) -> Errno {
-                // `if` and not `match`: on some hosts two names share one number.
+                // `if` and not `match`: two names may share one number.
                 $($(
                     if host == rustix::io::Errno::$host {
                         return Errno::$variant;
                     }
                 )?)*
-                if host == rustix::io::Errno::WOULDBLOCK {
-                    return Errno::Again;
-                }
-                if host == rustix::io::Errno::OPNOTSUPP {
-                    return Errno::Notsup;
-                }
                 Errno::Io
             }
         }
@@ -165,7 +158,6 @@ impl std::error::Error for Errno {}
 impl From<io::Error> for Errno {
     /// By the host's own error number where there is one, by the portable kind otherwise.
     fn from(error: io::Error) -> Errno {
-        #[cfg(unix)]
         if let Some(host) = rustix::io::Errno::from_io_error(&error) {
             return Errno::from(host);
         }
@@ -244,7 +236,6 @@ mod tests {
         assert_eq!(Errno::TooBig.to_string(), "E2BIG");
     }
 
-    #[cfg(unix)]
     #[test]
     fn host_errors_keep_their_meaning() {
         use rustix::io::Errno as Host;

@@ -1,4 +1,4 @@
-//! WASI preview 1 (and preview 0) for wasmrun, on Unix hosts.
+//! WASI preview 1 (and preview 0) for wasmrun, on Linux.
 //!
 //! A [`WasiCtx`] is what one guest has; [`WasiBuilder`] makes it and grants nothing that was not asked for.
 //! [`add_to_linker`] gives modules what they import. The functions that guests call are those of [`p1`], over a context

@@ -17,9 +17,11 @@
 //! wait is over, so that other threads can make theirs meanwhile.
 //!
 //! Work that takes long by a guest's numbers is treated like a wait: it comes back here before it begins, looks for a
-//! poke after each piece, and goes on where it was.
+//! poke after each piece, and goes on where it was. A system call of the host that works for long, as `fsync` does, ends by
+//! itself; threads that share the context and wait for it come back here, too.
 
 use crate::abi::{self, Call, wasi_functions};
+use crate::wait::Waiter;
 use crate::{Fault, GuestMem, Outcome, SharedWasiCtx, WasiCtx, p0, p1};
 use std::sync::Arc;
 use wasmrun::{Caller, Error, Extern, I32Exit, Linker, Result};
@@ -41,8 +43,8 @@ pub fn add_to_linker<T: 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut WasiCtx + Send + Sync + Copy + 'static,
 ) -> Result<()> {
-    wasi_functions!(register linker, get, invoke, p1, PREVIEW1;);
-    wasi_functions!(register linker, get, invoke, p0, PREVIEW0;);
+    wasi_functions!(register linker, get, p1, PREVIEW1;);
+    wasi_functions!(register linker, get, p0, PREVIEW0;);
     Ok(())
 }
 
@@ -64,14 +66,14 @@ pub fn add_shared_to_linker<T: 'static>(
     linker: &mut Linker<T>,
     get: impl Fn(&mut T) -> &mut SharedWasiCtx + Send + Sync + Copy + 'static,
 ) -> Result<()> {
-    wasi_functions!(register linker, get, invoke_shared, p1, PREVIEW1;);
-    wasi_functions!(register linker, get, invoke_shared, p0, PREVIEW0;);
+    wasi_functions!(register linker, get, p1, PREVIEW1;);
+    wasi_functions!(register linker, get, p0, PREVIEW0;);
     Ok(())
 }
 
 /// Defines each row of the table, with the functions of the module that is named.
 macro_rules! register {
-    ($linker:ident, $get:ident, $invoke:ident, $module:ident, $preview:ident;
+    ($linker:ident, $get:ident, $module:ident, $preview:ident;
      $($file:ident :: $name:ident($($param:ident : $ty:ident [$kind:expr]),*) -> $result:ident, $class:ident, $since:ident;)*) => {
         $(
             let call = Call::$name;
@@ -81,7 +83,7 @@ macro_rules! register {
                     preview.module,
                     call.function().name,
                     move |mut caller: Caller<'_, T> $(, $param: $ty)*| {
-                        let outcome = $invoke(&mut caller, $get, Call::$name, |ctx, mem| {
+                        let outcome = invoke(&mut caller, $get, Call::$name, |ctx, mem| {
                             $module::$name(ctx, mem $(, $param)*)
                         });
                         register!(@$result outcome)
@@ -96,11 +98,44 @@ macro_rules! register {
 }
 use register;
 
+/// What calls are made in: a context, or a thread's hold on one.
+trait Context {
+    /// Makes a call for an engine, which has been told that it may wait or has not.
+    fn attached(&mut self, may_wait: bool, call: impl FnOnce(&mut WasiCtx) -> Outcome) -> Outcome;
+
+    /// Where it waits.
+    fn waiter(&mut self) -> &mut Waiter;
+}
+
+impl Context for WasiCtx {
+    #[inline]
+    fn attached(&mut self, may_wait: bool, call: impl FnOnce(&mut WasiCtx) -> Outcome) -> Outcome {
+        WasiCtx::attached(self, may_wait, call)
+    }
+
+    #[inline]
+    fn waiter(&mut self) -> &mut Waiter {
+        &mut self.waiter
+    }
+}
+
+impl Context for SharedWasiCtx {
+    #[inline]
+    fn attached(&mut self, may_wait: bool, call: impl FnOnce(&mut WasiCtx) -> Outcome) -> Outcome {
+        SharedWasiCtx::attached(self, may_wait, call)
+    }
+
+    #[inline]
+    fn waiter(&mut self) -> &mut Waiter {
+        SharedWasiCtx::waiter(self)
+    }
+}
+
 /// Makes a call, as often as it takes until it does not want to wait or may.
 #[inline]
-fn invoke<T: 'static>(
+fn invoke<T: 'static, C: Context>(
     caller: &mut Caller<'_, T>,
-    get: impl Fn(&mut T) -> &mut WasiCtx,
+    get: impl Fn(&mut T) -> &mut C,
     call: Call,
     body: impl Fn(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
 ) -> Result<u32> {
@@ -118,52 +153,21 @@ fn invoke<T: 'static>(
         };
         let ctx = get(data);
         let outcome = ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem));
-        match answer(outcome, ctx.waiter.is_cancelled()) {
+        let waiter = ctx.waiter();
+        match answer(outcome, waiter.is_cancelled()) {
             Some(answer) => return answer,
             None => {
                 if waker.is_none() {
-                    let wake = ctx.waiter.waker();
+                    let wake = waiter.waker();
                     caller.interrupt_handle().add_waker(Arc::downgrade(&wake));
                     waker = Some(wake);
                 }
                 // After the waker is there, so that no request falls between the two.
                 caller.check_interrupts()?;
-            }
-        }
-    }
-}
-
-/// As [`invoke`], in a context that threads share: it is held while the call is made, and not while it waits.
-fn invoke_shared<T: 'static>(
-    caller: &mut Caller<'_, T>,
-    get: impl Fn(&mut T) -> &mut SharedWasiCtx,
-    call: Call,
-    body: impl Fn(&mut WasiCtx, &mut GuestMem<'_>) -> Outcome,
-) -> Result<u32> {
-    let memory = memory(caller, call)?;
-    let mut waker = None;
-    loop {
-        let (mut mem, data) = match &memory {
-            Some(Extern::Memory(memory)) => {
-                let (bytes, data) = memory.data_and_store_mut(&mut *caller);
-                (GuestMem::new(bytes), data)
-            }
-            Some(Extern::SharedMemory(memory)) => (GuestMem::shared(memory), caller.data_mut()),
-            _ => (GuestMem::new(&mut []), caller.data_mut()),
-        };
-        let shared = get(data);
-        let outcome = shared.with(|ctx| ctx.attached(waker.is_some(), |ctx| body(ctx, &mut mem)));
-        match answer(outcome, false) {
-            Some(answer) => return answer,
-            None => {
-                if waker.is_none() {
-                    let wake = shared.waiter().waker();
-                    caller.interrupt_handle().add_waker(Arc::downgrade(&wake));
-                    waker = Some(wake);
+                // Only what threads share is waited for here.
+                if get(caller.data_mut()).waiter().wait_elsewhere() {
+                    caller.check_interrupts()?;
                 }
-                caller.check_interrupts()?;
-                get(caller.data_mut()).waiter().wait_elsewhere();
-                caller.check_interrupts()?;
             }
         }
     }

@@ -15,87 +15,68 @@
 //! Called by `stdio.rs`.
 
 use crate::Errno;
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::BorrowedFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, openat};
+use rustix::io::Errno as Host;
+use std::io::{IoSlice, IoSliceMut, IsTerminal as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
-#[cfg(target_os = "linux")]
+/// The offset that stands for the position of the descriptor, or for none.
+const CURRENT: u64 = u64::MAX;
+
 pub(crate) fn read(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
     let flags = rustix::io::ReadWriteFlags::NOWAIT;
-    if let Some(count) = linux::supported(rustix::io::preadv2(fd, bufs, linux::CURRENT, flags))? {
+    if let Some(count) = supported(rustix::io::preadv2(fd, bufs, CURRENT, flags))? {
         return Ok(Some(count));
     }
-    match linux::reopen(fd, rustix::fs::OFlags::RDONLY) {
+    match reopen(fd, OFlags::RDONLY) {
         Some(own) => Ok(Some(rustix::io::readv(own, bufs)?)),
         None => Ok(None),
     }
 }
 
-#[cfg(target_os = "linux")]
 pub(crate) fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
     let flags = rustix::io::ReadWriteFlags::NOWAIT;
-    if let Some(count) = linux::supported(rustix::io::pwritev2(fd, bufs, linux::CURRENT, flags))? {
+    if let Some(count) = supported(rustix::io::pwritev2(fd, bufs, CURRENT, flags))? {
         return Ok(Some(count));
     }
     // A named pipe that nobody reads cannot be opened so: the plain call finds that out, too, and does not wait.
-    match linux::reopen(fd, rustix::fs::OFlags::WRONLY) {
+    match reopen(fd, OFlags::WRONLY) {
         Some(own) => Ok(Some(rustix::io::writev(own, bufs)?)),
         None => Ok(None),
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<Option<usize>, Errno> {
-    Ok(None)
+fn supported(outcome: Result<usize, Host>) -> Result<Option<usize>, Errno> {
+    match outcome {
+        Err(Host::OPNOTSUPP | Host::INVAL | Host::NOSYS) => Ok(None),
+        outcome => Ok(Some(outcome?)),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn write(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<Option<usize>, Errno> {
-    Ok(None)
+/// The device of which each opening makes a new terminal: the controlling end of one cannot be opened again.
+const NEW_TERMINALS: (u32, u32) = (5, 2);
+
+/// A description of our own that does not block; `None` for what is neither a pipe nor a terminal, and where the host
+/// does not let us.
+fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> Option<OwnedFd> {
+    let stat = fstat(fd).ok()?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => {}
+        FileType::CharacterDevice
+            if (major(stat.st_rdev), minor(stat.st_rdev)) != NEW_TERMINALS
+                && fd.is_terminal()
+                && !is_hung_up(fd) => {}
+        _ => return None,
+    }
+    let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = direction | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    openat(CWD, name, flags, Mode::empty()).ok()
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use super::{BorrowedFd, Errno};
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, major, minor, openat};
-    use rustix::io::Errno as Host;
-    use std::io::IsTerminal as _;
-    use std::os::fd::{AsRawFd as _, OwnedFd};
-
-    /// The offset that stands for the position of the descriptor, or for none.
-    pub const CURRENT: u64 = u64::MAX;
-
-    pub fn supported(outcome: Result<usize, Host>) -> Result<Option<usize>, Errno> {
-        match outcome {
-            Err(Host::OPNOTSUPP | Host::INVAL | Host::NOSYS) => Ok(None),
-            outcome => Ok(Some(outcome?)),
-        }
-    }
-
-    /// The device of which each opening makes a new terminal: the controlling end of one cannot be opened again.
-    const NEW_TERMINALS: (u32, u32) = (5, 2);
-
-    /// A description of our own that does not block; `None` for what is neither a pipe nor a terminal, and where the host
-    /// does not let us.
-    pub fn reopen(fd: BorrowedFd<'_>, direction: OFlags) -> Option<OwnedFd> {
-        let stat = fstat(fd).ok()?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Fifo => {}
-            FileType::CharacterDevice
-                if (major(stat.st_rdev), minor(stat.st_rdev)) != NEW_TERMINALS
-                    && fd.is_terminal()
-                    && !is_hung_up(fd) => {}
-            _ => return None,
-        }
-        let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let flags = direction | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        openat(CWD, name, flags, Mode::empty()).ok()
-    }
-
-    /// Whether a terminal was taken away from those who had it open. To open it again would give it back.
-    fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
-        let mut list = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
-        let looked = poll(&mut list, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-        looked.is_err() || list[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
-    }
+/// Whether a terminal was taken away from those who had it open. To open it again would give it back.
+fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut list = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+    let looked = poll(&mut list, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    looked.is_err() || list[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }

@@ -9,7 +9,7 @@
 //! Given to [`WasiBuilder`](crate::WasiBuilder); read and written by `p1/io.rs`.
 
 use crate::limits::Limits;
-use crate::vfs::host::{attributes, system};
+use crate::vfs::host::attributes;
 use crate::vfs::{FileKind, FileStat};
 use crate::wait::Waiter;
 use crate::{Errno, Outcome, now};
@@ -221,7 +221,7 @@ impl Stream {
     /// Flushes a file behind the stream; what has nowhere to be flushed to is `EINVAL`, as on the host.
     pub fn sync(&self, data_only: bool) -> Result<(), Errno> {
         match &self.end {
-            End::Host(fd) if data_only => system::datasync(fd.as_fd()),
+            End::Host(fd) if data_only => Ok(rustix::fs::fdatasync(fd.as_fd())?),
             End::Host(fd) => Ok(rustix::fs::fsync(fd.as_fd())?),
             _ => Err(Errno::Inval),
         }
@@ -300,7 +300,7 @@ impl End {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::Fault;

@@ -258,7 +258,7 @@ fn results(call: Call, args: &[u64], mem: &GuestMem<'_>) -> String {
     if shown.is_empty() { "0".to_owned() } else { shown.join(", ") }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::abi::PREVIEW1;
@@ -342,7 +342,10 @@ mod tests {
     #[test]
     fn each_thread_gets_the_outcome_of_its_own_call_and_every_line_comes() {
         let (mut trace, mut reader, writer, size) = full();
-        let mut threads = [Waiter::of_thread(), Waiter::of_thread()];
+        let mut threads = [
+            Waiter::of_thread(&Waiter::default().canceller()),
+            Waiter::of_thread(&Waiter::default().canceller()),
+        ];
         for waiter in &mut threads {
             waiter.attach(Attached::Wanted);
             assert_eq!(waiter.made(), None);
@@ -365,7 +368,7 @@ mod tests {
     #[test]
     fn what_threads_leave_to_be_written_has_a_limit_and_what_is_lost_is_counted() {
         let (mut trace, mut reader, writer, size) = full();
-        let mut waiter = Waiter::of_thread();
+        let mut waiter = Waiter::of_thread(&Waiter::default().canceller());
         let mut calls = 0u64;
         while trace.lost < 3 {
             waiter.attach(Attached::Wanted);

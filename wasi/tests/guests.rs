@@ -6,8 +6,6 @@
 //! modules in the text format, for what no C library calls. `guests/linker.rs` tests what is around the functions. How
 //! the programs are built is in `guests/README.md`.
 
-#![cfg(unix)]
-
 #[path = "guests/calls.rs"]
 mod calls;
 #[path = "guests/linker.rs"]

@@ -1,6 +1,5 @@
 //! Where the host has few descriptors, guests have few, and nothing else changes. Alone in its process, whose limit it
 //! lowers.
-#![cfg(unix)]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! Nothing of the host stays behind. Alone in its process, because it counts the descriptors of the process.
-#![cfg(target_os = "linux")]
 
 mod common;
 

@@ -5,8 +5,6 @@
 //! them with slashes, dots and names after them. What a success gives must be inside; what is outside must look
 //! afterwards as it did before, times of change included.
 
-#![cfg(unix)]
-
 mod vfs_common;
 
 use std::collections::HashSet;
@@ -255,7 +253,6 @@ fn ways_out() -> Vec<(GuestPath, bool)> {
     ways
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn both_resolvers_are_tested_where_there_are_two() {
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};

@@ -5,8 +5,6 @@
 //! nothing with the other two but the grammar of paths and the bound of listings, so that what one of them gets wrong
 //! shows.
 
-#![cfg(unix)]
-
 mod vfs_common;
 
 use std::io::IoSlice;

@@ -4,8 +4,6 @@
 //! fast as it can; the other opens. What it gets may be the inside or an error, never the outside. The number of
 //! attempts is fixed: the tests do not depend on time, and no particular interleaving is expected.
 
-#![cfg(target_os = "linux")]
-
 mod vfs_common;
 
 use std::fs;

@@ -1,8 +1,6 @@
 //! What is granted read-only is not changed: not by any operation, not through anything opened from it, whatever the
 //! flags, on the host with both resolvers and in memory. And nothing moves between grants that differ.
 
-#![cfg(unix)]
-
 mod vfs_common;
 
 use std::fs;

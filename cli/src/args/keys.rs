@@ -106,8 +106,8 @@ mod tests {
         );
         for row in ROWS {
             let long = match (row.long, row.takes) {
-                (Some(long), Takes::Value(name)) => format!("`--{long} {name}`"),
-                (Some(long), Takes::Switch) => format!("`--{long}`"),
+                (Some(long), Takes::Value(name)) => cell(&format!("--{long} {name}")),
+                (Some(long), Takes::Switch) => cell(&format!("--{long}")),
                 (None, _) => String::new(),
             };
             let key =
@@ -183,6 +183,15 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn each_row_of_the_page_of_options_has_three_cells() {
+        let page = page();
+        for row in page.lines().filter(|line| line.starts_with('|')) {
+            let borders = row.replace("\\|", "").matches('|').count();
+            assert_eq!(borders, 4, "{row}");
+        }
     }
 
     #[test]

@@ -318,7 +318,7 @@ pub const ROWS: &[Row] = &[
         key: None,
         takes: Takes::Value("text|json"),
         help: "Write to stderr, when the guest has ended, which functions were compiled, what that cost and why others were not; \
-               preloaded modules come after the guest",
+               preloaded modules come after the guest; collected objects are those of the first thread, and left out if another one has ended the guest",
         set: |o, v| named(v, &[("text", false), ("json", true)]).map(|json| o.stats = Some(json)),
     },
 ];

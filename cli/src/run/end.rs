@@ -1,12 +1,12 @@
 //! How a guest ended, as the exit code of the process: what it passed to `proc_exit`, or why it did not
-//! get that far.
+//! get that far. And what is left to do then.
 
-use wasmrun::{Error, Exception, I32Exit, Trap, WasmBacktrace};
+use wasmrun::{Engine, Error, Exception, GcStats, I32Exit, Module, Trap, WasmBacktrace};
 use wasmrun_wasi::Fault;
 
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome, exit};
-use crate::file_arg;
+use crate::{file_arg, load, tiers};
 
 /// Why a guest did not run to its end.
 pub enum Stopped {
@@ -47,6 +47,16 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
         _ => failure,
     };
     Err(failure.code(exit::TRAP))
+}
+
+/// What is left to do when the guest has ended, by whichever of its threads: says what was asked for, and keeps compiled code.
+/// `gc` is what is known of the objects of the first thread, if that has ended the guest.
+pub fn finish(run: &RunArgs, engine: &Engine, module: &Module, libraries: &[Module], gc: Option<GcStats>) {
+    if let Some(json) = run.options.stats {
+        tiers::tell(run, module, libraries, gc, json);
+    }
+    libraries.iter().chain([module]).for_each(Module::store_code);
+    load::log_cache(engine, &run.options);
 }
 
 /// Whether an error of instantiation comes from code of the guest, and not from linking.

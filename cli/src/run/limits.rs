@@ -65,7 +65,7 @@ impl Limits {
         Limits { each: self.each.clone(), all: self.all.clone(), granted: (0, false), own: 0, gc_heap: 0 }
     }
 
-    /// Makes a memory for all threads; `None` if it would exceed the limits.
+    /// Makes a memory for all threads, which counts until the process ends; `None` if it would exceed the limits.
     pub fn shared_memory(&self, engine: &Engine, ty: MemoryType) -> Result<Option<SharedMemory>> {
         let bytes = |pages| ty.bytes(pages).unwrap_or(usize::MAX);
         let mut asked = self.of_thread();
@@ -74,12 +74,8 @@ impl Limits {
         }
         let memory = SharedMemory::new(engine, ty)?;
         asked.own = 0;
+        self.all.shared.lock().unwrap_or_else(PoisonError::into_inner).push(memory.clone());
         Ok(Some(memory))
-    }
-
-    /// Notes a memory that does not end with the thread that lets it grow.
-    pub fn outlives(&self, memory: SharedMemory) {
-        self.all.shared.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 
     /// Whether what is to grow from a size is no memory that outlives the thread: those are as large as they are asked about.
@@ -181,7 +177,6 @@ mod tests {
         let limits = limits();
         let engine = Engine::default();
         let memory = limits.shared_memory(&engine, MemoryType::shared(1, 4))?.expect("is within the limits");
-        limits.outlives(memory.clone());
         for _ in 0..3 {
             let mut thread = limits.of_thread();
             assert!(thread.memory_growing(0, 2 * PAGE, None)?);

@@ -1,7 +1,7 @@
 //! Giving a module its imports: WASI, preloaded modules, and for what is still missing the option that
 //! would provide it.
 
-use wasmrun::{Engine, Extern, Instance, Linker, Module, Store};
+use wasmrun::{Engine, Instance, Linker, Module, Store};
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
@@ -55,13 +55,8 @@ pub fn instantiate(
     }
     let linked = linker.instantiate_pre(module).and_then(|linked| {
         if let Some(threads) = threads {
-            // What a preloaded module exports may be in front of the memory that the threads would share.
-            let imported = module.imports().filter_map(|import| {
-                let given = linker.get(&mut *store, import.module(), import.name());
-                given.and_then(Extern::into_shared_memory)
-            });
             // Its start function may start threads.
-            threads.set_module(linked.clone(), imported);
+            threads.set_linked(linked.clone());
         }
         linked.instantiate(&mut *store)
     });

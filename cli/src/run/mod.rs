@@ -10,13 +10,13 @@ mod threads;
 
 use std::thread;
 
-use wasmrun::{Engine, Linker, Module, Store};
+use wasmrun::{Engine, Linker, Store};
 use wasmrun_wasi::{SharedWasiCtx, WasiCtx};
 
 use crate::args::{Options, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
-use crate::{guest, load, tiers};
+use crate::{guest, load};
 use limits::Limits;
 use threads::Threads;
 
@@ -142,11 +142,7 @@ fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
         Ok(()) => Ok(0),
         Err(stopped) => end::code(run, stopped),
     };
-    if let Some(json) = run.options.stats {
-        tiers::tell(run, &module, &libraries, store.gc_stats(), json);
-    }
-    libraries.iter().chain([&module]).for_each(Module::store_code);
-    load::log_cache(&engine, &run.options);
+    end::finish(run, &engine, &module, &libraries, store.gc_stats());
     // The end of the process does not wait for what is being compiled.
     std::mem::forget(engine);
     code

@@ -2,14 +2,16 @@
 //!
 //! Each is a thread of the system with a store and an instance of its own, of the same module, on the memory that the
 //! command makes and all of them import. They share what WASI gives. The first thread ends the process when its function
-//! returns; any thread does with a trap or `proc_exit`.
+//! returns; any thread does with a trap or `proc_exit`, or when it panics.
 
+use std::any::Any;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, SharedMemory};
+use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module};
 
 use super::limits::Limits;
 use super::{Host, Wasi, end, stack_of_thread, store};
@@ -36,8 +38,9 @@ pub struct Threads {
     engine: Engine,
     limit: TimeLimit,
     limits: Limits,
+    module: Module,
     /// The module with its imports, once they are there.
-    module: OnceLock<InstancePre<Host>>,
+    linked: OnceLock<InstancePre<Host>>,
     /// How many there are besides the first.
     running: AtomicUsize,
     /// The number of the last one.
@@ -78,12 +81,13 @@ impl Threads {
             engine: engine.clone(),
             limit,
             limits: limits.of_thread(),
-            module: OnceLock::new(),
+            module: module.clone(),
+            linked: OnceLock::new(),
             running: AtomicUsize::new(0),
             last: AtomicU32::new(0),
             ending: Mutex::new(()),
         });
-        // Not a strong one: the linker is in `module`.
+        // Not a strong one: the linker is in `linked`.
         let weak = Arc::downgrade(&threads);
         let spawn = move |caller: Caller<'_, Host>, argument: i32| match weak.upgrade() {
             Some(threads) => threads.spawn(caller.data().wasi.clone(), argument),
@@ -93,10 +97,9 @@ impl Threads {
         Ok(threads)
     }
 
-    /// Notes what threads are instances of, and the memories that it imports. Without that none can be started.
-    pub fn set_module(&self, module: InstancePre<Host>, imported: impl Iterator<Item = SharedMemory>) {
-        imported.for_each(|memory| self.limits.outlives(memory));
-        let _ = self.module.set(module);
+    /// Notes what threads are instances of. Without that none can be started.
+    pub fn set_linked(&self, linked: InstancePre<Host>) {
+        let _ = self.linked.set(linked);
     }
 
     /// Starts a thread. Its number, or a negative one if there can be none.
@@ -121,26 +124,8 @@ impl Threads {
 
     /// What a thread does.
     fn run(self: Arc<Threads>, wasi: Wasi, number: i32, argument: i32) {
-        let host = Host { wasi, limits: self.limits.of_thread() };
-        let result = store(&self.run.options, &self.engine, self.limit, host).and_then(|mut store| {
-            let module = self.module.get().expect("a thread is started by an instance");
-            let started = module.instantiate(&mut store).and_then(|instance| {
-                let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
-                start.call(&mut store, (number, argument))
-            });
-            match started {
-                Ok(()) => Ok(None),
-                Err(error) if end::is_from_guest(&error) => {
-                    end::code(&self.run, end::Stopped::Guest(error)).map(Some)
-                }
-                Err(error) => {
-                    let file = file_arg::display_name(&self.run.file);
-                    Err(Failure::new(format!("a thread of {file} cannot be started"))
-                        .because_of(error.chain()))
-                }
-            }
-        });
-        match result {
+        let file = file_arg::display_name(&self.run.file);
+        match caught(&file, || self.guest(wasi, number, argument)) {
             Ok(None) => {
                 self.running.fetch_sub(1, Ordering::SeqCst);
             }
@@ -149,9 +134,34 @@ impl Threads {
         }
     }
 
+    /// What the guest does in a thread: the exit code of the process, if that is to end.
+    fn guest(&self, wasi: Wasi, number: i32, argument: i32) -> Outcome<Option<u8>> {
+        let host = Host { wasi, limits: self.limits.of_thread() };
+        let mut store = store(&self.run.options, &self.engine, self.limit, host)?;
+        let linked = self.linked.get().expect("a thread is started by an instance");
+        let started = linked.instantiate(&mut store).and_then(|instance| {
+            let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;
+            start.call(&mut store, (number, argument))
+        });
+        match started {
+            Ok(()) => Ok(None),
+            Err(error) if end::is_from_guest(&error) => {
+                end::code(&self.run, end::Stopped::Guest(error)).map(Some)
+            }
+            Err(error) => {
+                let file = file_arg::display_name(&self.run.file);
+                Err(Failure::new(format!("a thread of {file} cannot be started")).because_of(error.chain()))
+            }
+        }
+    }
+
     /// Ends the process, unless another thread is about to.
     fn exit(&self, code: Outcome<u8>) -> ! {
         self.end();
+        // All others that would end the process wait for this one: a panic must not keep it from that.
+        let libraries = &[]; // nothing is preloaded beside threads
+        let finish = || end::finish(&self.run, &self.engine, &self.module, libraries, None);
+        let _ = catch_unwind(AssertUnwindSafe(finish));
         std::process::exit(code.unwrap_or_else(|failure| failure.report()).into())
     }
 
@@ -159,6 +169,24 @@ impl Threads {
     pub fn end(&self) {
         mem::forget(self.ending.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// What a thread came to. Nobody joins it, so that a panic in it is a failure like others: without an end of the process the
+/// first thread might wait for this one for ever.
+fn caught(file: &str, guest: impl FnOnce() -> Outcome<Option<u8>>) -> Outcome<Option<u8>> {
+    catch_unwind(AssertUnwindSafe(guest)).unwrap_or_else(|panic| {
+        let failure = Failure::new(format!("a thread of {file} panicked in the engine"));
+        Err(match message(&*panic) {
+            Some(message) => failure.because(message),
+            None => failure,
+        })
+    })
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> Option<&str> {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }
 
 /// Refuses a module whose threads would have nothing in common.
@@ -172,4 +200,18 @@ pub fn check(run: &RunArgs, module: &Module) -> Outcome {
     Err(Failure::new(format!("{file} cannot be linked"))
         .because("it starts threads, and imports no memory that they could share")
         .help("link it with `--import-memory`, `--export-memory`, `--shared-memory` and `--max-memory`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_a_failure_and_not_silence() {
+        let panics = |count: usize| caught("`t.wasm`", || panic!("{count} of what there is one of"));
+        let failure = Failure::new("a thread of `t.wasm` panicked in the engine");
+        assert_eq!(panics(2), Err(failure.because("2 of what there is one of")));
+        assert_eq!(caught("", || Ok(Some(7))), Ok(Some(7)));
+        assert_eq!(caught("", || Err(Failure::new("x"))), Err(Failure::new("x")));
+    }
 }

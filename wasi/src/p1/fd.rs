@@ -184,7 +184,7 @@ pub fn fd_renumber(ctx: &mut WasiCtx, _: &mut GuestMem<'_>, fd: u32, to: u32) ->
     Ok(ctx.table.renumber(fd, to)?)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::abi::oflags;

@@ -150,11 +150,8 @@ fn receive_with(
 
 /// Writes what there is room for, waiting for the first byte unless `nonblock`.
 pub fn send(socket: &TcpStream, bufs: &[IoSlice<'_>], nonblock: bool, waiter: &Waiter) -> Outcome<usize> {
-    // A peer that went away is an errno, whatever the host does about signals.
-    #[cfg(not(target_vendor = "apple"))]
+    // A peer that went away is an errno, and no signal.
     const FLAGS: SendFlags = SendFlags::NOSIGNAL;
-    #[cfg(target_vendor = "apple")]
-    const FLAGS: SendFlags = SendFlags::empty();
     waiter.retry(socket.as_fd(), PollFlags::OUT, nonblock, || {
         Ok(rustix::net::sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), FLAGS)?)
     })

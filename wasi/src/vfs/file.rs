@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::io::{IoSlice, IoSliceMut};
-#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 
 use crate::errno::Errno;
@@ -109,7 +108,6 @@ pub trait File: Send + Sync + Debug {
     fn datasync(&self) -> Result<(), Errno>;
 
     /// A descriptor of the host to wait on with `poll(2)`; `None` for what is always ready (regular files, memory).
-    #[cfg(unix)]
     fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
 }
 

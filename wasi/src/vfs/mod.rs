@@ -11,8 +11,8 @@
 //! | [`mount`] | a directory together with the permission it is granted with: **what the table must hold** |
 //! | `dir`, `file`, `stat` | the two traits, and what they speak of |
 //! | `place` | where a path leads, for those who follow it |
-//! | [`host`] | directories and files of the host, Unix only |
-//! | [`memfs`] | a tree in memory, on every platform |
+//! | [`host`] | directories and files of the host |
+//! | [`memfs`] | a tree in memory |
 //!
 //! # Invariants
 //! * No operation reaches anything outside the directory it is called on: not through `..`, not through a symbolic
@@ -40,7 +40,6 @@
 
 mod dir;
 mod file;
-#[cfg(unix)]
 pub mod host;
 pub mod memfs;
 pub mod mount;

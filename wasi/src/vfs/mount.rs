@@ -14,7 +14,6 @@
 
 use std::any::Any;
 use std::io::{IoSlice, IoSliceMut};
-#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -268,7 +267,6 @@ impl File for MountedFile {
         self.file.datasync()
     }
 
-    #[cfg(unix)]
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         self.file.poll_fd()
     }

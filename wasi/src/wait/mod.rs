@@ -1,11 +1,12 @@
-//! The one place where a host call may wait, or work for long.
+//! Where a host call may wait for what a guest asks for, or work for long.
 //!
-//! Every wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
+//! Every such wait that could last, for time or for a descriptor of the host, goes through [`Waiter::wait`], which returns
 //! when a descriptor is ready, when the time is over, or when another thread wants the guest back. There are two ways
 //! to want that. A [`Canceller`] is for hosts that call these functions themselves: its signal stays raised until
 //! [`Canceller::reset`]. A poke comes from an engine whose guest is asked to stop (`link.rs`): the call returns
 //! [`Fault::Interrupted`], the engine decides, and if the guest may go on the call is made again, with the deadline
-//! that it had.
+//! that it had. What is waited for elsewhere: the turn of a thread to make its call (`shared.rs`), with the same right of
+//! the engine to be asked, and what the host does within one system call that it cannot be asked about, as `fsync`.
 //!
 //! Work that grows with a guest's numbers looks between its pieces ([`work`]).
 
@@ -17,12 +18,13 @@ mod signal;
 mod tests;
 mod work;
 
-use crate::{Fault, Outcome};
+use crate::{Errno, Fault, Outcome};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use signal::Signal;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -58,6 +60,8 @@ pub(crate) struct Waiter {
     elsewhere: bool,
     /// What is to be waited for elsewhere.
     wish: RefCell<Option<Wish>>,
+    /// Why that could not be waited for: the call that is made again has this errno, where it still would wait.
+    failed: Cell<Option<Errno>>,
     /// The outcome of the present call, which was made, while an engine is asked whether the guest may wait for the reader
     /// of a trace.
     made: RefCell<Option<Outcome>>,
@@ -66,9 +70,21 @@ pub(crate) struct Waiter {
 /// What a call would have waited for.
 #[derive(Debug)]
 struct Wish {
-    /// Descriptors of their own: the guest's may be closed meanwhile.
+    /// Descriptors of their own, because the guest's may be closed meanwhile: one for each of the host's, however often the
+    /// guest has named it.
     fds: Vec<(OwnedFd, PollFlags)>,
     deadline: Option<Instant>,
+}
+
+impl Wish {
+    fn new(fds: &[(BorrowedFd<'_>, PollFlags)], deadline: Option<Instant>) -> io::Result<Wish> {
+        let mut once = BTreeMap::new();
+        for (fd, flags) in fds {
+            once.entry(fd.as_raw_fd()).or_insert((fd, PollFlags::empty())).1 |= *flags;
+        }
+        let own = |(fd, flags): (&BorrowedFd<'_>, PollFlags)| Ok((fd.try_clone_to_owned()?, flags));
+        Ok(Wish { fds: once.into_values().map(own).collect::<io::Result<_>>()?, deadline })
+    }
 }
 
 impl Default for Waiter {
@@ -82,6 +98,7 @@ impl Default for Waiter {
             done: Cell::new(0),
             elsewhere: false,
             wish: RefCell::new(None),
+            failed: Cell::new(None),
             made: RefCell::new(None),
         }
     }
@@ -138,6 +155,7 @@ impl Waiter {
         self.resume.set(None);
         self.done.set(0);
         self.wish.take();
+        self.failed.set(None);
         self.made.take();
     }
 
@@ -199,20 +217,23 @@ impl Waiter {
             }
             fault
         };
+        // What comes before a wait may be interrupted as well.
+        let look = || if fds.is_empty() { Ok(Vec::new()) } else { self.wait(fds, Some(Duration::ZERO)) };
         if !looks && self.elsewhere {
-            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let ready = look().map_err(interrupted)?;
             let some = ready.iter().any(|flags| !flags.is_empty());
             if some || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(ready);
             }
-            let own = |(fd, flags): &(BorrowedFd<'_>, PollFlags)| Ok((fd.try_clone_to_owned()?, *flags));
-            let fds = fds.iter().map(own).collect::<io::Result<_>>()?;
-            *self.wish.borrow_mut() = Some(Wish { fds, deadline });
+            if let Some(errno) = self.failed.take() {
+                return Err(errno.into());
+            }
+            *self.wish.borrow_mut() = Some(Wish::new(fds, deadline)?);
             return Err(interrupted(Fault::Interrupted));
         }
         if !looks && self.attached == Attached::Wanted {
             // The engine need not hear of a wait that has nothing to wait for.
-            let ready = if fds.is_empty() { Vec::new() } else { self.wait(fds, Some(Duration::ZERO))? };
+            let ready = look().map_err(interrupted)?;
             let some = ready.iter().any(|flags| !flags.is_empty());
             return if some { Ok(ready) } else { Err(interrupted(Fault::Interrupted)) };
         }
@@ -220,20 +241,25 @@ impl Waiter {
         self.block(fds, deadline, listens).map_err(interrupted)
     }
 
-    /// A waiter whose calls wait [elsewhere](Waiter::wait_elsewhere).
-    pub fn of_thread() -> Waiter {
-        Waiter { elsewhere: true, interruptible_writes: true, ..Waiter::default() }
+    /// A waiter whose calls wait [elsewhere](Waiter::wait_elsewhere), and which is cancelled with all others of the same
+    /// guest.
+    pub fn of_thread(canceller: &Canceller) -> Waiter {
+        let signal = canceller.0.of_thread();
+        Waiter { signal, elsewhere: true, interruptible_writes: true, ..Waiter::default() }
     }
 
-    /// Waits for what the last call has been interrupted for, if it was for a wait, or until the guest is wanted back. Nothing
-    /// is held meanwhile that other threads of the guest need.
-    pub fn wait_elsewhere(&mut self) {
-        let Some(Wish { fds, deadline }) = self.wish.take() else { return };
+    /// Waits for what the last call has been interrupted for, or until the guest is wanted back. Nothing is held meanwhile
+    /// that other threads of the guest need. Returns whether there was something to wait for.
+    pub fn wait_elsewhere(&mut self) -> bool {
+        let Some(Wish { fds, deadline }) = self.wish.take() else { return false };
         let fds: Vec<_> = fds.iter().map(|(fd, flags)| (fd.as_fd(), *flags)).collect();
         self.attach(Attached::Yes);
-        // Whatever has ended it, the call is made again, and finds out.
-        let _ = self.block(&fds, deadline, true);
+        // Whatever has ended it, the call is made again, and finds out. It would not find out why there was no wait.
+        if let Err(Fault::Errno(errno)) = self.block(&fds, deadline, true) {
+            self.failed.set(Some(errno));
+        }
         self.attach(Attached::No);
+        true
     }
 
     fn block(
@@ -245,7 +271,7 @@ impl Waiter {
         let event = if listens { Some(self.signal.event()?) } else { None };
         let mut list: Vec<PollFd<'_>> = Vec::with_capacity(fds.len() + 1);
         list.extend(fds.iter().map(|&(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
-        list.extend(event.map(|event| PollFd::from_borrowed_fd(event.readable.as_fd(), PollFlags::IN)));
+        list.extend(event.map(|event| PollFd::from_borrowed_fd(event.as_fd(), PollFlags::IN)));
         loop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

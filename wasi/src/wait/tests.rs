@@ -1,5 +1,4 @@
 use super::*;
-use crate::Errno;
 use std::ops::Range;
 
 #[test]
@@ -122,14 +121,13 @@ fn steps_end_after_the_one_in_which_they_are_poked_or_cancelled_and_go_on_behind
 
 #[test]
 fn what_a_call_wanted_to_wait_for_that_was_given_up_is_not_waited_for_by_the_next_one() {
-    let mut waiter = Waiter::of_thread();
+    let mut waiter = Waiter::of_thread(&Waiter::default().canceller());
     waiter.attach(Attached::Wanted);
     assert_eq!(waiter.wait(&[], Some(Duration::from_secs(1 << 30))), Err(Fault::Interrupted));
     waiter.forget();
     waiter.attach(Attached::Wanted);
     assert_eq!(waiter.prepare(), Err(Fault::Interrupted));
-    assert!(waiter.wish.borrow().is_none());
-    waiter.wait_elsewhere();
+    assert!(!waiter.wait_elsewhere());
 }
 
 #[test]
@@ -141,4 +139,47 @@ fn a_wait_that_is_taken_up_again_keeps_its_deadline() {
     // Would last for as long as the test may, were it not the old deadline that counts.
     assert_eq!(waiter.wait(&[], Some(Duration::from_secs(1 << 30))), Ok(vec![]));
     assert_eq!(waiter.wait(&[], Some(Duration::from_nanos(1))), Ok(vec![]));
+}
+
+#[test]
+fn a_poke_during_the_look_before_a_wait_leaves_the_deadline_that_it_has() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let (_theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+    let fds = [(ours.as_fd(), PollFlags::IN)];
+    let mut waiter = Waiter::of_thread(&Waiter::default().canceller());
+    waiter.attach(Attached::Wanted);
+    assert_eq!(waiter.wait(&fds, Some(HOUR)), Err(Fault::Interrupted));
+    let deadline = waiter.resume.get();
+    assert!(deadline.is_some());
+    let poke = waiter.waker();
+    waiter.attach(Attached::Yes);
+    let mut waits = 0;
+    hook::set(move |_| {
+        waits += 1;
+        if waits == 2 {
+            poke();
+        }
+    });
+    assert_eq!(waiter.wait(&fds, Some(2 * HOUR)), Err(Fault::Interrupted));
+    assert_eq!(hook::take_count(), 2, "the look was interrupted");
+    assert_eq!(waiter.resume.get(), deadline);
+}
+
+#[test]
+fn a_descriptor_that_is_waited_for_often_is_duplicated_once() {
+    let (mut theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (_idle, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut fds = vec![(ours.as_fd(), PollFlags::IN); 4096];
+    fds.extend([(other.as_fd(), PollFlags::IN), (ours.as_fd(), PollFlags::PRI)]);
+    let mut waiter = Waiter::of_thread(&Waiter::default().canceller());
+    waiter.attach(Attached::Wanted);
+    assert_eq!(waiter.wait(&fds, None), Err(Fault::Interrupted));
+    let mut flags: Vec<_> = waiter.wish.borrow().iter().flat_map(|wish| &wish.fds).map(|fd| fd.1).collect();
+    flags.sort_by_key(PollFlags::bits);
+    assert_eq!(flags, [PollFlags::IN, PollFlags::IN | PollFlags::PRI]);
+    io::Write::write_all(&mut theirs, b"x").unwrap();
+    assert!(waiter.wait_elsewhere());
+    waiter.attach(Attached::Yes);
+    let ready = waiter.wait(&fds, None).unwrap();
+    assert_eq!(ready.iter().filter(|flags| !flags.is_empty()).count(), 4096);
 }

@@ -10,31 +10,27 @@ use crate::errno::Errno;
 /// Which resolver to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ResolverChoice {
-    /// The kernel's if it has one, else the portable one. With `WASI_FORCE_WALKER=1` in the host's environment when
-    /// the process first asks, always the portable one.
+    /// The kernel's if it has one, else the one of this crate. With `WASI_FORCE_WALKER=1` in the host's environment when
+    /// the process first asks, always that one.
     #[default]
     Best,
-    /// The portable one.
+    /// The one of this crate.
     Walker,
 }
 
 /// The resolver for `choice`, which stays on one file system if `one_device` says so.
 ///
 /// # Errors
-/// [`Errno::Notsup`] if `one_device` is asked for and only the portable resolver is there, which cannot do that.
+/// [`Errno::Notsup`] if `one_device` is asked for and only the resolver of this crate is there, which cannot do that.
 pub(super) fn resolver(choice: ResolverChoice, one_device: bool) -> Result<&'static dyn Resolver, Errno> {
-    #[cfg(target_os = "linux")]
     if choice == ResolverChoice::Best && kernel_resolves() {
         use super::openat2::Openat2;
         return Ok(if one_device { &Openat2::ONE_DEVICE } else { &Openat2::ANY_DEVICE });
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = choice;
     if one_device { Err(Errno::Notsup) } else { Ok(&Walker) }
 }
 
 /// Whether the kernel resolves paths for us, found out once.
-#[cfg(target_os = "linux")]
 fn kernel_resolves() -> bool {
     use std::env;
     use std::sync::OnceLock;

@@ -14,7 +14,7 @@ use super::attributes::{kind_of, set_times, set_times_at, stat_of};
 use super::choice::{ResolverChoice, resolver};
 use super::file::HostFile;
 use super::resolve::{DirFd, Place, Resolver, read_link_at};
-use super::system::datasync;
+
 use crate::errno::Errno;
 use crate::vfs::dir::{Dir, DirEntry, Listing, OpenHow, Opened, check_link_target};
 use crate::vfs::path::{Basename, GuestPath};
@@ -66,7 +66,7 @@ impl HostDir {
         Ok(HostDir { fd, resolver, options, granted: (stat.dev, stat.ino) })
     }
 
-    /// Who follows paths here: `openat2` (the kernel) or `walker` (portable).
+    /// Who follows paths here: `openat2` (the kernel) or `walker`.
     pub fn resolver_name(&self) -> &'static str {
         self.resolver.name()
     }
@@ -133,7 +133,6 @@ fn open_flags(how: &OpenHow) -> OFlags {
     flags.set(OFlags::NOFOLLOW, !how.follow_final_symlink);
     flags.set(OFlags::SYNC, how.sync);
     flags.set(OFlags::DSYNC, how.dsync);
-    #[cfg(target_os = "linux")]
     flags.set(OFlags::RSYNC, how.rsync);
     flags
 }
@@ -315,6 +314,6 @@ impl Dir for HostDir {
     }
 
     fn datasync(&self) -> Result<(), Errno> {
-        datasync(self.fd.as_fd())
+        Ok(rustix::fs::fdatasync(&self.fd)?)
     }
 }

@@ -5,12 +5,15 @@
 //! wait waits on [`File::poll_fd`].
 
 use std::io::{IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::OFlags;
+use rustix::fs::{Advice as Host, OFlags};
+use rustix::io::ReadWriteFlags;
 
+use super::allocate::allocate_some;
 use super::attributes::{set_times, stat_of};
-use super::system::{datasync, uninterrupted};
+use super::system::uninterrupted;
 use crate::errno::Errno;
 use crate::vfs::file::{Advice, Appended, File, signed};
 use crate::vfs::stat::{FileKind, FileStat, TimeSpec};
@@ -60,9 +63,7 @@ impl File for HostFile {
         uninterrupted(|| rustix::io::pwritev(&self.fd, bufs, position))
     }
 
-    #[cfg(target_os = "linux")]
     fn append(&self, bufs: &[IoSlice<'_>]) -> Result<Appended, Errno> {
-        use rustix::io::ReadWriteFlags;
         if !self.kind.is_seekable() {
             return Ok(Appended { written: self.write_at(bufs, 0)?, end: 0 });
         }
@@ -77,14 +78,6 @@ impl File for HostFile {
             Err(Errno::Notsup) => self.append_from_end(bufs),
             Err(error) => Err(error),
         }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn append(&self, bufs: &[IoSlice<'_>]) -> Result<Appended, Errno> {
-        if !self.kind.is_seekable() {
-            return Ok(Appended { written: self.write_at(bufs, 0)?, end: 0 });
-        }
-        self.append_from_end(bufs)
     }
 
     fn stat(&self) -> Result<FileStat, Errno> {
@@ -114,13 +107,7 @@ impl File for HostFile {
         if !self.is_writable()? {
             return Err(Errno::Badf);
         }
-        #[cfg(target_os = "linux")]
-        return super::allocate::allocate_some(self.fd.as_fd(), position, len, done);
-        #[cfg(not(target_os = "linux"))]
-        {
-            let _ = done;
-            Err(Errno::Notsup)
-        }
+        allocate_some(self.fd.as_fd(), position, len, done)
     }
 
     fn advise(&self, position: u64, len: u64, advice: Advice) -> Result<(), Errno> {
@@ -128,23 +115,15 @@ impl File for HostFile {
         if !self.kind.is_seekable() {
             return Err(Errno::Spipe);
         }
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::fs::Advice as Host;
-            let advice = match advice {
-                Advice::Normal => Host::Normal,
-                Advice::Sequential => Host::Sequential,
-                Advice::Random => Host::Random,
-                Advice::WillNeed => Host::WillNeed,
-                Advice::DontNeed => Host::DontNeed,
-                Advice::NoReuse => Host::NoReuse,
-            };
-            rustix::fs::fadvise(&self.fd, position, std::num::NonZeroU64::new(len), advice)?;
-        }
-        // Elsewhere there is nobody to tell: that is a way of taking note, too.
-        #[cfg(not(target_os = "linux"))]
-        let _ = (position, len, advice);
-        Ok(())
+        let advice = match advice {
+            Advice::Normal => Host::Normal,
+            Advice::Sequential => Host::Sequential,
+            Advice::Random => Host::Random,
+            Advice::WillNeed => Host::WillNeed,
+            Advice::DontNeed => Host::DontNeed,
+            Advice::NoReuse => Host::NoReuse,
+        };
+        Ok(rustix::fs::fadvise(&self.fd, position, NonZeroU64::new(len), advice)?)
     }
 
     fn sync(&self) -> Result<(), Errno> {
@@ -152,7 +131,7 @@ impl File for HostFile {
     }
 
     fn datasync(&self) -> Result<(), Errno> {
-        datasync(self.fd.as_fd())
+        Ok(rustix::fs::fdatasync(&self.fd)?)
     }
 
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -1,7 +1,7 @@
 //! How a guest path is followed on the host without leaving the directory it starts from.
 //!
-//! There are two [`Resolver`]s: `openat2` lets the Linux kernel do it, `walker` goes component by component on any
-//! Unix. `choice` says which. What both need is here.
+//! There are two [`Resolver`]s: `openat2` lets the kernel do it, `walker` goes component by component where it is too
+//! old or not allowed to. `choice` says which. What both need is here.
 //!
 //! Everything else about the host is written against the two operations of the trait. They have in common:
 //! * a resolution that would leave `root` is [`Errno::Perm`], and this is the only place where `EXDEV` becomes that;
@@ -72,11 +72,7 @@ impl AsFd for DirFd<'_> {
 }
 
 /// What a directory on the way is opened with: no right but to go on from it.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(super) const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-/// What a directory on the way is opened with, where there is no such thing as `O_PATH`.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(super) const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Added to every file opened for a guest.
 pub(super) const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY);

@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 256;
 /// How often an open is repeated when the place found turned into a symbolic link before it could be opened.
 const ATTEMPTS: u32 = 128;
 
-/// The portable resolver.
+/// The resolver that takes no more than `openat`.
 #[derive(Debug)]
 pub(super) struct Walker;
 

@@ -1,7 +1,6 @@
 //! Open files of a tree in memory.
 
 use std::io::{IoSlice, IoSliceMut};
-#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 use std::sync::MutexGuard;
 
@@ -105,7 +104,6 @@ impl File for MemFile {
         Ok(())
     }
 
-    #[cfg(unix)]
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
