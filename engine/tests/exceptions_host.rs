@@ -4,6 +4,8 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wasmrun::{
     Caller, Engine, Error, Exception, ExnRef, Extern, ExternRef, Func, Global, GlobalType, HeapType,
@@ -22,6 +24,7 @@ in_every_mode! {
     what_is_thrown_and_caught_is_no_burden
     the_start_function_can_throw
     references_to_exceptions_go_in_and_out
+    a_guest_that_is_asked_to_stop_while_it_throws_catches_nothing
 }
 
 /// One that collects at every allocation.
@@ -407,6 +410,47 @@ fn references_to_exceptions_go_in_and_out(mode: Mode) -> Result<()> {
         assert!(code.call(&mut store, &[wrong], &mut [Val::I32(0)]).is_err(), "{wrong:?}");
     }
     assert!(global.set(&mut store, Val::ExternRef(None)).is_err());
+    Ok(())
+}
+
+fn a_guest_that_is_asked_to_stop_while_it_throws_catches_nothing(mode: Mode) -> Result<()> {
+    // The host throws below as many frames as a search passes between two looks, and more.
+    let wat = r#"(module
+        (import "host" "throw" (func $throw))
+        (global $caught (export "caught") (mut i32) (i32.const 0))
+        (func $down (param $depth i32)
+            (if (local.get $depth)
+                (then (call $down (i32.sub (local.get $depth) (i32.const 1))) (nop))
+                (else (call $throw))))
+        (func (export "run") (param $depth i32)
+            (block $all (try_table (catch_all $all) (call $down (local.get $depth)) (return)))
+            (global.set $caught (i32.const 1))))"#;
+    let mut store = Store::new(&mode.engine(), ());
+    let module = Module::new(store.engine(), wat)?;
+    let mut linker = Linker::new(store.engine());
+    let tag = Tag::new(&mut store, TagType::new([]))?;
+    let (stops, handle) = (Arc::new(AtomicBool::new(false)), store.interrupt_handle());
+    let asked = stops.clone();
+    linker.func_wrap("host", "throw", move |mut caller: Caller<'_, ()>| -> Result<()> {
+        if asked.load(Ordering::Relaxed) {
+            handle.interrupt();
+        }
+        let exception = ExnRef::new(&mut caller, &tag, &[])?;
+        Err(Exception::new(caller, &exception)?.into())
+    })?;
+    let instance = linker.instantiate(&mut store, &module)?;
+    let run = instance.get_typed_func::<i32, ()>(&mut store, "run")?;
+    let caught = instance.get_global(&mut store, "caught").expect("it is exported");
+    for depth in [9000, 20_000] {
+        stops.store(true, Ordering::Relaxed);
+        let error = run.call(&mut store, depth).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::Interrupt), "{depth}");
+        assert_eq!(caught.get(&mut store).unwrap_i32(), 0, "{depth}");
+        stops.store(false, Ordering::Relaxed);
+        run.call(&mut store, depth)?;
+        assert_eq!(caught.get(&mut store).unwrap_i32(), 1, "{depth}");
+        caught.set(&mut store, Val::I32(0))?;
+    }
     Ok(())
 }
 
