@@ -11,6 +11,7 @@ pub mod calls;
 pub mod fuel;
 pub mod generate;
 mod host;
+pub mod mutator;
 mod survive;
 pub mod trace;
 mod wasmi;
