@@ -318,9 +318,13 @@ impl Heap {
             // SAFETY: the caller's promise.
             unsafe { self.collect(words, roots) };
         }
-        if !self.grow(words, needed(self, words), self.used(words), growing)?
-            || self.is_nearly_full(words, bytes)
-        {
+        if !self.grow(words, needed(self, words), self.used(words), growing)? {
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
+        if self.is_nearly_full(words, bytes) {
+            // It is full: what is left is not for whoever asks for less.
+            self.threshold = self.used(words);
+            self.set_end(words);
             return Err(Trap::GcHeapOutOfMemory.into());
         }
         (self.live, self.left_free) = (self.used(words), self.free(words));
