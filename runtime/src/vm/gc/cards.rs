@@ -83,7 +83,7 @@ impl Cards {
         unsafe {
             while card < end && self.marks.add(card).read() == 0 {
                 card += 1;
-                if card % 8 == 0 {
+                if card.is_multiple_of(8) {
                     while card + 8 <= end && self.marks.add(card).cast::<u64>().read() == 0 {
                         card += 8;
                     }

@@ -302,13 +302,12 @@ impl Heap {
             return Ok(());
         }
         let spares_old = self.stress.as_mut().is_none_or(Stress::spares_old_objects);
-        let needed =
-            |heap: &Heap, words: &GcWords| heap.used(words).saturating_add(bytes).saturating_add(kept);
         if spares_old && self.young_weight(words) > 0 && !self.will_be_full(words) {
             // SAFETY: the caller's promise.
             unsafe { self.collect_young(words, roots) };
-            // The nursery may be larger than it was, as there are more roots.
-            self.grow(words, needed(self, words), self.live, growing)?;
+            // The nursery may be larger than it was, as there are more roots. The object counts for nothing here: if there is
+            // no room for it, a full collection looks for some first.
+            self.grow(words, 0, self.live, growing)?;
             let least_free = pacing::least_free(self.nursery.size(), self.left_free);
             if self.has_room(words, bytes, kept) && self.free(words) >= least_free {
                 return Ok(());
@@ -318,7 +317,8 @@ impl Heap {
             // SAFETY: the caller's promise.
             unsafe { self.collect(words, roots) };
         }
-        if !self.grow(words, needed(self, words), self.used(words), growing)? {
+        let needed = self.used(words).saturating_add(bytes).saturating_add(kept);
+        if !self.grow(words, needed, self.used(words), growing)? {
             return Err(Trap::GcHeapOutOfMemory.into());
         }
         if self.is_nearly_full(words, bytes) {
@@ -335,7 +335,10 @@ impl Heap {
     fn will_be_full(&self, words: &GcWords) -> bool {
         let young = self.young_bytes(words) + self.values.young_bytes();
         let free = (self.free(words) + young).saturating_sub(self.survival.expected(young));
-        self.stress.is_none() && free < pacing::least_free(self.nursery.size(), self.left_free)
+        // Where nothing is collected, the heap grows at once.
+        let is_near = self.collector == Collector::Null
+            || free < pacing::least_free(self.nursery.size(), self.left_free);
+        self.stress.is_none() && is_near
     }
 
     /// Bytes that can be allocated before a full collection, if all objects live that are made.

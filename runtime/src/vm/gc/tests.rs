@@ -622,18 +622,39 @@ fn without_a_collector_objects_stay_where_they_are_until_there_is_no_room() {
     let mut world = World::with_collector(Collector::Null, true, 8 << 20, region::page::size());
     let first = world.make(PAIR, 0).unwrap();
     world.set(first, 12, 7);
+    let mut asked = 0;
     let error = loop {
-        match world.make(BYTES, 1000) {
-            Ok(_) => {}
-            Err(error) => break error,
+        let World { heap, words, .. } = &mut world;
+        // SAFETY: nothing is collected.
+        let made = unsafe {
+            heap.allocate(words, PAIR, 24, &mut |_| {}, &mut |_, _| {
+                asked += 1;
+                Ok(true)
+            })
+        };
+        if let Err(error) = made {
+            break error;
         }
-        world.roots.clear();
-        world.collect();
     };
+    world.collect();
+    assert!(asked < 20, "{asked}");
     assert!(matches!(error, Pending::Trap(Trap::GcHeapOutOfMemory)));
     assert_eq!((world.get(first, 12), world.stats().collections()), (7, 0));
     // All but the large objects' part.
     assert!(world.used() > 4 << 20, "{}", world.used());
+}
+
+#[test]
+fn large_objects_that_were_old_are_freed_before_the_heap_grows() {
+    let mut world = World::new(false, MOST);
+    for _ in 0..100 {
+        world.make(BYTES, 20 << 20).unwrap();
+        if world.roots.len() > 3 {
+            world.roots.remove(0);
+        }
+    }
+    let stats = world.stats();
+    assert!(stats.peak < 220 << 20 && stats.full.count < 60, "{stats:?}");
 }
 
 #[test]
