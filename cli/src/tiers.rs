@@ -1,11 +1,11 @@
 //! What became of the functions of a module in the tiers: for `explain --tiers`, which compiles all of them, and for
 //! `run --stats`, which tells of a run.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
-use wasmrun::{FunctionTier, GcStats, Module};
+use wasmrun::{Collections, FunctionTier, GcStats, Module};
 
 use crate::args::RunArgs;
 use crate::errors::Outcome;
@@ -48,13 +48,24 @@ struct Stats {
 /// What the collector has done.
 #[derive(Debug, Serialize)]
 struct Gc {
-    /// How often it has run.
-    collections: u64,
+    /// Collections of young objects alone.
+    minor: Pauses,
+    /// Collections of all objects.
+    full: Pauses,
     /// Bytes of all objects that were made.
     allocated: u64,
+    /// Bytes of those that were still of use at the next collection.
+    promoted: u64,
     /// The most bytes that the heap has held, garbage included.
     peak: usize,
-    /// Milliseconds of the longest collection.
+}
+
+/// Collections of one kind.
+#[derive(Debug, Serialize)]
+struct Pauses {
+    /// How many there were.
+    collections: u64,
+    /// Milliseconds of the longest.
     longest_pause_ms: f64,
     /// Milliseconds of all of them.
     total_pause_ms: f64,
@@ -63,12 +74,29 @@ struct Gc {
 impl From<GcStats> for Gc {
     fn from(stats: GcStats) -> Gc {
         Gc {
-            collections: stats.collections,
+            minor: stats.minor.into(),
+            full: stats.full.into(),
             allocated: stats.allocated,
+            promoted: stats.promoted,
             peak: stats.peak,
-            longest_pause_ms: milliseconds(stats.longest_pause),
-            total_pause_ms: milliseconds(stats.total_pause),
         }
+    }
+}
+
+impl From<Collections> for Pauses {
+    fn from(collections: Collections) -> Pauses {
+        Pauses {
+            collections: collections.count,
+            longest_pause_ms: milliseconds(collections.longest_pause),
+            total_pause_ms: milliseconds(collections.total_pause),
+        }
+    }
+}
+
+impl fmt::Display for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pauses { collections, longest_pause_ms, total_pause_ms } = self;
+        write!(f, "{collections} in {total_pause_ms:.1} ms, the longest {longest_pause_ms:.1} ms")
     }
 }
 
@@ -87,8 +115,8 @@ impl Stats {
         if let Some(gc) = &self.gc {
             let _ = writeln!(
                 text,
-                "{} collections in {:.1} ms, the longest {:.1} ms; {} bytes of objects, at most {} at a time",
-                gc.collections, gc.total_pause_ms, gc.longest_pause_ms, gc.allocated, gc.peak
+                "collections: {} minor ones; {} full ones; {} bytes of objects, {} of them promoted, at most {} at a time",
+                gc.minor, gc.full, gc.allocated, gc.promoted, gc.peak
             );
         }
         for library in &self.preloaded {

@@ -5,6 +5,7 @@ use wasmrun_jit::profiler::Profiler;
 use wasmrun_runtime::Relaxed;
 use wasmrun_runtime::features::{Features, PROPOSALS, proposal};
 use wasmrun_runtime::vm::StackSizes;
+use wasmrun_runtime::vm::gc::Collector;
 
 pub use wasmrun_runtime::vm::MemoryStrategy;
 
@@ -45,6 +46,7 @@ pub struct Config {
     compile_threads: Option<usize>,
     max_code_size: usize,
     chaos: Option<u64>,
+    collector: Collector,
     gc_stress: bool,
     cache: Option<Cache>,
 }
@@ -75,6 +77,7 @@ impl Config {
             compile_threads: None,
             max_code_size: Arena::DEFAULT_BYTES,
             chaos: None,
+            collector: Collector::default(),
             gc_stress: false,
             cache: None,
         }
@@ -190,8 +193,26 @@ impl Config {
         self
     }
 
-    /// Collects whenever an object is made, and leaves nothing usable where objects have been: a way to test that
-    /// all references are found. It makes guests with many objects very slow.
+    /// What becomes of objects that nothing leads to any more.
+    ///
+    /// ```
+    /// use wasmrun::{Collector, Config, Engine, ExternRef, Store};
+    ///
+    /// let engine = Engine::new(Config::new().collector(Collector::Null))?;
+    /// let mut store = Store::new(&engine, ());
+    /// ExternRef::new(&mut store, 1)?;
+    /// store.gc();
+    /// assert_eq!(store.gc_stats().unwrap().collections(), 0);
+    /// # Ok::<(), wasmrun::Error>(())
+    /// ```
+    pub fn collector(&mut self, collector: Collector) -> &mut Config {
+        self.collector = collector;
+        self
+    }
+
+    /// Collects whenever an object is made, young objects or all of them, and leaves nothing usable where objects have been: a way to
+    /// test that all references are found, and that all stores of references are known. It makes guests with many objects very
+    /// slow.
     pub fn gc_stress(&mut self, stress: bool) -> &mut Config {
         self.gc_stress = stress;
         self
@@ -311,6 +332,10 @@ impl Config {
 
     pub(crate) fn chaos_seed(&self) -> Option<u64> {
         self.chaos
+    }
+
+    pub(crate) fn chosen_collector(&self) -> Collector {
+        self.collector
     }
 
     pub(crate) fn stresses_gc(&self) -> bool {

@@ -171,7 +171,7 @@ pub use wasmrun_runtime::trap::Trap;
 /// assert_eq!(store.gc_stats(), None);
 /// ExternRef::new(&mut store, 1)?;
 /// store.gc();
-/// assert_eq!(store.gc_stats().unwrap().collections, 1);
+/// assert_eq!(store.gc_stats().unwrap().full.count, 1);
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
-pub use wasmrun_runtime::vm::gc::GcStats;
+pub use wasmrun_runtime::vm::gc::{Collections, Collector, GcStats};

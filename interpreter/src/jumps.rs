@@ -12,6 +12,7 @@ use wasmrun_runtime::layout::GlobalPlace;
 use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::gc::GcWords;
+use wasmrun_runtime::vm::gc::cards::CARDS;
 use wasmrun_runtime::vm::{
     Entered, GlobalSlot, Imports, MemoryStrategy, Segment, StackSizes, Store, VmContext,
 };
@@ -51,11 +52,14 @@ struct Setting {
     _store: Store,
     ctx: *mut VmContext,
     slots: Vec<u64>,
-    /// A heap with an array in it, to which reference slot 0 leads.
+    /// A heap behind its cards, with an array in it, to which reference slot 0 leads.
     heap: Vec<u32>,
 }
 
 const CODE_SIZE: usize = 64;
+
+/// Where the heap starts in its words.
+const BASE: usize = CARDS / 4;
 
 impl Setting {
     fn new() -> Setting {
@@ -75,8 +79,8 @@ impl Setting {
         let ctx = store.instance(key).unwrap().context();
         // SAFETY: the context is alive.
         let kind = unsafe { VmContext::type_id(ctx, 2) }.0;
-        let mut heap = vec![0; 2048];
-        heap[2..5].copy_from_slice(&[kind, 0, 3]);
+        let mut heap = vec![0; BASE + 2048];
+        heap[BASE + 2..][..3].copy_from_slice(&[kind, 0, 3]);
         Setting { _store: store, ctx, slots: vec![1; 4096], heap }
     }
 
@@ -87,7 +91,8 @@ impl Setting {
         unsafe {
             let exec = VmContext::exec(self.ctx);
             (*exec).ref_top.write(8);
-            (*exec).gc = GcWords { base: self.heap.as_mut_ptr().cast(), top: 4096, end: 8192 };
+            (*exec).gc =
+                GcWords { base: self.heap.as_mut_ptr().wrapping_add(BASE).cast(), top: 4096, end: 8192 };
         }
         let start = |ip: *const u8, setting: &mut Setting| {
             // SAFETY: the context is alive.

@@ -562,6 +562,30 @@ fn an_object_is_made_by_one_comparison_and_a_few_stores() {
 }
 
 #[test]
+fn a_reference_that_is_stored_marks_a_card_without_a_branch_and_null_marks_none() {
+    let types = "(type $s (struct (field (mut anyref)))) (type $a (array (mut anyref)))";
+    let source = format!(
+        "(module {types} (func (param (ref null $s) anyref) (struct.set $s 0 (local.get 0) (local.get 1))))"
+    );
+    let text = golden("struct-set-ref", &source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!((count(&text, "\"cards\""), count(&text, "ushr"), count(&text, "brif")), (1, 1, 0), "{text}");
+    let source = format!(
+        "(module {types} (func (param (ref null $a) i32 anyref)
+          (array.set $a (local.get 0) (local.get 1) (local.get 2))))"
+    );
+    let text = golden("array-set-ref", &source, MemoryPlan::Guarded, false, Stage::Optimised);
+    assert_eq!((count(&text, "\"cards\""), count(&text, "ushr"), count(&text, "brif")), (1, 1, 0), "{text}");
+    for (name, number) in [("null", "(ref.null any)"), ("number", "(ref.i31 (local.get 1))")] {
+        let source = format!(
+            "(module {types} (func (param (ref null $s) i32) (struct.set $s 0 (local.get 0) {number})))"
+        );
+        let name = format!("struct-set-{name}");
+        let text = golden(&name, &source, MemoryPlan::Guarded, false, Stage::Optimised);
+        assert_eq!(count(&text, "\"cards\""), 0, "{text}");
+    }
+}
+
+#[test]
 fn a_cast_to_a_final_type_compares_once_and_one_to_another_asks_the_display() {
     let source = "(module (type $a (sub (struct))) (type $b (sub final $a (struct)))
       (func (param (ref null $a)) (result (ref $b)) (ref.cast (ref $b) (local.get 0))))";

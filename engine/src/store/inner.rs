@@ -75,6 +75,7 @@ impl<T: 'static> StoreInner<T> {
         })?;
         let mut vm = vm::Store::on(stack, config.memories(), engine.registry());
         vm.exec_mut().backtrace_limit = config.backtrace_frames();
+        vm.set_collector(config.chosen_collector());
         vm.set_gc_stress(config.stresses_gc());
         engine.attach_compiled(vm.exec_mut());
         let signal = engine.register(vm.exec().target().clone());

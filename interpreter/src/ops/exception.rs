@@ -68,7 +68,7 @@ unsafe fn make(at: At) -> Result<u32, Pending> {
                     field.cast::<[u64; 2]>().write(slots.next_value(2).cast::<[u64; 2]>().read())
                 }
                 Storage::Reference => {
-                    write_object_ref(exec, exception, field.cast(), *slots.next_reference());
+                    write_object_ref(exec, field.cast(), *slots.next_reference());
                 }
                 Storage::I8 | Storage::I16 => unreachable!("values are not packed"),
             }

@@ -45,8 +45,8 @@ pub(crate) trait Set {
     /// Copies it from the slot that field `I` of the instruction, an `O`, names.
     ///
     /// # Safety
-    /// It goes to `to`, in the object that `object` leads to.
-    unsafe fn set<O: Op, const I: usize>(m: &Machine, object: u32, to: *mut u8);
+    /// It goes to `to`, in an object.
+    unsafe fn set<O: Op, const I: usize>(m: &Machine, to: *mut u8);
 }
 
 macro_rules! gets {
@@ -82,7 +82,7 @@ macro_rules! sets {
             const FIELD: Field = Slot;
             const BYTES: usize = size_of::<$stored>();
             #[inline(always)]
-            unsafe fn set<O: Op, const I: usize>(m: &Machine, _: u32, to: *mut u8) {
+            unsafe fn set<O: Op, const I: usize>(m: &Machine, to: *mut u8) {
                 // SAFETY: the caller's promise.
                 unsafe { to.cast::<$stored>().write(*m.slot::<O, I>() as $stored) };
             }
@@ -116,7 +116,7 @@ impl Set for Vector {
     const FIELD: Field = Field::Vector;
     const BYTES: usize = 16;
     #[inline(always)]
-    unsafe fn set<O: Op, const I: usize>(m: &Machine, _: u32, to: *mut u8) {
+    unsafe fn set<O: Op, const I: usize>(m: &Machine, to: *mut u8) {
         // SAFETY: the caller's promise; a vector has two slots.
         unsafe { to.cast::<[u64; 2]>().write(m.slot::<O, I>().cast::<[u64; 2]>().read()) };
     }
@@ -141,9 +141,9 @@ impl Set for Reference {
     const FIELD: Field = RefSlot;
     const BYTES: usize = 4;
     #[inline(always)]
-    unsafe fn set<O: Op, const I: usize>(m: &Machine, object: u32, to: *mut u8) {
+    unsafe fn set<O: Op, const I: usize>(m: &Machine, to: *mut u8) {
         // SAFETY: the caller's promise.
-        unsafe { write_object_ref(m.exec(), object, to.cast(), *m.at().ref_slot::<O, I>()) };
+        unsafe { write_object_ref(m.exec(), to.cast(), *m.at().ref_slot::<O, I>()) };
     }
 }
 
@@ -191,7 +191,7 @@ impl<E: Set> Op for StructSet<E> {
                 return D::cold::<Null>(m);
             }
             let to = object(&m, structure).add(m.field::<Self, u32, 2>() as usize);
-            E::set::<Self, 1>(&m, structure, to);
+            E::set::<Self, 1>(&m, to);
             m.next::<D, Self>()
         }
     }
@@ -242,7 +242,7 @@ impl<E: Set> Op for ArraySet<E> {
                 return D::cold::<OutOfBounds>(m);
             }
             let to = start.add(m.field::<Self, u32, 3>() as usize + index as usize * E::BYTES);
-            E::set::<Self, 2>(&m, array, to);
+            E::set::<Self, 2>(&m, to);
             m.next::<D, Self>()
         }
     }

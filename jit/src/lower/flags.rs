@@ -100,6 +100,8 @@ pub(super) enum Objects {
     Fields(u32),
     /// Elements of arrays.
     Elements,
+    /// Which places have been written: nobody reads it but the collector.
+    Cards,
     /// What there is to know of a type. It is written before there are objects of the type.
     Types,
 }
@@ -118,6 +120,7 @@ impl Objects {
             Objects::Fields(_) => unaligned(region(3, "fields".into())),
             Objects::Elements => unaligned(region(4, "elements".into())),
             Objects::Types => region(5, "types".into()),
+            Objects::Cards => region(6, "cards".into()),
         }
     }
 }

@@ -53,9 +53,8 @@ impl Lower<'_, '_, '_> {
 
     /// Stores a reference where a collector will look for it. Every reference store of compiled code outside of
     /// frames goes through here or, by a slow path, through the runtime's
-    /// [`write_ref`](wasmrun_runtime::vm::write_ref): this is the hook for a write barrier. The heap is behind
-    /// the context, and `base` is where the owner of the place is: a global, or an object, for whose elements it is as many
-    /// bytes further on.
+    /// [`write_ref`](wasmrun_runtime::vm::write_ref). For globals that is all; who stores into an object that is not new marks
+    /// its card then.
     pub(super) fn store_reference(&mut self, flags: MemFlagsData, value: Value, base: Value, offset: i32) {
         self.builder.ins().store(flags, value, base, offset);
     }

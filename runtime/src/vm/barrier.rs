@@ -1,13 +1,18 @@
-//! The one way to store a collected reference outside of frames: the place for a write barrier.
+//! The one way to store a collected reference outside of frames.
 //!
 //! Tables, globals and element segments keep references in [`RefWord`]s, which nothing but this file can
-//! change, so that a store that a collector does not hear of cannot be written. Frames need no barrier: their
-//! references are on stacks that a collector scans whole. Compiled code stores into globals by itself, through
-//! one function as well (`store_reference` of the lowering); all else calls the runtime.
+//! change, so that a store that a collector does not hear of cannot be written. They are roots, as frames are: each collection
+//! looks at all of them, and has to tell nobody what was stored.
+//!
+//! A store into an object marks its [card](super::gc::cards), so that a minor collection finds what old objects lead to.
+//! Compiled code stores into objects and globals by itself, through one function as well (`store_reference` of the lowering);
+//! all else calls the runtime. Whoever has just made an object can fill it without that, as long as nothing collects: it is
+//! young.
 
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
 use super::gc::Tracer;
+use super::gc::cards::{mark_card, mark_cards};
 
 /// What contains references that a collector has to find: a record that it visits.
 pub trait Owner {}
@@ -45,8 +50,8 @@ impl RefWord {
 }
 
 /// Stores the collected reference `value` in `place`, which is part of `owner`. Every such store of the runtime
-/// and of tier 0 to a place outside of frames goes through here. There is no barrier yet: each collection looks at all
-/// of these places.
+/// and of tier 0 to a place outside of frames and objects goes through here. No collection has to hear of it: each looks at
+/// all of these places.
 ///
 /// # Safety
 /// All pointers are valid; `_owner` and `value` belong to the store whose execution context is `_exec`, where the
@@ -64,24 +69,34 @@ pub unsafe fn write_ref<O: Owner>(
     unsafe { (*place).0 = value };
 }
 
-/// Stores the collected reference `value` at `place`, which is a field or an element of the object that `_object` leads to. Every
+/// Stores the collected reference `value` at `place`, which is a field or an element of an object. Every
 /// such store of the runtime and of tier 0 goes through here, but for those that copy many at once, which are followed by
 /// [`wrote_refs`].
 ///
 /// # Safety
-/// All is of the store whose execution context is `_exec`.
+/// All is of the store whose execution context is `exec`.
 #[inline(always)]
-pub unsafe fn write_object_ref(_exec: *mut ExecContext, _object: u32, place: *mut u32, value: u32) {
+pub unsafe fn write_object_ref(exec: *mut ExecContext, place: *mut u32, value: u32) {
     // SAFETY: the caller's promise.
-    unsafe { place.write(value) };
+    unsafe {
+        place.write(value);
+        let base = (*exec).gc.base;
+        mark_card(base, place as usize - base as usize);
+    }
 }
 
-/// Many references of the object that `_object` leads to have been stored.
+/// References have been stored in so many bytes of an object, from `place` on.
 ///
 /// # Safety
 /// As for [`write_object_ref`].
-#[inline(always)]
-pub unsafe fn wrote_refs(_exec: *mut ExecContext, _object: u32) {}
+pub unsafe fn wrote_refs(exec: *mut ExecContext, place: *mut u8, bytes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let base = (*exec).gc.base;
+        let start = place as usize - base as usize;
+        mark_cards(base, start..start + bytes);
+    }
+}
 
 #[cfg(test)]
 thread_local! {

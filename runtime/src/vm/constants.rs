@@ -24,8 +24,10 @@ impl Constant {
     /// It is one of the store that is collected.
     pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
         if self.is_collected {
+            let mut word = self.value.low() as u32;
             // SAFETY: the caller's promise.
-            self.value = u64::from(unsafe { tracer.forward(self.value.low() as u32) }).into();
+            unsafe { tracer.visit(&mut word) };
+            self.value = u64::from(word).into();
         }
     }
 }

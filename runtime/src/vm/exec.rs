@@ -106,6 +106,9 @@ impl Interval {
     }
 }
 
+/// How many words could be looked at for references while the stack map of a frame is found.
+const FRAME: usize = 16;
+
 /// The execution context of a store.
 #[derive(Debug)]
 #[repr(C)]
@@ -291,9 +294,16 @@ impl ExecContext {
         self.stack.clear_references(top);
         visit(&raw mut self.exception);
         let roots = self.native.entries.frame_roots;
+        let mut frames = 0;
         // SAFETY: the caller's promise.
-        unsafe { for_each_compiled(self, &mut |frame| roots(self, frame, &mut visit)) };
+        unsafe {
+            for_each_compiled(self, &mut |frame| {
+                frames += 1;
+                roots(self, frame, &mut visit);
+            });
+        }
         self.handles.words().for_each(|word| visit(word));
+        tracer.looked_at(frames * FRAME);
         // SAFETY: the caller's promise.
         self.constants.iter_mut().for_each(|constant| unsafe { constant.trace(tracer) });
     }

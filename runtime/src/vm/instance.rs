@@ -282,7 +282,9 @@ impl Instance {
     pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
         let context = self.context();
         let first = self.module.declared.imported_globals.len() as u32;
-        for (i, global) in (first..).zip(&self.module.declared.globals) {
+        let globals = &self.module.declared.globals;
+        tracer.looked_at(globals.len());
+        for (i, global) in (first..).zip(globals) {
             if global.ty.content.is_collected() {
                 // SAFETY: the context is alive, and the global is one of its module.
                 unsafe { GlobalSlot::trace(VmContext::global(context, i), tracer) };

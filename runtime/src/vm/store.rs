@@ -15,7 +15,7 @@ use super::context::VmContext;
 use super::exec::ExecContext;
 use super::func_ref::FuncRef;
 use super::gc::shape::Kind;
-use super::gc::{GcStats, Growing, Heap, HostValue, Tracer};
+use super::gc::{Collector, GcStats, Growing, Heap, HostValue, Tracer};
 use super::host::HostFunc;
 use super::instance::{Imports, Instance, InstantiateError, OwnMemory};
 use super::memory::MemoryStrategy;
@@ -79,6 +79,7 @@ pub struct Store {
     /// A value of the host for which there was no heap.
     unkept: Option<HostValue>,
     types: Arc<TypeRegistry>,
+    collector: Collector,
     gc_stress: bool,
     strategy: MemoryStrategy,
     /// The hooks of the execution context borrow the host's store, which holds this one, while an instance is made:
@@ -116,6 +117,7 @@ impl Store {
             heap: None,
             unkept: None,
             types: types.clone(),
+            collector: Collector::default(),
             gc_stress: false,
             strategy,
             _pinned: PhantomPinned,
@@ -410,7 +412,7 @@ impl Store {
 
     fn make_heap(&mut self) -> Result<(), Trap> {
         if self.heap.is_none() {
-            let heap = Heap::new(&mut self.exec.gc, self.gc_stress, &self.types);
+            let heap = Heap::new(&mut self.exec.gc, self.collector, self.gc_stress, &self.types);
             self.heap = Some(heap.ok_or(Trap::GcHeapOutOfMemory)?);
         }
         Ok(())
@@ -508,6 +510,12 @@ impl Store {
         self.gc_stress = stress;
     }
 
+    /// Chooses what becomes of objects that nothing leads to. The heap must not have come to be.
+    pub fn set_collector(&mut self, collector: Collector) {
+        debug_assert!(self.heap.is_none());
+        self.collector = collector;
+    }
+
     /// What the heap has done, if there is one.
     pub fn gc_stats(&self) -> Option<GcStats> {
         Some(self.heap.as_ref()?.stats(&self.exec.gc))
@@ -524,6 +532,7 @@ unsafe fn trace(exec: &mut ExecContext, entries: &mut [Entry], tracer: &mut Trac
         exec.trace(tracer);
         for instance in entries.iter_mut().filter_map(|entry| entry.instance.as_mut()) {
             instance.trace(tracer);
+            tracer.looked_at(1);
         }
     }
 }

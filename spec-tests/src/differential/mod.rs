@@ -12,6 +12,7 @@ pub mod fuel;
 pub mod generate;
 mod host;
 mod imports;
+pub mod mutator;
 mod survive;
 pub mod trace;
 mod waits;

@@ -8,13 +8,14 @@
 use std::mem::offset_of;
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::types::{I8, I32, I64};
+use cranelift_codegen::ir::{Function, InstBuilder, InstructionData, MemFlagsData, Opcode, Value, ValueDef};
 use wasmparser::Operator;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::object::{ARRAY_LENGTH, Storage};
-use wasmrun_runtime::types::{StorageType, ValType};
+use wasmrun_runtime::types::{HeapType, StorageType, ValType};
 use wasmrun_runtime::vm::ExecContext;
+use wasmrun_runtime::vm::gc::cards::{CARD_SHIFT, CARDS};
 use wasmrun_runtime::vm::gc::{GcWords, NULL_BYTES};
 
 use super::super::Lower;
@@ -61,12 +62,16 @@ impl Lower<'_, '_, '_> {
 
     /// The address of an object, which is good until the next call. That of null is where nothing is.
     pub(super) fn address_of(&mut self, reference: Value) -> Value {
+        let base = self.heap_base();
+        let reference = self.builder.ins().uextend(I64, reference);
+        self.builder.ins().iadd(base, reference)
+    }
+
+    fn heap_base(&mut self) -> Value {
         let exec = self.exec();
         let offset = ExecContext::GC + offset_of!(GcWords, base);
         let flags = self.access_to(Objects::Base);
-        let base = self.builder.ins().load(I64, flags, exec, offset as i32);
-        let reference = self.builder.ins().uextend(I64, reference);
-        self.builder.ins().iadd(base, reference)
+        self.builder.ins().load(I64, flags, exec, offset as i32)
     }
 
     /// Of what a field is, and where.
@@ -109,6 +114,10 @@ impl Lower<'_, '_, '_> {
         let flags = self.field_flags(reference, element, offset);
         let object = self.address_of(reference);
         self.store_element(element, flags, value, object, offset);
+        if may_lead_to_object(self.builder.func, element, value) {
+            let start = self.builder.ins().uextend(I64, reference);
+            self.mark_card(start, offset);
+        }
     }
 
     /// The length of the array at an address, which may be that of null.
@@ -144,6 +153,24 @@ impl Lower<'_, '_, '_> {
         let address = self.element_address(reference, index, element);
         let flags = self.access_to(Objects::Elements).with_trap_code(Some(code_of(Trap::ArrayOutOfBounds)));
         self.store_element(element, flags, value, address, first);
+        if may_lead_to_object(self.builder.func, element, value) {
+            let [start, index] = [reference, index].map(|word| self.builder.ins().uextend(I64, word));
+            let offset = self.builder.ins().ishl_imm_u(index, i64::from(bytes_of(element).trailing_zeros()));
+            let place = self.builder.ins().iadd(start, offset);
+            self.mark_card(place, first);
+        }
+    }
+
+    /// Marks the [card](wasmrun_runtime::vm::gc::cards) of a place in the heap to which a reference has been stored, so many bytes behind the one that is
+    /// given. Not before that store, which traps if there is no such place, or even no heap. What fills a new object needs no mark.
+    fn mark_card(&mut self, place: Value, offset: u32) {
+        let place = self.builder.ins().iadd_imm_u(place, i64::from(offset));
+        let card = self.builder.ins().ushr_imm_u(place, i64::from(CARD_SHIFT));
+        let base = self.heap_base();
+        let address = self.builder.ins().iadd(base, card);
+        let flags = self.access_to(Objects::Cards);
+        let mark = self.builder.ins().iconst(I8, 1);
+        self.builder.ins().store(flags, mark, address, -(CARDS as i32));
     }
 
     /// Loads a field or an element and pushes its value.
@@ -184,6 +211,33 @@ impl Lower<'_, '_, '_> {
             StorageType::I16 => self.builder.ins().istore16(flags, value, object, offset),
             StorageType::Val(_) => self.builder.ins().store(flags, value, object, offset),
         };
+    }
+}
+
+/// Whether a value of a field or an element can be a reference that leads to an object: else no collector has to hear of it.
+fn may_lead_to_object(function: &Function, element: StorageType, value: Value) -> bool {
+    let StorageType::Val(ty) = element else { return false };
+    let is_number = matches!(ty, ValType::Ref(ty) if ty.heap == HeapType::I31);
+    ty.is_collected() && !is_number && !is_known_number(function, value)
+}
+
+/// Whether a reference is known to be null or a number of 31 bits, whose lowest bit is set.
+fn is_known_number(function: &Function, value: Value) -> bool {
+    let constant = |value| match function.dfg.value_def(function.dfg.resolve_aliases(value)) {
+        ValueDef::Result(inst, _) => match function.dfg.insts[inst] {
+            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let ValueDef::Result(inst, _) = function.dfg.value_def(function.dfg.resolve_aliases(value)) else {
+        return false;
+    };
+    match function.dfg.insts[inst] {
+        InstructionData::Binary { opcode: Opcode::Bor, args } => {
+            constant(args[1]).is_some_and(|bits| bits & 1 != 0)
+        }
+        _ => constant(value) == Some(0),
     }
 }
 

@@ -159,7 +159,7 @@ pub(in crate::vm) unsafe fn store(
             Storage::Word => place.cast::<u32>().write(value[0] as u32),
             Storage::Double | Storage::Function => place.cast::<u64>().write(value[0]),
             Storage::Vector => place.cast::<[u64; 2]>().write(value),
-            Storage::Reference => write_object_ref(exec, object, place.cast(), value[0] as u32),
+            Storage::Reference => write_object_ref(exec, place.cast(), value[0] as u32),
         }
     }
 }
@@ -196,9 +196,8 @@ pub unsafe fn array_fill(
                 Storage::Double | Storage::Function => fill(to, value[0], count),
                 Storage::Vector => fill(to, value, count),
                 Storage::Reference => {
-                    for i in 0..count {
-                        write_object_ref(exec, array, to.cast::<u32>().add(i), value[0] as u32);
-                    }
+                    fill(to, value[0] as u32, count);
+                    wrote_refs(exec, to, 4 * count);
                 }
             }
             done += count;
@@ -247,12 +246,14 @@ pub unsafe fn array_copy(
         while done < bytes {
             let chunk = CHUNK.min(bytes - done);
             let offset = if upwards { done } else { bytes - done - chunk };
-            std::ptr::copy(at(exec, from_array, source + offset), at(exec, to_array, target + offset), chunk);
+            let place = at(exec, to_array, target + offset);
+            std::ptr::copy(at(exec, from_array, source + offset), place, chunk);
+            // Now, as the poll may be the end.
+            if layout.storage == Storage::Reference {
+                wrote_refs(exec, place, chunk);
+            }
             done += chunk;
             poll(exec)?;
-        }
-        if layout.storage == Storage::Reference {
-            wrote_refs(exec, to_array);
         }
         Ok(())
     }
@@ -381,7 +382,7 @@ pub unsafe fn array_init_elem(
         let mut place = at(exec, array, target);
         (*VmContext::instance(ctx)).elements().for_each(ctx, segment, range, |word| {
             if layout.storage == Storage::Reference {
-                write_object_ref(exec, array, place.cast(), word as u32);
+                write_object_ref(exec, place.cast(), word as u32);
             } else {
                 place.cast::<u64>().write(word);
             }

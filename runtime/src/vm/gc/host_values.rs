@@ -2,7 +2,8 @@
 //!
 //! A collection moves the values that are kept to another table, as it does with objects, and gives them the next numbers there.
 //! So what it does with them takes time in proportion to those that were kept by the last one, or have been made since, and
-//! not to the most that there have ever been.
+//! not to the most that there have ever been. Those that have been made since the last collection have the highest
+//! numbers: a minor one moves these alone.
 
 use std::any::Any;
 
@@ -18,6 +19,12 @@ pub(super) struct HostValues {
     kept: Vec<Option<HostValue>>,
     /// Bytes of all values, as far as that can be seen from outside.
     bytes: usize,
+    /// How many values the last collection has kept: the others are young.
+    old: usize,
+    /// Bytes of these.
+    old_bytes: usize,
+    /// The first that the collection moves which goes on.
+    first: usize,
     /// Values that nothing leads to any more.
     dead: Vec<HostValue>,
 }
@@ -66,6 +73,16 @@ impl HostValues {
         self.bytes
     }
 
+    /// Bytes of those that are young.
+    pub(super) fn young_bytes(&self) -> usize {
+        self.bytes - self.old_bytes
+    }
+
+    /// A collection begins, in which all values are kept or discarded, or the young ones alone.
+    pub(super) fn begin(&mut self, minor: bool) {
+        self.first = if minor { self.old } else { 0 };
+    }
+
     /// Keeps a value whose object has been reached, which happens once in a collection. Returns its number from now on.
     ///
     /// # Panics
@@ -73,17 +90,26 @@ impl HostValues {
     pub(super) fn keep(&mut self, index: u32) -> u32 {
         let value = self.values[index as usize].take();
         self.kept.push(Some(value.expect("an object of the host has a value of its own")));
-        self.kept.len() as u32 - 1
+        (self.first + self.kept.len() - 1) as u32
     }
 
     /// Puts aside what has not been kept.
     pub(super) fn sweep(&mut self) {
-        for value in self.values.drain(..).flatten() {
+        for value in self.values.drain(self.first..).flatten() {
             self.bytes -= Self::bytes_of(&value);
             self.dead.push(value);
         }
-        std::mem::swap(&mut self.values, &mut self.kept);
-        // What a peak has taken goes back, in steps that are paid by the values that have died.
+        if self.first == 0 {
+            std::mem::swap(&mut self.values, &mut self.kept);
+            self.shrink();
+        } else {
+            self.values.append(&mut self.kept);
+        }
+        (self.old, self.old_bytes) = (self.values.len(), self.bytes);
+    }
+
+    /// What a peak has taken goes back, in steps that are paid by the values that have died.
+    fn shrink(&mut self) {
         let most = self.values.len() * 4 + SPARE;
         for table in [&mut self.values, &mut self.kept] {
             if table.capacity() > most {

@@ -5,41 +5,59 @@
 //! the first allocation and get memory as the heap grows.
 //!
 //! ```text
-//! [ one half | the other half | large objects | guard ]
+//! [ tables of cards | null | nursery | old objects | the other half of those | large objects | guard ]
 //! ```
 //!
-//! Objects are made in one half, one behind the other. When there is no room, the collector copies what can be reached from
-//! the roots to the other half, breadth first (Cheney, "A nonrecursive list compacting algorithm", 1970), and forgets the
-//! rest: what it does takes time in proportion to what lives. Large objects (`large`) stay where they are.
+//! Most objects are of use for a short time. They are made in the *nursery*, one behind the other. When it is full, a *minor*
+//! collection copies those that can be reached behind the *old* objects, breadth first (Cheney, "A nonrecursive list compacting
+//! algorithm", 1970), and forgets the rest: it does not look at old objects, but where they have been written to since, which
+//! their [cards] tell (Hosking, Moss, Stefanović, "A comparative performance evaluation of write barrier implementations", 1992). A *full*
+//! collection copies all objects, old and young, to the other half in the same way. Large objects ([large]) stay where they are. No
+//! object is young after a collection.
 //!
 //! All words that hold references are found precisely, and changed when their objects move: [`Store`](super::Store) knows
-//! where they are. How much may be allocated until the next collection follows from what the last one has left:
-//! `budget`.
+//! where they are. When to collect, and how much, is in [pacing].
 
+pub mod cards;
+mod collect;
+mod collector;
 mod handles;
 mod host_values;
 mod large;
+mod nursery;
+mod objects;
+mod old;
+mod pacing;
 mod reservation;
 pub mod shape;
+mod stats;
+mod stress;
 mod trace;
+mod verify;
 
 use std::any::Any;
 use std::ops::Range;
 use std::ptr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use collect::Roots;
+pub use collector::Collector;
 pub use handles::{Handles, OwnedHandle, Scope, ScopedHandle};
 pub use host_values::HostValue;
 use host_values::HostValues;
 use large::{LARGE, LargeObjects};
+use nursery::Nursery;
+use objects::Objects;
+use old::Old;
+use pacing::Survival;
 use reservation::{MOST, Reservation};
-use shape::{ARRAY_LENGTH, EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
+use shape::{EXTERN_BYTES, EXTERN_INDEX, HEADER, Kind, Layouts};
+pub use stats::{Collections, GcStats};
+use stress::Stress;
 pub use trace::Tracer;
 
 use crate::trap::{HostError, Pending, Trap};
 use crate::types::TypeRegistry;
-use crate::types::object::{ObjectLayout, Storage};
 use crate::vm::func_ref::FuncRef;
 
 /// What code of every tier needs to make objects.
@@ -68,58 +86,20 @@ pub const INLINE: usize = LARGE;
 /// Bytes at the start of a heap where nothing is ever mapped: what is accessed there is a field of null.
 pub const NULL_BYTES: usize = 4 << 10;
 
-/// What a heap has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GcStats {
-    /// Collections.
-    pub collections: u64,
-    /// Bytes of all objects that have been made.
-    pub allocated: u64,
-    /// The longest collection.
-    pub longest_pause: Duration,
-    /// All collections together.
-    pub total_pause: Duration,
-    /// The most bytes that the heap has held, garbage included.
-    pub peak: usize,
-}
-
 /// What is asked before a heap grows from so many bytes to so many.
 pub type Growing<'g> = dyn FnMut(usize, usize) -> Result<bool, HostError> + 'g;
 
-/// Bytes that can be allocated between two collections at least. Both halves together fit the caches of a core.
-const LEAST_BUDGET: usize = 2 << 20;
-
-/// Memory of the half that is not in use that is not given back to the system after a collection, if what lives does not need
-/// more: the next one needs it again, and pages that the system has to fill with zeroes first cost more than what is
-/// copied to them.
-const KEPT: usize = 32 << 20;
-
-/// What a collection has to leave free, as a part of the heap, where the heap may not grow: else the next ones would come
-/// sooner and sooner, and each would look at all that lives. So there is one for a sixteenth of the heap at least that is allocated.
-const LEAST_FREE: usize = 16;
-
 /// How exactly a heap that may not grow as far as it would like finds out how far it may.
 const STEP: usize = 64;
-
-/// Bytes that a heap may hold until the next collection when the last one has left so many. With half as much again
-/// as is alive the work for each allocated byte is two thirds of a copied one; a collection needs room for what
-/// lives a second time, three and a half times in all.
-fn budget(live: usize) -> usize {
-    live.saturating_add((live / 2 * 3).max(LEAST_BUDGET))
-}
 
 /// The heap of a store.
 #[derive(Debug)]
 pub struct Heap {
     reservation: Reservation,
-    /// Where the half starts that objects are made in, and the other one.
-    halves: [usize; 2],
-    /// Bytes of each half.
-    half: usize,
-    /// How many of them have memory.
-    committed: usize,
     /// A page of the system.
     page: usize,
+    nursery: Nursery,
+    old: Old,
     large: LargeObjects,
     values: HostValues,
     layouts: Layouts,
@@ -127,24 +107,35 @@ pub struct Heap {
     _types: Arc<TypeRegistry>,
     /// Bytes that the heap may hold, by what was asked.
     granted: usize,
-    /// Bytes that it may hold until the next collection.
+    /// Bytes that it may hold until the next full collection.
     threshold: usize,
-    /// Where the half ended after the last collection.
-    survivors_end: u32,
+    /// Bytes that the last full one has left, and how many could be allocated then.
+    live: usize,
+    left_free: usize,
+    /// Bytes that the nursery has at least, by the roots.
+    nursery_least: usize,
+    survival: Survival,
+    collector: Collector,
     /// Whether each allocation collects, and what has been moved cannot be taken for an object.
-    stress: bool,
+    stress: Option<Stress>,
     stats: GcStats,
 }
 
 impl Heap {
-    /// A heap without objects, or `None` if the system has no addresses for one.
-    pub fn new(words: &mut GcWords, stress: bool, types: &Arc<TypeRegistry>) -> Option<Heap> {
-        Heap::with_addresses(words, stress, types, MOST, region::page::size())
+    /// A heap without objects, or `None` if the system has no addresses for one. With `stress` each allocation collects.
+    pub fn new(
+        words: &mut GcWords,
+        collector: Collector,
+        stress: bool,
+        types: &Arc<TypeRegistry>,
+    ) -> Option<Heap> {
+        Heap::with_addresses(words, collector, stress, types, MOST, region::page::size())
     }
 
     /// The same, of so many bytes at most, which is a power of two, on a system whose pages are not larger than these.
     fn with_addresses(
         words: &mut GcWords,
+        collector: Collector,
         stress: bool,
         types: &Arc<TypeRegistry>,
         most: usize,
@@ -152,25 +143,33 @@ impl Heap {
     ) -> Option<Heap> {
         let page = page.max(NULL_BYTES);
         let reservation = Reservation::new(most)?;
-        // Objects that are not moved need no second place.
-        let half = (reservation.len() / 16 * 5) & !(page - 1);
-        // No object is at 0, which is null.
-        let halves = [page, half];
-        let large = LargeObjects::new(2 * half..reservation.len(), page);
+        let part = |of_32: usize| (reservation.len() / 32 * of_32) & !(page - 1);
+        // Large objects are not moved and need no second place; no object is at 0, which is null.
+        let (large, half) = (part(20), part(9));
+        let old = match collector {
+            Collector::Generational => large - 2 * half,
+            Collector::Null => large,
+        };
+        let half = (large - old) / 2;
+        let nursery = Nursery::new(page..old);
+        let nursery_least = pacing::nursery_size(0).min(nursery.most());
         *words = GcWords { base: reservation.base(), top: page as u32, end: page as u32 };
         Some(Heap {
-            halves,
-            half: half - page,
             page,
-            committed: 0,
-            large,
+            nursery,
+            old: Old::new([old, old + half], half),
+            large: LargeObjects::new(large..reservation.len(), page),
             values: HostValues::default(),
             layouts: Layouts::new(types.directory()),
             _types: types.clone(),
             granted: 0,
             threshold: 0,
-            survivors_end: words.top,
-            stress,
+            live: 0,
+            left_free: 0,
+            nursery_least,
+            survival: Survival::default(),
+            collector,
+            stress: (stress && collector != Collector::Null).then(Stress::new),
             stats: GcStats::default(),
             reservation,
         })
@@ -179,7 +178,7 @@ impl Heap {
     /// What it has done.
     pub fn stats(&self, words: &GcWords) -> GcStats {
         GcStats {
-            allocated: self.stats.allocated + u64::from(words.top - self.survivors_end),
+            allocated: self.stats.allocated + self.young_bytes(words) as u64,
             peak: self.stats.peak.max(self.used(words)),
             ..self.stats
         }
@@ -187,19 +186,41 @@ impl Heap {
 
     /// Bytes of all objects, and of what the host keeps for them.
     fn used(&self, words: &GcWords) -> usize {
-        words.top as usize - self.halves[0] + self.large.bytes() + self.values.bytes()
+        self.nursery_used(words) + self.old.used() + self.large.bytes() + self.values.bytes()
     }
 
-    /// Lets objects be made until the heap holds what it may; if each allocation is to collect, none without asking here.
+    fn nursery_used(&self, words: &GcWords) -> usize {
+        words.top as usize - self.nursery.start()
+    }
+
+    /// Bytes of the objects that have been made since the last collection.
+    fn young_bytes(&self, words: &GcWords) -> usize {
+        self.nursery_used(words) + self.large.young_bytes()
+    }
+
+    /// What young objects weigh, of which there is a collection when they are as heavy as the nursery is large.
+    fn young_weight(&self, words: &GcWords) -> usize {
+        pacing::weight(self.nursery_used(words), self.large.young_bytes(), self.values.young_bytes())
+    }
+
+    /// Lets objects be made until the nursery is full; if each allocation is to collect, none without asking here.
     fn set_end(&self, words: &mut GcWords) {
-        words.end = if self.stress { words.top } else { self.end(words) };
+        words.end = if self.stress.is_some() { words.top } else { self.end(words) };
     }
 
-    /// Where the last object in the half that can be made without asking anybody must end.
+    /// Where the last object in the nursery that can be made without asking anybody must end.
     fn end(&self, words: &GcWords) -> u32 {
+        let top = words.top as usize;
         let room = self.threshold.saturating_sub(self.used(words));
-        let half_end = self.halves[0] + self.committed;
-        (words.top as usize + room).min(half_end).max(words.top as usize) as u32
+        let room = match self.collector {
+            Collector::Null => room,
+            Collector::Generational => {
+                // What is in the nursery may live, and is added to the old objects then.
+                let survivors = self.old.room().saturating_sub(self.nursery_used(words));
+                room.min(survivors).min(self.nursery.size().saturating_sub(self.young_weight(words)))
+            }
+        };
+        (top + room).min(self.nursery.end()).max(top) as u32
     }
 
     /// Makes an object of `bytes` bytes, which are zeroes behind its header; collects if there is no room for it.
@@ -214,15 +235,15 @@ impl Heap {
         words: &mut GcWords,
         kind: Kind,
         bytes: usize,
-        roots: &mut dyn FnMut(&mut Tracer<'_>),
+        roots: &mut Roots<'_>,
         growing: &mut Growing<'_>,
     ) -> Result<u32, Pending> {
-        let collections = self.stats.collections;
+        let collections = self.stats.full.count;
         // SAFETY: the caller's promise.
         unsafe { self.make_room(words, bytes, 0, roots, growing) }?;
         let mut made = self.try_allocate(words, kind, bytes);
         // The room is in pieces, or has no memory: garbage may be between them.
-        if made.is_none() && self.stats.collections == collections {
+        if made.is_none() && self.stats.full.count == collections {
             // SAFETY: the caller's promise.
             unsafe { self.collect(words, roots) };
             made = self.try_allocate(words, kind, bytes);
@@ -241,7 +262,7 @@ impl Heap {
         &mut self,
         words: &mut GcWords,
         value: HostValue,
-        roots: &mut dyn FnMut(&mut Tracer<'_>),
+        roots: &mut Roots<'_>,
         growing: &mut Growing<'_>,
     ) -> Result<u32, Pending> {
         let kept = HostValues::bytes_of(&value);
@@ -253,9 +274,12 @@ impl Heap {
             return Err(pending);
         }
         let out_of_memory = Pending::Trap(Trap::GcHeapOutOfMemory);
-        let Some(index) = self.values.insert(value) else { return Err(out_of_memory) };
-        // If this fails, nothing leads to the value.
-        let object = self.try_allocate(words, Kind::EXTERN, EXTERN_BYTES).ok_or(out_of_memory)?;
+        let Some(object) = self.try_allocate(words, Kind::EXTERN, EXTERN_BYTES) else {
+            self.values.discard(value);
+            return Err(out_of_memory);
+        };
+        // If this fails, nothing leads to the object.
+        let index = self.values.insert(value).ok_or(out_of_memory)?;
         // SAFETY: the object has just been made.
         unsafe { self.at(object as usize + EXTERN_INDEX).write(index) };
         self.set_end(words);
@@ -268,56 +292,97 @@ impl Heap {
         words: &mut GcWords,
         bytes: usize,
         kept: usize,
-        roots: &mut dyn FnMut(&mut Tracer<'_>),
+        roots: &mut Roots<'_>,
         growing: &mut Growing<'_>,
     ) -> Result<(), Pending> {
         if bytes > LARGE && !self.large.can_hold(bytes) {
             return Err(Trap::GcHeapOutOfMemory.into());
         }
-        if !self.stress && self.has_room(words, bytes, kept) {
+        if self.stress.is_none() && self.has_room(words, bytes, kept) {
             return Ok(());
+        }
+        let spares_old = self.stress.as_mut().is_none_or(Stress::spares_old_objects);
+        if spares_old && self.young_weight(words) > 0 && !self.will_be_full(words) {
+            // SAFETY: the caller's promise.
+            unsafe { self.collect_young(words, roots) };
+            // The nursery may be larger than it was, as there are more roots. The object counts for nothing here: if there is
+            // no room for it, a full collection looks for some first.
+            self.grow(words, 0, self.live, growing)?;
+            let least_free = pacing::least_free(self.nursery.size(), self.left_free);
+            if self.has_room(words, bytes, kept) && self.free(words) >= least_free {
+                return Ok(());
+            }
         }
         if self.used(words) > 0 {
             // SAFETY: the caller's promise.
             unsafe { self.collect(words, roots) };
         }
         let needed = self.used(words).saturating_add(bytes).saturating_add(kept);
-        let wanted = budget(self.used(words)).max(needed).min(self.reservation.len());
-        if wanted > self.threshold || !self.has_room(words, bytes, kept) {
-            self.grow(words, needed, wanted, growing)?;
-        }
-        if self.is_nearly_full(words, bytes) {
+        if !self.grow(words, needed, self.used(words), growing)? {
             return Err(Trap::GcHeapOutOfMemory.into());
         }
+        if self.is_nearly_full(words, bytes) {
+            // It is full: what is left is not for whoever asks for less.
+            self.threshold = self.used(words);
+            self.set_end(words);
+            return Err(Trap::GcHeapOutOfMemory.into());
+        }
+        (self.live, self.left_free) = (self.used(words), self.free(words));
         Ok(())
     }
 
-    /// Whether there is too little room for objects of a size for another collection to be worth its time.
+    /// Whether a full collection would follow a minor one if as many young objects live as last time: then it comes at once.
+    fn will_be_full(&self, words: &GcWords) -> bool {
+        let young = self.young_bytes(words) + self.values.young_bytes();
+        let free = (self.free(words) + young).saturating_sub(self.survival.expected(young));
+        // Where nothing is collected, the heap grows at once.
+        let is_near = self.collector == Collector::Null
+            || free < pacing::least_free(self.nursery.size(), self.left_free);
+        self.stress.is_none() && is_near
+    }
+
+    /// Bytes that can be allocated before a full collection, if all objects live that are made.
+    fn free(&self, words: &GcWords) -> usize {
+        self.threshold.saturating_sub(self.used(words)).min(self.old.room())
+    }
+
+    /// Whether there is too little room for objects of a size for another full collection to be worth its time.
     fn is_nearly_full(&self, words: &GcWords, bytes: usize) -> bool {
-        let is_little = |free: usize, all: usize| free < all / LEAST_FREE;
+        if self.collector == Collector::Null {
+            return false;
+        }
+        let is_little = |free: usize, all: usize| free < all / pacing::LEAST_FREE;
         is_little(self.threshold.saturating_sub(self.used(words)), self.threshold)
             || match bytes > LARGE {
-                true => self.large.is_nearly_full(LEAST_FREE),
-                false => is_little(self.halves[0] + self.committed - words.top as usize, self.committed),
+                true => self.large.is_nearly_full(pacing::LEAST_FREE),
+                false => is_little(self.old.room(), self.old.committed()),
             }
     }
 
     fn has_room(&self, words: &GcWords, bytes: usize, kept: usize) -> bool {
-        self.used(words).saturating_add(bytes).saturating_add(kept) <= self.threshold
-            && (bytes > LARGE || words.top as usize + bytes <= self.halves[0] + self.committed)
+        if self.used(words).saturating_add(bytes).saturating_add(kept) > self.threshold {
+            return false;
+        }
+        match bytes > LARGE {
+            // One that is heavier than all young objects together may be is the only one of them.
+            true => {
+                let weight = self.young_weight(words);
+                weight == 0 || weight + pacing::weight(0, bytes, 0) <= self.nursery.size()
+            }
+            false => bytes <= (self.end(words) - words.top) as usize,
+        }
     }
 
-    /// Lets the heap hold up to `wanted` bytes, which are no more than it has addresses for, or fewer, but `needed` ones.
+    /// Lets the heap hold what it should if so many bytes live, or as much of that as it may. Whether that are `needed`
+    /// ones at least.
     fn grow(
         &mut self,
         words: &mut GcWords,
         needed: usize,
-        wanted: usize,
+        live: usize,
         growing: &mut Growing<'_>,
-    ) -> Result<(), Pending> {
-        if needed > wanted {
-            return Err(Trap::GcHeapOutOfMemory.into());
-        }
+    ) -> Result<bool, Pending> {
+        let wanted = pacing::budget(live, self.nursery_least).max(needed).min(self.reservation.len());
         // Between what it may hold and what it may not.
         let (mut ask, mut refused) = (wanted, wanted);
         while ask > self.granted {
@@ -331,28 +396,23 @@ impl Heap {
             let least = needed.max(self.granted);
             ask = if refused - least.min(refused) < STEP { least } else { least + (refused - least) / 2 };
         }
-        if needed > self.granted {
-            return Err(Trap::GcHeapOutOfMemory.into());
-        }
-        self.threshold = wanted.min(self.granted);
-        let committed = self.threshold.next_multiple_of(self.page).min(self.half);
-        if committed > self.committed {
-            // Both halves: a collection never fails.
-            let more = committed - self.committed;
-            let ends = self.halves.map(|start| start + self.committed);
-            if ends.into_iter().all(|end| self.reservation.commit(end, more).is_some()) {
-                self.committed = committed;
-            }
-        }
+        self.threshold = wanted.min(self.granted).max(self.threshold);
+        let size = match self.collector {
+            Collector::Generational => self.nursery.size().max(self.nursery_least),
+            Collector::Null => self.threshold,
+        };
+        self.nursery.resize(&mut self.reservation, size, self.page);
+        self.old.commit(&mut self.reservation, self.threshold, self.page);
         self.set_end(words);
-        Ok(())
+        Ok(needed <= self.threshold)
     }
 
     /// Makes an object if there is room.
     fn try_allocate(&mut self, words: &mut GcWords, kind: Kind, bytes: usize) -> Option<u32> {
         let start = if bytes > LARGE {
-            let start = self.large.allocate(&mut self.reservation, bytes)?;
-            self.stats.allocated += bytes as u64;
+            // SAFETY: the kind is one of objects.
+            let refers = unsafe { self.objects().refers(kind) };
+            let start = self.large.allocate(&mut self.reservation, bytes, refers)?;
             self.set_end(words);
             start
         } else {
@@ -362,7 +422,7 @@ impl Heap {
             }
             words.top += bytes as u32;
             words.end = words.end.max(words.top);
-            // SAFETY: the bytes are behind all objects in the half, and committed.
+            // SAFETY: the bytes are behind all objects in the nursery, and committed.
             unsafe { self.at(start).cast::<u8>().write_bytes(0, bytes) };
             start
         };
@@ -372,93 +432,22 @@ impl Heap {
         Some(start as u32)
     }
 
-    /// Frees what cannot be reached, and moves the rest. Values of the host that are freed wait for [`Heap::take_dead`].
-    ///
-    /// # Safety
-    /// `roots` visits every word outside of the heap that holds a reference and is read later. Those words, and the
-    /// references in objects, are null, numbers, or lead to objects of this heap; these are as their shapes say.
-    pub unsafe fn collect(&mut self, words: &mut GcWords, roots: &mut dyn FnMut(&mut Tracer<'_>)) {
-        let begin = Instant::now();
-        let unfinished = Unfinished;
-        let [from, to] = self.halves;
-        self.stats.peak = self.stats.peak.max(self.used(words));
-        self.stats.allocated += u64::from(words.top - self.survivors_end);
-        let moving = from as u32..words.top;
-        let (large, values) = (&mut self.large, &mut self.values);
-        let mut tracer = Tracer::new(self.reservation.base(), moving, to as u32, self.layouts, large, values);
-        roots(&mut tracer);
-        // SAFETY: the caller's promise.
-        let end = unsafe { tracer.finish() };
-        self.large.sweep(&mut self.reservation, self.stress);
-        self.values.sweep();
-        self.abandon(from..words.top as usize, end as usize - to);
-        self.halves = [to, from];
-        (words.top, self.survivors_end) = (end, end);
-        self.threshold = budget(self.used(words)).min(self.granted).max(self.used(words));
-        self.set_end(words);
-        std::mem::forget(unfinished);
-        let pause = begin.elapsed();
-        self.stats.collections += 1;
-        self.stats.total_pause += pause;
-        self.stats.longest_pause = self.stats.longest_pause.max(pause);
-    }
-
-    /// Gives memory back that holds nothing any more, but for as much as the next collection needs if so many bytes live.
-    fn abandon(&mut self, garbage: Range<usize>, live: usize) {
-        if self.stress {
-            // SAFETY: nothing is there any more.
-            unsafe { self.at(garbage.start).cast::<u8>().write_bytes(POISON, garbage.len()) };
-        }
-        let kept = garbage.start + live.max(KEPT);
-        if garbage.end > kept {
-            let kept = kept.next_multiple_of(self.page);
-            self.reservation.release(kept, garbage.end.next_multiple_of(self.page).saturating_sub(kept));
-        }
-    }
-
     /// Calls `visit` with each function that an object refers to.
     ///
     /// # Safety
     /// Objects are as their types say.
     pub unsafe fn for_each_function(&self, words: &GcWords, visit: &mut dyn FnMut(*const FuncRef)) {
-        let mut at = self.halves[0] as u32;
+        let objects = self.objects();
         // SAFETY: objects are one behind the other, and large ones where the list says.
         unsafe {
-            while at < words.top {
-                at += self.functions_of(at, visit) as u32;
+            for Range { start, end } in [self.nursery.start()..words.top as usize, self.old.objects()] {
+                let mut at = start;
+                while at < end {
+                    at += objects.functions(at as u32, visit);
+                }
             }
             for start in self.large.starts() {
-                self.functions_of(start as u32, visit);
-            }
-        }
-    }
-
-    /// The same for one object. Returns its size.
-    unsafe fn functions_of(&self, object: u32, visit: &mut dyn FnMut(*const FuncRef)) -> usize {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let kind = Kind(self.at(object as usize).read());
-            if kind == Kind::EXTERN {
-                return EXTERN_BYTES;
-            }
-            let mut see = |offset: usize| {
-                let function = self.at(object as usize + offset).cast::<*const FuncRef>().read();
-                if !function.is_null() {
-                    visit(function);
-                }
-            };
-            match self.layouts.of(kind) {
-                ObjectLayout::Struct(layout) => {
-                    layout.functions.iter().for_each(|offset| see(*offset as usize));
-                    layout.bytes as usize
-                }
-                ObjectLayout::Array(layout) => {
-                    let len = self.at(object as usize + ARRAY_LENGTH).read();
-                    if layout.storage == Storage::Function {
-                        (0..len as usize).for_each(|i| see(layout.first as usize + 8 * i));
-                    }
-                    layout.bytes(len)
-                }
+                objects.functions(start as u32, visit);
             }
         }
     }
@@ -498,25 +487,16 @@ impl Heap {
         self.values.take_dead()
     }
 
+    /// What is in the objects.
+    fn objects(&self) -> Objects {
+        Objects { base: self.reservation.base(), layouts: self.layouts }
+    }
+
     /// A word of the heap.
     fn at(&self, offset: usize) -> *mut u32 {
         self.reservation.base().wrapping_add(offset).cast()
     }
 }
-
-/// A collection that goes on. A panic in it means that the heap is not as it should be, and leaves references that lead to
-/// where nothing is any more: it ends the process, before somebody catches it and goes on.
-struct Unfinished;
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        eprintln!("a panic in a collection: the heap of the store is damaged, and the process ends");
-        std::process::abort();
-    }
-}
-
-/// What is where an object was that has been moved, if somebody wants to see whether it is used: of no kind.
-const POISON: u8 = 0xFE;
 
 #[cfg(all(test, not(miri)))]
 mod tests;

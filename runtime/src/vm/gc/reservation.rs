@@ -1,9 +1,13 @@
 //! The addresses of a heap: reserved once, given memory as the heap grows, and never more than a `u32` and a field's offset
-//! away from their base.
+//! away from their base. Below the base are the tables of its [cards](super::cards), whose pages get memory with those that they
+//! are about.
 
 use std::fmt;
+use std::ops::Range;
 
 use region::{Allocation, Protection};
+
+use super::cards::{CARD, TABLE};
 
 /// What references can reach.
 pub(super) const MOST: usize = 4 << 30;
@@ -17,6 +21,8 @@ const GUARD: usize = 1 << 20;
 /// Addresses that belong to a heap.
 pub(super) struct Reservation {
     addresses: Allocation,
+    /// Which pages of the tables can be read and written.
+    tables: Vec<bool>,
 }
 
 // SAFETY: whoever has it owns the addresses, of which no thread knows anything.
@@ -31,29 +37,47 @@ impl Reservation {
     fn between(least: usize, most: usize) -> Option<Reservation> {
         let mut len = most;
         while len >= least {
-            if let Ok(addresses) = region::alloc(len + GUARD, Protection::NONE) {
-                return Some(Reservation { addresses });
+            if let Ok(addresses) = region::alloc(2 * TABLE + len + GUARD, Protection::NONE) {
+                let tables = vec![false; TABLE / region::page::size()];
+                return Some(Reservation { addresses, tables });
             }
             len /= 2;
         }
         None
     }
 
+    /// Lets the cards of a range of bytes, which is not empty, be read and written. Few ranges are the first in their page.
+    fn commit_tables(&mut self, bytes: Range<usize>) -> Option<()> {
+        let page = region::page::size();
+        let (first, last) = (bytes.start / CARD / page, (bytes.end - 1) / CARD / page);
+        if self.tables[first..=last].iter().all(|committed| *committed) {
+            return Some(());
+        }
+        for distance in [TABLE, 2 * TABLE] {
+            let table = self.base().wrapping_sub(distance).wrapping_add(first * page);
+            // SAFETY: the tables are below the base, and of this value.
+            unsafe { region::protect(table, (last + 1 - first) * page, Protection::READ_WRITE) }.ok()?;
+        }
+        self.tables[first..=last].fill(true);
+        Some(())
+    }
+
     /// The first byte.
     pub(super) fn base(&self) -> *mut u8 {
-        self.addresses.as_ptr::<u8>().cast_mut()
+        self.addresses.as_ptr::<u8>().cast_mut().wrapping_add(2 * TABLE)
     }
 
     /// How many bytes there are for objects.
     pub(super) fn len(&self) -> usize {
-        self.addresses.len() - GUARD
+        self.addresses.len() - 2 * TABLE - GUARD
     }
 
     /// Lets bytes be read and written: whole pages. Nothing if the system does not.
     pub(super) fn commit(&mut self, start: usize, len: usize) -> Option<()> {
         debug_assert!(start + len <= self.len());
         // SAFETY: the pages are this value's, and nobody relies on their being out of reach.
-        unsafe { region::protect(self.base().add(start), len, Protection::READ_WRITE) }.ok()
+        unsafe { region::protect(self.base().add(start), len, Protection::READ_WRITE) }.ok()?;
+        if len == 0 { Some(()) } else { self.commit_tables(start..start + len) }
     }
 
     /// Gives the memory of pages back to the system, which have been committed: they are zeroes when they are used again.

@@ -9,8 +9,6 @@
 //! The kind is the number of the object's type in its engine or, from the top down, one of the few that are no types. The
 //! second word is 0 but during a collection, in objects that have been moved.
 
-use std::ops::Range;
-
 use crate::types::TypeId;
 use crate::types::object::ObjectLayout;
 pub use crate::types::object::{ALIGN, ARRAY_LENGTH, HEADER};
@@ -72,9 +70,4 @@ impl Layouts {
         });
         known.flatten().unwrap_or_else(|| panic!("a reference leads to no object, but to {:#x}", kind.0))
     }
-}
-
-/// The offsets of an array's references.
-pub(super) fn elements(first: u32, len: u32) -> Range<usize> {
-    first as usize..first as usize + len as usize * 4
 }
