@@ -160,6 +160,21 @@ fn the_limits_hold_for_all_threads() {
 }
 
 #[test]
+fn a_memory_that_is_imported_twice_is_one() {
+    let wat = r#"(module
+        (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (import "env" "memory" (memory $a 1 4 shared))
+        (import "env" "memory" (memory $b 1 4 shared))
+        (export "memory" (memory $a))
+        (func (export "wasi_thread_start") (param i32 i32))
+        (func (export "_start")
+            (i32.store $a (i32.const 100) (i32.const 7))
+            (call $exit (i32.load $b (i32.const 100)))))"#;
+    run(wat, &[]).assert_clean(7, "");
+}
+
+#[test]
 fn a_thread_that_cannot_be_instantiated_has_not_trapped() {
     // Of the memory that is no other thread's there is none left for it.
     let wat = program(1, "", "").replacen("(func $print", "(memory 4) (func $print", 1);

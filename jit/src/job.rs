@@ -101,7 +101,17 @@ impl Job<'_> {
                 | Operator::ArrayInitData { .. }
                 | Operator::ArrayInitElem { .. }
                 | Operator::ArrayCopy { .. }
-                | Operator::ArrayFill { .. } => CALL,
+                | Operator::ArrayFill { .. }
+                | Operator::Throw { .. }
+                | Operator::ThrowRef
+                | Operator::Rethrow { .. }
+                // Where an exception goes on that nothing here takes.
+                | Operator::TryTable { .. }
+                | Operator::Try { .. }
+                | Operator::Delegate { .. }
+                | Operator::MemoryAtomicNotify { .. }
+                | Operator::MemoryAtomicWait32 { .. }
+                | Operator::MemoryAtomicWait64 { .. } => CALL,
                 _ => 0,
             };
         }

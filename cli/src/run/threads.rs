@@ -5,6 +5,7 @@
 //! returns; any thread does with a trap or `proc_exit`, or when it panics.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -64,9 +65,11 @@ impl Threads {
             Failure::new("the guest cannot be given threads").because_of(error.chain())
         };
         let file = file_arg::display_name(&run.file);
+        let mut defined = HashSet::new();
         for import in module.imports() {
             let ExternType::Memory(ty) = import.ty() else { continue };
-            if !ty.is_shared() {
+            // Who imports one twice gets it twice.
+            if !ty.is_shared() || !defined.insert((import.module(), import.name())) {
                 continue;
             }
             let Some(memory) = limits.shared_memory(engine, ty).map_err(refuse)? else {
