@@ -2,7 +2,7 @@
 //!
 //! A minor collection must find the references from old objects to young ones without looking at all old objects. So
 //! whoever stores a reference into an object *marks the card* of the place: a byte of a table that has one for each
-//! [`CARD`] bytes of the heap, at a fixed distance below the heap's base. That takes no branch, and no look at what the
+//! `CARD` bytes of the heap, at a fixed distance below the heap's base. That takes no branch, and no look at what the
 //! object is or what is stored; marks in young objects mean nothing.
 //!
 //! ```text

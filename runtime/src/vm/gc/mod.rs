@@ -12,11 +12,11 @@
 //! collection copies those that can be reached behind the *old* objects, breadth first (Cheney, "A nonrecursive list compacting
 //! algorithm", 1970), and forgets the rest: it does not look at old objects, but where they have been written to since, which
 //! their [cards] tell (Hosking, Moss, Stefanović, "A comparative performance evaluation of write barrier implementations", 1992). A *full*
-//! collection copies all objects, old and young, to the other half in the same way. Large objects ([large]) stay where they are. No
+//! collection copies all objects, old and young, to the other half in the same way. Large objects (`large`) stay where they are. No
 //! object is young after a collection.
 //!
 //! All words that hold references are found precisely, and changed when their objects move: [`Store`](super::Store) knows
-//! where they are. When to collect, and how much, is in [pacing].
+//! where they are. When to collect, and how much, is in `pacing`.
 
 pub mod cards;
 mod collect;
