@@ -22,6 +22,7 @@ in_every_mode! {
     a_loop_throws_a_million_times
     exceptions_are_thrown_again
     fuel_is_charged_up_to_the_throw_and_from_the_handler_on
+    fuel_is_charged_for_clauses_and_for_what_is_zeroed
     handlers_of_the_legacy_proposal_catch
     handlers_of_the_legacy_proposal_throw_again
     delegated_exceptions_pass_handlers
@@ -492,6 +493,35 @@ fn fuel_is_charged_up_to_the_throw_and_from_the_handler_on(mode: Mode) -> Result
             store.set_fuel(cost(turns) - 1)?;
             let error = run.call(&mut store, turns as i32).unwrap_err();
             assert_eq!(trap(&error), Some(Trap::OutOfFuel), "{turns} turns");
+        }
+    }
+    Ok(())
+}
+
+fn fuel_is_charged_for_clauses_and_for_what_is_zeroed(mode: Mode) -> Result<()> {
+    let fields = "(field v128)".repeat(100);
+    let wat = format!(
+        r#"(module
+        (tag $a) (tag $b)
+        (type $wide (struct {fields}))
+        (func (export "none") (nop))
+        (func (export "empty") (block (try_table (nop))))
+        (func (export "table") (block (try_table (catch $a 0) (catch $b 0) (catch_all 0) (nop))))
+        (func (export "legacy") try nop catch $a nop catch $b catch_all end)
+        (func (export "legacy behind") nop try nop end try try nop catch $a end nop catch $b end)
+        (func (export "zeroed") (drop (struct.new_default $wide))))"#
+    );
+    let engine = Engine::new(mode.config().consume_fuel(true))?;
+    let (mut store, instance) = instance(&engine, &wat)?;
+    // The structure has 1,600 bytes and a header, of which 64 cost one.
+    let costs =
+        [("none", 0), ("empty", 1), ("table", 4), ("legacy", 4), ("legacy behind", 5), ("zeroed", 1 + 25)];
+    for (name, cost) in costs {
+        let run = instance.get_typed_func::<(), ()>(&mut store, name)?;
+        for _ in 0..3 {
+            store.set_fuel(1000)?;
+            run.call(&mut store, ())?;
+            assert_eq!(1000 - store.get_fuel()?, cost, "{name}");
         }
     }
     Ok(())

@@ -19,14 +19,14 @@ use crate::module::Module;
 pub const BULK_UNIT: u64 = 64;
 
 /// Fuel that one instruction costs. Structure that makes no code is free, but for what catches: whoever throws may have to look
-/// at all of it. So a `try` costs one more for each `catch` and `catch_all` that belongs to it, which come later: their tiers
-/// add [`CLAUSE`] to the segment of the `try`.
+/// at all of it. So a `try` costs [`CLAUSE`] more for each `catch` and `catch_all` that belongs to it. As those come later, it is they
+/// that add it to the segment of the `try`.
 pub fn cost(operator: &Operator<'_>, module: &Module) -> u32 {
     match *operator {
         Operator::TryTable { ref try_table } => 1 + CLAUSE * try_table.catches.len() as u32,
         Operator::StructNewDefault { struct_type_index } => {
             let bytes = module.struct_layout(struct_type_index).bytes;
-            // Of 32 bits divided by a constant.
+            // A part of what fits 32 bits.
             1 + bulk_cost(bytes.into()) as u32
         }
         Operator::Nop

@@ -240,10 +240,11 @@ impl<'m> Lower<'m, '_, '_> {
         }
     }
 
-    /// Makes a segment dearer that has ended, by the instruction with what it costs.
+    /// Makes a segment dearer that has ended, by the constant that is subtracted from the fuel there.
     pub(super) fn charge_more(&mut self, charge: Inst, cost: u32) {
-        if let InstructionData::UnaryImm { imm, .. } = &mut self.builder.func.dfg.insts[charge] {
-            *imm = Imm64::new(imm.bits() + i64::from(cost));
-        }
+        let InstructionData::UnaryImm { imm, .. } = &mut self.builder.func.dfg.insts[charge] else {
+            unreachable!("what a segment costs is a constant")
+        };
+        *imm = Imm64::new(imm.bits() + i64::from(cost));
     }
 }

@@ -1,3 +1,5 @@
+//! What ends waits and long work, and what is taken up again after that.
+
 use super::*;
 use std::ops::Range;
 

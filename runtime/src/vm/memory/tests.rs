@@ -1,3 +1,5 @@
+//! Memories of both strategies: how they grow, what of them stays where it is, and what they start with.
+
 use super::*;
 
 fn both(test: impl Fn(Memory)) {
