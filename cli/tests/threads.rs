@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::{Bench, Ran};
 use serde_json::Value;
 
@@ -185,6 +187,33 @@ fn a_thread_that_cannot_be_instantiated_has_not_trapped() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn where_the_system_has_no_memory_for_a_thread_the_guest_is_told() {
+    let wat = r#"(module
+        (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (import "env" "memory" (memory 1 1 shared))
+        (export "memory" (memory 0))
+        (func (export "wasi_thread_start") (param i32 i32)
+            (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+        (func (export "_start") (local $spawned i32) (local $last i32)
+            (loop $more
+                (local.set $last (call $spawn (i32.const 0)))
+                (if (i32.gt_s (local.get $last) (i32.const 0)) (then
+                    (local.set $spawned (i32.add (local.get $spawned) (i32.const 1)))
+                    (br_if $more (i32.lt_u (local.get $spawned) (i32.const 250))))))
+            (if (i32.eqz (local.get $spawned)) (then (call $exit (i32.const 1))))
+            (call $exit (i32.sub (i32.const 0) (local.get $last)))))"#;
+    let bench = Bench::with("t.wat", wat);
+    for mode in MODES {
+        let wasmrun = bench.command(&[]).get_program().to_str().unwrap().to_owned();
+        let script = format!("ulimit -v 1000000; exec {wasmrun} --no-cache --mode {mode} -S threads t.wat");
+        let output = Command::new("sh").args(["-c", &script]).current_dir(bench.root()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*stderr), (Some(6), ""), "{mode}");
+    }
 }
 
 #[test]

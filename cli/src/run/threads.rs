@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module};
+use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, Store};
 
 use super::limits::Limits;
 use super::{Host, Wasi, end, stack_of_thread, store};
@@ -59,7 +59,7 @@ impl Threads {
         limits: &Limits,
         module: &Module,
         linker: &mut Linker<Host>,
-        store: &wasmrun::Store<Host>,
+        store: &Store<Host>,
     ) -> Outcome<Arc<Threads>> {
         let refuse = |error: wasmrun::Error| {
             Failure::new("the guest cannot be given threads").because_of(error.chain())
@@ -116,8 +116,11 @@ impl Threads {
         let next = |last: u32| (last < LAST_NUMBER).then(|| last + 1);
         let started = self.last.fetch_update(order, order, next).ok().and_then(|last| {
             let (threads, number) = (self.clone(), last as i32 + 1);
+            let host = Host { wasi, limits: self.limits.of_thread() };
+            // Here, where it is the guest that is told if the system has no memory for it.
+            let store = store(&self.run.options, &self.engine, self.limit, host).ok()?;
             let builder = thread::Builder::new().name(format!("guest {number}")).stack_size(stack);
-            builder.spawn(move || threads.run(wasi, number, argument)).ok().map(|_| number)
+            builder.spawn(move || threads.run(store, number, argument)).ok().map(|_| number)
         });
         started.unwrap_or_else(|| {
             self.running.fetch_sub(1, order);
@@ -126,9 +129,9 @@ impl Threads {
     }
 
     /// What a thread does.
-    fn run(self: Arc<Threads>, wasi: Wasi, number: i32, argument: i32) {
+    fn run(self: Arc<Threads>, store: Store<Host>, number: i32, argument: i32) {
         let file = file_arg::display_name(&self.run.file);
-        match caught(&file, || self.guest(wasi, number, argument)) {
+        match caught(&file, || self.guest(store, number, argument)) {
             Ok(None) => {
                 self.running.fetch_sub(1, Ordering::SeqCst);
             }
@@ -138,9 +141,7 @@ impl Threads {
     }
 
     /// What the guest does in a thread: the exit code of the process, if that is to end.
-    fn guest(&self, wasi: Wasi, number: i32, argument: i32) -> Outcome<Option<u8>> {
-        let host = Host { wasi, limits: self.limits.of_thread() };
-        let mut store = store(&self.run.options, &self.engine, self.limit, host)?;
+    fn guest(&self, mut store: Store<Host>, number: i32, argument: i32) -> Outcome<Option<u8>> {
         let linked = self.linked.get().expect("a thread is started by an instance");
         let started = linked.instantiate(&mut store).and_then(|instance| {
             let start = instance.get_typed_func::<(i32, i32), ()>(&mut store, START)?;

@@ -130,10 +130,6 @@ unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
                 let mut default = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
                 default.sa_sigaction = libc::SIG_DFL;
                 libc::sigaction(signal, &raw const default, ptr::null_mut());
-                // A fault happens again when the handler returns, and this time it ends the process.
-                if sent {
-                    libc::raise(signal);
-                }
             }
             action if flags & libc::SA_SIGINFO != 0 => {
                 let action: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = std::mem::transmute(action);
@@ -144,6 +140,21 @@ unsafe fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
                 action(signal);
             }
         }
+        // With nothing installed, as a handler may have left it too, a fault happens again when this one returns, and ends the process.
+        // What was sent does not happen again.
+        if sent && is_default(signal) {
+            libc::raise(signal);
+        }
+    }
+}
+
+/// Whether the system does what it does where nothing is installed.
+unsafe fn is_default(signal: c_int) -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: asks for the present action.
+    unsafe {
+        libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_DFL
     }
 }
 

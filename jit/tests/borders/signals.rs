@@ -249,7 +249,9 @@ fn faults_of_others_end_the_process_if_nobody_handles_them() {
         assert_eq!(end_of(&format!("{before} in-host")).signal(), Some(libc::SIGSEGV), "{before}");
         assert_eq!(end_of(&format!("{before} in-code")).signal(), Some(libc::SIGILL), "{before}");
     }
-    assert_eq!(end_of("default sent").signal(), Some(libc::SIGSEGV));
+    for before in ["rust", "default"] {
+        assert_eq!(end_of(&format!("{before} sent")).signal(), Some(libc::SIGSEGV), "{before}");
+    }
 }
 
 #[test]
