@@ -82,7 +82,9 @@ impl<'m> Lower<'m, '_, '_> {
         let Some(defined) = function.checked_sub(self.module.imported_function_count()) else {
             let offset = self.module.layout().imported_function(function);
             let reference = self.builder.ins().iadd_imm_u(self.vmctx, i64::from(offset));
-            return self.callee_of(reference);
+            let vmctx = self.context_of(reference);
+            let vmctx = self.or_own(vmctx);
+            return self.callee_of(reference, vmctx);
         };
         let id = self.constant(abi::direct_callee_id(function));
         if let Some(thunk) = self.thunk(defined, self.module.function_type(function)) {
@@ -99,16 +101,38 @@ impl<'m> Lower<'m, '_, '_> {
         Callee { code: Code::At(code), vmctx: self.vmctx, id }
     }
 
-    /// The function that a reference, which is not null, refers to.
-    fn callee_of(&mut self, reference: Value) -> Callee {
-        let flags = self.flags.functions;
-        let cell = self.builder.ins().load(I64, flags, reference, offset_of!(FunctionReference, cell) as i32);
-        let code = self.builder.ins().load(I64, flags, cell, CodeCell::NATIVE as i32);
-        let vmctx =
-            self.builder.ins().load(I64, flags, reference, offset_of!(FunctionReference, vmctx) as i32);
-        // Functions of the host have no context of their own and see that of their caller.
-        let vmctx = self.builder.ins().select(vmctx, vmctx, self.vmctx);
+    /// The function that a reference, which is not null, refers to, with the context that it gets.
+    fn callee_of(&mut self, reference: Value, vmctx: Value) -> Callee {
+        let offset = offset_of!(FunctionReference, cell) as i32;
+        let cell = self.builder.ins().load(I64, self.flags.functions, reference, offset);
+        let code = self.builder.ins().load(I64, self.flags.functions, cell, CodeCell::NATIVE as i32);
         Callee { code: Code::At(code), vmctx, id: reference }
+    }
+
+    /// The context in a reference to a function.
+    fn context_of(&mut self, reference: Value) -> Value {
+        let offset = offset_of!(FunctionReference, vmctx) as i32;
+        self.builder.ins().load(I64, self.flags.functions, reference, offset)
+    }
+
+    /// Functions of the host have no context of their own and see that of their caller.
+    fn or_own(&mut self, vmctx: Value) -> Value {
+        self.builder.ins().select(vmctx, vmctx, self.vmctx)
+    }
+
+    /// The function that a reference refers to which can be any: most are of the caller's own instance. A processor guesses that the
+    /// comparison says so and does not wait for the context, which all that the callee does would wait for.
+    fn callee_at_hand(&mut self, reference: Value) -> Callee {
+        let vmctx = self.context_of(reference);
+        let own = self.builder.ins().icmp(IntCC::Equal, vmctx, self.vmctx);
+        let (other, known) = (self.cold_block(), self.builder.create_block());
+        let context = self.builder.append_block_param(known, I64);
+        self.builder.ins().brif(own, known, &[self.vmctx.into()], other, &[]);
+        self.enter_sealed(other);
+        let vmctx = self.or_own(vmctx);
+        self.builder.ins().jump(known, &[vmctx.into()]);
+        self.enter_sealed(known);
+        self.callee_of(reference, context)
     }
 
     /// The function at an index of a table, checked to be of a type. An element that has not been looked up
@@ -148,7 +172,7 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().jump(found, &[reference.into()]);
 
         self.enter_sealed(found);
-        (self.callee_of(callee), guessed)
+        (self.callee_at_hand(callee), guessed)
     }
 
     /// Goes to a new block, with nothing in it yet, if `reference` refers to the function that is `likely`.
@@ -279,7 +303,7 @@ impl<'m> Lower<'m, '_, '_> {
             let reference = this.pop();
             let guessed = this.guess(reference, likely);
             this.trap_if_null(reference);
-            (this.callee_of(reference), guessed)
+            (this.callee_at_hand(reference), guessed)
         })
     }
 
@@ -349,7 +373,7 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn return_call_ref(&mut self, type_index: u32) {
         let reference = self.pop();
         self.trap_if_null(reference);
-        let callee = self.callee_of(reference);
+        let callee = self.callee_at_hand(reference);
         self.return_call_of(&callee, self.module.func_type(type_index));
     }
 }
