@@ -9,6 +9,7 @@ use wasmrun::{Collections, FunctionTier, GcStats, Module};
 
 use crate::args::RunArgs;
 use crate::errors::Outcome;
+use crate::time_limit::TimeLimit;
 use crate::wording::shown;
 use crate::{load, output};
 
@@ -239,7 +240,7 @@ impl From<FunctionTier> for Row {
 
 /// `explain --tiers`: compiles all functions of a module, and shows what came of it.
 pub fn explain(run: &RunArgs, json: bool) -> Outcome {
-    let report = Report::of(&load::compiled_module(run)?);
+    let report = Report::of(&load::compiled_module(run, &TimeLimit::starting_now(run.options.timeout))?);
     if json { output::print_json(&report) } else { output::print(&report.text()) }
 }
 
