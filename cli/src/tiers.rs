@@ -10,7 +10,7 @@ use wasmrun::{Collections, FunctionTier, GcStats, Module};
 use crate::args::RunArgs;
 use crate::errors::Outcome;
 use crate::time_limit::TimeLimit;
-use crate::wording::shown;
+use crate::wording::{plural, shown};
 use crate::{load, output};
 
 /// The functions that a table shows; JSON has all of them.
@@ -175,8 +175,13 @@ impl Report {
     /// As a table: those functions first that have cost or run most.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} functions, {} compiled ({} from the cache) and {} loops, in {:.1} ms to {} bytes of code\n",
-            self.functions, self.compiled, self.from_cache, self.loops, self.compile_ms, self.code_size
+            "{}, {} compiled ({} from the cache) and {}, in {:.1} ms to {} of code\n",
+            plural(self.functions as u64, "function"),
+            self.compiled,
+            self.from_cache,
+            plural(self.loops.into(), "loop"),
+            self.compile_ms,
+            plural(self.code_size, "byte")
         );
         let mut rows: Vec<&Row> = self.tiers.iter().filter(|row| row.says_something()).collect();
         rows.sort_by_key(|row| (row.reason.is_none(), std::cmp::Reverse((row.code_size, row.executions))));
