@@ -7,6 +7,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use wasmrun_runtime::is_printable;
+
 use crate::errors::{Failure, Outcome};
 
 /// Writes `text` to stdout, and all of it before it returns.
@@ -41,8 +43,8 @@ pub fn json(value: &impl serde::Serialize) -> Outcome<String> {
         .map_err(|error| Failure::new("cannot write JSON").because(error))?;
     let mut text = String::with_capacity(json.len() + 1);
     for c in json.chars() {
-        // JSON need not escape all control characters, but some terminals obey those that it leaves.
-        if c.is_control() && c != '\n' {
+        // JSON need not escape all characters that are none to read, but some terminals obey those that it leaves.
+        if !is_printable(c) && c != '\n' {
             let _ = write!(text, "\\u{:04x}", u32::from(c));
         } else {
             text.push(c);
