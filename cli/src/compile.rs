@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::file_arg::{display_name, is_stdin};
-use crate::{load, output};
+use crate::time_limit::TimeLimit;
+use crate::{load, out_file};
 
 /// The ending of compiled modules.
 const EXTENSION: &str = "wrc";
@@ -16,11 +17,12 @@ pub fn run(run: &RunArgs, out: Option<&Path>) -> Outcome {
         Some(out) => out.to_owned(),
         None => beside(&run.file)?,
     };
-    let module = load::compiled_module(run)?;
-    let bytes = module.serialize().map_err(|error| {
+    let limit = TimeLimit::starting_now(run.options.timeout);
+    let module = load::compiled_module(run, &limit)?;
+    let bytes = limit.watch(&run.file, "writing its code", || module.serialize())?.map_err(|error| {
         Failure::new(format!("{} cannot be compiled", display_name(&run.file))).because_of(error.chain())
     })?;
-    output::write_file(&out, &run.file, &bytes)
+    out_file::write(&out, &run.file, &bytes, &limit)
 }
 
 /// The name of the file in the current directory, if nothing else is said.

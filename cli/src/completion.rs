@@ -9,5 +9,5 @@ use crate::{args, output};
 pub fn run(shell: Shell) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut args::command(), "wasmrun", &mut script);
-    output::print(&String::from_utf8_lossy(&script))
+    output::print(&script)
 }

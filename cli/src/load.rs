@@ -117,18 +117,17 @@ pub fn module(engine: &Engine, file: &Path, limit: &TimeLimit) -> Outcome<Module
 
 /// The module in the file of `run` with all of its functions compiled, also where only what is warm would be. The cache has
 /// no part in it: what is found there has cost nothing now, and code goes where it was asked to go.
-pub fn compiled_module(run: &RunArgs) -> Outcome<Module> {
+pub fn compiled_module(run: &RunArgs, limit: &TimeLimit) -> Outcome<Module> {
     let mut options = run.options.clone();
     if matches!(options.mode, Mode::Interp | Mode::Tiered) {
         options.mode = Mode::Jit;
     }
     options.no_cache = true;
-    let limit = TimeLimit::starting_now(options.timeout);
     // For runs with a timeout and for those without.
     let engine = Engine::new(config(&options)?.interruptible(true)).map_err(refuse)?;
     match engine.no_compiled_code() {
         Some(reason) => Err(no_code(reason)),
-        None => module(&engine, &run.file, &limit),
+        None => module(&engine, &run.file, limit),
     }
 }
 

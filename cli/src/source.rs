@@ -91,11 +91,7 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
     };
     result.map_err(|error| {
         let failure = Failure::new(format!("cannot read {}", display_name(file))).because(&error);
-        let is_word = !file.as_os_str().as_encoded_bytes().iter().any(|b| matches!(b, b'.' | b'/'));
         match Errno::from(error) {
-            Errno::Noent if is_word => {
-                failure.help("if this was meant to be a command, `wasmrun --help` lists them")
-            }
             Errno::Mfile | Errno::Nfile => failure.help(MORE_FILES),
             Errno::Nomem => failure.help(MORE_MEMORY),
             _ => failure,

@@ -9,7 +9,8 @@ use wasmrun::{Collections, FunctionTier, GcStats, Module};
 
 use crate::args::RunArgs;
 use crate::errors::Outcome;
-use crate::wording::shown;
+use crate::time_limit::TimeLimit;
+use crate::wording::{plural, shown};
 use crate::{load, output};
 
 /// The functions that a table shows; JSON has all of them.
@@ -174,8 +175,13 @@ impl Report {
     /// As a table: those functions first that have cost or run most.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "{} functions, {} compiled ({} from the cache) and {} loops, in {:.1} ms to {} bytes of code\n",
-            self.functions, self.compiled, self.from_cache, self.loops, self.compile_ms, self.code_size
+            "{}, {} compiled ({} from the cache) and {}, in {:.1} ms to {} of code\n",
+            plural(self.functions as u64, "function"),
+            self.compiled,
+            self.from_cache,
+            plural(self.loops.into(), "loop"),
+            self.compile_ms,
+            plural(self.code_size, "byte")
         );
         let mut rows: Vec<&Row> = self.tiers.iter().filter(|row| row.says_something()).collect();
         rows.sort_by_key(|row| (row.reason.is_none(), std::cmp::Reverse((row.code_size, row.executions))));
@@ -239,7 +245,7 @@ impl From<FunctionTier> for Row {
 
 /// `explain --tiers`: compiles all functions of a module, and shows what came of it.
 pub fn explain(run: &RunArgs, json: bool) -> Outcome {
-    let report = Report::of(&load::compiled_module(run)?);
+    let report = Report::of(&load::compiled_module(run, &TimeLimit::starting_now(run.options.timeout))?);
     if json { output::print_json(&report) } else { output::print(&report.text()) }
 }
 

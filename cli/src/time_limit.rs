@@ -1,9 +1,10 @@
 //! The time that `--timeout` gives to loading and running together.
 //!
 //! The engine's deadline ends a guest that runs. What comes before asks no clock: a pipe that nobody writes
-//! to, a slow file system, the parser of the text format, the validator. Each such step is watched by a
-//! thread, which ends the process when the time has passed. A watched step runs no code of a guest, and the
-//! watcher is gone before the step's result is seen, so that it never ends a process in which one runs.
+//! to, a slow file system, the parser of the text format, the validator; nor does what comes after the making of a file, a
+//! pipe that nobody reads. Each such step is watched by a thread, which ends the process when the time has passed. A
+//! watched step runs no code of a guest, and the watcher is gone before the step's result is seen, so that it never ends
+//! a process in which one runs.
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -43,17 +44,28 @@ impl TimeLimit {
     /// Does one step of loading `file`; `step` says which, as in "reading it". If the time passes first, the
     /// process ends with an error.
     pub fn watch<T>(&self, file: &Path, step: &str, work: impl FnOnce() -> T) -> Outcome<T> {
+        self.bounded(|| self.passed(&file_arg::display_name(file), "loaded", step), work)
+    }
+
+    /// Writes something to `out`, as it is called in messages, which may be a pipe that nobody reads. If the time passes
+    /// first, the process ends with an error.
+    pub fn watch_writing<T>(&self, out: &str, write: impl FnOnce() -> T) -> Outcome<T> {
+        self.bounded(|| self.passed(out, "written", "writing it"), write)
+    }
+
+    fn bounded<T>(&self, passed: impl Fn() -> Failure + Sync, work: impl FnOnce() -> T) -> Outcome<T> {
         let Some(ends) = self.ends else { return Ok(work()) };
         let left = ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(self.passed(file, step));
+            return Err(passed());
         }
         thread::scope(|scope| {
             // Nothing is ever sent; dropping the sender says that the work is done.
             let (done, until_done) = mpsc::channel::<()>();
+            let passed = &passed;
             let watcher = move || {
                 if until_done.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
-                    std::process::exit(self.passed(file, step).report().into());
+                    std::process::exit(passed().report().into());
                 }
             };
             thread::Builder::new()
@@ -65,8 +77,8 @@ impl TimeLimit {
         })
     }
 
-    fn passed(&self, file: &Path, step: &str) -> Failure {
-        Failure::new(format!("{} could not be loaded in time", file_arg::display_name(file)))
+    fn passed(&self, name: &str, done: &str, step: &str) -> Failure {
+        Failure::new(format!("{name} could not be {done} in time"))
             .because(format!("the {:?} of `--timeout` passed while {step}", self.given))
             .help("`--timeout TIME` is the time for loading and running together")
     }

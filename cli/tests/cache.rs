@@ -110,11 +110,43 @@ fn a_cache_that_cannot_be_used_is_no_reason_not_to_run() {
     let ran = bench.run(&["cache", "stat"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.starts_with("error: the cache of compiled code cannot be used\ncaused by: "));
-    assert!(ran.stderr.contains("\nhelp: "), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("help: guests run without it; remove what is wrong, and it is made anew\n"));
     // Neither does a process without a home have one.
     let nowhere =
         bench.command(&["--mode", "jit", "a.wat"]).env_remove("XDG_CACHE_HOME").env_remove("HOME").output();
     assert!(nowhere.unwrap().status.success());
+    for what in ["stat", "clean"] {
+        let asked = bench.command(&["cache", what]).env_remove("XDG_CACHE_HOME").env("HOME", "here").output();
+        let asked = asked.unwrap();
+        assert_eq!(
+            String::from_utf8(asked.stderr).unwrap(),
+            "error: the cache of compiled code cannot be used\n\
+             caused by: neither XDG_CACHE_HOME nor HOME says where this user's caches are\n\
+             help: guests run without it; set XDG_CACHE_HOME or HOME to the path of a directory, from `/` on\n"
+        );
+        assert_eq!(asked.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn too_few_descriptors_for_the_cache_are_no_reason_to_remove_it() {
+    let bench = Bench::with("a.wat", NOTHING);
+    bench.run(&["--mode", "jit", "a.wat"]).assert_clean(0, "");
+    let mut refused = 0;
+    // Below four or so the system cannot even start the command.
+    for limit in 3..16 {
+        let script = format!("ulimit -n {limit} && exec \"$0\" cache stat");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_wasmrun")]).env("XDG_CACHE_HOME", bench.caches());
+        let stderr = String::from_utf8(shell.output().unwrap().stderr).unwrap();
+        if stderr.is_empty() || stderr.contains("shared libraries") {
+            continue;
+        }
+        refused += 1;
+        let help = "help: `ulimit -n` says how many files may be open, and `ulimit -n 256` allows more\n";
+        assert!(stderr.contains("Too many open files") && stderr.ends_with(help), "{limit}: {stderr}");
+    }
+    assert!(refused > 0, "no limit was small enough");
 }
 
 #[test]

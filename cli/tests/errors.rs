@@ -272,6 +272,11 @@ fn a_file_that_is_not_there_is_named() {
         "error: cannot read `inspct`\ncaused by: No such file or directory (os error 2)\n\
          help: if this was meant to be a command, `wasmrun --help` lists them\n",
     );
+    // Where no command can stand, none was meant.
+    let missing = "error: cannot read `x`\ncaused by: No such file or directory (os error 2)\n";
+    let bench = bench.file("a.wat", NOTHING);
+    bench.run(&["--preload", "=x", "a.wat"]).assert_error(1, missing);
+    bench.run(&["inspect", "x"]).assert_error(1, missing);
 }
 
 #[test]

@@ -86,6 +86,24 @@ fn references_can_be_null() {
 }
 
 #[test]
+fn a_reference_that_cannot_be_null_is_refused_before_anything_runs() {
+    let module = r#"(module
+        (func $trap unreachable) (start $trap)
+        (func (export "extern") (param i32 (ref extern))) (func (export "func") (param i32 (ref func))))"#;
+    let bench = Bench::with("m.wat", module);
+    for (name, ty) in [("extern", "(ref extern)"), ("func", "(ref func)")] {
+        for value in ["null", "ref.null", "1"] {
+            bench.run(&["--invoke", name, "m.wat", "7", value]).assert_error(
+                2,
+                &format!(
+                    "error: argument 2 of `{name}`: no value of type {ty} can be given on the command line\n"
+                ),
+            );
+        }
+    }
+}
+
+#[test]
 fn each_result_has_a_line_of_its_own() {
     bench().run(&["--invoke", "swap", "n.wat", "1", "2"]).assert_clean(0, "2\n1\n");
     bench().run(&["--invoke", "none", "n.wat"]).assert_clean(0, "");

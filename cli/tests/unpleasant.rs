@@ -16,10 +16,16 @@ const NAMES: &str = r#"(module
     (func (export "_start"))
     (@custom "c\1b]0;x\07" ""))"#;
 
+/// Characters that change the direction of a text, and Unicode's ends of a line and of a paragraph.
+const DIRECTIONS_AND_ENDS: [char; 14] = [
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}', '\u{2028}', '\u{2029}',
+];
+
 #[track_caller]
 fn assert_harmless(text: &str) {
-    let control = text.chars().find(|c| c.is_control() && *c != '\n');
-    assert_eq!(control, None, "{text:?}");
+    let command = text.chars().find(|c| (c.is_control() || DIRECTIONS_AND_ENDS.contains(c)) && *c != '\n');
+    assert_eq!(command, None, "{text:?}");
     assert!(!text.lines().any(|line| line == "help: forged"), "{text}");
 }
 
@@ -62,6 +68,37 @@ fn errors_of_the_engine_and_of_traps_do_not_command_the_terminal() {
     let ran = bench.run(&["--preload", "a\x1b[2J=lib.wat", "call.wat"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert_harmless(&ran.stderr);
+}
+
+#[test]
+fn names_that_a_guest_chose_do_not_turn_a_line_or_end_it() {
+    let name: String = DIRECTIONS_AND_ENDS.iter().collect();
+    // The parser of the text format refuses them where they are not escaped.
+    let escaped = name.escape_unicode();
+    let module = format!(
+        r#"(module $"m{escaped}" (import "i{escaped}" "i{escaped}" (func))
+            (func $"f{escaped}" (export "_start") (export "e{escaped}") unreachable) (@custom "c{escaped}" ""))"#
+    );
+    let bench = Bench::with("n.wat", module).file("bad.wat", format!("(module oops ;; {name}\n)"));
+    for args in [
+        &["n.wat"][..],
+        &["-W", "unknown-imports-trap", "n.wat"],
+        &["--invoke", "nope", "n.wat"],
+        &["inspect", "n.wat"],
+        &["inspect", "--json", "n.wat"],
+        &["explain", "n.wat"],
+        &["explain", "--json", "n.wat"],
+        &["explain", "--tiers", "n.wat"],
+        &["bad.wat"],
+    ] {
+        let ran = bench.run(args);
+        assert_harmless(ran.text());
+        assert_harmless(&ran.stderr);
+        assert!(ran.text().len() + ran.stderr.len() > 0, "{args:?}");
+    }
+    let ran = bench.run(&["inspect", "--json", "n.wat"]);
+    let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(value["imports"][0]["name"], format!("i{name}"), "in JSON they are still all there");
 }
 
 #[test]

@@ -30,7 +30,7 @@ mod work;
 
 pub use bodies::MAX_SLOTS;
 pub use error::ParseError;
-pub use names::printable;
+pub use names::{is_printable, printable};
 pub use parse::{Outline, VALIDATOR, parse, parse_unless_valid, used_proposals, validate};
 pub use relaxed::Relaxed;
 pub use work::Work;

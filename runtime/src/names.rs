@@ -41,7 +41,34 @@ impl Names {
     }
 }
 
-/// A name without control characters: names are printed on terminals, where those would be commands.
+/// A name without characters that are none to [print](is_printable).
 pub fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    name.chars().map(|c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// Whether a character is one to read. Names are printed on terminals and in logs, where others are commands: control
+/// characters, ends of lines and paragraphs, and those that change the direction of what stands around them (Unicode
+/// Standard Annex 9, section 2), which can make a line read as another one.
+pub fn is_printable(c: char) -> bool {
+    let separates = matches!(c, '\u{2028}' | '\u{2029}');
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !(c.is_control() || separates || turns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_or_turns_a_line_is_no_part_of_a_name() {
+        let turned =
+            "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        for bad in turned.chars().chain("\0\n\x1b\x7f\u{9b}\u{2028}\u{2029}".chars()) {
+            assert_eq!(printable(&format!("a{bad}b")), "a\u{fffd}b");
+        }
+        // Scripts that are written from right to left are text, and so are the joiners of others.
+        let text = "שלום سلام क्‍ष ñ ∂ 🦀";
+        assert_eq!(printable(text), text);
+    }
 }

@@ -1,7 +1,7 @@
 //! From files and directories on the command line to scripts that run.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::report::{FileReport, Note, Report};
 use crate::script::{Options, run_script};
@@ -26,44 +26,54 @@ pub fn run_paths_with<P: AsRef<Path>>(
     for path in paths {
         let path = path.as_ref();
         let mut scripts = Vec::new();
-        if let Err(error) = collect(path, &mut scripts) {
-            add(unreadable(path, &error.to_string()));
-            continue;
-        }
+        collect(path, &mut scripts);
         if scripts.is_empty() {
-            add(unreadable(path, "no .wast files in this directory"));
+            add(not_run(path, "no .wast files in this directory"));
         }
         for script in scripts {
-            add(match fs::read_to_string(&script) {
-                Ok(text) => run_script(&script.display().to_string(), &text, options),
-                Err(error) => unreadable(&script, &error.to_string()),
+            let text = script.and_then(|script| match fs::read_to_string(&script) {
+                Ok(text) => Ok((script, text)),
+                Err(error) => Err((script, error)),
+            });
+            add(match text {
+                Ok((script, text)) => run_script(&script.display().to_string(), &text, options),
+                Err((path, error)) => not_run(&path, &format!("cannot be read: {error}")),
             });
         }
     }
     report
 }
 
+/// A script, or what cannot be read.
+type Found = Result<PathBuf, (PathBuf, io::Error)>;
+
 /// Appends `path`, or the scripts below it. Symbolic links to directories are not followed.
-fn collect(path: &Path, scripts: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        scripts.push(path.to_path_buf());
-        return Ok(());
+fn collect(path: &Path, scripts: &mut Vec<Found>) {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => collect_below(path, scripts),
+        Ok(_) => scripts.push(Ok(path.to_path_buf())),
+        Err(error) => scripts.push(Err((path.to_path_buf(), error))),
     }
-    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(|entry| entry.file_name());
-    for entry in entries {
-        let kind = entry.file_type()?;
-        let path = entry.path();
-        if kind.is_dir() {
-            collect(&path, scripts)?;
-        } else if path.extension().is_some_and(|extension| extension == "wast") {
-            scripts.push(path);
-        }
-    }
-    Ok(())
 }
 
-fn unreadable(path: &Path, message: &str) -> FileReport {
+fn collect_below(directory: &Path, scripts: &mut Vec<Found>) {
+    let mut entries = match fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => return scripts.push(Err((directory.to_path_buf(), error))),
+    };
+    entries.sort_by_key(|entry| entry.file_name());
+    for entry in entries {
+        let path = entry.path();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => collect_below(&path, scripts),
+            Ok(_) if path.extension().is_none_or(|extension| extension != "wast") => {}
+            Ok(_) => scripts.push(Ok(path)),
+            Err(error) => scripts.push(Err((path, error))),
+        }
+    }
+}
+
+fn not_run(path: &Path, message: &str) -> FileReport {
     let failures = vec![Note { line: 0, message: message.to_string() }];
     FileReport { name: path.display().to_string(), failures, ..FileReport::default() }
 }
@@ -92,6 +102,14 @@ mod tests {
         let report =
             run_paths(&[dir.path().join("nothing.wast"), dir.path().to_path_buf()], &Options::default());
         assert_eq!(report.failed(), 2);
-        assert_eq!(report.files.len(), 2);
+        let [missing, empty] = &report.files[..] else { panic!("{report}") };
+        let name = dir.path().display();
+        let missing = missing.to_string();
+        assert!(
+            missing.contains(&format!("\n{name}/nothing.wast: cannot be read: No such file")),
+            "{missing}"
+        );
+        let empty = empty.to_string();
+        assert!(empty.ends_with(&format!("\n{name}: no .wast files in this directory\n")), "{empty}");
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 /// A directive that failed or was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Its line in the script, from 1.
+    /// Its line in the script, from 1; 0 is what concerns the script as a whole.
     pub line: usize,
     /// What was asked and what came, or the reason for skipping it: the name of a proposal where one is
     /// missing.
@@ -41,7 +41,7 @@ impl FileReport {
     }
 }
 
-/// One line for the file, then one for each failure as `file:line: message`.
+/// One line for the file, then one for each failure as `file:line: message`, or `file: message` where it has no line.
 impl fmt::Display for FileReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (failed, skipped) = (self.failures.len(), self.skips.len());
@@ -52,7 +52,10 @@ impl fmt::Display for FileReport {
         }
         writeln!(f)?;
         for failure in &self.failures {
-            writeln!(f, "{}:{}: {}", self.name, failure.line, failure.message)?;
+            match failure.line {
+                0 => writeln!(f, "{}: {}", self.name, failure.message)?,
+                line => writeln!(f, "{}:{line}: {}", self.name, failure.message)?,
+            }
         }
         Ok(())
     }

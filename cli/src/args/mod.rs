@@ -240,7 +240,7 @@ pub fn command() -> clap::Command {
                     .short('o')
                     .long("output")
                     .value_name("OUT")
-                    .help("The file to write; otherwise it is called like FILE, with the ending .wrc, and lies here")
+                    .help("The file to write; - is the standard output; otherwise it is called like FILE, with the ending .wrc, and lies here")
                     .value_hint(ValueHint::FilePath)
                     .value_parser(PathBufValueParser::new()),
             ),

@@ -17,7 +17,7 @@ use crate::args::ExploreArgs;
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
 use crate::wording::{grouped, listed, plural, shown};
-use crate::{file_arg, load, output};
+use crate::{file_arg, load, out_file, output};
 
 use page::Page;
 
@@ -39,10 +39,10 @@ pub fn run(args: &ExploreArgs) -> Outcome {
         ));
     }
     let to = args.output.clone().unwrap_or_else(|| page_name(&args.file));
-    if file_arg::is_stdin(&to) {
-        return output::print(&html);
+    out_file::write(&to, &args.file, html.as_bytes(), &limit)?;
+    if out_file::is_stdout(&to) {
+        return Ok(());
     }
-    output::write_file(&to, &args.file, html.as_bytes())?;
     let bytes = grouped(html.len() as u64);
     let functions = plural(shown_functions as u64, "function");
     output::print(&format!("{}: {functions}, {bytes} bytes\n", shown(to.display())))

@@ -8,13 +8,15 @@ mod limits;
 mod link;
 mod threads;
 
-use std::thread;
+use std::path::Path;
+use std::{fs, io, thread};
 
 use wasmrun::{Engine, Linker, Store};
 use wasmrun_wasi::{SharedWasiCtx, WasiCtx};
 
 use crate::args::{Options, RunArgs};
 use crate::errors::{Failure, Outcome};
+use crate::file_arg::is_stdin;
 use crate::time_limit::TimeLimit;
 use crate::{guest, load};
 use limits::Limits;
@@ -111,9 +113,21 @@ fn stack_of_thread(options: &Options) -> usize {
     options.max_stack.unwrap_or(FIRST_THREAD).saturating_add(HOST_STACK)
 }
 
+/// Adds what helps where no file has the name that stands in the place of a command.
+fn meant_as_command(file: &Path, failure: Failure) -> Failure {
+    let is_word = !file.as_os_str().as_encoded_bytes().iter().any(|b| matches!(b, b'.' | b'/'));
+    match fs::metadata(file) {
+        Err(error) if is_word && !is_stdin(file) && error.kind() == io::ErrorKind::NotFound => {
+            failure.help("if this was meant to be a command, `wasmrun --help` lists them")
+        }
+        _ => failure,
+    }
+}
+
 fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
     let wasi = guest::wasi(run)?;
-    let module = load::any_module(&engine, &run.file, &run.options, &limit)?;
+    let module = load::any_module(&engine, &run.file, &run.options, &limit)
+        .map_err(|failure| meant_as_command(&run.file, failure))?;
     let entry = entry::choose(run, &module)?;
     let libraries = link::libraries(run, &engine, &limit)?;
 

@@ -13,6 +13,11 @@ use float::{F32, F64};
 
 /// Reads an argument of type `ty`.
 pub fn parse(text: &str, ty: &ValType) -> Result<Val, String> {
+    if let ValType::Ref(reference) = ty
+        && !reference.is_nullable()
+    {
+        return Err(format!("no value of type {ty} can be given on the command line"));
+    }
     let value = match ty {
         ValType::I32 => integer(text, 32).map(|bits| Val::I32(bits as u32 as i32)),
         ValType::I64 => integer(text, 64).map(|bits| Val::I64(bits as i64)),

@@ -5,6 +5,7 @@
 //! that belong to this user or to the system (`/home` is one on many systems); the directory itself must not be one.
 
 use std::env;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,10 @@ pub(super) fn of_user() -> Result<PathBuf> {
     // An empty or relative path is to be ignored, says the specification of these variables.
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    let caches = caches
-        .ok_or_else(|| Error::msg("neither XDG_CACHE_HOME nor HOME says where this user's caches are"))?;
+    let caches = caches.ok_or_else(|| {
+        let unknown = "neither XDG_CACHE_HOME nor HOME says where this user's caches are";
+        io::Error::new(io::ErrorKind::NotFound, unknown)
+    })?;
     Ok(caches.join("wasmrun"))
 }
 
@@ -58,7 +61,7 @@ pub(super) fn judge(what: Kind, is: FileType, owner: u32, mode: u32, own: u32) -
 
 /// [Judges](judge) what is behind a descriptor, and returns what is known of it.
 pub(super) fn judge_fd(what: Kind, fd: BorrowedFd<'_>) -> Result<Stat> {
-    let stat = rustix::fs::fstat(fd)?;
+    let stat = rustix::fs::fstat(fd).map_err(io::Error::from)?;
     let mode = stat.st_mode;
     judge(what, FileType::from_raw_mode(mode), stat.st_uid, mode, geteuid().as_raw())?;
     Ok(stat)
@@ -73,7 +76,7 @@ impl Directory {
         let ancestors: Vec<&Path> = path.ancestors().collect();
         let missing = ancestors.iter().take_while(|ancestor| !ancestor.exists()).count();
         let existing = ancestors.get(missing).copied().unwrap_or(Path::new("/"));
-        let stat = rustix::fs::stat(existing)?;
+        let stat = rustix::fs::stat(existing).map_err(io::Error::from)?;
         // Of root in the home of somebody else, say.
         if stat.st_uid != geteuid().as_raw() && stat.st_mode & STICKY == 0 {
             return Err(Error::msg(format!(
@@ -87,6 +90,7 @@ impl Directory {
                 // Another process was faster.
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => {
+                    let error = io::Error::from(error);
                     return Err(error).with_context(|| format!("{} cannot be made", new.display()));
                 }
             }
@@ -112,7 +116,7 @@ impl Directory {
             _ => {}
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(io::Error::from)?;
         judge_fd(Kind::Directory, fd.as_fd())?;
         Ok(Some(Directory { fd, path: path.to_owned() }))
     }
