@@ -276,7 +276,7 @@ families! {
 }
 
 /// Handlers of the tail dispatcher.
-pub(crate) struct Handlers(
+pub(crate) struct HandlerTable(
     #[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "read through its address"))]
     pub(crate)  [Handler; COUNT],
 );
@@ -285,14 +285,14 @@ pub(crate) struct Handlers(
 pub(crate) struct Steps(pub(crate) [Step; COUNT]);
 
 #[cfg_attr(not(all(wasmrun_tail_dispatch, not(debug_assertions))), allow(dead_code))]
-pub(crate) static HANDLERS: Handlers = {
+pub(crate) static HANDLERS: HandlerTable = {
     let mut handlers = [ENTRIES[0].handler; COUNT];
     let mut i = 0;
     while i < COUNT {
         handlers[i] = ENTRIES[i].handler;
         i += 1;
     }
-    Handlers(handlers)
+    HandlerTable(handlers)
 };
 
 #[cfg_attr(all(wasmrun_tail_dispatch, not(debug_assertions)), allow(dead_code))]
