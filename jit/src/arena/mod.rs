@@ -142,7 +142,7 @@ struct State {
     mapping: Mapping,
     free: FreeList,
     slots: SlotIds,
-    /// Bytes below this have been code before, all others have not.
+    /// Bytes from here on have never been given out.
     touched: usize,
     kept: Vec<Installed>,
 }
@@ -152,6 +152,15 @@ struct State {
 pub struct Room {
     /// What is left of it, as offsets.
     range: Range<usize>,
+    /// Whether other code was there before.
+    reused: bool,
+}
+
+/// Where code goes.
+struct Place {
+    extent: Extent,
+    /// Whether other code was there before, which cores may have fetched.
+    reused: bool,
 }
 
 /// What it takes to free a blob.
@@ -269,34 +278,34 @@ impl Arena {
             return Err(ArenaError::Empty);
         }
         let mut state = self.shared.lock_to_change()?;
-        let extent = self.take(&mut state, code.len(), placement)?;
-        let range = extent.range.clone();
-        let installed = self.put(&mut state, extent, code, meta).inspect_err(|_| state.free.free(range))?;
+        let place = self.take(&mut state, code.len(), placement)?;
+        let range = place.extent.range.clone();
+        let installed = self.put(&mut state, place, code, meta).inspect_err(|_| state.free.free(range))?;
         Ok(Blob { shared: Arc::clone(&self.shared), installed })
     }
 
-    /// Takes an extent for so many bytes, with memory behind it.
-    fn take(&self, state: &mut State, len: usize, placement: Placement) -> Result<Extent, ArenaError> {
+    /// Takes a place for so many bytes, with memory behind it.
+    fn take(&self, state: &mut State, len: usize, placement: Placement) -> Result<Place, ArenaError> {
         let extent = state.free.allocate(len, placement).ok_or_else(|| ArenaError::Exhausted {
             asked: len,
             largest: state.free.largest_hole(),
             free: state.free.free_bytes(),
             capacity: self.shared.capacity,
         })?;
-        match state.mapping.commit(extent.range.end) {
-            Ok(()) => Ok(extent),
-            Err(error) => {
-                state.free.free(extent.range);
-                Err(ArenaError::Memory(error))
-            }
+        if let Err(error) = state.mapping.commit(extent.range.end) {
+            state.free.free(extent.range);
+            return Err(ArenaError::Memory(error));
         }
+        let reused = extent.range.start < state.touched;
+        state.touched = state.touched.max(extent.range.end);
+        Ok(Place { extent, reused })
     }
 
     /// Copies code to where nothing is, and lets it be found.
     fn put(
         &self,
         state: &mut State,
-        extent: Extent,
+        Place { extent, reused }: Place,
         code: &[u8],
         meta: Arc<dyn Any + Send + Sync>,
     ) -> Result<Installed, ArenaError> {
@@ -308,10 +317,9 @@ impl Arena {
                 .write(extent.range.clone(), |bytes| bytes[lead..lead + code.len()].copy_from_slice(code))
         }
         .map_err(ArenaError::Memory)?;
-        if extent.range.start < state.touched {
+        if reused {
             coherence::serialise_cores();
         }
-        state.touched = state.touched.max(extent.range.end);
 
         let code = extent.start..extent.start + code.len();
         let meta = Box::into_raw(Box::new(meta));
@@ -324,8 +332,9 @@ impl Arena {
     pub fn set_aside(&self, pieces: usize, bytes: usize) -> Result<Room, ArenaError> {
         let mut state = self.shared.lock_to_change()?;
         let bytes = bytes + pieces * (LINE + state.mapping.granule().max(LINE));
-        let Extent { range, start } = self.take(&mut state, bytes, Placement::Anywhere)?;
-        Ok(Room { range: start..range.end })
+        let Place { extent: Extent { range, start }, reused } =
+            self.take(&mut state, bytes, Placement::Anywhere)?;
+        Ok(Room { range: start..range.end, reused })
     }
 
     /// As [`install`](Arena::install), in room that was set aside in this arena, and [keeps](Blob::keep) the code.
@@ -346,7 +355,8 @@ impl Arena {
         if next > end {
             return Ok(None);
         }
-        let installed = self.put(&mut state, Extent { range: start..next, start }, code, meta)?;
+        let place = Place { extent: Extent { range: start..next, start }, reused: room.reused };
+        let installed = self.put(&mut state, place, code, meta)?;
         room.range.start = next;
         state.kept.push(installed);
         Ok(Some(self.shared.base.as_ptr().wrapping_add(start)))

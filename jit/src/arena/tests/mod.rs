@@ -107,6 +107,30 @@ fn the_default_size_can_be_had_and_a_new_arena_takes_no_memory() {
 }
 
 #[test]
+fn cores_serialise_where_other_code_was_before_and_nowhere_else() {
+    let arena = Arena::new(1 << 20).unwrap();
+    let mut room = arena.set_aside(2, 200).unwrap();
+    let serialised = |change: &mut dyn FnMut()| {
+        coherence::CALLS.set(0);
+        change();
+        coherence::CALLS.get() > 0
+    };
+    let mut blob = None;
+    assert!(!serialised(&mut || blob = Some(arena.install(&returns(1), Arc::new(())).unwrap())));
+    // Below code, and still the first there.
+    for _ in 0..2 {
+        assert!(!serialised(
+            &mut || _ = arena.install_in(&mut room, &returns(2), Arc::new(())).unwrap().unwrap()
+        ));
+    }
+    drop(blob.take());
+    assert!(serialised(&mut || blob = Some(arena.install(&returns(3), Arc::new(())).unwrap())));
+    drop(blob.take());
+    let mut room = arena.set_aside(1, 100).unwrap();
+    assert!(serialised(&mut || _ = arena.install_in(&mut room, &returns(4), Arc::new(())).unwrap().unwrap()));
+}
+
+#[test]
 fn impossible_sizes_and_empty_code_are_errors() {
     for bytes in [0, (2 << 30) + 1, usize::MAX] {
         assert!(matches!(Arena::new(bytes), Err(ArenaError::Size { .. })));
