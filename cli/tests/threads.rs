@@ -208,7 +208,7 @@ fn where_the_system_has_no_memory_for_a_thread_the_guest_is_told() {
             (call $exit (i32.sub (i32.const 0) (local.get $last)))))"#;
     let bench = Bench::with("t.wat", wat);
     for mode in MODES {
-        let wasmrun = bench.command(&[]).get_program().to_str().unwrap().to_owned();
+        let wasmrun = env!("CARGO_BIN_EXE_wasmrun");
         let script = format!("ulimit -v 1000000; exec {wasmrun} --no-cache --mode {mode} -S threads t.wat");
         let output = Command::new("sh").args(["-c", &script]).current_dir(bench.root()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -29,6 +29,14 @@ fn assert_harmless(text: &str) {
     assert!(!text.lines().any(|line| line == "help: forged"), "{text}");
 }
 
+#[track_caller]
+fn assert_says_something_harmless(bench: &Bench, args: &[&str]) {
+    let ran = bench.run(args);
+    assert_harmless(ran.text());
+    assert_harmless(&ran.stderr);
+    assert!(ran.text().len() + ran.stderr.len() > 0, "{args:?}");
+}
+
 #[test]
 fn names_that_a_guest_chose_do_not_command_the_terminal() {
     let bench = Bench::with("n.wat", NAMES);
@@ -43,10 +51,7 @@ fn names_that_a_guest_chose_do_not_command_the_terminal() {
         &["-W", "unknown-imports-trap", "--invoke", "e\x1b[31m\nhelp: forged", "n.wat"],
         &["--preload", "m\x1b[2J=n.wat", "n.wat"],
     ] {
-        let ran = bench.run(args);
-        assert_harmless(ran.text());
-        assert_harmless(&ran.stderr);
-        assert!(ran.text().len() + ran.stderr.len() > 0, "{args:?}");
+        assert_says_something_harmless(&bench, args);
     }
     // In JSON they are still all there.
     let ran = bench.run(&["inspect", "--json", "n.wat"]);
@@ -91,10 +96,7 @@ fn names_that_a_guest_chose_do_not_turn_a_line_or_end_it() {
         &["explain", "--tiers", "n.wat"],
         &["bad.wat"],
     ] {
-        let ran = bench.run(args);
-        assert_harmless(ran.text());
-        assert_harmless(&ran.stderr);
-        assert!(ran.text().len() + ran.stderr.len() > 0, "{args:?}");
+        assert_says_something_harmless(&bench, args);
     }
     let ran = bench.run(&["inspect", "--json", "n.wat"]);
     let value: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();

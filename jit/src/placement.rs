@@ -29,8 +29,8 @@ const MAX_DEPTH: usize = 8;
 /// The offset in the code where a line had best begin, below the length of a line; `None` if it does not matter. It is found by the
 /// look of the machine's branches.
 pub(crate) fn line_at(code: &[u8]) -> Option<u32> {
-    let loops = short_loops(code);
-    let branches: Vec<Range<u32>> = if loops.is_empty() { Vec::new() } else { branches(code).collect() };
+    let branches: Vec<Range<u32>> = branches(code).collect();
+    let loops = short_loops(code, &branches);
     let cost = |start| {
         let weighed = loops.iter().map(|(range, weight)| {
             let inside = branches.partition_point(|branch| branch.start < range.start);
@@ -66,12 +66,12 @@ fn crosses(instruction: &Range<u32>, start: u32) -> bool {
     (start + instruction.start) / LINE != (start + instruction.end - 1) / LINE
 }
 
-/// Short loops, with their weights.
-fn short_loops(code: &[u8]) -> Vec<(Range<u32>, u64)> {
+/// Short loops, with their weights, of code with these branches.
+fn short_loops(code: &[u8], branches: &[Range<u32>]) -> Vec<(Range<u32>, u64)> {
     // Of all branches back to a header the nearest counts: polls branch back, too, from where the code is that hardly
     // ever runs.
     let mut ends = BTreeMap::new();
-    for (header, end) in branches_back(code) {
+    for (header, end) in branches_back(code, branches) {
         ends.entry(header).or_insert(end);
         if ends.len() > MAX_LOOPS {
             return Vec::new();
@@ -93,9 +93,9 @@ fn short_loops(code: &[u8]) -> Vec<(Range<u32>, u64)> {
     short
 }
 
-/// Where branches lead that go back, and where they end, in the order of their ends.
-fn branches_back(code: &[u8]) -> impl Iterator<Item = (u32, u32)> {
-    branches(code).filter_map(|branch| {
+/// Where those branches lead that go back, and where they end, in the order in which they begin.
+fn branches_back(code: &[u8], branches: &[Range<u32>]) -> impl Iterator<Item = (u32, u32)> {
+    branches.iter().filter_map(|branch| {
         let (_, distance) = code[..branch.end as usize].split_last_chunk()?;
         let distance = i32::from_le_bytes(*distance);
         let is_back = matches!(code[branch.start as usize], 0x0F | 0xE9) && distance < 0;
@@ -136,6 +136,10 @@ mod tests {
         code
     }
 
+    fn loops(code: &[u8]) -> Vec<(Range<u32>, u64)> {
+        short_loops(code, &branches(code).collect::<Vec<_>>())
+    }
+
     #[test]
     fn code_without_short_loops_may_be_anywhere() {
         assert_eq!(line_at(&code(30, &[(true, 10, 20), (false, 20, 25)])), None);
@@ -170,14 +174,14 @@ mod tests {
     fn the_loop_inside_of_another_counts_more_than_one_beside_it() {
         // The outer loop ends in two branches.
         let code = code(340, &[(true, 70, 50), (true, 145, 125), (true, 320, 300), (false, 325, 100)]);
-        assert_eq!(short_loops(&code), [(50..70, 12), (100..325, 1), (125..145, 48), (300..320, 48)]);
+        assert_eq!(loops(&code), [(50..70, 12), (100..325, 1), (125..145, 48), (300..320, 48)]);
         let start = (LINE - line_at(&code).unwrap()) % LINE;
         assert_eq!((excess(&(125..145), start), excess(&(300..320), start)), (0, 0));
     }
 
     #[test]
     fn a_call_in_a_loop_does_not_lie_across_the_end_of_a_line() {
-        // The loop needs two lines and is within them at three of the four starts; at one of those its call is not.
+        // The loop needs two lines and is within them at two of the four starts; at the first of those its call is not.
         for call in [[0x41, 0xFF, 0xD2].as_slice(), &[0xFF, 0xD2]] {
             let mut code = code(330, &[(false, 277, 188)]);
             code[239..][..call.len()].copy_from_slice(call);
@@ -188,6 +192,6 @@ mod tests {
 
     #[test]
     fn the_branch_back_from_a_poll_is_not_the_loop() {
-        assert_eq!(short_loops(&code(70, &[(true, 40, 16), (false, 70, 16)])), [(16..40, 10)]);
+        assert_eq!(loops(&code(70, &[(true, 40, 16), (false, 70, 16)])), [(16..40, 10)]);
     }
 }

@@ -17,12 +17,12 @@ thread_local! {
 /// Where the system has no such call or refuses it, the store itself must do: processors of today snoop fetched
 /// lines by physical address, and engines without this call have relied on that for decades.
 pub(super) fn serialise_cores() {
-    #[cfg(test)]
-    CALLS.set(CALLS.get() + 1);
     /// From `linux/membarrier.h`.
     const PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 5;
     const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: libc::c_int = 1 << 6;
 
+    #[cfg(test)]
+    CALLS.set(CALLS.get() + 1);
     // SAFETY: membarrier takes a command, flags and a processor number, and touches no memory of ours.
     let membarrier =
         |command: libc::c_int| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } == 0;
