@@ -47,6 +47,11 @@ fn golden_of(name: &str, text: &str, job: &Job<'_>, fuel: bool, stage: Stage) ->
     context.func.display().to_string()
 }
 
+/// How function 0 is lowered where calls shall stay calls.
+fn without_inlining() -> Job<'static> {
+    Job { inlining: false, ..Job::new(0) }
+}
+
 fn count(text: &str, what: &str) -> usize {
     text.matches(what).count()
 }
@@ -280,7 +285,7 @@ fn an_indirect_call_checks_index_presence_and_type() {
 #[test]
 fn a_direct_call_reads_the_cell_each_time() {
     let source = "(module (func (call 0) (call 0)))";
-    let text = golden("direct-calls", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    let text = golden_of("direct-calls", source, &without_inlining(), false, Stage::Optimised);
     assert!(!text.contains("readonly"), "{text}");
     // Code cells are in region 6.
     assert_eq!(count(&text, "load.i64 notrap aligned region6"), 2, "{text}");
@@ -289,7 +294,7 @@ fn a_direct_call_reads_the_cell_each_time() {
 #[test]
 fn a_function_that_is_called_in_many_places_is_called_over_a_thunk() {
     let source = format!("(module (func $f {}))", "(call $f)".repeat(20));
-    let text = golden("many-calls", &source, MemoryPlan::Guarded, false, Stage::Lowered);
+    let text = golden_of("many-calls", &source, &without_inlining(), false, Stage::Lowered);
     assert_eq!(count(&text, " call fn0"), 5, "{text}");
 }
 
@@ -342,12 +347,58 @@ fn a_short_function_is_lowered_in_place_of_a_call() {
 }
 
 #[test]
-fn a_function_that_calls_itself_is_called() {
+fn a_function_that_calls_itself_is_lowered_in_itself_twice() {
     let source = "(module (func $f (param i32) (result i32)
       (if (result i32) (local.get 0) (then (call $f (i32.const 0))) (else (i32.const 3)))))";
     let text = golden("recursive", source, MemoryPlan::Guarded, false, Stage::Lowered);
-    // Its own call, and the poll.
+    assert_eq!(count(&text, "brif.i32") + count(&text, "brif v"), 4, "three bodies and the poll: {text}");
+    // The innermost calls, and so does the poll.
     assert_eq!(count(&text, " call_indirect"), 2, "{text}");
+}
+
+#[test]
+fn loops_are_lowered_in_place_of_a_call_unless_frames_leave_them() {
+    let source = "(module
+      (func (param i32) (result i32) (loop (call $count (local.get 0)) (br_if 0)) (local.get 0))
+      (func $count (param i32) (result i32)
+        (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0)))";
+    let calls = |text: &str| count(text, "iconst.i64 3");
+    let text = golden("inlined-loop", source, MemoryPlan::Guarded, false, Stage::Lowered);
+    assert_eq!(calls(&text), 0, "{text}");
+    let leaving = Job { leaves: true, ..Job::new(0) };
+    let text = golden_of("called-loop", source, &leaving, false, Stage::Lowered);
+    assert_eq!(calls(&text), 1, "{text}");
+}
+
+/// Halves of the factors, which are locals 0 and 1, in locals 2 to 5, and the product of the lower ones in local 6.
+const HALVES: &str = "
+    local.get 0 i64.const 0xffffffff i64.and local.set 2 local.get 0 i64.const 32 i64.shr_u local.set 3
+    local.get 1 i64.const 0xffffffff i64.and local.set 4 local.get 1 i64.const 32 i64.shr_u local.set 5
+    local.get 2 local.get 4 i64.mul local.set 6";
+
+/// The halves of the product, the lower one first, in the two ways of `jit::lower::product`.
+const WAYS: [&str; 2] = [
+    "local.get 3 local.get 4 i64.mul local.get 6 i64.const 32 i64.shr_u i64.add local.set 7
+     local.get 2 local.get 5 i64.mul local.get 7 i64.const 0xffffffff i64.and i64.add local.set 8
+     local.get 8 i64.const 32 i64.shl local.get 6 i64.const 0xffffffff i64.and i64.or
+     local.get 3 local.get 5 i64.mul local.get 7 i64.const 32 i64.shr_u i64.add
+     local.get 8 i64.const 32 i64.shr_u i64.add",
+    "local.get 3 local.get 4 i64.mul local.tee 8 local.get 2 local.get 5 i64.mul i64.add local.set 7
+     local.get 6 local.get 7 i64.const 32 i64.shl i64.add local.tee 9
+     local.get 3 local.get 5 i64.mul
+     local.get 7 i64.const 32 i64.shr_u local.get 7 local.get 8 i64.lt_u i64.extend_i32_u i64.const 32 i64.shl i64.or
+     i64.add local.get 9 local.get 6 i64.lt_u i64.extend_i32_u i64.add",
+];
+
+#[test]
+fn a_product_of_halves_is_two_multiplications() {
+    for (name, way) in ["product-first-way", "product-second-way"].into_iter().zip(WAYS) {
+        let locals = "(local i64 i64 i64 i64 i64 i64 i64 i64)";
+        let source = format!("(module (func (param i64 i64) (result i64 i64) {locals} {HALVES} {way}))");
+        let text = golden(name, &source, MemoryPlan::Guarded, false, Stage::Optimised);
+        assert_eq!([count(&text, " umulhi."), count(&text, " imul.")], [1, 1], "{text}");
+        assert_eq!([count(&text, " iadd"), count(&text, " icmp")], [0, 0], "{text}");
+    }
 }
 
 /// Tier 0 has seen calls of one function alone.
@@ -616,6 +667,6 @@ fn a_call_inside_of_a_block_that_catches_costs_no_more_than_another_and_compares
           (return))
         (i32.const 7))
       (func $f (param i32) (result i32) (loop (br 0)) (unreachable)))";
-    let text = golden("try-call", source, MemoryPlan::Guarded, false, Stage::Optimised);
+    let text = golden_of("try-call", source, &without_inlining(), false, Stage::Optimised);
     assert_eq!((count(&text, "try_call_indirect"), count(&text, " eq ")), (1, 2), "{text}");
 }

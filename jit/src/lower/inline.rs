@@ -1,9 +1,12 @@
 //! Functions that are lowered in place of a call.
 //!
-//! A body is inlined as a block whose label its returns branch to. It has no loops, so that no frame passes between the
-//! tiers inside of it: one frame of compiled code is one frame of tier 0 wherever that matters. Backtraces name the
+//! A body is inlined as a block whose label its returns branch to. Backtraces name the
 //! function all the same ([`super::places`]), and fuel is charged as if it had been called. What it spares is the call
-//! and, more than that, what a call does to the code around it: nothing stays in registers over one.
+//! and, more than that, what a call does to the code around it: nothing stays in registers over one. A function that calls
+//! itself is inlined in itself, twice at most: of the calls of a recursion one in several is left.
+//!
+//! Where frames can leave compiled code at loop headers, bodies with loops are not inlined: one frame of compiled code is one
+//! frame of tier 0 wherever that matters.
 //!
 //! The compiler takes time in proportion to what it is given, so that bodies are small, and in loops less small.
 
@@ -22,12 +25,19 @@ use crate::compile::Job;
 const MAX_ANYWHERE: u32 = 24;
 const MAX_IN_LOOP: u32 = 96;
 
-/// Functions inside of each other.
-const MAX_DEPTH: usize = 3;
+/// Bytes of the longest body that is. Of what makes [a product](super::product), one in so many is left.
+const MAX_LEN: u32 = 128;
+const OF_PRODUCT: u32 = 5;
 
-/// Bytes that are inlined in a function: for each of its own, and in any case.
+/// Functions inside of each other, and how many of them may be the same.
+const MAX_DEPTH: usize = 3;
+const MAX_SAME: usize = 2;
+
+/// Bytes that are inlined in a function: for each of its own, in any case, and at most. Large functions have many calls that are hardly
+/// ever made, and are waited for.
 const MAX_GROWTH: u32 = 2;
 const ALWAYS: u32 = 256;
+const MOST: u32 = 4096;
 
 /// Locals and results of a function that is inlined: all get a value.
 const MAX_VALUES: usize = 16;
@@ -38,10 +48,12 @@ pub(super) struct Inlining {
     left: u32,
     /// Whether a function may be inlined at all.
     may_be: fn(u32) -> bool,
+    /// Whether bodies with loops may be.
+    loops: bool,
     /// The function that is lowered and those that are inlined around the instruction at hand.
     around: Vec<u32>,
-    /// Bytes of the bodies that can be inlined, by function; `None` of those that cannot.
-    costs: HashMap<u32, Option<u32>>,
+    /// Bytes of ordinary code that as much is left of as of the bodies that can be inlined, by function; `None` for those that cannot.
+    weights: HashMap<u32, Option<u32>>,
 }
 
 /// What [`Lower`] puts aside while it lowers another body.
@@ -58,7 +70,13 @@ impl Inlining {
         let body = module.body(job.function).map_or(0, |body| body.len);
         let is_wanted = job.inlining && module.bytes().len() < MAX_MODULE;
         let left = if is_wanted { most_inlined(body) } else { 0 };
-        Inlining { left, may_be: job.may_be_inlined, around: vec![job.function], costs: HashMap::new() }
+        Inlining {
+            left,
+            may_be: job.may_be_inlined,
+            loops: !job.leaves,
+            around: vec![job.function],
+            weights: HashMap::new(),
+        }
     }
 
     /// The function that the instruction at hand belongs to.
@@ -68,25 +86,27 @@ impl Inlining {
 
     /// Whether a call of `function` shall be replaced by its body, of as many bytes at most.
     fn take(&mut self, module: &Module, function: u32, most: u32) -> bool {
-        if self.around.len() > MAX_DEPTH || self.around.contains(&function) || !(self.may_be)(function) {
+        let same = self.around.iter().filter(|around| **around == function).count();
+        if self.around.len() > MAX_DEPTH || same > MAX_SAME || !(self.may_be)(function) {
             return false;
         }
-        let cost = *self.costs.entry(function).or_insert_with(|| cost(module, function));
-        let Some(cost) = cost.filter(|cost| *cost <= most.min(self.left)) else { return false };
-        self.left -= cost;
+        let loops = self.loops;
+        let weight = *self.weights.entry(function).or_insert_with(|| weight(module, function, loops));
+        let Some(weight) = weight.filter(|weight| *weight <= most.min(self.left)) else { return false };
+        self.left -= weight;
         true
     }
 }
 
 /// Bytes that are inlined, at most, in a function of so many.
 pub(crate) fn most_inlined(body: u32) -> u32 {
-    ALWAYS.max(body.saturating_mul(MAX_GROWTH))
+    body.saturating_mul(MAX_GROWTH).clamp(ALWAYS, MOST)
 }
 
-/// Bytes of the body of a function that can be inlined.
-fn cost(module: &Module, function: u32) -> Option<u32> {
+/// Bytes of ordinary code that as much is left of as of the body of a function, if that can be inlined.
+fn weight(module: &Module, function: u32, loops: bool) -> Option<u32> {
     let len = module.body(function)?.len;
-    if len > MAX_IN_LOOP {
+    if len > MAX_LEN {
         return None;
     }
     let (body, ty) = (module.function_body(function)?, module.function_type(function));
@@ -98,23 +118,53 @@ fn cost(module: &Module, function: u32) -> Option<u32> {
         return None;
     }
     let mut operators = body.get_operators_reader().expect("validated body");
+    let (mut multiplied, mut only_multiplies) = (0, true);
     while !operators.eof() {
-        // A tail call would keep the frame that it is to replace.
-        if let Operator::Loop { .. }
-        | Operator::ReturnCall { .. }
-        | Operator::ReturnCallIndirect { .. }
-        | Operator::ReturnCallRef { .. } = operators.read().expect("validated operators")
-        {
-            return None;
+        let operator = operators.read().expect("validated operators");
+        match operator {
+            // A tail call would keep the frame that it is to replace.
+            Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+            | Operator::ReturnCallRef { .. } => return None,
+            Operator::Loop { .. } if !loops => return None,
+            Operator::I64Mul => multiplied += 1,
+            _ => {}
         }
+        only_multiplies &= is_of_product(&operator);
     }
-    Some(len)
+    let is_product = only_multiplies && multiplied >= 4;
+    Some(if is_product { len / OF_PRODUCT } else { len })
+}
+
+/// Whether functions that multiply halves and add what they get consist of such operators.
+fn is_of_product(operator: &Operator<'_>) -> bool {
+    use Operator as O;
+    matches!(
+        operator,
+        O::LocalGet { .. }
+            | O::LocalSet { .. }
+            | O::LocalTee { .. }
+            | O::I64Const { .. }
+            | O::I64Mul
+            | O::I64Add
+            | O::I64And
+            | O::I64Or
+            | O::I64Shl
+            | O::I64ShrU
+            | O::I64LtU
+            | O::I64GtU
+            | O::I64ExtendI32U
+            | O::I64Load { .. }
+            | O::I64Store { .. }
+            | O::End
+    )
 }
 
 impl Lower<'_, '_, '_> {
     /// Lowers the body of a function in place of a call of it, if that is worthwhile.
     pub(super) fn inline(&mut self, function: u32) -> Result<bool, LowerError> {
-        let most = if self.is_in_loop() { MAX_IN_LOOP } else { MAX_ANYWHERE };
+        let is_recursive = function == self.inlining.function();
+        let most = if self.is_in_loop() || is_recursive { MAX_IN_LOOP } else { MAX_ANYWHERE };
         if !self.inlining.take(self.module, function, most) {
             return Ok(false);
         }

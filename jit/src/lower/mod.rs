@@ -21,6 +21,7 @@ mod numeric;
 mod object;
 mod places;
 mod poll;
+mod product;
 mod sampling;
 mod simd;
 mod slow_path;

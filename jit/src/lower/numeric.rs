@@ -113,7 +113,11 @@ impl<'f> Lower<'_, 'f, '_> {
             O::I32Clz | O::I64Clz => self.unary(|ins, a| ins.clz(a)),
             O::I32Ctz | O::I64Ctz => self.unary(|ins, a| ins.ctz(a)),
             O::I32Popcnt | O::I64Popcnt => self.unary(|ins, a| ins.popcnt(a)),
-            O::I32Add | O::I64Add => self.binary(|ins, a, b| ins.iadd(a, b)),
+            O::I32Add | O::I64Add => {
+                let [a, b] = self.pop_array();
+                let sum = self.sum(a, b);
+                self.stack.push(sum);
+            }
             O::I32Sub | O::I64Sub => self.binary(|ins, a, b| ins.isub(a, b)),
             O::I64Add128 => self.wide_binary(|ins, a, b| ins.iadd(a, b)),
             O::I64Sub128 => self.wide_binary(|ins, a, b| ins.isub(a, b)),
@@ -125,7 +129,11 @@ impl<'f> Lower<'_, 'f, '_> {
             O::I32RemS | O::I64RemS => self.binary(|ins, a, b| ins.srem(a, b)),
             O::I32RemU | O::I64RemU => self.binary(|ins, a, b| ins.urem(a, b)),
             O::I32And | O::I64And => self.binary(|ins, a, b| ins.band(a, b)),
-            O::I32Or | O::I64Or => self.binary(|ins, a, b| ins.bor(a, b)),
+            O::I32Or | O::I64Or => {
+                let [a, b] = self.pop_array();
+                let union = self.union(a, b);
+                self.stack.push(union);
+            }
             O::I32Xor | O::I64Xor => self.binary(|ins, a, b| ins.bxor(a, b)),
             O::I32Shl | O::I64Shl => self.binary(|ins, a, b| ins.ishl(a, b)),
             O::I32ShrS | O::I64ShrS => self.binary(|ins, a, b| ins.sshr(a, b)),

@@ -107,7 +107,9 @@ impl Lower<'_, '_, '_> {
 
     /// Before a loop: if it is the one where the frame is taken over, lets the entry lead here.
     pub(super) fn take_over_before_loop(&mut self) {
-        let Some(take_over) = self.take_over.as_mut().filter(|take_over| take_over.at == self.at) else {
+        // Where the function is inlined in itself, it is not that frame's.
+        let is_frames = self.site.is_none();
+        let Some(take_over) = self.take_over.as_mut().filter(|of| is_frames && of.at == self.at) else {
             return;
         };
         take_over.done = true;
