@@ -17,6 +17,7 @@ mod explore;
 mod file_arg;
 mod guest;
 mod imports;
+mod in_file;
 mod inspect;
 mod load;
 mod out_file;

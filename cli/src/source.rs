@@ -3,7 +3,6 @@
 //! The file is read once. What is no binary module is taken for the text form; what is neither, and what
 //! is a component, is refused with a sentence that says what it is.
 
-use std::io::Read;
 use std::path::Path;
 
 use wasmparser::{Parser, Payload};
@@ -14,6 +13,7 @@ use wat::Detect;
 use crate::errors::{Failure, MORE_FILES, MORE_MEMORY, Outcome};
 use crate::excerpt;
 use crate::file_arg::{display_name, is_stdin};
+use crate::in_file::{read_bounded, read_file};
 use crate::time_limit::TimeLimit;
 use crate::wording::{listed, shown};
 
@@ -71,22 +71,15 @@ const MAX_STREAM: u64 = 1 << 30;
 const MAX_FILE: u64 = u32::MAX as u64;
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {
-    let bounded = |source: &mut dyn Read, expected: u64, most: u64| {
-        let mut bytes = Vec::new();
-        if expected <= most {
-            bytes.try_reserve_exact(expected as usize)?;
-            source.take(most + 1).read_to_end(&mut bytes)?;
-        }
-        let length = expected.max(bytes.len() as u64);
-        if length > most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
-    };
     let result = if is_stdin(file) {
-        bounded(&mut std::io::stdin().lock(), 0, MAX_STREAM)
+        read_bounded(&mut std::io::stdin().lock(), 0, MAX_STREAM)
     } else {
         std::fs::File::open(file).and_then(|mut file| {
             let metadata = file.metadata()?;
-            let most = if metadata.is_file() { MAX_FILE } else { MAX_STREAM };
-            bounded(&mut file, metadata.len(), most)
+            match metadata.is_file() {
+                true => read_file(&file, metadata.len(), MAX_FILE),
+                false => read_bounded(&mut file, metadata.len(), MAX_STREAM),
+            }
         })
     };
     result.map_err(|error| {

@@ -224,7 +224,7 @@ fn endless_recursion_ends_in_a_trap_and_more_stack_means_more_frames() {
     let help = "help: `--max-stack SIZE` gives the guest more stack\n";
     assert_trapped(&bench.run(&["r.wat"]), "call stack exhausted", help);
     bench.run(&["--invoke", "down", "r.wat", "10000"]).assert_clean(0, "10000\n");
-    let small = ["--max-stack", "64KiB", "--invoke", "down", "r.wat", "10000"];
+    let small = ["--max-stack", "64KiB", "--invoke", "down", "r.wat", "100000"];
     assert_trapped(&bench.run(&small), "call stack exhausted", help);
     bench
         .run(&["-W", "max-wasm-stack=256MiB", "--invoke", "down", "r.wat", "1000000"])

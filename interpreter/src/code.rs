@@ -129,9 +129,9 @@ struct Mark {
 /// What code finds at a loop header that it has been told to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// Somebody wants to know whether the header is come to.
-    Watched,
-    /// It has been.
+    /// Somebody wants to know whether the frame at this address comes to the header.
+    Watched(usize),
+    /// It has.
     Seen,
     /// The loop has compiled code: what the compiling tier needs to run it.
     Compiled(*const ()),
@@ -224,17 +224,18 @@ impl Code {
         self.loops.iter().copied().filter(move |header| (header.wasm..header.end).contains(&wasm))
     }
 
-    /// Lets code that comes to this header leave a note of it.
-    pub(crate) fn watch(&self, header: LoopHeader) {
+    /// Lets code in the frame at this address leave a note when it comes to this header.
+    pub(crate) fn watch(&self, header: LoopHeader, frame: *const u64) {
         let mut marks = self.marks();
         if !marks.iter().any(|mark| mark.code == header.code) {
-            self.mark(&mut marks, header, Sign::Watched);
+            self.mark(&mut marks, header, Sign::Watched(frame.addr()));
         }
     }
 
-    /// Whether code has come to this header since it is watched, or goes on elsewhere when it does.
+    /// Whether the frame has come to this header since that is watched, or frames go on elsewhere when they do.
     pub(crate) fn has_been_seen(&self, header: LoopHeader) -> bool {
-        self.marks().iter().any(|mark| mark.code == header.code && mark.sign != Sign::Watched)
+        let is_seen = |sign| !matches!(sign, Sign::Watched(_));
+        self.marks().iter().any(|mark| mark.code == header.code && is_seen(mark.sign))
     }
 
     /// Lets code at this header go on as if nobody had watched it.
@@ -261,12 +262,12 @@ impl Code {
         }
     }
 
-    /// What is at the header with this offset: the sign and the instruction's own opcode.
-    pub(crate) fn look(&self, code: u32) -> Option<(Sign, u16)> {
+    /// What the frame at this address finds at the header with this offset: the sign and the instruction's own opcode.
+    pub(crate) fn look(&self, code: u32, frame: *const u64) -> Option<(Sign, u16)> {
         let mut marks = self.marks();
         let mark = marks.iter_mut().find(|mark| mark.code == code)?;
         let found = mark.sign;
-        if found == Sign::Watched {
+        if found == Sign::Watched(frame.addr()) {
             mark.sign = Sign::Seen;
             self.unit(code).store(mark.original, Ordering::Relaxed);
         }

@@ -32,6 +32,15 @@ impl<'m> Loops<'m> {
         self.with(|code| code.loops_around(at).map(|header| header.wasm).collect()).unwrap_or_default()
     }
 
+    /// The innermost of the loops that are nearly all of the function, if it has been translated: interpreters have one, and
+    /// sometimes another one around it that hardly ever turns.
+    pub fn covering(&self) -> Option<u32> {
+        let body = self.module.body(self.function)?.len;
+        let is_nearly_all =
+            |header: &&LoopHeader| (header.end - header.wasm) as u64 * 8 >= u64::from(body) * 7;
+        self.with(|code| code.loops().iter().rfind(is_nearly_all).map(|header| header.wasm)).flatten()
+    }
+
     /// Whether a frame of the function can go on in tier 0, if the value stack has `room` bytes left for it: at the header of
     /// this loop, or at the function's entry if `at` is 0. Translates the function if need be.
     pub fn can_enter(&self, at: u32, room: usize) -> bool {
@@ -43,13 +52,14 @@ impl<'m> Loops<'m> {
         at == 0 || self.with(fits).unwrap_or(false)
     }
 
-    /// Watches the loops around this one.
-    pub fn watch_around(&self, at: u32) {
-        self.with(|code| around(code, at).for_each(|header| code.watch(header)));
+    /// Watches whether the frame at this address, which is in this loop, comes to the headers of those around it. Other
+    /// frames come to them as well, from above.
+    pub fn watch_around(&self, at: u32, frame: *const u64) {
+        self.with(|code| around(code, at).for_each(|header| code.watch(header, frame)));
     }
 
-    /// The outermost loop around this one whose header has been come to since it is watched, or has compiled code; this one if
-    /// there is none. The others are not watched any more.
+    /// The outermost loop around this one whose header the frame has come to since that is watched, or that has compiled code;
+    /// this one if there is none. The others are not watched any more.
     pub fn outermost_turning(&self, at: u32) -> u32 {
         let outermost = self.with(|code| {
             let outermost = around(code, at).find(|header| code.has_been_seen(*header));
@@ -137,12 +147,17 @@ mod tests {
         let [outer, inner, last] = headers[..] else { panic!("{headers:?}") };
         assert_eq!(loops.around(inner), [outer, inner]);
         assert_eq!(loops.around(last), [last]);
+        // Where frames are that the host calls.
+        let frame = store.exec_mut().value_top.cast_const();
         let len = |at| loops.with(|code| code.loop_of(at).map(|h| h.end - h.wasm)).flatten();
         assert!(len(outer) > len(inner) && len(inner) > Some(2));
         assert_eq!(loops.outermost_turning(inner), inner, "nothing was watched");
-        loops.watch_around(inner);
+        loops.watch_around(inner, frame);
         assert_eq!(loops.outermost_turning(inner), inner, "nothing has run");
-        loops.watch_around(inner);
+        loops.watch_around(inner, frame.wrapping_add(1));
+        assert_eq!(run(&mut store, context, 5), 15);
+        assert_eq!(loops.outermost_turning(inner), inner, "another frame has");
+        loops.watch_around(inner, frame);
         assert_eq!(run(&mut store, context, 5), 15);
         assert_eq!(loops.outermost_turning(inner), outer);
         assert_eq!(loops.outermost_turning(inner), inner, "it was forgotten");
@@ -150,7 +165,7 @@ mod tests {
         let compiled = std::ptr::without_provenance(16);
         // SAFETY: it is never run.
         unsafe { loops.lead_out(outer, compiled) };
-        loops.watch_around(inner);
+        loops.watch_around(inner, frame);
         assert_eq!(loops.outermost_turning(inner), outer);
         assert_eq!(loops.outermost_turning(inner), outer);
         loops.keep_in(outer);

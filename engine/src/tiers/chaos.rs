@@ -61,7 +61,7 @@ impl Chaos {
 impl CompiledTier {
     /// Changes the tier of the function at `place`, or leaves it.
     pub(super) fn disturb(&self, chaos: &Chaos, module: &Arc<Module>, plan: MemoryPlan, place: Place) {
-        let Place { function, at, .. } = place;
+        let Place { function, at, frame } = place;
         let loops = Loops::of(module, plan, function);
         match (chaos.draw(8), at) {
             (0, _) => self.publish_known(module, plan, function),
@@ -75,7 +75,7 @@ impl CompiledTier {
                 }
             }
             (5, 1..) => loops.keep_in(at),
-            (6, 1..) => loops.watch_around(at),
+            (6, 1..) => loops.watch_around(at, frame),
             _ => {}
         }
     }

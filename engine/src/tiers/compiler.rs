@@ -117,6 +117,7 @@ impl Compiler {
         if let Some(code) = self.code_of_loop(module, of) {
             // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
             unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
+            tiers.functions.has_loop(module, of.plan, of.function);
             // It is not this code that is stored, but the work of its function, for the next run.
             tiers.has_news(of.plan);
         }

@@ -26,8 +26,14 @@ const STAYS: u32 = 2;
 /// to, before that loop gets code too.
 const TOO_MANY: u64 = 8;
 
-/// How much more urgent a loop is than a function that has done as much.
+/// Bytes of a body from which on all that waits for the compiler feels that it is at it. If nearly all of such a function is a loop, that is
+/// compiled first, and serves frames that stay in it and frames that come to it from above; the whole function comes later.
+const LARGE: u64 = 4 << 10;
+
+/// How much more urgent a loop is than a function that has done as much, and how much less urgent a function whose frames go on in
+/// code of the loop that they come to.
 const LOOPS_FIRST: u64 = 4;
+const LATER: u64 = 16;
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
 pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
@@ -45,6 +51,14 @@ pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmCo
 /// Bytes of a function's body, for comparing with the bytes that it has executed.
 fn size(module: &Module, function: u32) -> u64 {
     module.body(function).map_or(1, |body| body.len.max(1)).into()
+}
+
+/// The loop that is compiled for frames that stay in the one at `at`, in a function of so many bytes.
+fn outermost(loops: &Loops<'_>, size: u64, at: u32) -> u32 {
+    let turning = loops.outermost_turning(at);
+    // One inside of it that has nearly all of its code is come to more often.
+    let covering = loops.covering().filter(|covering| size >= LARGE && (turning..=at).contains(covering));
+    covering.unwrap_or(turning)
 }
 
 impl CompiledTier {
@@ -68,7 +82,7 @@ impl CompiledTier {
         if stays {
             // Half of what is enough for a function: a thread is in it.
             let patience = Patience { enough: enough / 2, too_many: (enough + body) * TOO_MANY };
-            self.stays_in(module, Loop { plan, function, at }, bytes, patience);
+            self.stays_in(module, Loop { plan, function, at }, place.frame, bytes, patience);
         }
         tiers.functions.add_work(module, plan, function, bytes, stays);
         // Each time that the compiler was asked in vain, twice as much is enough.
@@ -123,15 +137,15 @@ impl CompiledTier {
         }
     }
 
-    /// Guest code stays in a loop and has executed so many bytes there: if it is time for that, asks for code of the
+    /// A frame stays in a loop and has executed so many bytes there: if it is time for that, asks for code of the
     /// outermost loop around it that turns.
-    fn stays_in(&self, module: &Arc<Module>, of: Loop, bytes: u64, patience: Patience) {
+    fn stays_in(&self, module: &Arc<Module>, of: Loop, frame: *const u64, bytes: u64, patience: Patience) {
         let staying = &ModuleTiers::of(module).loops;
         let loops = Loops::of(module, of.plan, of.function);
         let chosen = match staying.stays_in(of, bytes, patience) {
             None => return,
-            Some(Step::Watch) => return loops.watch_around(of.at),
-            Some(Step::Choose) => Loop { at: loops.outermost_turning(of.at), ..of },
+            Some(Step::Watch) => return loops.watch_around(of.at, frame),
+            Some(Step::Choose) => Loop { at: outermost(&loops, size(module, of.function), of.at), ..of },
             Some(Step::Insist) => of,
         };
         if staying.ask(chosen, of) {
@@ -144,7 +158,7 @@ impl CompiledTier {
     fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         if ModuleTiers::of(module).functions.ask(module, plan, function) {
             let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
-            self.queue.push(FunctionJob { compiler, module, plan, function });
+            self.queue.push(FunctionJob { compiler, module, plan, function, later: false });
         }
     }
 }
@@ -155,19 +169,38 @@ struct FunctionJob {
     module: Weak<Module>,
     plan: MemoryPlan,
     function: u32,
+    /// Whether the loop that it mostly consists of has been compiled, or need not be.
+    later: bool,
+}
+
+impl FunctionJob {
+    /// The loop that is to be compiled before the function, if there is one and that has not been asked for.
+    fn loop_before(&self, module: &Module) -> Option<Loop> {
+        let &FunctionJob { plan, function, later, .. } = self;
+        if later || size(module, function) < LARGE {
+            return None;
+        }
+        let at = Loops::of(module, plan, function).covering()?;
+        let covering = Loop { plan, function, at };
+        ModuleTiers::of(module).loops.ask(covering, covering).then_some(covering)
+    }
 }
 
 impl queue::Job for FunctionJob {
     fn urgency(&self) -> u64 {
         let done =
             |module: &Module| ModuleTiers::of(module).functions.worth(module, self.plan, self.function);
-        urgency(&self.module, self.function, done)
+        urgency(&self.module, self.function, done) / if self.later { LATER } else { 1 }
     }
 
-    fn run(self: Box<Self>) {
-        if let Some(module) = self.module.upgrade() {
-            self.compiler.compile(&module, self.plan, self.function);
+    fn run(self: Box<Self>) -> Option<Box<dyn queue::Job>> {
+        let module = self.module.upgrade()?;
+        if let Some(covering) = self.loop_before(&module) {
+            self.compiler.compile_loop(&module, covering);
+            return Some(Box::new(FunctionJob { later: true, ..*self }));
         }
+        self.compiler.compile(&module, self.plan, self.function);
+        None
     }
 }
 
@@ -185,10 +218,9 @@ impl queue::Job for LoopJob {
         urgency(&self.module, self.of.function, done).saturating_mul(LOOPS_FIRST)
     }
 
-    fn run(self: Box<Self>) {
-        if let Some(module) = self.module.upgrade() {
-            self.compiler.compile_loop(&module, self.chosen);
-        }
+    fn run(self: Box<Self>) -> Option<Box<dyn queue::Job>> {
+        self.compiler.compile_loop(&self.module.upgrade()?, self.chosen);
+        None
     }
 }
 

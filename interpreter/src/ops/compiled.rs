@@ -156,7 +156,7 @@ unsafe fn look_at(at: At) -> Found {
         let blob = VmContext::module(at.ctx).blob_at(at.ip as usize).expect("running code is kept");
         let code = blob.as_any().downcast_ref::<Code>().expect("code of this tier");
         let offset = (at.ip as usize - code.entry() as usize) as u32;
-        match code.look(offset) {
+        match code.look(offset, at.sp) {
             Some((Sign::Compiled(compiled), original)) => {
                 enter_loop(at, code, compiled).map_or(Found::Opcode(original), Found::Done)
             }
