@@ -10,6 +10,7 @@ mod module_tiers;
 mod queue;
 mod staying;
 mod tier_up;
+mod turns;
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use super::chaos::Known;
 use super::compiler::Refusal;
 use super::functions::Functions;
 use super::staying::StayingLoops;
+use super::turns::Turns;
 use super::{FunctionTier, Uncompiled};
 use crate::cache::{Given, Stored};
 use crate::lock::lock;
@@ -21,6 +22,7 @@ use crate::lock::lock;
 pub(super) struct ModuleTiers {
     pub(super) functions: Functions,
     pub(super) loops: StayingLoops,
+    pub(super) turns: Turns,
     /// Whether there is room for the module's calls in code memory, whatever else goes there.
     has_room: AtomicBool,
     no_room: Mutex<NoRoom>,

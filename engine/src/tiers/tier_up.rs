@@ -5,6 +5,7 @@
 //! a thread is free.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use wasmrun_interpreter::Loops;
 use wasmrun_runtime::module::{MemoryPlan, Module};
@@ -44,8 +45,17 @@ pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmCo
         let plan = module.cells().plan_of(VmContext::cells(vmctx));
         let stays = (*exec).native.stay.note(place.function, place.frame);
         let interval = (*exec).interval();
-        tier.report(module, plan, place, interval, stays);
+        let took = (*exec).native.turning.note(place.function, place.at);
+        tier.report(module, plan, place, Since { interval, took }, stays);
     }
+}
+
+/// What has been since the last report.
+struct Since {
+    /// How many entries and turns.
+    interval: u32,
+    /// The time, if both reports are of the same loop.
+    took: Option<Duration>,
 }
 
 /// Bytes of a function's body, for comparing with the bytes that it has executed.
@@ -62,9 +72,9 @@ fn outermost(loops: &Loops<'_>, size: u64, at: u32) -> u32 {
 }
 
 impl CompiledTier {
-    /// Code of `module` has been entered `interval` times somewhere, the last of them at `place`, by a frame that has been
+    /// Code of `module` has been entered some times somewhere, the last of them at `place`, by a frame that has been
     /// found there `stays` times.
-    fn report(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place, interval: u32, stays: u32) {
+    fn report(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place, since: Since, stays: u32) {
         if let Some(chaos) = &self.chaos {
             return self.disturb(chaos, module, plan, place);
         }
@@ -76,7 +86,12 @@ impl CompiledTier {
             return self.ask(module, plan, function);
         }
         let work = tiers.functions.work(module, function);
-        let bytes = u64::from(interval) * u64::from(if at == 0 { work.of_call() } else { work.of_turn(at) });
+        let Since { interval, took } = since;
+        let bytes_of_one = match at {
+            0 => work.of_call(),
+            _ => tiers.turns.bytes((function, at), work.of_turn(at), took.map(|took| took / interval.max(1))),
+        };
+        let bytes = u64::from(interval) * u64::from(bytes_of_one);
         let enough = self.enough(module, plan, body);
         let stays = at != 0 && stays >= STAYS;
         if stays {

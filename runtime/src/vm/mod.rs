@@ -45,7 +45,7 @@ pub use memory::{
 };
 pub use native::{
     Counted, FrameRoots, InterpreterEntry, InterpreterRun, Landing, Leaves, Left, LoopEntry, NativeEntries,
-    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry,
+    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry, Turning,
 };
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use shared::{Expected, SharedMemory, Waited};

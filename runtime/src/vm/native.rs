@@ -3,6 +3,7 @@
 //! The stubs and the handlers of traps read and write these words by offset; nothing here calls anything. The
 //! functions among them are set together, by the tier that compiles, and are never null.
 
+use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::context::VmContext;
@@ -52,6 +53,8 @@ pub struct NativeWords {
     pub tiers: *const (),
     /// The frame that was in a loop when that was told of last.
     pub stay: Stay,
+    /// The loop that was told of last.
+    pub turning: Turning,
     /// The compiled code of functions of the host until it is known what they need.
     pub unbound: *const u8,
 }
@@ -247,6 +250,24 @@ impl Stay {
     }
 }
 
+/// A loop and when something was told of it, if nothing has been told of anything else since.
+#[derive(Debug)]
+pub struct Turning(Option<(u32, u32, Instant)>);
+
+impl Turning {
+    /// Notes that the loop at this offset is told of, or with 0 the function's entry. Returns the time since that was so the last time,
+    /// if nothing else was told of meanwhile.
+    pub fn note(&mut self, function: u32, at: u32) -> Option<Duration> {
+        if at == 0 {
+            self.0 = None;
+            return None;
+        }
+        let now = Instant::now();
+        let last = self.0.replace((function, at, now));
+        last.filter(|last| (last.0, last.1) == (function, at)).map(|(_, _, then)| now - then)
+    }
+}
+
 impl NativeWords {
     pub(super) const NONE: NativeWords = NativeWords {
         builtins: ptr::null(),
@@ -273,6 +294,7 @@ impl NativeWords {
         entered: ptr::null_mut(),
         tiers: ptr::null(),
         stay: Stay { function: 0, frame: ptr::null_mut(), times: 0 },
+        turning: Turning(None),
         unbound: ptr::null(),
     };
 
@@ -361,6 +383,14 @@ mod tests {
             offset_of!(NativeWords, tail_call),
         ];
         assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 112]);
+    }
+
+    #[test]
+    fn the_time_of_turns_is_known_where_nothing_else_is_told_of_meanwhile() {
+        let mut turning = Turning(None);
+        let is_known = [(1, 8), (1, 8), (1, 9), (1, 8), (2, 8), (2, 8), (2, 8), (3, 0), (2, 8), (2, 8)]
+            .map(|(function, at)| turning.note(function, at).is_some());
+        assert_eq!(is_known, [false, true, false, false, false, true, true, false, false, true]);
     }
 
     #[test]
