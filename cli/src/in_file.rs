@@ -1,4 +1,6 @@
 //! How files are read.
+//!
+//! Memory that was reserved, which may fail, is filled by all threads at once, and none of it is written twice: that is what needs `unsafe`.
 #![allow(unsafe_code)]
 
 use std::fs::File;

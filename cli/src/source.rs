@@ -8,7 +8,6 @@ use std::path::Path;
 use wasmparser::{Parser, Payload};
 use wasmrun::Engine;
 use wasmrun_wasi::Errno;
-use wat::Detect;
 
 use crate::errors::{Failure, MORE_FILES, MORE_MEMORY, Outcome};
 use crate::excerpt;
@@ -93,7 +92,7 @@ fn read(file: &Path) -> Outcome<Vec<u8>> {
 }
 
 fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
-    if Detect::from_bytes(&bytes) == Detect::WasmBinary {
+    if bytes.starts_with(b"\0asm") {
         return Ok(bytes);
     }
     let refuse =
@@ -104,9 +103,11 @@ fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
     if let Some((_, what)) = FOREIGN.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err(refuse(what));
     }
-    let Ok(text) = std::str::from_utf8(&bytes) else {
-        return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it text"));
-    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    // Errors of the parser have a line each, which in other files may be all there is.
+    if !text.trim_ascii_start().starts_with(['(', ';']) {
+        return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it its text form"));
+    }
     wat::parse_str(text).map_err(|error| {
         let name = if is_stdin(file) { "<stdin>".to_owned() } else { shown(file.display()) };
         let (message, excerpt) = excerpt::split(&error.to_string(), &name, text);

@@ -238,7 +238,7 @@ fn files_that_are_no_modules_are_told_apart() {
     bench.run(&["random.wasm"]).assert_error(
         1,
         "error: `random.wasm` is no WebAssembly module\n\
-         caused by: it neither begins with the four bytes `\\0asm` nor is it text\n",
+         caused by: it neither begins with the four bytes `\\0asm` nor is it its text form\n",
     );
     let ran = bench.run(&["text.wat"]);
     assert_eq!(ran.code, Some(1));

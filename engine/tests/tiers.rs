@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wasmrun::{Cache, CacheConfig, Config, Engine, Instance, Module, Result, Store, Strategy};
+use wasmrun::{
+    Cache, CacheConfig, Config, Engine, ExternRef, FunctionTier, Instance, Module, Result, Rooted, Store,
+    Strategy,
+};
 
 /// `run(n)` is a sum over a loop with a call in it.
 const WORK: &str = r#"(module
@@ -227,6 +230,78 @@ fn a_loop_gets_code_of_its_own_when_the_one_around_it_turns_no_more() -> Result<
     }
     // For some of them the outer loop has turned for the last time between being watched and being chosen.
     assert_eq!(most, 2);
+    Ok(())
+}
+
+#[test]
+fn a_large_function_is_compiled_once_for_calls_and_for_frames_in_its_main_loop() -> Result<()> {
+    // More than 4 KiB, with an operand below the loop, and results that do not fit registers.
+    let much = "(local.set $s (i64.add (i64.mul (local.get $s) (i64.const 6364136223846793005))
+            (i64.extend_i32_u (local.get $n))))"
+        .repeat(300);
+    let wat = format!(
+        r#"(module
+        (func $run (export "run") (param $n i32) (param $depth i32) (param $x f64) (param $r externref)
+            (result i64 f64 i64 i64 i64 i64 i64 i64 i64 i64) (local $s i64)
+            (i64.const 77)
+            (loop $main
+              {much}
+              (local.set $x (f64.add (local.get $x) (f64.const 0.5)))
+              (local.set $s (i64.add (local.get $s) (i64.extend_i32_u (ref.is_null (local.get $r)))))
+              (if (i32.and (i32.eqz (i32.rem_u (local.get $n) (i32.const 50))) (local.get $depth))
+                (then (local.set $s (call $first (i32.const 60) (i32.const 0) (local.get $x) (ref.null extern)))))
+              (br_if $main (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (i64.mul (local.get $s))
+            (local.get $x)
+            {})
+        (func $first (param i32 i32 f64 externref) (result i64)
+            (call $run (local.get 0) (local.get 1) (local.get 2) (local.get 3)) {}))"#,
+        "(local.get $s)".repeat(8),
+        "drop ".repeat(9),
+    );
+    type Results = (i64, f64, i64, i64, i64, i64, i64, i64, i64, i64);
+    let run = |config: &mut Config| -> Result<(Results, FunctionTier)> {
+        let engine = Engine::new(config)?;
+        let module = Module::new(&engine, &wat)?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let some = ExternRef::new(&mut store, 5)?;
+        let run = instance.get_func(&mut store, "run").expect("it is exported");
+        let run = run.typed::<(i32, i32, f64, Option<Rooted<ExternRef>>), Results>(&store)?;
+        let results = run.call(&mut store, (2000, 1, 0.25, Some(some)))?;
+        Ok((results, module.tiers().swap_remove(0)))
+    };
+    let (expected, _) = run(Config::new().strategy(Strategy::Interpreter))?;
+    let (results, tier) = run(tiered().tier_up_threshold(40).compile_threads(0))?;
+    assert_eq!(results, expected);
+    assert!(tier.compiled && tier.loops == 0, "{tier:?}");
+    // The first call is found in its loop.
+    assert!(tier.executions < 1000, "{tier:?}");
+    for seed in 0..20 {
+        let (results, _) = run(tiered().chaos(seed))?;
+        assert_eq!(results, expected, "{seed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_too_much_with_what_is_inlined_is_compiled_without() -> Result<()> {
+    // Loops in loops: more than are compiled if the functions are inlined in each other, and not in each of them.
+    let nested = |body: &str| format!("{}{body}{}", "(loop ".repeat(28), ")".repeat(28));
+    let function = |name: &str, body: &str| {
+        format!(r#"(func ${name} (export "{name}") (param i32) (result i32) {} (local.get 0))"#, nested(body))
+    };
+    let wat = format!(
+        "(module {} {} {} {})",
+        function("run", &format!("(local.set 0 (call $a (local.get 0))) {}", "(nop)".repeat(500))),
+        function("a", "(local.set 0 (call $b (local.get 0)))"),
+        function("b", "(local.set 0 (call $c (local.get 0)))"),
+        function("c", "(local.set 0 (i32.mul (local.get 0) (i32.const 7)))"),
+    );
+    let engine = Engine::new(Config::new().strategy(Strategy::Jit))?;
+    let module = Module::new(&engine, &wat)?;
+    assert_eq!(run(&engine, &module, 6)?, 42);
+    assert!(module.tiers().iter().all(|function| function.compiled), "{:?}", module.tiers());
     Ok(())
 }
 

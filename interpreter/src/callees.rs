@@ -10,7 +10,7 @@ use crate::code::Code;
 /// A call has had one callee if it has changed so many times, at most. The first callee is a change, too.
 const FEW: u16 = 3;
 
-/// The lower half of the index of the function that the `call_indirect` at this offset of the module has called, nearly
+/// The lower half of the index of the function that the `call_indirect` or `call_ref` at this offset of the module has called, nearly
 /// always, in instances of one plan.
 pub fn usual_callee(module: &Module, plan: MemoryPlan, function: u32, at: u32) -> Option<u16> {
     let bytecode = module.bytecode(plan, function)?;

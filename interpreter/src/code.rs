@@ -126,11 +126,14 @@ struct Mark {
     sign: Sign,
 }
 
+/// How many times frames come to a watched header that are not the one that it is watched for, before it is watched no more.
+const OTHERS: u8 = 100;
+
 /// What code finds at a loop header that it has been told to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
-    /// Somebody wants to know whether the frame at this address comes to the header.
-    Watched(usize),
+    /// Somebody wants to know whether the frame at this address comes to the header. Others may come so many times more.
+    Watched { frame: usize, others: u8 },
     /// It has.
     Seen,
     /// The loop has compiled code: what the compiling tier needs to run it.
@@ -227,14 +230,15 @@ impl Code {
     /// Lets code in the frame at this address leave a note when it comes to this header.
     pub(crate) fn watch(&self, header: LoopHeader, frame: *const u64) {
         let mut marks = self.marks();
-        if !marks.iter().any(|mark| mark.code == header.code) {
-            self.mark(&mut marks, header, Sign::Watched(frame.addr()));
+        let has_code = |mark: &Mark| mark.code == header.code && matches!(mark.sign, Sign::Compiled(_));
+        if !marks.iter().any(has_code) {
+            self.mark(&mut marks, header, Sign::Watched { frame: frame.addr(), others: OTHERS });
         }
     }
 
     /// Whether the frame has come to this header since that is watched, or frames go on elsewhere when they do.
     pub(crate) fn has_been_seen(&self, header: LoopHeader) -> bool {
-        let is_seen = |sign| !matches!(sign, Sign::Watched(_));
+        let is_seen = |sign| !matches!(sign, Sign::Watched { .. });
         self.marks().iter().any(|mark| mark.code == header.code && is_seen(mark.sign))
     }
 
@@ -265,13 +269,24 @@ impl Code {
     /// What the frame at this address finds at the header with this offset: the sign and the instruction's own opcode.
     pub(crate) fn look(&self, code: u32, frame: *const u64) -> Option<(Sign, u16)> {
         let mut marks = self.marks();
-        let mark = marks.iter_mut().find(|mark| mark.code == code)?;
-        let found = mark.sign;
-        if found == Sign::Watched(frame.addr()) {
-            mark.sign = Sign::Seen;
-            self.unit(code).store(mark.original, Ordering::Relaxed);
+        let at = marks.iter().position(|mark| mark.code == code)?;
+        let mark = &mut marks[at];
+        let (found, original) = (mark.sign, mark.original);
+        if let Sign::Watched { frame: watched, others } = &mut mark.sign {
+            let is_it = *watched == frame.addr();
+            *others -= 1;
+            // The frame may be gone, and to look takes time.
+            let is_enough = *others == 0;
+            if is_it {
+                mark.sign = Sign::Seen;
+            } else if is_enough {
+                marks.swap_remove(at);
+            }
+            if is_it || is_enough {
+                self.unit(code).store(original, Ordering::Relaxed);
+            }
         }
-        Some((found, mark.original))
+        Some((found, original))
     }
 
     fn mark(&self, marks: &mut Vec<Mark>, header: LoopHeader, sign: Sign) {

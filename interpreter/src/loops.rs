@@ -32,7 +32,7 @@ impl<'m> Loops<'m> {
         self.with(|code| code.loops_around(at).map(|header| header.wasm).collect()).unwrap_or_default()
     }
 
-    /// The innermost of the loops that are nearly all of the function, if it has been translated: interpreters have one, and
+    /// The innermost of the loops that are nearly all of the function, if it has been translated. Interpreters have one, and
     /// sometimes another one around it that hardly ever turns.
     pub fn covering(&self) -> Option<u32> {
         let body = self.module.body(self.function)?.len;
@@ -102,6 +102,7 @@ mod tests {
     use wasmrun_runtime::vm::{Imports, MemoryStrategy, StackSizes, Store, VmContext};
 
     use super::*;
+    use crate::code::opcode_at;
     use crate::frames::invoke;
 
     const PLAN: MemoryPlan = MemoryPlan::Guarded;
@@ -157,6 +158,15 @@ mod tests {
         loops.watch_around(inner, frame.wrapping_add(1));
         assert_eq!(run(&mut store, context, 5), 15);
         assert_eq!(loops.outermost_turning(inner), inner, "another frame has");
+        // SAFETY: there is an instruction.
+        let opcode = |code: &Code, h: LoopHeader| unsafe { opcode_at(code.entry().add(h.code as usize)) };
+        let opcode_of_outer = || loops.with(|code| code.loop_of(outer).map(|header| opcode(code, header)));
+        let unwatched = opcode_of_outer();
+        loops.watch_around(inner, frame.wrapping_add(1));
+        assert_ne!(opcode_of_outer(), unwatched);
+        run(&mut store, context, 300);
+        assert_eq!(opcode_of_outer(), unwatched, "a frame that is gone is not waited for");
+        loops.watch_around(inner, frame.wrapping_add(1));
         loops.watch_around(inner, frame);
         assert_eq!(run(&mut store, context, 5), 15);
         assert_eq!(loops.outermost_turning(inner), outer);

@@ -7,6 +7,7 @@
 
 use std::ptr;
 
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F64, I8X16, I32, I64};
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Type, Value};
 use cranelift_codegen::isa::CallConv;
@@ -71,7 +72,7 @@ pub fn signature(ty: &FuncType) -> Signature {
     signature_of(&value_types(ty.params()), &value_types(ty.results()))
 }
 
-/// The signature of code that takes a frame over at a loop of a function of type `ty`: the address of its slots is in
+/// The signature of code that only takes frames over, at a loop of a function of type `ty`: [`frame_id`] is in
 /// the place of the callee's id.
 pub fn loop_signature(ty: &FuncType) -> Signature {
     signature_of(&[], &value_types(ty.results()))
@@ -94,6 +95,25 @@ pub(crate) fn signature_of(params: &[Type], results: &[Type]) -> Signature {
 /// address of a [`FuncRef`], which is even.
 pub const fn direct_callee_id(function: u32) -> i64 {
     (function as i64) << 1 | 1
+}
+
+/// What the ids of frames have in their lowest two bits: neither ids of functions nor addresses of references have that.
+const FRAME: u64 = 2;
+
+/// The id of a frame of tier 0, with slots at this address, that code takes over.
+pub fn frame_id(slots: *mut u64) -> u64 {
+    slots.expose_provenance() as u64 | FRAME
+}
+
+/// Whether an id is that of a frame.
+pub fn is_frame_id(builder: &mut FunctionBuilder<'_>, id: Value) -> Value {
+    let kind = builder.ins().band_imm_u(id, 3);
+    builder.ins().icmp_imm_u(IntCC::Equal, kind, FRAME as i64)
+}
+
+/// The address of the slots of the frame with this id.
+pub fn slots_of_frame(builder: &mut FunctionBuilder<'_>, id: Value) -> Value {
+    builder.ins().iadd_imm_s(id, -(FRAME as i64))
 }
 
 /// Which function is called, as an id says it.
@@ -187,6 +207,7 @@ mod tests {
     fn ids_of_functions_are_odd_up_to_the_last_one() {
         assert_eq!(direct_callee_id(0), 1);
         assert_eq!(direct_callee_id(u32::MAX), 0x1_ffff_ffff);
+        assert!(align_of::<FuncRef>() >= 4 && FRAME == 2, "frames have ids that functions have not");
         for function in [0, 1, u32::MAX] {
             assert_eq!(Callee::of(direct_callee_id(function) as u64), Callee::Function(function));
         }

@@ -16,7 +16,7 @@ use wasmrun_runtime::vm::{
     VmContext,
 };
 
-use crate::abi::{Callee, direct_callee_id, without_parameters};
+use crate::abi::{Callee, direct_callee_id, frame_id, without_parameters};
 use crate::code::{CodeSpace, LoopCode};
 use crate::entrances::Entrance;
 use crate::references;
@@ -146,8 +146,8 @@ pub unsafe extern "C" fn enter_loop(
         let code = &*code.cast::<LoopCode>();
         let mut segment = Segment::compiled();
         let _entered = Entered::new(exec, &raw mut segment);
-        let (entry, results) = (code.code().entry(), || code.results().results());
-        run(exec, code.entrance(), results, entry, vmctx, frame.expose_provenance() as u64)
+        let (entry, results) = (code.code().entry(), || code.ty().results());
+        run(exec, code.entrance(), results, entry, vmctx, frame_id(frame))
     }
 }
 

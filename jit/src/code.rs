@@ -170,11 +170,11 @@ pub struct InstalledFunction {
 /// The installed code of a function from the header of a loop on.
 #[derive(Debug)]
 pub struct LoopCode {
-    code: InstalledFunction,
-    /// How it is entered: without arguments.
+    code: Arc<InstalledFunction>,
+    /// How it is entered.
     entrance: Entrance,
-    /// The type of a function without parameters and with the same results.
-    results: FuncType,
+    /// The type of functions that are entered like that: with the same results.
+    ty: FuncType,
 }
 
 impl LoopCode {
@@ -187,8 +187,8 @@ impl LoopCode {
         &self.entrance
     }
 
-    pub(crate) fn results(&self) -> &FuncType {
-        &self.results
+    pub(crate) fn ty(&self) -> &FuncType {
+        &self.ty
     }
 }
 
@@ -248,15 +248,22 @@ impl CodeSpace {
     /// Compiles what a function that `module` defines does from the header of a loop on, and installs the code: for
     /// [`enter_loop`](crate::calls::enter_loop).
     pub fn compile_loop(&self, module: &Arc<Module>, job: &Job<'_>) -> Result<LoopCode, InstallError> {
-        debug_assert_ne!(job.start, Start::Entry);
-        let compiled = compile::compile(&self.isa, module, job)?;
-        let way = without_parameters(module.function_type(job.function));
-        let stub = self.stubs.enter(&way)?;
-        Ok(LoopCode {
-            code: self.install(module, compiled)?,
-            entrance: Entrance::new(stub, &way),
-            results: way,
-        })
+        let code = Arc::new(self.compile(module, job)?);
+        Ok(self.loop_code(module, job.start, code)?)
+    }
+
+    /// The code of a function as that of the loop where it starts as well, for [`enter_loop`](crate::calls::enter_loop).
+    pub fn loop_code(
+        &self,
+        module: &Module,
+        start: Start,
+        code: Arc<InstalledFunction>,
+    ) -> Result<LoopCode, StubError> {
+        debug_assert_ne!(start, Start::Entry);
+        let ty = module.function_type(code.function());
+        let ty = if let Start::Loop(_) = start { without_parameters(ty) } else { ty.clone() };
+        let entrance = Entrance::new(self.stubs.enter(&ty)?, &ty);
+        Ok(LoopCode { code, entrance, ty })
     }
 
     /// Installs the code of a function of `module`.

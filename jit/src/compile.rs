@@ -170,7 +170,12 @@ impl CompiledFunction {
 /// Compiles a function of `module`.
 pub fn compile(isa: &Isa, module: &Module, job: &Job<'_>) -> Result<CompiledFunction, CompileError> {
     let isa: &dyn TargetIsa = &**isa.target(job.mode);
-    let (clif, places) = lower::function(isa, module, job, &mut FunctionBuilderContext::new())?;
+    let lower = |job: &Job<'_>| lower::function(isa, module, job, &mut FunctionBuilderContext::new());
+    let (clif, places) = match lower(job) {
+        // What is inlined may be what is too much.
+        Err(LowerError::TooLarge) if job.inlining => lower(&Job { inlining: false, ..*job })?,
+        lowered => lowered?,
+    };
     emit(isa, &mut Context::for_function(clif), &places, job.function)
 }
 

@@ -8,7 +8,7 @@ use crate::lower::{self, Start};
 
 /// What tier 0 has seen of a module.
 pub trait Profile: Sync {
-    /// The lower half of the index of the function that the `call_indirect` at the offset `at` of the module, in
+    /// The lower half of the index of the function that the `call_indirect` or `call_ref` at the offset `at` of the module, in
     /// `function`, has called nearly always. It may be any number at all; a wrong one costs time.
     fn callee(&self, function: u32, at: u32) -> Option<u16>;
 }

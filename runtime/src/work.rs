@@ -48,7 +48,7 @@ impl Work {
         self.call
     }
 
-    /// Whether it calls through tables.
+    /// Whether it calls what a table or a reference says.
     pub fn calls_indirectly(&self) -> bool {
         self.calls_indirectly
     }
@@ -161,7 +161,7 @@ impl Flow {
                     self.branch(target.expect("validated targets"), share);
                 }
             }
-            Operator::CallIndirect { .. } => self.calls_indirectly = true,
+            Operator::CallIndirect { .. } | Operator::CallRef { .. } => self.calls_indirectly = true,
             Operator::Return
             | Operator::ReturnCall { .. }
             | Operator::ReturnCallIndirect { .. }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use wasmrun_interpreter::Loops;
 use wasmrun_jit::code::InstalledFunction;
+use wasmrun_jit::compile::Start;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
@@ -64,12 +65,13 @@ impl CompiledTier {
         let Place { function, at, frame } = place;
         let loops = Loops::of(module, plan, function);
         match (chaos.draw(8), at) {
-            (0, _) => self.publish_known(module, plan, function),
+            (0, _) => self.publish_known(module, plan, place),
             (1, _) => module.withdraw_compiled(plan, function),
             (2..=4, 1..) => {
                 let around = loops.around(at);
                 let at = around[chaos.draw(around.len() as u64) as usize];
-                if let Some(code) = self.known_loop(module, Loop { plan, function, at }) {
+                let start = [Start::Loop, Start::EntryOrLoop][chaos.draw(2) as usize];
+                if let Some(code) = self.known_loop(module, Loop { plan, function, at }, start(at)) {
                     // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
                     unsafe { loops.lead_out(at, code as *const ()) };
                 }
@@ -80,11 +82,14 @@ impl CompiledTier {
         }
     }
 
-    fn publish_known(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+    /// Publishes code of the function at `place`, which frames that are at a loop there can enter as well, although none does.
+    fn publish_known(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place) {
+        let Place { function, at, .. } = place;
+        let start = if at == 0 { Start::Entry } else { Start::EntryOrLoop(at) };
         let known = &ModuleTiers::of(module).known;
         let mut functions = lock(&known.functions);
         let entry = functions.entry((plan, function)).or_insert_with(|| {
-            let code = guarded(|| self.compiler.code_of(module, plan, function));
+            let code = guarded(|| self.compiler.code_of(module, plan, function, start));
             let code = code.unwrap_or_else(|reason| {
                 ModuleTiers::of(module).leave(plan, function, reason);
                 None
@@ -99,10 +104,10 @@ impl CompiledTier {
         }
     }
 
-    fn known_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
+    fn known_loop(&self, module: &Arc<Module>, of: Loop, start: Start) -> Option<usize> {
         let known = &ModuleTiers::of(module).known;
         let mut loops = lock(&known.loops);
-        *loops.entry(of).or_insert_with(|| self.compiler.code_of_loop(module, of))
+        *loops.entry(of).or_insert_with(|| self.compiler.code_of_loop(module, of, start))
     }
 }
 

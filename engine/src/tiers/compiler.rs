@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use wasmrun_interpreter::{self as interpreter, Loops};
 use wasmrun_jit::artifact::Settings;
-use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction};
+use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction, LoopCode};
 use wasmrun_jit::compile::{Job, Mode, Profile, Start};
 use wasmrun_jit::roomy::on_roomy_stack;
 use wasmrun_runtime::module::{MemoryPlan, Module};
@@ -30,6 +30,10 @@ const MAX_FAST_BODY: u32 = 256 << 10;
 
 /// Bytes of the largest body that is compiled at all.
 pub(super) const MAX_BODY: u32 = 1 << 20;
+
+/// Bytes of a body from which on all that waits for the compiler feels that it is at it: if nearly all of it is a loop, then what is compiled for
+/// calls serves running frames as well.
+const LARGE: u32 = 4 << 10;
 
 /// Bytes of memory that the compiler takes for one function at most. Bodies alone take less.
 const MAX_MEMORY: usize = 5 << 29;
@@ -77,19 +81,30 @@ impl Compiler {
     pub(super) fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         let tiers = ModuleTiers::of(module);
         let started = Instant::now();
-        match guarded(|| self.code_of(module, plan, function)) {
+        let main_loop = self.main_loop(module, plan, function);
+        let start = main_loop.map_or(Start::Entry, Start::EntryOrLoop);
+        match guarded(|| self.code_of(module, plan, function, start)) {
             Ok(Some(code)) => {
                 tiers.functions.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
-                self.publish(module, plan, Arc::new(code));
-                tiers.is_left_no_more(plan, function);
-                tiers.has_news(plan);
+                let code = Arc::new(code);
+                self.publish(module, plan, code.clone());
+                if let Some(at) = main_loop
+                    && let Ok(code) = self.space.loop_code(module, start, code)
+                {
+                    let code = keep_loop(module, code);
+                    // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
+                    unsafe { Loops::of(module, plan, function).lead_out(at, code as *const ()) };
+                    tiers.loops.answered(Loop { plan, function, at });
+                }
+                tiers.forget_refusal(plan, function);
+                tiers.note_news(plan);
             }
             Ok(None) => {}
             Err(refusal) => {
                 let lasting = refusal.lasting;
                 tiers.leave(plan, function, refusal);
                 match lasting {
-                    true => tiers.has_news(plan),
+                    true => tiers.note_news(plan),
                     false => tiers.functions.put_off(module, plan, function),
                 }
             }
@@ -102,31 +117,46 @@ impl Compiler {
         module: &Arc<Module>,
         plan: MemoryPlan,
         function: u32,
+        start: Start,
     ) -> Result<Option<InstalledFunction>, Refusal> {
         if !(self.chosen)(function) {
             return Ok(None);
         }
         let seen = Seen { module, plan };
-        let (job, _memory) = self.job(module, function, &seen)?;
-        Ok(Some(self.space.compile(module, &job)?))
+        let (whole, _memory) = self.job(module, function, &seen)?;
+        Ok(Some(self.space.compile(module, &Job { start, ..whole })?))
+    }
+
+    /// The loop at which the code of a function starts as well, if that is large and nearly all of it is a loop, and tier 0
+    /// has come to it.
+    pub(super) fn main_loop(&self, module: &Module, plan: MemoryPlan, function: u32) -> Option<u32> {
+        let is_large = module.body(function).is_some_and(|body| body.len >= LARGE);
+        if is_large { Loops::of(module, plan, function).covering() } else { None }
     }
 
     /// Compiles a loop and leads tier 0 to its code.
     pub(super) fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
         let tiers = ModuleTiers::of(module);
-        if let Some(code) = self.code_of_loop(module, of) {
+        let Loop { plan, function, at } = of;
+        if tiers.loops.has_answer(of) {
+            // It came with the function.
+            return;
+        }
+        let is_main = self.main_loop(module, plan, function) == Some(at);
+        if is_main && !tiers.functions.is_compiled(module, plan, function) {
+            self.compile(module, plan, function);
+        } else if let Some(code) = self.code_of_loop(module, of, Start::Loop(at)) {
             // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
-            unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
-            tiers.functions.has_loop(module, of.plan, of.function);
+            unsafe { Loops::of(module, plan, function).lead_out(at, code as *const ()) };
             // It is not this code that is stored, but the work of its function, for the next run.
-            tiers.has_news(of.plan);
+            tiers.note_news(plan);
         }
         tiers.loops.answered(of);
     }
 
-    /// The address of the compiled code of a loop, which the module keeps from now on. A loop without any turns in tier
+    /// The address of compiled code that starts at a loop, perhaps among others; the module keeps it from now on. A loop without any turns in tier
     /// 0, and it is noted why.
-    pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop) -> Option<usize> {
+    pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop, start: Start) -> Option<usize> {
         if !(self.chosen)(of.function) {
             return None;
         }
@@ -134,10 +164,10 @@ impl Compiler {
         let compiled: Result<_, Refusal> = guarded(|| {
             let seen = Seen { module, plan: of.plan };
             let (whole, _memory) = self.job(module, of.function, &seen)?;
-            Ok(self.space.compile_loop(module, &Job { start: Start::Loop(of.at), ..whole })?)
+            Ok(self.space.compile_loop(module, &Job { start, ..whole })?)
         });
         let code = match compiled {
-            Ok(code) => Box::new(code),
+            Ok(code) => code,
             Err(Refusal { reason, .. }) => {
                 let reason = format!("at its loop at {:#x}: {reason}", of.at);
                 ModuleTiers::of(module).leave_loop(of.function, reason);
@@ -146,9 +176,7 @@ impl Compiler {
         };
         let size = code.code().addresses().len();
         ModuleTiers::of(module).functions.add_cost(module, of.function, started.elapsed(), size, true);
-        let address = (&raw const *code).expose_provenance();
-        module.keep_code(code);
-        Some(address)
+        Some(keep_loop(module, code))
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
@@ -284,6 +312,14 @@ unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *cons
     unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
     // In this order: who finds this finds the code.
     ModuleTiers::of(module).functions.set_compiled(module, plan, function);
+}
+
+/// The address of the code of a loop, which the module keeps from now on.
+fn keep_loop(module: &Module, code: LoopCode) -> usize {
+    let code = Box::new(code);
+    let address = (&raw const *code).expose_provenance();
+    module.keep_code(code);
+    address
 }
 
 /// Compiles something. The compiler is a large program that hostile functions are given to: should it ever panic,

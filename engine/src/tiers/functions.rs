@@ -36,9 +36,6 @@ struct Counts {
     done: [AtomicU64; 2],
     /// Those of them that were not executed by frames that stay in a loop.
     by_calls: [AtomicU64; 2],
-    /// For each plan, what code of the function would have been worth when one of its loops got code: what it has done there is no
-    /// reason any more.
-    settled: [AtomicU64; 2],
     /// For each plan, how often the compiler was asked in vain, for a reason that may pass.
     in_vain: [AtomicU8; 2],
     /// Microseconds that all of its code has taken, and bytes of that.
@@ -46,14 +43,6 @@ struct Counts {
     size: AtomicU32,
     /// Loops with code of their own.
     loops: AtomicU32,
-}
-
-impl Counts {
-    fn worth(&self, plan: MemoryPlan) -> u64 {
-        let [done, by_calls] =
-            [&self.done, &self.by_calls].map(|count| count[plan as usize].load(Ordering::Relaxed));
-        done / 2 + by_calls / 2
-    }
 }
 
 impl Function {
@@ -104,14 +93,9 @@ impl Functions {
     /// for half, as calls alone find the code.
     pub(super) fn worth(&self, module: &Module, plan: MemoryPlan, function: u32) -> u64 {
         let counts = self.one(module, function).counts();
-        let settled = counts.settled[plan as usize].load(Ordering::Relaxed);
-        counts.worth(plan).saturating_sub(settled)
-    }
-
-    /// Notes that one of its loops has got code, in which frames go on that come there.
-    pub(super) fn has_loop(&self, module: &Module, plan: MemoryPlan, function: u32) {
-        let counts = self.one(module, function).counts();
-        counts.settled[plan as usize].store(counts.worth(plan), Ordering::Relaxed);
+        let [done, by_calls] =
+            [&counts.done, &counts.by_calls].map(|count| count[plan as usize].load(Ordering::Relaxed));
+        done / 2 + by_calls / 2
     }
 
     /// What functions without code have done.

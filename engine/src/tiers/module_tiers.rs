@@ -113,7 +113,7 @@ impl ModuleTiers {
     }
 
     /// Notes that there is more to be stored.
-    pub(super) fn has_news(&self, plan: MemoryPlan) {
+    pub(super) fn note_news(&self, plan: MemoryPlan) {
         self.news[plan as usize].store(true, Ordering::Release);
     }
 
@@ -165,7 +165,7 @@ impl ModuleTiers {
     }
 
     /// Notes that there is no reason any more.
-    pub(super) fn is_left_no_more(&self, plan: MemoryPlan, function: u32) {
+    pub(super) fn forget_refusal(&self, plan: MemoryPlan, function: u32) {
         lock(&self.left).functions[plan as usize].remove(&function);
     }
 

@@ -20,8 +20,7 @@ use crate::lock::lock;
 pub(super) trait Job: Send {
     /// How urgent it is by now.
     fn urgency(&self) -> u64;
-    /// Does it. What is left to be done waits with all else.
-    fn run(self: Box<Self>) -> Option<Box<dyn Job>>;
+    fn run(self: Box<Self>);
 }
 
 /// Jobs are asked again how urgent they are when one in so many has been taken, so that asking costs a little for each
@@ -86,11 +85,6 @@ impl Ord for Waiting {
 }
 
 impl State {
-    fn add(&mut self, urgency: u64, job: Box<dyn Job>) {
-        self.waiting.push(Waiting { urgency, number: self.brought, job });
-        self.brought += 1;
-    }
-
     /// Takes out all that waits, if it is time to ask it again.
     fn take_all_if_due(&mut self) -> Option<BinaryHeap<Waiting>> {
         self.taken += 1;
@@ -124,11 +118,7 @@ impl Queue {
     pub(super) fn push(&self, job: impl Job + 'static) {
         let job: Box<dyn Job> = Box::new(job);
         if self.is_immediate() {
-            let mut next = Some(job);
-            while let Some(job) = next {
-                next = job.run();
-            }
-            return;
+            return job.run();
         }
         // A forked child has none of the threads, and the lock may be theirs for ever: it does without.
         if self.process != process::id() {
@@ -136,7 +126,9 @@ impl Queue {
         }
         let urgency = job.urgency();
         let mut state = lock(&self.shared.state);
-        state.add(urgency, job);
+        let number = state.brought;
+        state.brought += 1;
+        state.waiting.push(Waiting { urgency, number, job });
         let busy = state.idle < state.waiting.len();
         drop(state);
         self.shared.changed.notify_all();
@@ -210,11 +202,8 @@ fn work(shared: &Shared) {
             Some(Waiting { job, .. }) => {
                 state.running += 1;
                 drop(state);
-                let next = catch_unwind(AssertUnwindSafe(|| job.run().map(|job| (job.urgency(), job))));
+                let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
                 state = lock(&shared.state);
-                if let Ok(Some((urgency, job))) = next {
-                    state.add(urgency, job);
-                }
                 state.running -= 1;
                 shared.changed.notify_all();
             }
@@ -243,9 +232,8 @@ mod tests {
             self.0.load(Ordering::Relaxed)
         }
 
-        fn run(self: Box<Self>) -> Option<Box<dyn Job>> {
+        fn run(self: Box<Self>) {
             self.1();
-            None
         }
     }
 
@@ -298,39 +286,6 @@ mod tests {
         assert!(order.iter().position(|name| *name == 20) < Some(3), "{order:?}");
         assert!(order.iter().position(|name| *name == 50) < Some(4), "{order:?}");
         assert_eq!(order.len(), urgencies.len());
-    }
-
-    /// Does something so many times.
-    struct Again(u32, mpsc::Sender<u32>);
-
-    impl Job for Again {
-        fn urgency(&self) -> u64 {
-            0
-        }
-
-        fn run(self: Box<Self>) -> Option<Box<dyn Job>> {
-            self.1.send(self.0).unwrap();
-            let left = self.0.checked_sub(1)?;
-            Some(Box::new(Again(left, self.1)))
-        }
-    }
-
-    #[test]
-    fn what_is_left_to_be_done_waits_with_all_else() {
-        for threads in [0, 1] {
-            let queue = Queue::new(Some(threads));
-            let (done, is_done) = mpsc::channel();
-            queue.push(Again(2, done));
-            queue.drain();
-            assert_eq!(is_done.iter().collect::<Vec<_>>(), [2, 1, 0]);
-        }
-        let (queue, hold) = Queue::held();
-        let (done, is_done) = mpsc::channel();
-        queue.push(Again(1, done.clone()));
-        queue.push_at(0, move || done.send(7).unwrap());
-        hold.send(()).unwrap();
-        queue.drain();
-        assert_eq!(is_done.iter().collect::<Vec<_>>(), [1, 7, 0]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A frame that stays in a loop is not helped by code of its function, which only calls find. So a loop gets code, in which the
 //! frame goes on when it comes to the header again: once the frame has done work enough there. It is
-//! the outermost loop that still turns, so that the compiler sees as much of the work as it can. Whether the loops around turn is
-//! watched meanwhile. The one that is chosen may have turned its last time: then frames go on doing work in tier 0 although
+//! the outermost loop that still turns, so that the compiler sees as much of the work as it can, or the main loop of a large function, whose code
+//! is that of the function as well. Whether the loops around turn is watched meanwhile. The one that is chosen may have turned its last time: then frames go on doing work in tier 0 although
 //! there is code, and after a while the loop that they are in gets code too.
 
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ enum Code {
 pub(super) enum Step {
     /// Watch the loops around it.
     Watch,
-    /// Choose the outermost of those that turn.
+    /// Choose one of those that turn.
     Choose,
     /// Take this one.
     Insist,
@@ -123,6 +123,11 @@ impl StayingLoops {
         }
     }
 
+    /// Whether there is code of a loop, or will be none.
+    pub(super) fn has_answer(&self, of: Loop) -> bool {
+        lock(&self.0).get(&of).is_some_and(|state| state.code == Code::Answered)
+    }
+
     /// Bytes that frames that stay in a loop have executed there.
     pub(super) fn done(&self, of: Loop) -> u64 {
         lock(&self.0).get(&of).map_or(0, |state| state.done)
@@ -152,7 +157,9 @@ mod tests {
         assert_eq!(steps(29), []);
         assert_eq!(steps(1), [Step::Insist]);
         assert!(loops.ask(INNER, INNER));
+        assert!(!loops.has_answer(INNER));
         loops.answered(INNER);
+        assert!(loops.has_answer(INNER));
         assert_eq!(steps(1000), []);
     }
 

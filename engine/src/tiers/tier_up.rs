@@ -27,14 +27,8 @@ const STAYS: u32 = 2;
 /// to, before that loop gets code too.
 const TOO_MANY: u64 = 8;
 
-/// Bytes of a body from which on all that waits for the compiler feels that it is at it. If nearly all of such a function is a loop, that is
-/// compiled first, and serves frames that stay in it and frames that come to it from above; the whole function comes later.
-const LARGE: u64 = 4 << 10;
-
-/// How much more urgent a loop is than a function that has done as much, and how much less urgent a function whose frames go on in
-/// code of the loop that they come to.
+/// How much more urgent a loop is than a function that has done as much.
 const LOOPS_FIRST: u64 = 4;
-const LATER: u64 = 16;
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
 pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
@@ -63,16 +57,8 @@ fn size(module: &Module, function: u32) -> u64 {
     module.body(function).map_or(1, |body| body.len.max(1)).into()
 }
 
-/// The loop that is compiled for frames that stay in the one at `at`, in a function of so many bytes.
-fn outermost(loops: &Loops<'_>, size: u64, at: u32) -> u32 {
-    let turning = loops.outermost_turning(at);
-    // One inside of it that has nearly all of its code is come to more often.
-    let covering = loops.covering().filter(|covering| size >= LARGE && (turning..=at).contains(covering));
-    covering.unwrap_or(turning)
-}
-
 impl CompiledTier {
-    /// Code of `module` has been entered some times somewhere, the last of them at `place`, by a frame that has been
+    /// Frames of `module` and others have entered functions and turned in loops, the last time at `place`, by a frame that has been
     /// found there `stays` times.
     fn report(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place, since: Since, stays: u32) {
         if let Some(chaos) = &self.chaos {
@@ -89,7 +75,7 @@ impl CompiledTier {
         let Since { interval, took } = since;
         let bytes_of_one = match at {
             0 => work.of_call(),
-            _ => tiers.turns.bytes((function, at), work.of_turn(at), took.map(|took| took / interval.max(1))),
+            _ => tiers.turns.bytes((function, at), work.of_turn(at), took.map(|took| (took, interval))),
         };
         let bytes = u64::from(interval) * u64::from(bytes_of_one);
         let enough = self.enough(module, plan, body);
@@ -124,7 +110,7 @@ impl CompiledTier {
             done - done_earlier(function).min(done) >= (enough / MUCH).max(1)
         };
         if tiers.work_to_keep(module, plan).iter().any(is_much) {
-            tiers.has_news(plan);
+            tiers.note_news(plan);
         }
     }
 
@@ -145,22 +131,22 @@ impl CompiledTier {
         for &(function, done) in tiers.earlier_work(plan) {
             tiers.functions.add_work(module, plan, function, done, false);
             let is_enough = done >= self.enough(module, plan, size(module, function));
-            // One that calls through tables waits for a report: until then nobody knows whom it calls.
+            // One that calls what tables and references say waits for a report: until then nobody knows whom it calls.
             if is_enough && !tiers.functions.work(module, function).calls_indirectly() {
                 self.ask(module, plan, function);
             }
         }
     }
 
-    /// A frame stays in a loop and has executed so many bytes there: if it is time for that, asks for code of the
-    /// outermost loop around it that turns.
+    /// A frame stays in a loop and has executed so many bytes there: if it is time for that, asks for code of that
+    /// loop or of one around it that turns.
     fn stays_in(&self, module: &Arc<Module>, of: Loop, frame: *const u64, bytes: u64, patience: Patience) {
         let staying = &ModuleTiers::of(module).loops;
         let loops = Loops::of(module, of.plan, of.function);
         let chosen = match staying.stays_in(of, bytes, patience) {
             None => return,
             Some(Step::Watch) => return loops.watch_around(of.at, frame),
-            Some(Step::Choose) => Loop { at: outermost(&loops, size(module, of.function), of.at), ..of },
+            Some(Step::Choose) => Loop { at: self.loop_to_compile(&loops, module, of), ..of },
             Some(Step::Insist) => of,
         };
         if staying.ask(chosen, of) {
@@ -169,11 +155,19 @@ impl CompiledTier {
         }
     }
 
+    /// The loop that is compiled for frames that stay in this one.
+    fn loop_to_compile(&self, loops: &Loops<'_>, module: &Module, of: Loop) -> u32 {
+        let turning = loops.outermost_turning(of.at);
+        // Code of the whole function can serve as code of one inside of it, which is come to more often.
+        let main = self.compiler.main_loop(module, of.plan, of.function);
+        main.filter(|main| (turning..=of.at).contains(main)).unwrap_or(turning)
+    }
+
     /// Asks for the code of a function, unless that has been done.
     fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         if ModuleTiers::of(module).functions.ask(module, plan, function) {
             let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
-            self.queue.push(FunctionJob { compiler, module, plan, function, later: false });
+            self.queue.push(FunctionJob { compiler, module, plan, function });
         }
     }
 }
@@ -184,38 +178,21 @@ struct FunctionJob {
     module: Weak<Module>,
     plan: MemoryPlan,
     function: u32,
-    /// Whether the loop that it mostly consists of has been compiled, or need not be.
-    later: bool,
-}
-
-impl FunctionJob {
-    /// The loop that is to be compiled before the function, if there is one and that has not been asked for.
-    fn loop_before(&self, module: &Module) -> Option<Loop> {
-        let &FunctionJob { plan, function, later, .. } = self;
-        if later || size(module, function) < LARGE {
-            return None;
-        }
-        let at = Loops::of(module, plan, function).covering()?;
-        let covering = Loop { plan, function, at };
-        ModuleTiers::of(module).loops.ask(covering, covering).then_some(covering)
-    }
 }
 
 impl queue::Job for FunctionJob {
     fn urgency(&self) -> u64 {
         let done =
             |module: &Module| ModuleTiers::of(module).functions.worth(module, self.plan, self.function);
-        urgency(&self.module, self.function, done) / if self.later { LATER } else { 1 }
+        urgency(&self.module, self.function, done)
     }
 
-    fn run(self: Box<Self>) -> Option<Box<dyn queue::Job>> {
-        let module = self.module.upgrade()?;
-        if let Some(covering) = self.loop_before(&module) {
-            self.compiler.compile_loop(&module, covering);
-            return Some(Box::new(FunctionJob { later: true, ..*self }));
+    fn run(self: Box<Self>) {
+        let Some(module) = self.module.upgrade() else { return };
+        // A frame that stayed in its main loop may have had it compiled.
+        if !ModuleTiers::of(&module).functions.is_compiled(&module, self.plan, self.function) {
+            self.compiler.compile(&module, self.plan, self.function);
         }
-        self.compiler.compile(&module, self.plan, self.function);
-        None
     }
 }
 
@@ -233,9 +210,10 @@ impl queue::Job for LoopJob {
         urgency(&self.module, self.of.function, done).saturating_mul(LOOPS_FIRST)
     }
 
-    fn run(self: Box<Self>) -> Option<Box<dyn queue::Job>> {
-        self.compiler.compile_loop(&self.module.upgrade()?, self.chosen);
-        None
+    fn run(self: Box<Self>) {
+        if let Some(module) = self.module.upgrade() {
+            self.compiler.compile_loop(&module, self.chosen);
+        }
     }
 }
 

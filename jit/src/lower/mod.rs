@@ -87,10 +87,12 @@ pub enum Start {
     /// At its entry, with its arguments.
     Entry,
     /// At the header of the loop whose operator is at this offset in the module, in place of a frame of tier 0. The
-    /// address of the frame's slots stands in for the callee's id, its references start at
+    /// [id of the frame](abi::frame_id) stands in for the callee's, its references start at
     /// [`ExecContext::ref_top`](wasmrun_runtime::vm::ExecContext), and there are no arguments; the results are those
     /// of the function.
     Loop(u32),
+    /// At one of the two, as the id says. It has the arguments of the function in both cases.
+    EntryOrLoop(u32),
 }
 
 /// Lowers a function that `module` defines, and says what its code belongs to in the source. After an error `context` must not be used again.
@@ -103,7 +105,7 @@ pub fn function<'m>(
     let (index, start) = (job.function, job.start);
     let ty = module.function_type(index);
     let signature = match start {
-        Start::Entry => abi::signature(ty),
+        Start::Entry | Start::EntryOrLoop(_) => abi::signature(ty),
         Start::Loop(_) => abi::loop_signature(ty),
     };
     let mut function = Function::with_name_signature(UserFuncName::user(0, index), signature);
@@ -113,16 +115,17 @@ pub fn function<'m>(
     let way = Way { index, ty, results_only: &results_only };
     let mut lower = Lower::new(module, way, job, &mut builder);
     lower.relaxed = simd::choice(isa, module.relaxed());
+    let entry = lower.builder.current_block().expect("the entry");
+    let params = lower.builder.block_params(entry).to_vec();
     match start {
-        Start::Entry => lower.begin(),
-        Start::Loop(at) => {
-            lower.begin_at_loop(at);
-        }
+        Start::Entry => lower.begin(&params),
+        Start::Loop(at) => lower.begin_at_loop(at, &params),
+        Start::EntryOrLoop(at) => lower.begin_at_either(at, &params),
     }
     lower.declare_locals(&body);
     lower.budget.add_locals(lower.local_counts());
     lower.body(&body)?;
-    if let Start::Loop(at) = start
+    if let Start::Loop(at) | Start::EntryOrLoop(at) = start
         && !lower.has_taken_over()
     {
         return Err(LowerError::NoLoop(at));
@@ -281,22 +284,31 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     }
 
     /// Begins code that is entered with arguments.
-    fn begin(&mut self) {
-        let entry = self.builder.current_block().expect("the entry");
-        let params = self.builder.block_params(entry).to_vec();
+    fn begin(&mut self, params: &[Value]) {
         let first = params.len() - self.ty.params().len();
         for (ty, value) in self.ty.params().iter().zip(&params[first..]) {
             self.declare_local(*ty, *value);
         }
     }
 
+    /// Begins code that is entered with arguments, or takes a frame over at a loop.
+    fn begin_at_either(&mut self, at: u32, params: &[Value]) {
+        let id = params[abi::CALLEE_ID];
+        let (loads, called) = (self.builder.create_block(), self.builder.create_block());
+        let is_frame = abi::is_frame_id(self.builder, id);
+        self.builder.ins().brif(is_frame, loads, &[], called, &[]);
+        self.builder.set_cold_block(loads);
+        self.take_over = Some(TakeOver::new(at, loads, id));
+        self.enter_sealed(called);
+        self.begin(params);
+    }
+
     /// Begins code that takes a frame over at a loop: with what is before the loop, and never runs.
-    fn begin_at_loop(&mut self, at: u32) {
-        let entry = self.builder.current_block().expect("the entry");
-        let slots = self.builder.block_params(entry)[abi::CALLEE_ID];
+    fn begin_at_loop(&mut self, at: u32, params: &[Value]) {
+        let id = params[abi::CALLEE_ID];
         let loads = self.builder.create_block();
         self.builder.ins().jump(loads, &[]);
-        self.take_over = Some(TakeOver::new(at, loads, slots));
+        self.take_over = Some(TakeOver::new(at, loads, id));
         let never = self.builder.create_block();
         self.enter_sealed(never);
         for ty in self.ty.params() {

@@ -2,9 +2,10 @@
 //!
 //! # From tier 0
 //!
-//! It finishes the whole function. All of the body is lowered as usual, from a block without predecessors, and
-//! what only leads to the loop is thrown away by the compiler. In front of the loop comes a second way in, from
+//! It finishes the whole function. All of the body is lowered as usual. In front of the loop comes a second way in, from
 //! the entry of this code, where every local and every operand is loaded from the slot that [`FrameLayout`](wasmrun_runtime::frame::FrameLayout) names.
+//! If the code is not for calls as well, the body is lowered from a block without predecessors, and
+//! what only leads to the loop is thrown away by the compiler.
 //!
 //! So an operand that was pushed before the loop can have two definitions, and in a loop around it, as many as ways
 //! lead to its use. Operands are variables here wherever ways join.
@@ -32,8 +33,8 @@ pub(super) struct TakeOver {
     at: u32,
     /// Where the values are loaded.
     entry: Block,
-    /// Where the slots of the frame are.
-    slots: Value,
+    /// The id of the frame.
+    id: Value,
     /// Operands, by their place on the stack and type, and whether they are collected references.
     operands: HashMap<(usize, Type, bool), Variable>,
     /// Whether the loop has been come to.
@@ -41,8 +42,8 @@ pub(super) struct TakeOver {
 }
 
 impl TakeOver {
-    pub(super) fn new(at: u32, entry: Block, slots: Value) -> TakeOver {
-        TakeOver { at, entry, slots, operands: HashMap::new(), done: false }
+    pub(super) fn new(at: u32, entry: Block, id: Value) -> TakeOver {
+        TakeOver { at, entry, id, operands: HashMap::new(), done: false }
     }
 }
 
@@ -113,7 +114,7 @@ impl Lower<'_, '_, '_> {
             return;
         };
         take_over.done = true;
-        let (entry, slots) = (take_over.entry, take_over.slots);
+        let (entry, id) = (take_over.entry, take_over.id);
         let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
         self.enter_loops();
         let layout = self.layout.clone();
@@ -122,6 +123,7 @@ impl Lower<'_, '_, '_> {
         self.builder.ins().jump(joined, &[]);
 
         self.enter_sealed(entry);
+        let slots = abi::slots_of_frame(self.builder, id);
         let exec = self.exec();
         let offset = offset_of!(ExecContext, ref_top) as i32;
         let references = self.builder.ins().load(I64, self.flags.exec, exec, offset);

@@ -264,7 +264,7 @@ impl Instance {
         &self.module
     }
 
-    /// The memories that it owns.
+    /// Bytes of the memories that it owns.
     pub(super) fn own_memory_bytes(&self) -> usize {
         self.memories.iter().map(|m| m.get().len()).sum()
     }

@@ -1,6 +1,6 @@
 //! What compiled code and its stubs keep in the execution context of a store.
 //!
-//! The stubs and the handlers of traps read and write these words by offset; nothing here calls anything. The
+//! The stubs and the handlers of traps read and write these words by offset; nothing here calls guests. The
 //! functions among them are set together, by the tier that compiles, and are never null.
 
 use std::time::{Duration, Instant};
