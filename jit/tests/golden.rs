@@ -8,7 +8,8 @@ use std::{env, fs};
 
 use cranelift_codegen::{Context, isa, settings};
 use cranelift_frontend::FunctionBuilderContext;
-use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode, Profile};
+use wasmparser::Operator;
+use wasmrun_jit::compile::{Isa, Job, MemoryPlan, Mode, Profile, Start};
 use wasmrun_jit::lower::{self, LowerError};
 use wasmrun_runtime::Relaxed;
 
@@ -399,6 +400,37 @@ fn a_product_of_halves_is_two_multiplications() {
         assert_eq!([count(&text, " umulhi."), count(&text, " imul.")], [1, 1], "{text}");
         assert_eq!([count(&text, " iadd"), count(&text, " icmp")], [0, 0], "{text}");
     }
+}
+
+#[test]
+fn a_function_that_multiplies_halves_is_inlined_however_long_it_is() {
+    for (name, way) in ["product-inlined-first-way", "product-inlined-second-way"].into_iter().zip(WAYS) {
+        let locals = "(local i64 i64 i64 i64 i64 i64 i64 i64)";
+        let source = format!(
+            "(module
+              (func (param i64 i64) (result i64) (call $multi3 (local.get 0) (local.get 1)) (i64.xor))
+              (func $multi3 (param i64 i64) (result i64 i64) {locals} {HALVES} {way}))"
+        );
+        let text = golden(name, &source, MemoryPlan::Guarded, false, Stage::Optimised);
+        assert_eq!([count(&text, " umulhi."), count(&text, " imul.")], [1, 1], "{text}");
+    }
+}
+
+#[test]
+fn code_that_starts_at_a_loop_as_well_compares_the_callees_id_once() {
+    let source = "(module (func (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+        (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+      (local.get $sum)))";
+    let module = modules::parse(source);
+    let mut operators =
+        module.function_body(0).unwrap().get_operators_reader().unwrap().into_iter_with_offsets();
+    let is_loop = |operator: &Operator<'_>| matches!(operator, Operator::Loop { .. });
+    let at = operators.find_map(|found| found.ok().filter(|(operator, _)| is_loop(operator))).unwrap().1;
+    let job = Job { start: Start::EntryOrLoop(at as u32), interruptible: false, ..Job::new(0) };
+    let text = golden_of("entry-or-loop", source, &job, false, Stage::Optimised);
+    assert_eq!([count(&text, "band"), count(&text, "icmp")], [1, 1], "{text}");
 }
 
 /// Tier 0 has seen calls of one function alone.

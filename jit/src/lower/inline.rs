@@ -18,25 +18,33 @@ use wasmrun_runtime::module::Module;
 
 use super::places::{MAX_MODULE, Site};
 use super::sampling::Work;
-use super::{Lower, LowerError};
+use super::{Lower, LowerError, product};
 use crate::compile::Job;
 
 /// Bytes of the longest body that is inlined wherever it is called, and of the longest in a loop.
 const MAX_ANYWHERE: u32 = 24;
 const MAX_IN_LOOP: u32 = 96;
 
-/// Bytes of the longest body that is. Of what makes [a product](super::product), one in so many is left.
+/// Bytes of the longest body that is, whatever is left of it.
 const MAX_LEN: u32 = 128;
+
+/// How many times less is left of a body that makes [a product](super::product) than of another one: the `__multi3` of C is 118 bytes long, and
+/// has eight instructions when it is lowered.
 const OF_PRODUCT: u32 = 5;
 
-/// Functions inside of each other, and how many of them may be the same.
+/// Functions that are inlined inside of each other.
 const MAX_DEPTH: usize = 3;
+
+/// How many times a function is inlined in itself.
 const MAX_SAME: usize = 2;
 
-/// Bytes that are inlined in a function: for each of its own, in any case, and at most. Large functions have many calls that are hardly
-/// ever made, and are waited for.
+/// Bytes that are inlined for each byte of a function.
 const MAX_GROWTH: u32 = 2;
+
+/// Bytes that are inlined in short functions as well.
 const ALWAYS: u32 = 256;
+
+/// Bytes that are inlined at most. Large functions have many calls that are hardly ever made, and are waited for.
 const MOST: u32 = 4096;
 
 /// Locals and results of a function that is inlined: all get a value.
@@ -52,7 +60,7 @@ pub(super) struct Inlining {
     loops: bool,
     /// The function that is lowered and those that are inlined around the instruction at hand.
     around: Vec<u32>,
-    /// Bytes of ordinary code that as much is left of as of the bodies that can be inlined, by function; `None` for those that cannot.
+    /// [`weight`] of the functions that have been looked at.
     weights: HashMap<u32, Option<u32>>,
 }
 
@@ -103,7 +111,7 @@ pub(crate) fn most_inlined(body: u32) -> u32 {
     body.saturating_mul(MAX_GROWTH).clamp(ALWAYS, MOST)
 }
 
-/// Bytes of ordinary code that as much is left of as of the body of a function, if that can be inlined.
+/// What inlining a function costs, in bytes of ordinary bodies; `None` if it cannot be inlined.
 fn weight(module: &Module, function: u32, loops: bool) -> Option<u32> {
     let len = module.body(function)?.len;
     if len > MAX_LEN {
@@ -118,46 +126,17 @@ fn weight(module: &Module, function: u32, loops: bool) -> Option<u32> {
         return None;
     }
     let mut operators = body.get_operators_reader().expect("validated body");
-    let (mut multiplied, mut only_multiplies) = (0, true);
     while !operators.eof() {
-        let operator = operators.read().expect("validated operators");
-        match operator {
+        match operators.read().expect("validated operators") {
             // A tail call would keep the frame that it is to replace.
             Operator::ReturnCall { .. }
             | Operator::ReturnCallIndirect { .. }
             | Operator::ReturnCallRef { .. } => return None,
             Operator::Loop { .. } if !loops => return None,
-            Operator::I64Mul => multiplied += 1,
             _ => {}
         }
-        only_multiplies &= is_of_product(&operator);
     }
-    let is_product = only_multiplies && multiplied >= 4;
-    Some(if is_product { len / OF_PRODUCT } else { len })
-}
-
-/// Whether functions that multiply halves and add what they get consist of such operators.
-fn is_of_product(operator: &Operator<'_>) -> bool {
-    use Operator as O;
-    matches!(
-        operator,
-        O::LocalGet { .. }
-            | O::LocalSet { .. }
-            | O::LocalTee { .. }
-            | O::I64Const { .. }
-            | O::I64Mul
-            | O::I64Add
-            | O::I64And
-            | O::I64Or
-            | O::I64Shl
-            | O::I64ShrU
-            | O::I64LtU
-            | O::I64GtU
-            | O::I64ExtendI32U
-            | O::I64Load { .. }
-            | O::I64Store { .. }
-            | O::End
-    )
+    Some(if product::multiplies_halves(&body) { len / OF_PRODUCT } else { len })
 }
 
 impl Lower<'_, '_, '_> {

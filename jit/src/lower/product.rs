@@ -24,6 +24,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{DataFlowGraph, InstBuilder, InstructionData, Opcode, Value, ValueDef};
 
+use wasmparser::{FunctionBody, Operator};
+
 use super::Lower;
 
 /// Terms of a sum that are looked at. Half a dozen are one product and what `__multi3` adds to it.
@@ -31,6 +33,36 @@ const MAX_TERMS: usize = 8;
 
 /// The factors of a product.
 type Factors = [Value; 2];
+
+/// Whether a body multiplies halves and adds what it gets, and does nothing else. It need not be a product.
+pub(super) fn multiplies_halves(body: &FunctionBody<'_>) -> bool {
+    use Operator as O;
+    let mut operators = body.get_operators_reader().expect("validated body");
+    let (mut products, mut halves) = (0, 0);
+    while !operators.eof() {
+        match operators.read().expect("validated operators") {
+            O::I64Mul => products += 1,
+            O::I64ShrU => halves += 1,
+            O::LocalGet { .. }
+            | O::LocalSet { .. }
+            | O::LocalTee { .. }
+            | O::I64Const { .. }
+            | O::I64Add
+            | O::I64And
+            | O::I64Or
+            | O::I64Shl
+            | O::I64LtU
+            | O::I64GtU
+            | O::I64ExtendI32U
+            | O::I64Load { .. }
+            | O::I64Store { .. }
+            | O::End => {}
+            _ => return false,
+        }
+    }
+    // Those of two halves with two, and the upper half of each factor.
+    products >= 4 && halves >= 2
+}
 
 impl Lower<'_, '_, '_> {
     /// The sum of two integers.
