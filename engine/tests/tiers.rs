@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wasmrun::{
     Cache, CacheConfig, Config, Engine, ExternRef, FunctionTier, Instance, Module, Result, Rooted, Store,
-    Strategy,
+    Strategy, Trap,
 };
 
 /// `run(n)` is a sum over a loop with a call in it.
@@ -248,8 +248,9 @@ fn a_large_function_is_compiled_once_for_calls_and_for_frames_in_its_main_loop()
               {much}
               (local.set $x (f64.add (local.get $x) (f64.const 0.5)))
               (local.set $s (i64.add (local.get $s) (i64.extend_i32_u (ref.is_null (local.get $r)))))
-              (if (i32.and (i32.eqz (i32.rem_u (local.get $n) (i32.const 50))) (local.get $depth))
-                (then (local.set $s (call $first (i32.const 60) (i32.const 0) (local.get $x) (ref.null extern)))))
+              (if (i32.and (i32.eqz (i32.rem_u (local.get $n) (i32.const 50))) (i32.ne (local.get $depth) (i32.const 0)))
+                (then (local.set $s (call $first (i32.const 60) (i32.sub (local.get $depth) (i32.const 1))
+                  (local.get $x) (ref.null extern)))))
               (br_if $main (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
             (i64.mul (local.get $s))
             (local.get $x)
@@ -260,16 +261,20 @@ fn a_large_function_is_compiled_once_for_calls_and_for_frames_in_its_main_loop()
         "drop ".repeat(9),
     );
     type Results = (i64, f64, i64, i64, i64, i64, i64, i64, i64, i64);
-    let run = |config: &mut Config| -> Result<(Results, FunctionTier)> {
-        let engine = Engine::new(config)?;
+    let run = |config: &mut Config| -> Result<((Results, u64), FunctionTier)> {
+        let engine = Engine::new(config.consume_fuel(true))?;
         let module = Module::new(&engine, &wat)?;
         let mut store = Store::new(&engine, ());
+        store.set_fuel(1 << 40)?;
         let instance = Instance::new(&mut store, &module, &[])?;
         let some = ExternRef::new(&mut store, 5)?;
         let run = instance.get_func(&mut store, "run").expect("it is exported");
         let run = run.typed::<(i32, i32, f64, Option<Rooted<ExternRef>>), Results>(&store)?;
         let results = run.call(&mut store, (2000, 1, 0.25, Some(some)))?;
-        Ok((results, module.tiers().swap_remove(0)))
+        let fuel = store.get_fuel()?;
+        let error = run.call(&mut store, (2000, i32::MAX, 0.25, None)).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Trap::StackOverflow), "{error:?}");
+        Ok(((results, fuel), module.tiers().swap_remove(0)))
     };
     let (expected, _) = run(Config::new().strategy(Strategy::Interpreter))?;
     let (results, tier) = run(tiered().tier_up_threshold(40).compile_threads(0))?;
@@ -277,7 +282,7 @@ fn a_large_function_is_compiled_once_for_calls_and_for_frames_in_its_main_loop()
     assert!(tier.compiled && tier.loops == 0, "{tier:?}");
     // The first call is found in its loop.
     assert!(tier.executions < 1000, "{tier:?}");
-    for seed in 0..20 {
+    for seed in 0..10 {
         let (results, _) = run(tiered().chaos(seed))?;
         assert_eq!(results, expected, "{seed}");
     }

@@ -124,7 +124,7 @@ pub fn function<'m>(
     }
     lower.declare_locals(&body);
     lower.budget.add_locals(lower.local_counts());
-    lower.body(&body)?;
+    lower.body(&body, !matches!(start, Start::Loop(_)))?;
     if let Start::Loop(at) | Start::EntryOrLoop(at) = start
         && !lower.has_taken_over()
     {
@@ -358,10 +358,11 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         }
     }
 
-    fn body(&mut self, body: &FunctionBody<'_>) -> Result<(), LowerError> {
+    /// The body of the function, whose entry is where calls come in, or not at all.
+    fn body(&mut self, body: &FunctionBody<'_>, is_called: bool) -> Result<(), LowerError> {
         let operators = body.get_operators_reader().expect("validated body");
         self.source(operators.original_position());
-        if self.take_over.is_none() {
+        if is_called {
             self.poll_entry();
             self.new_segment();
         }
