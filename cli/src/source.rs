@@ -104,7 +104,7 @@ fn to_binary(file: &Path, bytes: Vec<u8>) -> Outcome<Vec<u8>> {
         return Err(refuse(what));
     }
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    // Errors of the parser have a line each, which in other files may be all there is.
+    // The parser's errors quote their line, and what is no module at all may be one line of gigabytes.
     if !text.trim_ascii_start().starts_with(['(', ';']) {
         return Err(refuse("it neither begins with the four bytes `\\0asm` nor is it its text form"));
     }

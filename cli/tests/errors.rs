@@ -222,6 +222,7 @@ fn files_that_are_no_modules_are_told_apart() {
         .file("gzip.wasm", b"\x1f\x8b\x08\x00")
         .file("elf", b"\x7fELF\x02\x01")
         .file("random.wasm", b"\xff\xfe\xfd")
+        .file("holes.wasm", [0; 100])
         .file("cut.wasm", b"\0asm\x01\0\0\0\x01\x05\x01")
         .file("body.wat", "(module (func (result i32) i64.const 0))");
     bench
@@ -235,11 +236,13 @@ fn files_that_are_no_modules_are_told_apart() {
         1,
         "error: `elf` is no WebAssembly module\ncaused by: it is a native program or library\n",
     );
-    bench.run(&["random.wasm"]).assert_error(
-        1,
-        "error: `random.wasm` is no WebAssembly module\n\
-         caused by: it neither begins with the four bytes `\\0asm` nor is it its text form\n",
-    );
+    for file in ["random.wasm", "holes.wasm"] {
+        let error = format!(
+            "error: `{file}` is no WebAssembly module\n\
+             caused by: it neither begins with the four bytes `\\0asm` nor is it its text form\n"
+        );
+        bench.run(&[file]).assert_error(1, &error);
+    }
     let ran = bench.run(&["text.wat"]);
     assert_eq!(ran.code, Some(1));
     assert!(

@@ -140,6 +140,24 @@ mod tests {
         (local.get $sum)))"#;
 
     #[test]
+    fn the_innermost_loop_that_is_nearly_all_of_a_function_covers_it() {
+        let much = "(local.set 0 (i32.add (local.get 0) (i32.const 1)))".repeat(100);
+        let covering = |body: &str| {
+            let wat = format!("(module (func (export \"f\") (param i32) (result i32) {body} (local.get 0)))");
+            let (mut store, module, context) = store(StackSizes::default(), &wat);
+            let loops = Loops::of(&module, PLAN, 0);
+            assert_eq!(loops.covering(), None, "it has not been translated");
+            run(&mut store, context, 1);
+            let at =
+                |at| loops.with(|code| code.loops().iter().position(|header| header.wasm == at)).flatten();
+            loops.covering().and_then(at)
+        };
+        assert_eq!(covering(&format!("(loop (loop {much}) (loop))")), Some(1));
+        assert_eq!(covering(&format!("(loop (loop {much}) (loop {much}))")), Some(0));
+        assert_eq!(covering(&format!("{much} (loop {much})")), None);
+    }
+
+    #[test]
     fn the_outermost_loop_that_turns_is_found_while_code_runs() {
         let (mut store, module, context) = store(StackSizes::default(), NEST);
         run(&mut store, context, 1);

@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn calls_of_what_tables_and_references_say_are_known() {
+        let calls = |instruction: &str| {
+            let wat = format!(
+                "(module (type $t (func)) (table 1 funcref) (func (param $f (ref null $t)) {instruction}))"
+            );
+            work(&wat).calls_indirectly()
+        };
+        assert!(calls("(call_indirect (i32.const 0))"));
+        assert!(calls("(call_ref $t (local.get $f))"));
+        assert!(!calls("(call 0 (local.get $f))"));
+    }
+
+    #[test]
     fn straight_code_is_all_executed() {
         assert_eq!(work(&format!("(module (func {}))", bytes(500))).of_call(), 501);
     }
