@@ -10,6 +10,8 @@ use std::mem::MaybeUninit;
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::{Errno, pread};
+use rustix::mm::{Advice, madvise};
+use rustix::param::page_size;
 use wasmrun_runtime::parallel::on_all_cores;
 
 /// Bytes of an ordinary file from which on it is read by more than one thread: the kernel copies a gigabyte or two in a second, as
@@ -44,6 +46,7 @@ pub fn read_file(mut file: &File, expected: u64, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let length = expected as usize;
     bytes.try_reserve_exact(length)?;
+    prefer_large_pages(bytes.spare_capacity_mut());
     let parts = bytes.spare_capacity_mut()[..length].chunks_mut(PART).zip((0..).step_by(PART));
     let parts = Mutex::new(parts);
     let take = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -52,6 +55,15 @@ pub fn read_file(mut file: &File, expected: u64, most: u64) -> Result<Vec<u8>> {
     // SAFETY: so many have been reserved, and all parts of them have been filled.
     unsafe { bytes.set_len(length) };
     Ok(bytes)
+}
+
+/// Asks for large pages for memory that is to be filled: to find small ones takes as long as to fill them. The system may not have any.
+fn prefer_large_pages(memory: &mut [MaybeUninit<u8>]) {
+    let page = page_size();
+    let start = memory.as_ptr().align_offset(page).min(memory.len());
+    let whole = &mut memory[start..];
+    // SAFETY: what is in the memory stays the same.
+    let _ = unsafe { madvise(whole.as_mut_ptr().cast(), whole.len() / page * page, Advice::LinuxHugepage) };
 }
 
 /// Fills `part` with what the file has from this offset on.

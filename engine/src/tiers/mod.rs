@@ -40,7 +40,7 @@ use queue::Queue;
 /// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes 1
 /// to 2 µs for a byte, and tier 0 a nanosecond or two to execute one: after a thousand, waiting has cost as much as compiling.
 /// The compiler has a core of its own, and what is asked for early need not be compiled first.
-const DEFAULT_THRESHOLD: u32 = 500;
+const DEFAULT_THRESHOLD: u32 = 150;
 
 /// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {
@@ -141,8 +141,8 @@ impl CompiledTier {
         if self.tiered {
             exec.native.tiers = ptr::from_ref(self).cast();
             exec.native.entries.counted = Some(tier_up::counted);
-            // A few reports before the threshold, so that one of them decides nothing.
-            exec.set_interval(self.threshold / 4);
+            // Fewer than the threshold, so that one report decides nothing.
+            exec.set_interval(self.threshold / 3 * 2);
         }
         if self.chaos.is_some() {
             exec.set_interval(1);

@@ -40,7 +40,7 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// There is work, or the queue ends.
+    /// There is work, or the queue ends. To say so is a system call even if nobody waits: see [`State::idle`].
     changed: Condvar,
 }
 
@@ -129,10 +129,12 @@ impl Queue {
         let number = state.brought;
         state.brought += 1;
         state.waiting.push(Waiting { urgency, number, job });
-        let busy = state.idle < state.waiting.len();
+        let (idle, waiting) = (state.idle, state.waiting.len());
         drop(state);
-        self.shared.changed.notify_all();
-        if busy {
+        if idle > 0 {
+            self.shared.changed.notify_one();
+        }
+        if idle < waiting {
             self.start_thread();
         }
     }
@@ -151,9 +153,9 @@ impl Queue {
     /// Waits until nothing is waiting or being done.
     #[cfg(test)]
     pub(super) fn drain(&self) {
-        let mut state = lock(&self.shared.state);
-        while !state.waiting.is_empty() || state.running > 0 {
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let is_at_work = |state: &State| !state.waiting.is_empty() || state.running > 0;
+        while is_at_work(&lock(&self.shared.state)) {
+            thread::sleep(std::time::Duration::from_millis(1));
         }
     }
 }
@@ -192,7 +194,9 @@ fn work(shared: &Shared) {
             state = lock(&shared.state);
             state.running -= 1;
             state.waiting.extend(asked);
-            shared.changed.notify_all();
+            if state.idle > 0 {
+                shared.changed.notify_all();
+            }
             if state.ended {
                 // They end with the queue.
                 break;
@@ -205,7 +209,6 @@ fn work(shared: &Shared) {
                 let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
                 state = lock(&shared.state);
                 state.running -= 1;
-                shared.changed.notify_all();
             }
             None => {
                 state.idle += 1;

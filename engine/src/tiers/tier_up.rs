@@ -2,10 +2,10 @@
 //!
 //! A function that has done as much work as compiling it is worth goes to the queue; so does a [loop](super::staying)
 //! that a frame stays in. What comes first is what has done the most work beside what compiling it costs, by the time when
-//! a thread is free.
+//! a thread is free; of functions, what is still at it.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmrun_interpreter::Loops;
 use wasmrun_runtime::module::{MemoryPlan, Module};
@@ -18,7 +18,7 @@ use super::{CompiledTier, queue};
 
 /// How much less is enough in a module that has been run before, which is a module that will be run again. With the usual
 /// threshold it is less than one report stands for: what is seen once is compiled.
-const RUN_AGAIN: u64 = 16;
+const RUN_AGAIN: u64 = 5;
 
 /// Reports on one frame in a loop, one after the other, from which on the frame is taken to stay there.
 const STAYS: u32 = 2;
@@ -29,6 +29,9 @@ const TOO_MANY: u64 = 8;
 
 /// How much more urgent a loop is than a function that has done as much.
 const LOOPS_FIRST: u64 = 4;
+
+/// How long a function waits for the compiler until what it has done counts for half.
+const HALF: Duration = Duration::from_millis(10);
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
 pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
@@ -167,7 +170,7 @@ impl CompiledTier {
     fn ask(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         if ModuleTiers::of(module).functions.ask(module, plan, function) {
             let (compiler, module) = (self.compiler.clone(), Arc::downgrade(module));
-            self.queue.push(FunctionJob { compiler, module, plan, function });
+            self.queue.push(FunctionJob { compiler, module, plan, function, asked: Instant::now() });
         }
     }
 }
@@ -178,12 +181,15 @@ struct FunctionJob {
     module: Weak<Module>,
     plan: MemoryPlan,
     function: u32,
+    asked: Instant,
 }
 
 impl queue::Job for FunctionJob {
     fn urgency(&self) -> u64 {
-        let done =
-            |module: &Module| ModuleTiers::of(module).functions.worth(module, self.plan, self.function);
+        let done = |module: &Module| {
+            let done = ModuleTiers::of(module).functions.worth(module, self.plan, self.function);
+            faded(done, self.asked.elapsed())
+        };
         urgency(&self.module, self.function, done)
     }
 
@@ -217,9 +223,30 @@ impl queue::Job for LoopJob {
     }
 }
 
+/// What the work of a function tells of what it will do, after it has waited for so long: work that goes on grows with the time, that
+/// of a beginning which is over does not.
+fn faded(done: u64, waited: Duration) -> u64 {
+    let half = HALF.as_micros();
+    (u128::from(done) * half / (half + waited.as_micros())) as u64
+}
+
 /// How often as many bytes as a function has have been executed, in parts that are small enough for large functions. What
 /// there is nothing to do for comes first: it is in the way.
 fn urgency(module: &Weak<Module>, function: u32, done: impl FnOnce(&Module) -> u64) -> u64 {
     const PARTS: u64 = 1 << 10;
     module.upgrade().map_or(u64::MAX, |module| done(&module).saturating_mul(PARTS) / size(&module, function))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_stopped_while_it_waited_is_less_urgent_than_what_goes_on() {
+        assert_eq!(faded(1000, Duration::ZERO), 1000);
+        assert_eq!(faded(1000, HALF), 500);
+        assert_eq!(faded(3000, HALF), 1500, "it went on");
+        assert_eq!(faded(u64::MAX, HALF), u64::MAX / 2);
+        assert_eq!(faded(1000, Duration::MAX), 0);
+    }
 }

@@ -69,8 +69,8 @@ unsafe fn in_place_of(
     // SAFETY: the frame returns to `address`; entries of compiled code do not unwind.
     unsafe {
         // To a walk the compiled frame stands for this one.
-        let caller = caller_of(address, at.sp, at.ctx);
-        (*exec).set_exit(caller.unwrap_or(Site::NOWHERE));
+        let caller = || caller_of(address, at.sp, at.ctx);
+        (*exec).set_exit(caller().unwrap_or(Site::NOWHERE));
         let (value_top, ref_top) = ((*exec).value_top, (*exec).ref_top);
         (*exec).value_top = at.sp;
         (*exec).ref_top = (*exec).ref_frame;
@@ -89,7 +89,7 @@ unsafe fn in_place_of(
                 (*exec).resume = Resume { ip: m.ip, sp: m.sp, vmctx: m.ctx, value: 0 };
                 Status::Ok
             }
-            Status::Trap => stopped_below(exec, caller),
+            Status::Trap => stopped_below(exec, caller()),
             status => status,
         }
     }
