@@ -25,6 +25,7 @@ mod output;
 mod run;
 mod signals;
 mod source;
+mod stats;
 mod tiers;
 mod time_limit;
 mod validate;

@@ -1,11 +1,11 @@
 //! What became of the functions of a module in the tiers: for `explain --tiers`, which compiles all of them, and for
-//! `run --stats`, which tells of a run.
+//! [`run --stats`](crate::stats), which tells of a run.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
-use wasmrun::{Collections, FunctionTier, GcStats, Module};
+use wasmrun::{FunctionTier, Module};
 
 use crate::args::RunArgs;
 use crate::errors::Outcome;
@@ -35,99 +35,6 @@ pub struct Report {
     pub tiers: Vec<Row>,
 }
 
-/// What `run --stats` tells: of the module, and of each that was preloaded, in their order.
-#[derive(Debug, Serialize)]
-struct Stats {
-    #[serde(flatten)]
-    module: Report,
-    preloaded: Vec<Preloaded>,
-    /// Nothing, if no objects were made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gc: Option<Gc>,
-}
-
-/// What the collector has done.
-#[derive(Debug, Serialize)]
-struct Gc {
-    /// Collections of young objects alone.
-    minor: Pauses,
-    /// Collections of all objects.
-    full: Pauses,
-    /// Bytes of all objects that were made.
-    allocated: u64,
-    /// Bytes of those that were still of use at the next collection.
-    promoted: u64,
-    /// The most bytes that the heap has held, garbage included.
-    peak: usize,
-}
-
-/// Collections of one kind.
-#[derive(Debug, Serialize)]
-struct Pauses {
-    /// How many there were.
-    collections: u64,
-    /// Milliseconds of the longest.
-    longest_pause_ms: f64,
-    /// Milliseconds of all of them.
-    total_pause_ms: f64,
-}
-
-impl From<GcStats> for Gc {
-    fn from(stats: GcStats) -> Gc {
-        Gc {
-            minor: stats.minor.into(),
-            full: stats.full.into(),
-            allocated: stats.allocated,
-            promoted: stats.promoted,
-            peak: stats.peak,
-        }
-    }
-}
-
-impl From<Collections> for Pauses {
-    fn from(collections: Collections) -> Pauses {
-        Pauses {
-            collections: collections.count,
-            longest_pause_ms: milliseconds(collections.longest_pause),
-            total_pause_ms: milliseconds(collections.total_pause),
-        }
-    }
-}
-
-impl fmt::Display for Pauses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pauses { collections, longest_pause_ms, total_pause_ms } = self;
-        write!(f, "{collections} in {total_pause_ms:.1} ms, the longest {longest_pause_ms:.1} ms")
-    }
-}
-
-/// A preloaded module.
-#[derive(Debug, Serialize)]
-struct Preloaded {
-    /// What others import from it by.
-    preloaded_as: String,
-    #[serde(flatten)]
-    module: Report,
-}
-
-impl Stats {
-    fn text(&self) -> String {
-        let mut text = self.module.text();
-        if let Some(gc) = &self.gc {
-            let _ = writeln!(
-                text,
-                "collections: {} minor ones; {} full ones; {} bytes of objects, {} of them promoted, at most {} at a time",
-                gc.minor, gc.full, gc.allocated, gc.promoted, gc.peak
-            );
-        }
-        for library in &self.preloaded {
-            let _ =
-                write!(text, "\npreloaded as `{}`: {}", shown(&library.preloaded_as), library.module.text());
-        }
-        text
-    }
-}
-
 /// A function.
 #[derive(Debug, Serialize)]
 pub struct Row {
@@ -153,7 +60,8 @@ pub struct Row {
     pub reason: Option<String>,
 }
 
-fn milliseconds(time: Duration) -> f64 {
+/// As a number for JSON.
+pub fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
@@ -247,15 +155,4 @@ impl From<FunctionTier> for Row {
 pub fn explain(run: &RunArgs, json: bool) -> Outcome {
     let report = Report::of(&load::compiled_module(run, &TimeLimit::starting_now(run.options.timeout))?);
     if json { output::print_json(&report) } else { output::print(&report.text()) }
-}
-
-/// `run --stats`: what became of the functions in a run that has ended, the libraries' included.
-pub fn tell(run: &RunArgs, module: &Module, libraries: &[Module], gc: Option<GcStats>, json: bool) {
-    let preloaded = run.options.preloads.iter().zip(libraries).map(|(preload, library)| Preloaded {
-        preloaded_as: preload.name.clone(),
-        module: Report::of(library),
-    });
-    let stats = Stats { module: Report::of(module), preloaded: preloaded.collect(), gc: gc.map(Gc::from) };
-    let text = if json { output::json(&stats) } else { Ok(stats.text()) };
-    output::note(&text.unwrap_or_default());
 }

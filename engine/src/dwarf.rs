@@ -3,13 +3,14 @@
 //! The debug information is read when the first backtrace asks for it, and kept with its module. Whatever is
 //! wrong in it means "no symbol", never an error: the sections are not part of what has been validated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use addr2line::Context;
 use gimli::{Dwarf, EndianArcSlice, LittleEndian, SectionId};
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::printable;
 
+use crate::lock::lock;
 use crate::symbol::FrameSymbol;
 
 type Reader = EndianArcSlice<LittleEndian>;
@@ -44,7 +45,7 @@ impl Symbols {
 
     fn find(&self, offset: usize) -> Option<Vec<FrameSymbol>> {
         let address = offset.checked_sub(self.code_start)? as u64;
-        let context = self.context.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = lock(&self.context);
         let mut frames = context.as_ref()?.find_frames(address).skip_all_loads().ok()?;
         let mut symbols = Vec::new();
         while let Ok(Some(frame)) = frames.next() {

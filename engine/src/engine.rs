@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use wasmrun_runtime::types::TypeRegistry;
 use wasmrun_runtime::vm::{ExecContext, InterruptTarget, StackPool, reason};
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::lock::lock;
 use crate::tiers::CompiledTier;
 use crate::timer::Timer;
 
@@ -134,7 +135,7 @@ impl Engine {
     fn for_each_store(&self, visit: impl Fn(&StoreSignal)) {
         // Wakers run outside of the lock: they may make or drop stores.
         let signals: Vec<_> = {
-            let list = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            let list = lock(&self.inner.stores);
             list.signals.iter().filter_map(Weak::upgrade).collect()
         };
         signals.iter().for_each(|signal| visit(signal));
@@ -158,7 +159,7 @@ impl Engine {
     /// Makes a store known.
     pub(crate) fn register(&self, target: Arc<InterruptTarget>) -> Arc<StoreSignal> {
         let signal = Arc::new(StoreSignal { target, epoch_deadline: AtomicU64::new(u64::MAX) });
-        let mut list = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = lock(&self.inner.stores);
         if list.signals.len() >= list.prune_at {
             list.signals.retain(|s| s.strong_count() > 0);
             list.prune_at = (list.signals.len() * 2).max(16);

@@ -17,8 +17,7 @@ pub use wasmrun_runtime::module::MemoryPlan;
 use wasmrun_runtime::module::Module;
 
 use crate::handlers::{Handler, handler_at};
-pub use crate::job::{Job, Profile};
-pub use crate::lower::Start;
+pub use crate::job::{Job, Mode, Profile, Start};
 use crate::lower::{self, LowerError, Places};
 use crate::merged;
 use crate::stack_maps::StackMaps;
@@ -27,15 +26,6 @@ use crate::thunks;
 /// The largest frame of a compiled function, in bytes. The poll at a function's entry runs when the frame is
 /// already there: below the limit that it compares with there must be room for this and for the runtime.
 pub const MAX_FRAME: u32 = 64 << 10;
-
-/// How much time goes into the code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// The fastest code.
-    Speed,
-    /// Code that is there in half the time, twice as large and half as fast.
-    Quick,
-}
 
 /// Why a function has not been compiled. The engine leaves such functions to tier 0.
 #[derive(Debug, thiserror::Error)]

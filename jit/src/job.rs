@@ -1,16 +1,35 @@
 //! What is compiled, and how: the order that the tiers give to the compiler.
 
-use wasmparser::Operator;
-use wasmrun_runtime::module::{MemoryPlan, Module};
-
-use crate::compile::Mode;
-use crate::lower::{self, Start};
+use wasmrun_runtime::module::MemoryPlan;
 
 /// What tier 0 has seen of a module.
 pub trait Profile: Sync {
     /// The lower half of the index of the function that the `call_indirect` or `call_ref` at the offset `at` of the module, in
     /// `function`, has called nearly always. It may be any number at all; a wrong one costs time.
     fn callee(&self, function: u32, at: u32) -> Option<u16>;
+}
+
+/// Where the code of a function starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// At its entry, with its arguments.
+    Entry,
+    /// At the header of the loop whose operator is at this offset in the module, in place of a frame of tier 0. The
+    /// [id of the frame](crate::abi::frame_id) stands in for the callee's, its references start at
+    /// [`ExecContext::ref_top`](wasmrun_runtime::vm::ExecContext), and there are no arguments; the results are those
+    /// of the function.
+    Loop(u32),
+    /// At one of the two, as the id says. It has the arguments of the function in both cases.
+    EntryOrLoop(u32),
+}
+
+/// How much time goes into the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// The fastest code.
+    Speed,
+    /// Code that is there in half the time, twice as large and half as fast.
+    Quick,
 }
 
 /// What is compiled, and how.
@@ -52,69 +71,5 @@ impl Job<'_> {
             may_be_inlined: |_| true,
             profile: None,
         }
-    }
-
-    /// Bytes of memory that the compiler takes for it at most, as far as has been seen.
-    pub fn memory(&self, module: &Module) -> usize {
-        /// For a function: more than allocators keep for themselves when it is given back.
-        const FUNCTION: usize = 33 << 20;
-        /// For a byte of the module that is compiled.
-        const BYTE: usize = 2 << 10;
-        /// On top, for an instruction that calls something, and for one that calls through a table: at each of them all
-        /// registers change, and there are ways that are hardly ever gone.
-        const CALL: usize = 12 << 10;
-        const CALL_INDIRECT: usize = 28 << 10;
-        let Some(body) = module.function_body(self.function) else { return FUNCTION };
-        let len = body.as_bytes().len() as u32;
-        let inlined = if self.inlining { lower::most_inlined(len) } else { 0 };
-        let mut bytes = FUNCTION + (len as usize + inlined as usize) * BYTE;
-        let mut operators = body.get_operators_reader().expect("validated body");
-        while !operators.eof() {
-            bytes += match operators.read().expect("validated operators") {
-                Operator::CallIndirect { .. }
-                | Operator::ReturnCallIndirect { .. }
-                // Where a function is likely to be called, there are two calls.
-                | Operator::CallRef { .. } => CALL_INDIRECT,
-                Operator::Call { .. }
-                | Operator::ReturnCall { .. }
-                | Operator::ReturnCallRef { .. }
-                | Operator::RefFunc { .. }
-                | Operator::MemoryGrow { .. }
-                | Operator::MemoryFill { .. }
-                | Operator::MemoryCopy { .. }
-                | Operator::MemoryInit { .. }
-                | Operator::DataDrop { .. }
-                | Operator::TableGet { .. }
-                | Operator::TableSet { .. }
-                | Operator::TableGrow { .. }
-                | Operator::TableFill { .. }
-                | Operator::TableCopy { .. }
-                | Operator::TableInit { .. }
-                | Operator::ElemDrop { .. }
-                | Operator::StructNew { .. }
-                | Operator::StructNewDefault { .. }
-                | Operator::ArrayNew { .. }
-                | Operator::ArrayNewDefault { .. }
-                | Operator::ArrayNewFixed { .. }
-                | Operator::ArrayNewData { .. }
-                | Operator::ArrayNewElem { .. }
-                | Operator::ArrayInitData { .. }
-                | Operator::ArrayInitElem { .. }
-                | Operator::ArrayCopy { .. }
-                | Operator::ArrayFill { .. }
-                | Operator::Throw { .. }
-                | Operator::ThrowRef
-                | Operator::Rethrow { .. }
-                // Where an exception goes on that nothing here takes.
-                | Operator::TryTable { .. }
-                | Operator::Try { .. }
-                | Operator::Delegate { .. }
-                | Operator::MemoryAtomicNotify { .. }
-                | Operator::MemoryAtomicWait32 { .. }
-                | Operator::MemoryAtomicWait64 { .. } => CALL,
-                _ => 0,
-            };
-        }
-        bytes
     }
 }

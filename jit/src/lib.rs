@@ -22,6 +22,7 @@ pub mod explore;
 pub mod handlers;
 mod job;
 pub mod lower;
+pub mod memory_for;
 mod merged;
 mod placement;
 pub mod profiler;

@@ -6,7 +6,7 @@ use wasmrun_wasi::Fault;
 
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome, exit};
-use crate::{file_arg, load, tiers};
+use crate::{file_arg, load, stats};
 
 /// Why a guest did not run to its end.
 pub enum Stopped {
@@ -53,7 +53,7 @@ pub fn code(run: &RunArgs, stopped: Stopped) -> Outcome<u8> {
 /// `gc` is what is known of the objects of the first thread, if that has ended the guest.
 pub fn finish(run: &RunArgs, engine: &Engine, module: &Module, libraries: &[Module], gc: Option<GcStats>) {
     if let Some(json) = run.options.stats {
-        tiers::tell(run, module, libraries, gc, json);
+        stats::tell(run, module, libraries, gc, json);
     }
     libraries.iter().chain([module]).for_each(Module::store_code);
     load::log_cache(engine, &run.options);

@@ -19,11 +19,12 @@ mod work;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use wasmrun_jit::artifact::{Artifact, Identity, Seal};
 
 use crate::error::{Context, Result};
+use crate::lock::lock;
 use directory::Directory;
 
 pub(crate) use stored::{Given, Keep, Stored, encode};
@@ -185,7 +186,7 @@ impl Cache {
     /// What was not as it should be since this cache was opened, the first few: files that were ignored and why, and
     /// why code could not be written. None of this is an error; it costs the time to compile.
     pub fn problems(&self) -> Vec<String> {
-        self.inner.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.inner.problems).clone()
     }
 
     /// How much is in it.
@@ -265,7 +266,7 @@ impl Cache {
     }
 
     fn note(&self, problem: String) {
-        let mut problems = self.inner.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut problems = lock(&self.inner.problems);
         if problems.len() < MOST_PROBLEMS {
             problems.push(problem);
         }

@@ -12,13 +12,15 @@ use std::time::Instant;
 
 use wasmrun_interpreter::{self as interpreter, Loops};
 use wasmrun_jit::artifact::Settings;
-use wasmrun_jit::code::{CodeSpace, InstallError, InstalledFunction, LoopCode};
+use wasmrun_jit::code::{CodeSpace, InstalledFunction, LoopCode};
 use wasmrun_jit::compile::{Job, Mode, Profile, Start};
+use wasmrun_jit::memory_for::memory_for;
 use wasmrun_jit::roomy::on_roomy_stack;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::parallel::on_all_cores;
 
 use super::module_tiers::ModuleTiers;
+use super::refusal::Refusal;
 use super::set_unfit;
 use super::staying::Loop;
 use crate::cache::{Cache, Keep, Stored};
@@ -196,7 +198,7 @@ impl Compiler {
         ModuleTiers::of(module).make_room(&self.space, module).map_err(Refusal::for_now)?;
         let profile: Option<&dyn Profile> = if job.inlining { Some(seen) } else { None };
         let job = Job { leaves: self.leaves, may_be_inlined: self.chosen, profile, ..job };
-        let memory = job.memory(module);
+        let memory = memory_for(&job, module);
         if memory > MAX_MEMORY {
             let reason = "the compiler would take gigabytes of memory for all of its calls";
             return Err(reason.to_owned().into());
@@ -249,33 +251,6 @@ pub(super) struct Seen<'m> {
 impl Profile for Seen<'_> {
     fn callee(&self, function: u32, at: u32) -> Option<u16> {
         interpreter::usual_callee(self.module, self.plan, function, at)
-    }
-}
-
-/// Why a function has no compiled code.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    pub(super) reason: String,
-    /// Whether another attempt would end in the same way.
-    pub(super) lasting: bool,
-}
-
-impl Refusal {
-    fn for_now(reason: impl ToString) -> Refusal {
-        Refusal { reason: reason.to_string(), lasting: false }
-    }
-}
-
-/// The function itself is the reason.
-impl From<String> for Refusal {
-    fn from(reason: String) -> Refusal {
-        Refusal { reason, lasting: true }
-    }
-}
-
-impl From<InstallError> for Refusal {
-    fn from(error: InstallError) -> Refusal {
-        Refusal { reason: error.to_string(), lasting: matches!(error, InstallError::Compile(_)) }
     }
 }
 

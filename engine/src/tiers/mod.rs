@@ -8,6 +8,7 @@ mod compiler;
 mod functions;
 mod module_tiers;
 mod queue;
+mod refusal;
 mod staying;
 mod tier_up;
 mod turns;

@@ -9,8 +9,8 @@ use wasmrun_jit::code::CodeSpace;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 
 use super::chaos::Known;
-use super::compiler::Refusal;
 use super::functions::Functions;
+use super::refusal::Refusal;
 use super::staying::StayingLoops;
 use super::turns::Turns;
 use super::{FunctionTier, Uncompiled};

@@ -40,9 +40,9 @@ pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmCo
         let tier = &*(*exec).native.tiers.cast::<CompiledTier>();
         let (module, place) = (VmContext::module(vmctx), *place);
         let plan = module.cells().plan_of(VmContext::cells(vmctx));
-        let stays = (*exec).native.stay.note(place.function, place.frame);
+        let stays = (*exec).reported.stay.note(place.function, place.frame);
         let interval = (*exec).interval();
-        let took = (*exec).native.turning.note(place.function, place.at);
+        let took = (*exec).reported.turning.note(place.function, place.at);
         tier.report(module, plan, place, Since { interval, took }, stays);
     }
 }

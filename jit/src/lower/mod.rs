@@ -45,7 +45,7 @@ use wasmrun_runtime::{Relaxed, fuel};
 
 use crate::abi;
 use crate::builtins::Builtin;
-use crate::compile::{Job, Profile};
+use crate::job::{Job, Profile, Start};
 use crate::trap::code::code_of;
 use budget::{Budget, Locals};
 use call::CallsOf;
@@ -79,20 +79,6 @@ pub enum LowerError {
     /// There is no loop where the code should start, or it cannot be come to.
     #[error("no loop is come to at {0:#x}")]
     NoLoop(u32),
-}
-
-/// Where the code of a function starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Start {
-    /// At its entry, with its arguments.
-    Entry,
-    /// At the header of the loop whose operator is at this offset in the module, in place of a frame of tier 0. The
-    /// [id of the frame](abi::frame_id) stands in for the callee's, its references start at
-    /// [`ExecContext::ref_top`](wasmrun_runtime::vm::ExecContext), and there are no arguments; the results are those
-    /// of the function.
-    Loop(u32),
-    /// At one of the two, as the id says. It has the arguments of the function in both cases.
-    EntryOrLoop(u32),
 }
 
 /// Lowers a function that `module` defines, and says what its code belongs to in the source. After an error `context` must not be used again.

@@ -16,7 +16,7 @@ use wasmrun_runtime::trap::Status;
 use wasmrun_runtime::vm::{ExecContext, NativeWords, VmContext};
 
 use super::{AbiClass, StubError, compile, load_slots, store_slots};
-use crate::builtins;
+use crate::builtins::functions;
 use crate::trap::CurrentExec;
 
 /// What [`compile_enter`] makes: call it through [`enter`].
@@ -47,7 +47,7 @@ pub unsafe fn enter(
 ) -> Status {
     // SAFETY: the caller's promise. Nothing unwinds through the stub.
     unsafe {
-        (*exec).native.builtins = builtins::table();
+        (*exec).native.builtins = functions::table();
         let _current = CurrentExec::set(exec);
         match stub(exec, code, callee_vmctx, callee_id, slots) {
             0 => {

@@ -11,7 +11,7 @@ use wasmrun_runtime::trap::Trap;
 
 use super::class::with_offsets;
 use super::{AbiClass, load_slots};
-use crate::builtins::Builtin;
+use crate::builtins::{Builtin, functions};
 use crate::trap::code;
 
 /// The parameters of a compiled function, or of a stub with the same results.
@@ -63,7 +63,7 @@ pub(super) fn raise(builder: &mut FunctionBuilder<'_>, exec: Value, frame: Value
 fn call_any(builder: &mut FunctionBuilder<'_>, builtin: Builtin, args: &[Value]) -> Vec<Value> {
     debug_assert_eq!(builtin.signature().params, [AbiParam::new(I64)].repeat(args.len()));
     let signature = builder.import_signature(builtin.signature());
-    let callee = builder.ins().iconst(I64, builtin.address() as i64);
+    let callee = builder.ins().iconst(I64, functions::function(builtin) as i64);
     let call = builder.ins().call_indirect(signature, callee, args);
     builder.inst_results(call).to_vec()
 }

@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use wasmrun_runtime::vm::{ExecContext, Landing, NativeWords, VmContext};
 
 use super::RESOLVER;
-use crate::builtins;
+use crate::builtins::functions;
 use crate::trap::{current_exec, land};
 
 /// Leaves compiled code for the handler of the innermost `enter` stub or, if the reason is an exception, for the innermost
@@ -82,7 +82,7 @@ macro_rules! collecting {
                     exec = const VmContext::EXEC,
                     exit_fp = const ExecContext::NATIVE + offset_of!(NativeWords, exit_fp),
                     exit_pc = const ExecContext::NATIVE + offset_of!(NativeWords, exit_pc),
-                    function = sym builtins::$name,
+                    function = sym functions::$name,
                 )
             }
         )*
@@ -243,7 +243,7 @@ macro_rules! keeping {
 keeping! {
     /// [`Builtin::Poll`](crate::builtins::Builtin::Poll): polls with the stack pointer of the code that calls, which is what that
     /// code has compared with the limit. It is behind the saved frame pointer and the return address.
-    poll = "lea rdi, [rbp + 16]", builtins::poll_at;
+    poll = "lea rdi, [rbp + 16]", functions::poll_at;
     /// [`Builtin::TableCallee`](crate::builtins::Builtin::TableCallee), with its arguments.
-    table_callee = builtins::table_callee;
+    table_callee = functions::table_callee;
 }

@@ -19,6 +19,7 @@ use super::interrupt::{InterruptTarget, PollWords};
 use super::memory::GrowError;
 use super::native::NativeWords;
 use super::native_stack;
+use super::reported::Reported;
 use super::segment::{FoundFrame, Segment, for_each_compiled, walk};
 use super::stack::{Stack, StackSizes};
 use crate::trap::{HostError, Pending, Trap};
@@ -150,6 +151,8 @@ pub struct ExecContext {
     hooks: Option<NonNull<dyn StoreHooks>>,
     /// Entries and back edges of tier 0 from one slow path to the next.
     interval: Interval,
+    /// What the last reports on warm code were of.
+    pub reported: Reported,
     /// Whether polls of compiled code take the slow path whenever somebody can see to that.
     pub polls_often: bool,
     /// The references that the host holds.
@@ -213,6 +216,7 @@ impl ExecContext {
             target: Arc::default(),
             hooks: None,
             interval: Interval::new(DEFAULT_INTERVAL),
+            reported: Reported::NOTHING,
             polls_often: false,
             handles: Handles::default(),
             constants: Vec::new(),

@@ -21,6 +21,7 @@ mod lookup;
 mod memory;
 mod native;
 pub mod native_stack;
+mod reported;
 mod segment;
 mod shared;
 mod stack;
@@ -45,8 +46,9 @@ pub use memory::{
 };
 pub use native::{
     Counted, FrameRoots, InterpreterEntry, InterpreterRun, Landing, Leaves, Left, LoopEntry, NativeEntries,
-    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, Stay, TailTarget, TierEntry, Turning,
+    NativeTrace, NativeWords, NoCompiledCode, Place, Polling, TailTarget, TierEntry,
 };
+pub use reported::{Reported, Stay, Turning};
 pub use segment::{CallerOf, Entered, FoundFrame, Position, Segment, Site, Tier};
 pub use shared::{Expected, SharedMemory, Waited};
 pub use stack::{Stack, StackPool, StackSizes};

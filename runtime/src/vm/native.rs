@@ -3,7 +3,6 @@
 //! The stubs and the handlers of traps read and write these words by offset; nothing here calls guests. The
 //! functions among them are set together, by the tier that compiles, and are never null.
 
-use std::time::{Duration, Instant};
 use std::{fmt, ptr};
 
 use super::context::VmContext;
@@ -51,10 +50,6 @@ pub struct NativeWords {
     pub entered: *mut VmContext,
     /// What decides when code is compiled, for [`NativeEntries::counted`].
     pub tiers: *const (),
-    /// The frame that was in a loop when that was told of last.
-    pub stay: Stay,
-    /// The loop that was told of last.
-    pub turning: Turning,
     /// The compiled code of functions of the host until it is known what they need.
     pub unbound: *const u8,
 }
@@ -229,45 +224,6 @@ pub struct Left {
     pub by_entry: bool,
 }
 
-/// A frame that is found in a loop, time and again.
-#[derive(Debug)]
-pub struct Stay {
-    function: u32,
-    frame: *mut u64,
-    times: u32,
-}
-
-impl Stay {
-    /// Notes that a function was found in a loop, in this frame, or at its entry, with none. Returns how many times in a
-    /// row it was found in a loop in this frame.
-    pub fn note(&mut self, function: u32, frame: *mut u64) -> u32 {
-        let same = function == self.function && frame == self.frame && !frame.is_null();
-        // The entry of another function says nothing of a frame that may have called it.
-        if !frame.is_null() || function == self.function {
-            *self = Stay { function, frame, times: if same { self.times.saturating_add(1) } else { 1 } };
-        }
-        if frame.is_null() { 0 } else { self.times }
-    }
-}
-
-/// A loop and when something was told of it, if nothing has been told of anything else since.
-#[derive(Debug)]
-pub struct Turning(Option<(u32, u32, Instant)>);
-
-impl Turning {
-    /// Notes that the loop at this offset is told of, or with 0 the function's entry. Returns the time since that was so the last time,
-    /// if nothing else was told of meanwhile.
-    pub fn note(&mut self, function: u32, at: u32) -> Option<Duration> {
-        if at == 0 {
-            self.0 = None;
-            return None;
-        }
-        let now = Instant::now();
-        let last = self.0.replace((function, at, now));
-        last.filter(|last| (last.0, last.1) == (function, at)).map(|(_, _, then)| now - then)
-    }
-}
-
 impl NativeWords {
     pub(super) const NONE: NativeWords = NativeWords {
         builtins: ptr::null(),
@@ -293,8 +249,6 @@ impl NativeWords {
         left: Left { function: 0, at: 0, slots: ptr::null_mut(), by_entry: false },
         entered: ptr::null_mut(),
         tiers: ptr::null(),
-        stay: Stay { function: 0, frame: ptr::null_mut(), times: 0 },
-        turning: Turning(None),
         unbound: ptr::null(),
     };
 
@@ -365,33 +319,8 @@ unsafe extern "C" fn no_interpreter(vmctx: *mut VmContext, _: u64, _: *mut u64, 
 
 #[cfg(test)]
 mod tests {
-    use std::mem::offset_of;
-
     use super::*;
     use crate::vm::StackSizes;
-
-    #[test]
-    fn offsets_known_to_generated_code_do_not_move() {
-        let words = [
-            offset_of!(NativeWords, builtins),
-            offset_of!(NativeWords, entry_sp),
-            offset_of!(NativeWords, entry_fp),
-            offset_of!(NativeWords, entry_handler),
-            offset_of!(NativeWords, exit_fp),
-            offset_of!(NativeWords, exit_pc),
-            offset_of!(NativeWords, entries) + offset_of!(NativeEntries, interpreter),
-            offset_of!(NativeWords, tail_call),
-        ];
-        assert_eq!(words, [0, 8, 16, 24, 32, 40, 48, 112]);
-    }
-
-    #[test]
-    fn the_time_of_turns_is_known_where_nothing_else_is_told_of_meanwhile() {
-        let mut turning = Turning(None);
-        let is_known = [(1, 8), (1, 8), (1, 9), (1, 8), (2, 8), (2, 8), (2, 8), (3, 0), (2, 8), (2, 8)]
-            .map(|(function, at)| turning.note(function, at).is_some());
-        assert_eq!(is_known, [false, true, false, false, false, true, true, false, false, true]);
-    }
 
     #[test]
     fn a_store_without_compiled_code_says_so_when_it_is_called() {

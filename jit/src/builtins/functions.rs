@@ -1,25 +1,12 @@
-//! Slow paths that compiled code calls by number.
-//!
-//! Code finds the table in its execution context and calls its entries with the convention of the system.
-//! All take the context of the running instance and then 64-bit words. A value that is shorter is zero-extended. All but
-//! [`Builtin::Raise`] and [`Builtin::RaiseInCaller`] return a [`Pair`]. With a status other than 0 the reason is
-//! pending on the execution context, and the code calls `Raise`. None of them panics or unwinds.
-//!
-//! [`Builtin::Poll`] and [`Builtin::TableCallee`] are the exceptions: they keep every register, so that a poll takes none from the
-//! loop that it is in, and functions that only call in place of themselves save none. They return nothing, and raise by
-//! themselves; a poll takes nothing either. [`Builtin::MoveBytes`] and [`Builtin::SetBytes`] are
-//! functions of C, and take what those take.
-
+//! What the slow paths do that compiled code calls by [number](super::Builtin).
 #![allow(unsafe_code)]
 
 use std::{mem, ptr};
 
-use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{AbiParam, Signature};
-use cranelift_codegen::isa::CallConv;
 use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::vm::{ExecContext, FuncRef, HostCall, HostFunc, Polling, VmContext, builtins};
 
+use super::Builtin;
 use crate::calls::way_out;
 use crate::references;
 use crate::stubs::{self, poll, raise, raise_in_caller};
@@ -35,153 +22,63 @@ pub struct Pair {
     pub value: u64,
 }
 
-macro_rules! builtins {
-    ($($(#[$doc:meta])* $name:ident($($arg:ident),*) = $function:path;)*) => {
-        /// The number of a slow path. Arguments follow the context of the running instance.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(usize)]
-        pub enum Builtin {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Builtin {
-            /// All of them, by number.
-            pub const ALL: &[Builtin] = &[$(Builtin::$name),*];
-
-            /// Arguments after the first.
-            const fn arguments(self) -> usize {
-                match self {
-                    $(Builtin::$name => { const NAMES: &[&str] = &[$(stringify!($arg)),*]; NAMES.len() })*
-                }
-            }
-        }
-
-        static TABLE: Table = Table([$($function as *const u8),*]);
-    };
-}
-
-builtins! {
-    /// Answers requests of other threads and checks that there is native stack left, at the place that is in
-    /// [`NativeWords::polling`](wasmrun_runtime::vm::NativeWords). It returns if the code may go on, and raises otherwise. If
-    /// the frame has to go on in tier 0 instead, it leaves in `NativeWords::way_out` what the code has to tail-call, with
-    /// context and id of the function: at an entry with its arguments, and in a loop with none and all values in the slots
-    /// of tier 0.
-    Poll() = poll;
-    /// Leaves compiled code for the handler of the innermost `enter`. Takes the execution context instead of
-    /// an instance's, and does not return.
-    Raise() = raise;
-    /// Calls a host function, by its `FuncRef`, for the `to_host` stub whose frame pointer is `frame`. The
-    /// context is that of the caller and may be null. The value is the execution context.
-    CallHost(func_ref, slots, frame) = call_host;
-    /// The value is the old size in pages, or -1.
-    MemoryGrow(memory, delta) = memory_grow;
-    /// `memory.fill`.
-    MemoryFill(memory, to, value, len) = memory_fill;
-    /// `memory.copy`.
-    MemoryCopy(to_memory, from_memory, to, from, len) = memory_copy;
-    /// `memory.init`.
-    MemoryInit(segment, memory, to, from, len) = memory_init;
-    /// `data.drop`.
-    DataDrop(segment) = data_drop;
-    /// The value is the element, in the representation of a slot.
-    TableGet(table, index) = table_get;
-    /// `table.set`.
-    TableSet(table, index, value) = table_set;
-    /// The value is the old length, or -1.
-    TableGrow(table, value, delta) = table_grow;
-    /// The value is the length.
-    TableSize(table) = table_size;
-    /// `table.fill`.
-    TableFill(table, start, value, len) = table_fill;
-    /// `table.copy`.
-    TableCopy(to_table, from_table, to, from, len) = table_copy;
-    /// `table.init`.
-    TableInit(segment, table, to, from, len) = table_init;
-    /// `elem.drop`.
-    ElemDrop(segment) = elem_drop;
-    /// The value is the reference to a function of the instance.
-    RefFunc(function) = ref_func;
-    /// The slow path of `call_indirect`: leaves the callee in `NativeWords::callee`. `at` is the address of an element of the table,
-    /// which the code has at hand anyway, and `ty` the index of the expected type.
-    TableCallee(table, at, ty) = stubs::table_callee;
-    /// The value is the reference to a new structure, whose fields are 0 and null.
-    StructNew(ty) = stubs::struct_new;
-    /// The value is the reference to a new array of elements that are 0 or null.
-    ArrayNew(ty, len) = stubs::array_new;
-    /// `array.new_data`.
-    ArrayNewData(ty, segment, from, len) = stubs::array_new_data;
-    /// `array.new_elem`.
-    ArrayNewElem(ty, segment, from, len) = stubs::array_new_elem;
-    /// `array.init_data`.
-    ArrayInitData(ty, segment, array, to, from, len) = array_init_data;
-    /// `array.init_elem`.
-    ArrayInitElem(ty, segment, array, to, from, len) = array_init_elem;
-    /// `array.copy`, with the type of the destination.
-    ArrayCopy(ty, to_array, to, from_array, from, len) = array_copy;
-    /// `array.fill`, with both words of the value as a slot has it.
-    ArrayFill(ty, array, start, low, high, len) = array_fill;
-    /// Leaves an exception to be raised, or the trap that null is. It always fails.
-    Throw(exception) = throw;
-    /// As `Raise`, for a stub whose frame pointer is `frame`: the innermost frame is that of its caller.
-    RaiseInCaller(frame) = raise_in_caller;
-    /// Answers requests of other threads and checks that the value stack reaches as far as `end`.
-    PollValues(end) = poll_values;
-    /// The C library's `memmove`, for bytes that have been found to be inside of memories.
-    MoveBytes() = libc::memmove;
-    /// The C library's `memset`, as well.
-    SetBytes() = libc::memset;
-    /// `memory.atomic.notify`: the value is the number of threads that it has woken.
-    MemoryAtomicNotify(memory, address, offset, count) = memory_atomic_notify;
-    /// `memory.atomic.wait32`: the value says how the wait has ended.
-    MemoryAtomicWait32(memory, address, offset, expected, timeout) = memory_atomic_wait32;
-    /// `memory.atomic.wait64`, as well.
-    MemoryAtomicWait64(memory, address, offset, expected, timeout) = memory_atomic_wait64;
-}
-
 struct Table([*const u8; Builtin::ALL.len()]);
 
 // SAFETY: addresses of functions.
 unsafe impl Sync for Table {}
+
+static TABLE: Table = Table({
+    let mut table = [ptr::null(); Builtin::ALL.len()];
+    let mut number = 0;
+    while number < table.len() {
+        table[number] = function(Builtin::ALL[number]);
+        number += 1;
+    }
+    table
+});
 
 /// The table that [`NativeWords::builtins`](wasmrun_runtime::vm::NativeWords) points at.
 pub fn table() -> *const *const u8 {
     TABLE.0.as_ptr()
 }
 
-impl Builtin {
-    /// Offset of its entry in the table.
-    pub const fn offset(self) -> i32 {
-        self as i32 * 8
-    }
-
-    /// The function itself.
-    pub fn address(self) -> *const u8 {
-        TABLE.0[self as usize]
-    }
-
-    /// Its signature for calls from compiled code.
-    pub fn signature(self) -> Signature {
-        let mut signature = Signature::new(CallConv::SystemV);
-        match self {
-            Builtin::Poll => signature.call_conv = CallConv::PreserveAll,
-            Builtin::TableCallee => {
-                signature.call_conv = CallConv::PreserveAll;
-                signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
-            }
-            Builtin::MoveBytes => signature.params = [I64, I64, I64].map(AbiParam::new).into(),
-            Builtin::SetBytes => signature.params = [I64, I32, I64].map(AbiParam::new).into(),
-            _ => return self.usual_signature(),
-        }
-        signature
-    }
-
-    fn usual_signature(self) -> Signature {
-        let mut signature = Signature::new(CallConv::SystemV);
-        signature.params.extend([AbiParam::new(I64)].repeat(1 + self.arguments()));
-        if !matches!(self, Builtin::Raise | Builtin::RaiseInCaller) {
-            signature.returns.extend([AbiParam::new(I64)].repeat(2));
-        }
-        signature
+/// The function itself.
+pub const fn function(builtin: Builtin) -> *const u8 {
+    match builtin {
+        Builtin::Poll => poll as *const u8,
+        Builtin::Raise => raise as *const u8,
+        Builtin::CallHost => call_host as *const u8,
+        Builtin::MemoryGrow => memory_grow as *const u8,
+        Builtin::MemoryFill => memory_fill as *const u8,
+        Builtin::MemoryCopy => memory_copy as *const u8,
+        Builtin::MemoryInit => memory_init as *const u8,
+        Builtin::DataDrop => data_drop as *const u8,
+        Builtin::TableGet => table_get as *const u8,
+        Builtin::TableSet => table_set as *const u8,
+        Builtin::TableGrow => table_grow as *const u8,
+        Builtin::TableSize => table_size as *const u8,
+        Builtin::TableFill => table_fill as *const u8,
+        Builtin::TableCopy => table_copy as *const u8,
+        Builtin::TableInit => table_init as *const u8,
+        Builtin::ElemDrop => elem_drop as *const u8,
+        Builtin::RefFunc => ref_func as *const u8,
+        Builtin::TableCallee => stubs::table_callee as *const u8,
+        Builtin::StructNew => stubs::struct_new as *const u8,
+        Builtin::ArrayNew => stubs::array_new as *const u8,
+        Builtin::ArrayNewData => stubs::array_new_data as *const u8,
+        Builtin::ArrayNewElem => stubs::array_new_elem as *const u8,
+        Builtin::ArrayInitData => array_init_data as *const u8,
+        Builtin::ArrayInitElem => array_init_elem as *const u8,
+        Builtin::ArrayCopy => array_copy as *const u8,
+        Builtin::ArrayFill => array_fill as *const u8,
+        Builtin::Throw => throw as *const u8,
+        Builtin::RaiseInCaller => raise_in_caller as *const u8,
+        Builtin::PollValues => poll_values as *const u8,
+        Builtin::MoveBytes => libc::memmove as *const u8,
+        Builtin::SetBytes => libc::memset as *const u8,
+        Builtin::MemoryAtomicNotify => memory_atomic_notify as *const u8,
+        Builtin::MemoryAtomicWait32 => memory_atomic_wait32 as *const u8,
+        Builtin::MemoryAtomicWait64 => memory_atomic_wait64 as *const u8,
     }
 }
 
