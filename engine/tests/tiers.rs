@@ -187,16 +187,19 @@ fn code_that_has_no_place_or_no_compiler_stays_in_the_interpreter() -> Result<()
 
 #[test]
 fn a_loop_can_be_stopped_in_whatever_tier_it_is() -> Result<()> {
-    let engine = Engine::new(&tiered())?;
-    let module = Module::new(&engine, r#"(module (func (export "spin") (loop (br 0))))"#)?;
-    let mut store = Store::new(&engine, ());
-    let spin = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "spin")?;
-    for milliseconds in [1, 5, 20, 50] {
-        store.set_timeout(Duration::from_millis(milliseconds));
-        let started = Instant::now();
-        let error = spin.call(&mut store, ()).unwrap_err();
-        assert_eq!(error.downcast_ref(), Some(&wasmrun::Trap::Deadline));
-        assert!(started.elapsed() >= Duration::from_millis(milliseconds));
+    for (threshold, loops) in [(u32::MAX, 0), (1, 1)] {
+        let engine = Engine::new(tiered().tier_up_threshold(threshold).compile_threads(0))?;
+        let module = Module::new(&engine, r#"(module (func (export "spin") (loop (br 0))))"#)?;
+        let mut store = Store::new(&engine, ());
+        let spin = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), ()>(&mut store, "spin")?;
+        for milliseconds in [50, 1, 5, 20] {
+            store.set_timeout(Duration::from_millis(milliseconds));
+            let started = Instant::now();
+            let error = spin.call(&mut store, ()).unwrap_err();
+            assert_eq!(error.downcast_ref(), Some(&Trap::Deadline));
+            assert!(started.elapsed() >= Duration::from_millis(milliseconds));
+            assert_eq!(module.tiers()[0].loops, loops);
+        }
     }
     Ok(())
 }
@@ -285,6 +288,114 @@ fn a_large_function_is_compiled_once_for_calls_and_for_frames_in_its_main_loop()
     for seed in 0..10 {
         let (results, _) = run(tiered().chaos(seed))?;
         assert_eq!(results, expected, "{seed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn threads_that_compile_do_not_make_the_code_of_a_large_function_twice() -> Result<()> {
+    let much =
+        "(local.set $s (i32.add (i32.mul (local.get $s) (i32.const 69069)) (local.get $n)))".repeat(400);
+    let wat = format!(
+        r#"(module (func $run (export "run") (param $n i32) (result i32) (local $s i32)
+            (loop $main
+              {much}
+              (if (i32.gt_u (local.get $n) (i32.const 40)) (then (drop (call $run (i32.const 40)))))
+              (br_if $main (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            (local.get $s)))"#
+    );
+    let tier_of = |threads: usize| -> Result<(i32, FunctionTier)> {
+        let engine = Engine::new(tiered().tier_up_threshold(20).compile_threads(threads))?;
+        let module = Module::new(&engine, &wat)?;
+        let mut sum = run(&engine, &module, 300)?;
+        while !module.tiers()[0].compiled {
+            sum = run(&engine, &module, 300)?;
+        }
+        // What is being compiled is waited for.
+        drop(engine);
+        Ok((sum, module.tiers().swap_remove(0)))
+    };
+    let (expected, alone) = tier_of(0)?;
+    for _ in 0..20 {
+        let (sum, tier) = tier_of(3)?;
+        assert_eq!((sum, tier.loops, tier.code_size), (expected, 0, alone.code_size));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_too_much_with_the_entry_of_its_loop_is_compiled_without() -> Result<()> {
+    let wat = format!(
+        r#"(module (func (export "run") (param $n i32) (result i32)
+            {} (loop $main {} (br_if $main (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) {}
+            (i32.const 5)))"#,
+        "(local.get $n)".repeat(2000),
+        "(block (br 0))".repeat(10_000),
+        "drop ".repeat(2000),
+    );
+    let engine = Engine::new(tiered().tier_up_threshold(10).compile_threads(0))?;
+    let module = Module::new(&engine, &wat)?;
+    assert_eq!(run(&engine, &module, 500)?, 5);
+    let tier = module.tiers().swap_remove(0);
+    assert!(tier.compiled && tier.loops == 0, "{tier:?}");
+    assert!(tier.reason.as_ref().is_some_and(|reason| reason.starts_with("at its loop")), "{tier:?}");
+    Ok(())
+}
+
+/// Results with references take more room where compiled code leaves them than the frame has that it takes over.
+#[test]
+fn compiled_code_of_a_loop_leaves_its_results_where_the_stack_has_room() -> Result<()> {
+    let wat = |filling: usize| {
+        format!(
+            r#"(module
+            (func $spin (param $n i32)
+              (result externref externref externref externref externref externref externref i64)
+              (loop $l (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+              {} (i64.const -1))
+            (func $deep (param $depth i32) (result i64) (local $last i64)
+              (if (result i64) (local.get $depth)
+                (then (call $deep (i32.sub (local.get $depth) (i32.const 1))))
+                (else (call $spin (i32.const 1000)) (local.set $last) {} (local.get $last))))
+            (func (export "run") (param $depth i32) (param $held externref) (result externref i64)
+              (local {})
+              (local.get $held) (call $deep (local.get $depth))))"#,
+            "(ref.null extern) ".repeat(7),
+            "drop ".repeat(7),
+            "i64 ".repeat(filling),
+        )
+    };
+    // The number that the first frame has held meanwhile, and the last result; nothing if the stack was not enough.
+    let run = |config: &mut Config, filling: usize, depth: i32| -> Result<Option<(i32, i64)>> {
+        let engine = Engine::new(config.max_wasm_stack(64 << 10).compile_only(|function| function == 0))?;
+        let module = Module::new(&engine, wat(filling))?;
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let run = instance.get_func(&mut store, "run").expect("it is exported");
+        let run = run.typed::<(i32, Option<Rooted<ExternRef>>), (Option<Rooted<ExternRef>>, i64)>(&store)?;
+        let held = ExternRef::new(&mut store, 5_i32)?;
+        match run.call(&mut store, (depth, Some(held))) {
+            Ok((held, last)) => {
+                let held = held.expect("it is not null");
+                let number = held.data(&store)?.and_then(|data| data.downcast_ref::<i32>()).copied();
+                Ok(Some((number.expect("it is what was given"), last)))
+            }
+            Err(error) => {
+                assert_eq!(error.downcast_ref(), Some(&Trap::StackOverflow), "{error:?}");
+                Ok(None)
+            }
+        }
+    };
+    for filling in 0..8 {
+        let interpreted = |depth| run(Config::new().strategy(Strategy::Interpreter), filling, depth);
+        let (mut deepest, mut step) = (0, 2048);
+        while step > 0 {
+            deepest += if interpreted(deepest + step)?.is_some() { step } else { 0 };
+            step /= 2;
+        }
+        for depth in [deepest - 1, deepest, deepest + 1] {
+            let tiered = run(tiered().tier_up_threshold(40).compile_threads(0), filling, depth)?;
+            assert_eq!(tiered, (depth <= deepest).then_some((5, -1)), "{filling} {depth}");
+        }
     }
     Ok(())
 }
@@ -391,7 +502,7 @@ fn what_functions_do_in_one_run_counts_in_the_next() -> Result<()> {
         assert_eq!(compiled(&module), before);
         let mut store = Store::new(&engine, ());
         let instance = Instance::new(&mut store, &module, &[])?;
-        for (name, calls) in [("sometimes", 300), ("often", 5000)] {
+        for (name, calls) in [("sometimes", 140), ("often", 5000)] {
             let function = instance.get_typed_func::<(), i32>(&mut store, name)?;
             for _ in 0..calls {
                 assert_eq!(function.call(&mut store, ())?, name.len() as i32);
@@ -417,7 +528,7 @@ fn a_run_that_compiles_nothing_counts_in_the_next() -> Result<()> {
         assert_eq!(module.tiers()[0].compiled, !is_first);
         let mut store = Store::new(&engine, ());
         let f = Instance::new(&mut store, &module, &[])?.get_typed_func::<(), i32>(&mut store, "f")?;
-        for _ in 0..300 {
+        for _ in 0..140 {
             assert_eq!(f.call(&mut store, ())?, 1);
         }
         assert_eq!(module.tiers()[0].compiled, !is_first, "once it is too little");
@@ -441,7 +552,7 @@ fn a_program_of_one_long_loop_has_compiled_code_in_its_second_run() -> Result<()
         let main = |module: &Module| module.tiers()[0].compiled;
         assert_eq!(main(&module), !is_first);
         assert_eq!(run(&engine, &module, 100_000)?, expected(100_000));
-        assert_eq!(main(&module), !is_first, "the loop alone had code in the first run");
+        assert_eq!(module.tiers()[0].loops, is_first.into(), "a frame was in the loop when that got code");
         module.store_code();
     }
     Ok(())

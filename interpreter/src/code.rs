@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmrun_runtime::module::{Bytecode, CodeBlob};
+use wasmrun_runtime::module::{Bytecode, CodeBlob, Module};
 
 use crate::handlers::Handlers;
 use crate::returns;
@@ -161,6 +161,11 @@ impl Code {
         let units = bytes.chunks_exact(2).map(unit).collect();
         let (loops, calls, handlers) = (loops.into(), calls.into(), handlers.finish());
         Code { units, function, loops, calls, handlers, marks: Mutex::default() }
+    }
+
+    /// Slots from the start of its frame on that are written where compiled code takes that over: the results, if nothing else.
+    pub(crate) fn entered_slots(&self, module: &Module) -> usize {
+        module.function_type(self.function).slots().joined() as usize
     }
 
     /// The headers of its loops, in order.

@@ -48,7 +48,10 @@ impl<'m> Loops<'m> {
             // One that is too large stays where it is.
             let _ = bind(self.module, self.plan, self.function);
         }
-        let fits = |code: &Code| code.loop_of(at).is_some() && code.header().frame_bytes as usize <= room;
+        let fits = |code: &Code| {
+            let results = code.entered_slots(self.module) * size_of::<u64>();
+            code.loop_of(at).is_some() && results.max(code.header().frame_bytes as usize) <= room
+        };
         at == 0 || self.with(fits).unwrap_or(false)
     }
 
@@ -85,10 +88,15 @@ impl<'m> Loops<'m> {
     }
 }
 
+/// Loops around one that are looked at: of a nest that is deeper, the innermost. The compiler takes no deeper one either.
+const MOST_AROUND: usize = 100;
+
 /// The loops around one, without those whose header is where its own is, the outermost first.
 fn around(code: &Code, at: u32) -> impl Iterator<Item = LoopHeader> {
     let own = code.loop_of(at).map(|header| header.code);
-    code.loops_around(at).filter(move |header| Some(header.code) != own)
+    let all: Vec<LoopHeader> = code.loops_around(at).filter(|header| Some(header.code) != own).collect();
+    let deeper = all.len().saturating_sub(MOST_AROUND);
+    all.into_iter().skip(deeper)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature, Type
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::vm::FuncRef;
+use wasmrun_runtime::vm::{FRAME_ID, FuncRef};
 
 /// Values of one register class that a function returns in registers.
 const RESULT_REGISTERS: usize = 8;
@@ -91,29 +91,20 @@ pub(crate) fn signature_of(params: &[Type], results: &[Type]) -> Signature {
     signature
 }
 
-/// The id that says to shared stubs which function of its module is called. The other kind of id is the
-/// address of a [`FuncRef`], which is even.
-pub const fn direct_callee_id(function: u32) -> i64 {
-    (function as i64) << 1 | 1
-}
-
-/// What the ids of frames have in their lowest two bits: neither ids of functions nor addresses of references have that.
-const FRAME: u64 = 2;
-
 /// The id of a frame of tier 0, with slots at this address, that code takes over.
 pub fn frame_id(slots: *mut u64) -> u64 {
-    slots.expose_provenance() as u64 | FRAME
+    slots.expose_provenance() as u64 | FRAME_ID
 }
 
 /// Whether an id is that of a frame.
 pub fn is_frame_id(builder: &mut FunctionBuilder<'_>, id: Value) -> Value {
     let kind = builder.ins().band_imm_u(id, 3);
-    builder.ins().icmp_imm_u(IntCC::Equal, kind, FRAME as i64)
+    builder.ins().icmp_imm_u(IntCC::Equal, kind, FRAME_ID as i64)
 }
 
 /// The address of the slots of the frame with this id.
 pub fn slots_of_frame(builder: &mut FunctionBuilder<'_>, id: Value) -> Value {
-    builder.ins().iadd_imm_s(id, -(FRAME as i64))
+    builder.ins().iadd_imm_s(id, -(FRAME_ID as i64))
 }
 
 /// Which function is called, as an id says it.
@@ -173,7 +164,7 @@ pub(crate) fn without_parameters(ty: &FuncType) -> FuncType {
 
 #[cfg(test)]
 mod tests {
-    use wasmrun_runtime::vm::NULL_FUNC_REF;
+    use wasmrun_runtime::vm::{NULL_FUNC_REF, direct_callee_id};
 
     use super::*;
 
@@ -207,9 +198,8 @@ mod tests {
     fn ids_of_functions_are_odd_up_to_the_last_one() {
         assert_eq!(direct_callee_id(0), 1);
         assert_eq!(direct_callee_id(u32::MAX), 0x1_ffff_ffff);
-        assert!(align_of::<FuncRef>() >= 4 && FRAME == 2, "frames have ids that functions have not");
         for function in [0, 1, u32::MAX] {
-            assert_eq!(Callee::of(direct_callee_id(function) as u64), Callee::Function(function));
+            assert_eq!(Callee::of(direct_callee_id(function)), Callee::Function(function));
         }
         let reference = &raw const NULL_FUNC_REF;
         assert_eq!(Callee::of(reference.expose_provenance() as u64), Callee::Reference(reference));

@@ -13,10 +13,10 @@ use wasmrun_runtime::trap::{Pending, Status, Trap};
 use wasmrun_runtime::types::{FuncType, TypeId, ValType};
 use wasmrun_runtime::vm::{
     Entered, ExecContext, FoundFrame, FuncRef, InterpreterRun, Left, NativeEntries, Segment, Site, Tier,
-    VmContext,
+    VmContext, direct_callee_id,
 };
 
-use crate::abi::{Callee, direct_callee_id, frame_id, without_parameters};
+use crate::abi::{Callee, frame_id, without_parameters};
 use crate::code::{CodeSpace, LoopCode};
 use crate::entrances::Entrance;
 use crate::references;
@@ -62,7 +62,7 @@ unsafe fn space<'a>(exec: *const ExecContext) -> &'a CodeSpace {
     unsafe { &*(*exec).native.code.cast() }
 }
 
-/// The number of a function among those that its module defines, as the index of its cell.
+/// The cell of a function that the module of a context defines.
 unsafe fn cell<'a>(vmctx: *mut VmContext, module: &Module, function: u32) -> &'a CodeCell {
     // SAFETY: the context is alive, and of an instance of the module.
     unsafe { &*VmContext::cells(vmctx).add((function - module.imported_function_count()) as usize) }
@@ -116,7 +116,7 @@ unsafe fn call(
         if entrance.spread.ref_params != 0 {
             references::join(ty().params(), (*exec).value_top, (*exec).ref_top);
         }
-        run(exec, entrance, || ty().results(), code, vmctx, direct_callee_id(function) as u64)
+        run(exec, entrance, || ty().results(), code, vmctx, direct_callee_id(function))
     }
 }
 

@@ -350,18 +350,25 @@ impl CodeSpace {
     }
 
     /// The function whose code has a byte at `pc`, the offset of that byte in it, and its module.
+    ///
+    /// # Safety
+    /// The code runs, or has just stopped.
     #[inline]
-    fn describe(&self, pc: usize) -> Option<(&Weak<Module>, Described<'_>, u32)> {
+    unsafe fn describe(&self, pc: usize) -> Option<(&Weak<Module>, Described<'_>, u32)> {
         let found = self.arena.lookup(pc)?;
-        // SAFETY: asked only for addresses of code that runs, or whose module is alive.
+        // SAFETY: the caller's promise: code that runs is kept.
         let description = unsafe { found.meta() }.downcast_ref::<Description>()?;
         let (function, offset) = description.at(pc - found.addresses().start)?;
         Some((&description.module, function, offset))
     }
 
     /// Whether the instruction at `pc` may trap. Async-signal-safe.
-    fn trap_at(&self, pc: usize) -> Option<TrapInfo> {
-        let (_, function, offset) = self.describe(pc)?;
+    ///
+    /// # Safety
+    /// As for [`describe`](Self::describe).
+    unsafe fn trap_at(&self, pc: usize) -> Option<TrapInfo> {
+        // SAFETY: the caller's promise.
+        let (_, function, offset) = unsafe { self.describe(pc) }?;
         let code = function.trap_at(offset)?;
         Some(TrapInfo { code })
     }
@@ -385,9 +392,13 @@ impl CodeSpace {
 
     /// The address where an exception goes on that comes out of the call which returns to the address `pc`, and how many
     /// bytes the stack pointer is below the frame pointer there. `None` if it goes on to the caller.
-    pub(crate) fn handler_of(&self, pc: usize) -> Option<(usize, usize)> {
+    ///
+    /// # Safety
+    /// The frame that called is on the stack.
+    pub(crate) unsafe fn handler_of(&self, pc: usize) -> Option<(usize, usize)> {
         // The last byte of the call.
-        let (_, function, offset) = self.describe(pc - 1)?;
+        // SAFETY: the caller's promise.
+        let (_, function, offset) = unsafe { self.describe(pc - 1) }?;
         let handler = function.handler_at(offset + 1)?;
         Some((pc - handler.returns_to as usize + handler.code as usize, handler.distance as usize))
     }
@@ -398,7 +409,8 @@ impl CodeSpace {
     /// # Safety
     /// The code is that of a frame of guest code, running or just stopped.
     pub unsafe fn positions(&self, pc: usize) -> Vec<Position> {
-        let Some((module, described, offset)) = self.describe(pc) else { return Vec::new() };
+        // SAFETY: the caller's promise.
+        let Some((module, described, offset)) = (unsafe { self.describe(pc) }) else { return Vec::new() };
         let Some(module) = module.upgrade() else { return Vec::new() };
         let function = described.function();
         let mut outwards = described.outwards(offset);
@@ -418,7 +430,8 @@ fn trap_in_current(pc: usize) -> Option<TrapInfo> {
     let exec: *const ExecContext = current_exec();
     // SAFETY: the current execution context is alive, and so is the engine of its store, which set the pointer.
     let space = unsafe { exec.as_ref()?.native.code.cast::<CodeSpace>().as_ref()? };
-    space.trap_at(pc)
+    // SAFETY: the handler asks for the instruction that has just trapped.
+    unsafe { space.trap_at(pc) }
 }
 
 impl InstalledFunction {

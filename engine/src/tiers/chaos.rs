@@ -107,7 +107,7 @@ impl CompiledTier {
     fn known_loop(&self, module: &Arc<Module>, of: Loop, start: Start) -> Option<usize> {
         let known = &ModuleTiers::of(module).known;
         let mut loops = lock(&known.loops);
-        *loops.entry(of).or_insert_with(|| self.compiler.code_of_loop(module, of, start))
+        *loops.entry(of).or_insert_with(|| self.compiler.code_of_loop(module, of, start).unwrap_or_default())
     }
 }
 

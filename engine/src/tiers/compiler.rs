@@ -37,6 +37,9 @@ pub(super) const MAX_BODY: u32 = 1 << 20;
 /// calls serves running frames as well.
 const LARGE: u32 = 4 << 10;
 
+/// Bytes of code of a function from which on none of its loops gets more: each has the whole function behind it.
+const MAX_LOOP_CODE: u32 = 16 << 20;
+
 /// Bytes of memory that the compiler takes for one function at most. Bodies alone take less.
 const MAX_MEMORY: usize = 5 << 29;
 
@@ -79,30 +82,49 @@ impl Compiler {
         on_all_cores(bytes >= PARALLEL_THRESHOLD, work);
     }
 
-    /// Compiles a function, or notes why not.
+    /// Compiles a function, or notes why not. If another thread is at it, that is left to it.
     pub(super) fn compile(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
+        let functions = &ModuleTiers::of(module).functions;
+        if !functions.begin(module, plan, function) {
+            return;
+        }
+        if !functions.is_compiled(module, plan, function) {
+            self.compile_here(module, plan, function);
+        }
+        functions.end(module, plan, function);
+        // Who wanted code of the main loop meanwhile has left that to this thread, too.
+        let main_loop = self.main_loop(module, plan, function).map(|at| Loop { plan, function, at });
+        if let Some(of) = main_loop.filter(|of| ModuleTiers::of(module).loops.is_awaited(*of)) {
+            self.compile_loop_alone(module, of);
+        }
+    }
+
+    fn compile_here(&self, module: &Arc<Module>, plan: MemoryPlan, function: u32) {
         let tiers = ModuleTiers::of(module);
         let started = Instant::now();
+        let compile = |start| (start, guarded(|| self.code_of(module, plan, function, start)));
         let main_loop = self.main_loop(module, plan, function);
-        let start = main_loop.map_or(Start::Entry, Start::EntryOrLoop);
-        match guarded(|| self.code_of(module, plan, function, start)) {
-            Ok(Some(code)) => {
+        let with_loop = main_loop.map(|at| compile(Start::EntryOrLoop(at)));
+        // What is too much with a second entry may do without.
+        let is_refused = |code: &Result<_, Refusal>| code.as_ref().is_err_and(|refusal| refusal.lasting);
+        let compiled = with_loop.filter(|(_, code)| !is_refused(code));
+        match compiled.unwrap_or_else(|| compile(Start::Entry)) {
+            (start, Ok(Some(code))) => {
                 tiers.functions.add_cost(module, function, started.elapsed(), code.addresses().len(), false);
                 let code = Arc::new(code);
                 self.publish(module, plan, code.clone());
-                if let Some(at) = main_loop
+                if let Start::EntryOrLoop(at) = start
                     && let Ok(code) = self.space.loop_code(module, start, code)
                 {
-                    let code = keep_loop(module, code);
-                    // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
-                    unsafe { Loops::of(module, plan, function).lead_out(at, code as *const ()) };
-                    tiers.loops.answered(Loop { plan, function, at });
+                    let of = Loop { plan, function, at };
+                    // SAFETY: this is the loop's code, compiled for these instances.
+                    unsafe { lead_out(module, of, keep_loop(module, code)) };
                 }
                 tiers.forget_refusal(plan, function);
                 tiers.note_news(plan);
             }
-            Ok(None) => {}
-            Err(refusal) => {
+            (_, Ok(None)) => {}
+            (_, Err(refusal)) => {
                 let lasting = refusal.lasting;
                 tiers.leave(plan, function, refusal);
                 match lasting {
@@ -130,16 +152,16 @@ impl Compiler {
     }
 
     /// The loop at which the code of a function starts as well, if that is large and nearly all of it is a loop, and tier 0
-    /// has come to it.
+    /// has translated it.
     pub(super) fn main_loop(&self, module: &Module, plan: MemoryPlan, function: u32) -> Option<u32> {
         let is_large = module.body(function).is_some_and(|body| body.len >= LARGE);
         if is_large { Loops::of(module, plan, function).covering() } else { None }
     }
 
-    /// Compiles a loop and leads tier 0 to its code.
+    /// Compiles a loop that was asked for and leads tier 0 to its code: with its function, if it is the main loop of that.
     pub(super) fn compile_loop(&self, module: &Arc<Module>, of: Loop) {
-        let tiers = ModuleTiers::of(module);
         let Loop { plan, function, at } = of;
+        let tiers = ModuleTiers::of(module);
         if tiers.loops.has_answer(of) {
             // It came with the function.
             return;
@@ -147,38 +169,55 @@ impl Compiler {
         let is_main = self.main_loop(module, plan, function) == Some(at);
         if is_main && !tiers.functions.is_compiled(module, plan, function) {
             self.compile(module, plan, function);
-        } else if let Some(code) = self.code_of_loop(module, of, Start::Loop(at)) {
-            // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
-            unsafe { Loops::of(module, plan, function).lead_out(at, code as *const ()) };
-            // It is not this code that is stored, but the work of its function, for the next run.
-            tiers.note_news(plan);
+        } else {
+            self.compile_loop_alone(module, of);
         }
-        tiers.loops.answered(of);
     }
 
-    /// The address of compiled code that starts at a loop, perhaps among others; the module keeps it from now on. A loop without any turns in tier
-    /// 0, and it is noted why.
-    pub(super) fn code_of_loop(&self, module: &Arc<Module>, of: Loop, start: Start) -> Option<usize> {
+    fn compile_loop_alone(&self, module: &Arc<Module>, of: Loop) {
+        let tiers = ModuleTiers::of(module);
+        match self.code_of_loop(module, of, Start::Loop(of.at)) {
+            Ok(Some(code)) => {
+                // SAFETY: this is the loop's code, compiled for these instances.
+                unsafe { lead_out(module, of, code) };
+                // It is not this code that is stored, but the work of its function, for the next run.
+                tiers.note_news(of.plan);
+            }
+            Ok(None) => tiers.loops.answered(of),
+            Err(Refusal { reason, lasting }) => {
+                tiers.leave_loop(of.function, format!("at its loop at {:#x}: {reason}", of.at));
+                match lasting {
+                    true => tiers.loops.answered(of),
+                    false => tiers.loops.put_off(of),
+                }
+            }
+        }
+    }
+
+    /// The address of compiled code that starts at a loop, perhaps among others; the module keeps it from now on. None of a
+    /// function that shall not be compiled.
+    pub(super) fn code_of_loop(
+        &self,
+        module: &Arc<Module>,
+        of: Loop,
+        start: Start,
+    ) -> Result<Option<usize>, Refusal> {
         if !(self.chosen)(of.function) {
-            return None;
+            return Ok(None);
+        }
+        let functions = &ModuleTiers::of(module).functions;
+        if functions.code_size(module, of.function) >= MAX_LOOP_CODE {
+            return Err(format!("there are {MAX_LOOP_CODE} bytes of code of its function already").into());
         }
         let started = Instant::now();
-        let compiled: Result<_, Refusal> = guarded(|| {
+        let code = guarded(|| {
             let seen = Seen { module, plan: of.plan };
             let (whole, _memory) = self.job(module, of.function, &seen)?;
-            Ok(self.space.compile_loop(module, &Job { start, ..whole })?)
-        });
-        let code = match compiled {
-            Ok(code) => code,
-            Err(Refusal { reason, .. }) => {
-                let reason = format!("at its loop at {:#x}: {reason}", of.at);
-                ModuleTiers::of(module).leave_loop(of.function, reason);
-                return None;
-            }
-        };
+            Ok::<_, Refusal>(self.space.compile_loop(module, &Job { start, ..whole })?)
+        })?;
         let size = code.code().addresses().len();
-        ModuleTiers::of(module).functions.add_cost(module, of.function, started.elapsed(), size, true);
-        Some(keep_loop(module, code))
+        functions.add_cost(module, of.function, started.elapsed(), size, true);
+        Ok(Some(keep_loop(module, code)))
     }
 
     /// Lets callers find the code of a function, which has been compiled for this plan.
@@ -287,6 +326,16 @@ unsafe fn publish(module: &Module, plan: MemoryPlan, function: u32, entry: *cons
     unsafe { module.publish_compiled(plan, function, entry, Some(way_in), keep) };
     // In this order: who finds this finds the code.
     ModuleTiers::of(module).functions.set_compiled(module, plan, function);
+}
+
+/// Leads tier 0 from a loop to this code, and those who wait for it are answered.
+///
+/// # Safety
+/// It is the code of that loop for this plan, which the module keeps.
+unsafe fn lead_out(module: &Module, of: Loop, code: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { Loops::of(module, of.plan, of.function).lead_out(of.at, code as *const ()) };
+    ModuleTiers::of(module).loops.answered(of);
 }
 
 /// The address of the code of a loop, which the module keeps from now on.

@@ -22,6 +22,8 @@ pub(super) struct Functions(OnceLock<Box<[Function]>>);
 struct Function {
     /// Whether the compiler has been asked for its code, a bit for each plan.
     asked: AtomicU8,
+    /// Whether a thread is compiling it, a bit for each plan.
+    compiling: AtomicU8,
     /// Whether it has code that callers find, a bit for each plan.
     compiled: AtomicU8,
     /// Of one that has been reported or compiled. Most of a large module never are.
@@ -126,6 +128,22 @@ impl Functions {
     /// How often that has happened.
     pub(super) fn in_vain(&self, module: &Module, plan: MemoryPlan, function: u32) -> u8 {
         self.one(module, function).counts().in_vain[plan as usize].load(Ordering::Relaxed)
+    }
+
+    /// Notes that the calling thread begins to compile a function, unless another one is at it.
+    pub(super) fn begin(&self, module: &Module, plan: MemoryPlan, function: u32) -> bool {
+        let compiling = &self.one(module, function).compiling;
+        compiling.fetch_or(bit(plan), Ordering::AcqRel) & bit(plan) == 0
+    }
+
+    /// Notes that the calling thread has done so.
+    pub(super) fn end(&self, module: &Module, plan: MemoryPlan, function: u32) {
+        self.one(module, function).compiling.fetch_and(!bit(plan), Ordering::AcqRel);
+    }
+
+    /// Bytes of all code of a function.
+    pub(super) fn code_size(&self, module: &Module, function: u32) -> u32 {
+        self.one(module, function).counts().size.load(Ordering::Relaxed)
     }
 
     /// Whether callers find code of a function.

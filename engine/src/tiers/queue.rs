@@ -189,7 +189,8 @@ fn work(shared: &Shared) {
             // Not under the lock: a module may end with the question, if nobody else has it any more.
             state.running += 1;
             drop(state);
-            let asked = |waiting: Waiting| Waiting { urgency: waiting.job.urgency(), ..waiting };
+            let urgency = |job: &dyn Job| catch_unwind(AssertUnwindSafe(|| job.urgency())).unwrap_or(0);
+            let asked = |waiting: Waiting| Waiting { urgency: urgency(&*waiting.job), ..waiting };
             let asked: Vec<Waiting> = waiting.into_iter().map(asked).collect();
             state = lock(&shared.state);
             state.running -= 1;
@@ -306,21 +307,23 @@ mod tests {
     #[test]
     fn what_waits_at_the_end_is_forgotten_and_threads_are_gone() {
         let alive = Arc::new(());
-        let queue = Queue::new(Some(2));
-        let (hold, held) = mpsc::channel::<()>();
-        let (started, has_started) = mpsc::channel();
-        queue.push_at(1, move || {
-            started.send(()).unwrap();
-            held.recv().unwrap();
-        });
-        has_started.recv().unwrap();
+        let (queue, hold) = Queue::held();
+        let done = Arc::new(AtomicU64::new(0));
         for _ in 0..100 {
-            let alive = alive.clone();
-            queue.push_at(0, move || drop(alive));
+            let (alive, done) = (alive.clone(), done.clone());
+            queue.push_at(0, move || {
+                done.fetch_add(1, Ordering::Relaxed);
+                drop(alive);
+            });
+        }
+        let shared = queue.shared.clone();
+        let dropping = thread::spawn(|| drop(queue));
+        while !lock(&shared.state).ended {
+            thread::yield_now();
         }
         hold.send(()).unwrap();
-        drop(queue);
-        assert_eq!(Arc::strong_count(&alive), 1);
+        dropping.join().unwrap();
+        assert_eq!((Arc::strong_count(&alive), done.load(Ordering::Relaxed)), (1, 0));
     }
 
     #[test]
@@ -339,6 +342,30 @@ mod tests {
         assert_eq!(even, [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]);
         queue.drain();
         assert!(lock(&queue.threads).iter().all(|thread| !thread.is_finished()));
+    }
+
+    #[test]
+    fn work_that_panics_when_it_is_asked_how_urgent_it_is_costs_no_other_work() {
+        struct Panicking(AtomicU64);
+        impl Job for Panicking {
+            fn urgency(&self) -> u64 {
+                let times = self.0.fetch_add(1, Ordering::Relaxed);
+                if times > 0 { panic!("a test of what happens then") } else { 5 }
+            }
+            fn run(self: Box<Self>) {}
+        }
+        let (queue, hold) = Queue::held();
+        let done = Arc::new(AtomicU64::new(0));
+        for _ in 0..20 {
+            queue.push(Panicking(AtomicU64::new(0)));
+            let done = done.clone();
+            queue.push_at(1, move || {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        hold.send(()).unwrap();
+        queue.drain();
+        assert_eq!(done.load(Ordering::Relaxed), 20);
     }
 
     #[test]

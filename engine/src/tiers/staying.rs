@@ -33,6 +33,8 @@ struct State {
     done: u64,
     stage: Stage,
     code: Code,
+    /// How often its code was asked for in vain, for a reason that may pass.
+    in_vain: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,9 +86,14 @@ impl StayingLoops {
         let mut loops = lock(&self.0);
         let state = loops.entry(of).or_default();
         state.done = state.done.saturating_add(bytes);
+        // Each time that was in vain, twice as much is enough.
+        let enough = match state.in_vain {
+            0 => patience.enough,
+            times => (patience.enough + 1).saturating_mul(1_u64.checked_shl(times).unwrap_or(u64::MAX)),
+        };
         let (stage, step) = match state.stage {
-            Stage::New if state.done >= patience.enough / 2 => (Stage::Watched, Step::Watch),
-            Stage::Watched if state.done >= patience.enough => (Stage::Watched, Step::Choose),
+            Stage::New if state.done >= enough / 2 => (Stage::Watched, Step::Watch),
+            Stage::Watched if state.done >= enough => (Stage::Watched, Step::Choose),
             Stage::Answered if state.done >= patience.too_many => (Stage::Settled, Step::Insist),
             _ => return None,
         };
@@ -121,6 +128,26 @@ impl StayingLoops {
         for state in loops.values_mut().filter(|state| state.stage == Stage::Chosen(chosen)) {
             *state = State { done: 0, stage: Stage::Answered, ..mem::take(state) };
         }
+    }
+
+    /// Notes that there is no code of a loop for now: frames that stay there ask again.
+    pub(super) fn put_off(&self, chosen: Loop) {
+        let mut loops = lock(&self.0);
+        loops.entry(chosen).or_default().code = Code::None;
+        let is_for_it = |of: Loop, stage| match stage {
+            Stage::Chosen(loop_) => loop_ == chosen,
+            Stage::Settled => of == chosen,
+            _ => false,
+        };
+        for (_, state) in loops.iter_mut().filter(|(of, state)| is_for_it(**of, state.stage)) {
+            let in_vain = state.in_vain.saturating_add(1);
+            *state = State { done: 0, stage: Stage::New, in_vain, ..mem::take(state) };
+        }
+    }
+
+    /// Whether somebody waits for code of a loop.
+    pub(super) fn is_awaited(&self, of: Loop) -> bool {
+        lock(&self.0).get(&of).is_some_and(|state| state.code == Code::Asked)
     }
 
     /// Whether there is code of a loop, or will be none.
@@ -172,6 +199,24 @@ mod tests {
         assert!(!loops.ask(OUTER, INNER));
         assert_eq!(loops.stays_in(INNER, 299, PATIENCE), None);
         assert_eq!(loops.stays_in(INNER, 1, PATIENCE), Some(Step::Insist));
+    }
+
+    #[test]
+    fn who_was_put_off_asks_again_after_twice_as_much() {
+        let loops = StayingLoops::default();
+        let steps =
+            |times| (0..times).filter_map(|_| loops.stays_in(INNER, 10, PATIENCE)).collect::<Vec<_>>();
+        for (chosen, enough) in [(OUTER, 10), (INNER, 21), (INNER, 41)] {
+            assert_eq!(steps(enough - 1), [Step::Watch], "{enough}");
+            assert_eq!(steps(1), [Step::Choose], "{enough}");
+            assert!(loops.ask(chosen, INNER) && loops.is_awaited(chosen));
+            assert_eq!(steps(1000), [], "the compiler is at it");
+            loops.put_off(chosen);
+            assert!(!loops.is_awaited(chosen) && !loops.has_answer(chosen));
+        }
+        assert!(loops.ask(INNER, INNER));
+        loops.answered(INNER);
+        assert_eq!(steps(1000), []);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! that looks whether there is code to go on in. Loops without any pay nothing.
 
 use wasmrun_runtime::trap::Status;
-use wasmrun_runtime::vm::{ExecContext, Resume, Site, VmContext};
+use wasmrun_runtime::vm::{ExecContext, Resume, Site, VmContext, direct_callee_id};
 
 use super::call::{distance, go_on, resume};
 use super::exception::stopped_below;
@@ -50,7 +50,7 @@ unsafe fn enter_compiled(ip: *const u8, sp: *mut u64, ctx: *mut VmContext) -> St
             // the call itself, so that tail calls between tiers do not pile up on the native stack.
             let target = &mut (*exec).native.tail_call;
             target.vmctx = at.ctx;
-            target.callee_id = u64::from(function) << 1 | 1;
+            target.callee_id = direct_callee_id(function);
             target.slots = at.sp;
             return Status::TailCall;
         }
@@ -167,12 +167,13 @@ unsafe fn look_at(at: At) -> Found {
     }
 }
 
-/// Goes on in the compiled code of a loop, if the native stack has room for that.
+/// Goes on in the compiled code of a loop, if there is room for that on the native stack, and for the results on that of values.
 unsafe fn enter_loop(at: At, code: &Code, compiled: *const ()) -> Option<Status> {
     // SAFETY: as for `look`; the compiled code is that of the loop.
     unsafe {
         let exec = VmContext::exec(at.ctx);
-        if !(*exec).native_stack_left() {
+        let results = code.entered_slots(VmContext::module(at.ctx)) * size_of::<u64>();
+        if !(*exec).native_stack_left() || at.sp as usize + results > (*exec).stack().values_end() {
             return None;
         }
         let address = *at.sp.add(code.header().link.into()) as *const u8;

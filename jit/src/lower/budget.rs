@@ -16,6 +16,9 @@ const WORDS_PER_VALUE: usize = 4;
 /// Branches times locals, which is what the construction of SSA form can take in steps; and other things of that sort.
 const STEPS: usize = 1 << 30;
 
+/// What an operand costs in a block where a frame can be taken over: it is looked up, and there are a few bytes for each variable and block.
+const STEPS_PER_OPERAND: usize = 64;
+
 /// Loops inside of each other. Each that polls is seen from all around it, and the compiler takes time in proportion to the
 /// third power: 0.1 s for 700 of them, 18 s for 4,000.
 const NESTED_LOOPS: usize = 100;
@@ -95,6 +98,11 @@ impl Budget {
     /// Counts a call at which so many operands are references.
     pub(super) fn call_with(&mut self, references: usize) {
         self.references = self.references.saturating_sub(references + self.reference_locals);
+    }
+
+    /// Counts operands that become variables, or values of theirs, at a block.
+    pub(super) fn operands(&mut self, operands: usize) {
+        self.steps += operands * STEPS_PER_OPERAND;
     }
 
     /// Counts other steps.

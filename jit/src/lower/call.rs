@@ -12,7 +12,9 @@ use cranelift_codegen::ir::{
 };
 use wasmrun_runtime::module::CodeCell;
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::vm::{ExecContext, FuncRef as FunctionReference, NativeWords, VmContext};
+use wasmrun_runtime::vm::{
+    ExecContext, FuncRef as FunctionReference, NativeWords, VmContext, direct_callee_id,
+};
 
 use super::sampling::Work;
 use super::{Lower, LowerError};
@@ -86,7 +88,7 @@ impl<'m> Lower<'m, '_, '_> {
             let vmctx = self.or_own(vmctx);
             return self.callee_of(reference, vmctx);
         };
-        let id = self.constant(abi::direct_callee_id(function));
+        let id = self.constant(direct_callee_id(function) as i64);
         if let Some(thunk) = self.thunk(defined, self.module.function_type(function)) {
             return Callee { code: Code::Thunk(thunk), vmctx: self.vmctx, id };
         }

@@ -26,13 +26,12 @@ use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block, BlockArg, Function, Inst, InstBuilder, InstructionData, SigRef, Value};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::FuncType;
-use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext};
+use wasmrun_runtime::vm::{ExecContext, NativeWords, Polling, VmContext, direct_callee_id};
 
 use super::Lower;
 use super::flags::Flags;
 use super::sampling::{LoopPoll, Work};
 use super::slow_path::BUILTINS;
-use crate::abi;
 use crate::builtins::Builtin;
 use crate::trap::code::code_of;
 
@@ -208,7 +207,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// Ends the frame: what is left of the function runs in tier 0, reached by `code`, which is of type `ty`.
     fn go_on_in_tier_0(&mut self, ty: &'m FuncType, code: Value, arguments: &[Value]) {
-        let id = self.constant(abi::direct_callee_id(self.function));
+        let id = self.constant(direct_callee_id(self.function) as i64);
         let signature = self.function_signature(ty);
         let own = [self.vmctx, id].into_iter().chain(self.results);
         let arguments: Vec<Value> = own.chain(arguments.iter().copied()).collect();

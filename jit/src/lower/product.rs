@@ -253,13 +253,13 @@ impl Values<'_> {
         let is_carry_and_upper = |[carry, upper]: &[Value; 2]| {
             self.upper(*upper).is_some() && self.raised(*carry).is_some_and(|of| self.less(of).is_some())
         };
-        let sum = self.binary(value, Opcode::Iadd);
-        match sum.or_else(|| self.either_way(value, Opcode::Bor).find(is_carry_and_upper)) {
-            Some([a, b]) if terms.len() <= MAX_TERMS => {
-                self.add_terms(a, terms);
-                self.add_terms(b, terms);
+        let mut sums = vec![value];
+        while let Some(value) = sums.pop() {
+            let sum = self.binary(value, Opcode::Iadd);
+            match sum.or_else(|| self.either_way(value, Opcode::Bor).find(is_carry_and_upper)) {
+                Some(two) if sums.len() + terms.len() <= MAX_TERMS => sums.extend(two),
+                _ => terms.push(value),
             }
-            _ => terms.push(value),
         }
     }
 

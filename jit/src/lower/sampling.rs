@@ -117,7 +117,7 @@ pub(super) fn sample(function: &mut Function, polls: &[LoopPoll]) {
     }
 }
 
-/// The branches of an instruction to a block.
+/// The arguments at this index of the branches of an instruction to a block.
 fn values_for(
     dfg: &DataFlowGraph,
     inst: Inst,

@@ -80,7 +80,7 @@ impl Lower<'_, '_, '_> {
         if self.take_over.is_none() {
             return;
         }
-        self.budget.steps(self.stack.len());
+        self.budget.operands(self.stack.len());
         for index in 0..self.stack.len() {
             if let Some(variable) = self.operand_variable(index) {
                 self.builder.def_var(variable, self.stack[index]);
@@ -93,7 +93,7 @@ impl Lower<'_, '_, '_> {
         if self.take_over.is_none() {
             return;
         }
-        self.budget.steps(height);
+        self.budget.operands(height);
         for index in 0..height {
             if let Some(variable) = self.operand_variable(index) {
                 let is_reference = self.references.contains(&self.stack[index]);

@@ -115,6 +115,11 @@ impl SignatureSlots {
         self.params.max(self.results)
     }
 
+    /// Value slots that arguments and results share where compiled code is entered: references are among the values.
+    pub fn joined(self) -> u32 {
+        (self.params + self.ref_params).max(self.results + self.ref_results)
+    }
+
     /// Reference slots that arguments and results share at the bottom of a frame.
     #[inline]
     pub fn ref_shared(self) -> u32 {
@@ -131,5 +136,6 @@ mod tests {
         let slots =
             FuncType::new([ValType::EXTERNREF, ValType::I32, ValType::FUNCREF], [ValType::V128]).slots();
         assert_eq!((slots.params, slots.ref_params, slots.results), (2, 1, 2));
+        assert_eq!((slots.shared(), slots.joined()), (2, 3));
     }
 }

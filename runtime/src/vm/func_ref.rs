@@ -29,6 +29,17 @@ pub struct FuncRef {
 
 const _: () = assert!(size_of::<FuncRef>() == layout::FUNC_REF);
 
+/// The id that says which function of the context's module is called. The other ids are addresses of [`FuncRef`]s, and of frames
+/// with [`FRAME_ID`] in the lowest two bits.
+pub const fn direct_callee_id(function: u32) -> u64 {
+    (function as u64) << 1 | 1
+}
+
+/// What the id of a frame has in its lowest two bits: neither ids of functions nor addresses of references have that.
+pub const FRAME_ID: u64 = 2;
+
+const _: () = assert!(align_of::<FuncRef>() >= 4, "its lowest two bits say what an id is");
+
 // SAFETY: a FuncRef is immutable once made; what it points at is kept alive and synchronised by its store.
 unsafe impl Sync for FuncRef {}
 

@@ -34,7 +34,7 @@ pub(crate) use builtins::inside;
 pub use context::VmContext;
 pub use exception::{EXCEPTION_TAG, TagId};
 pub use exec::{ExecContext, Resume, StoreHooks};
-pub use func_ref::{FuncRef, NULL_FUNC_REF, null_func_ref};
+pub use func_ref::{FRAME_ID, FuncRef, NULL_FUNC_REF, direct_callee_id, null_func_ref};
 pub use global::GlobalSlot;
 pub use host::{DirectCall, HostCall, HostFunc};
 pub(crate) use instance::offset_of;

@@ -1,7 +1,7 @@
 //! What compiled code and its stubs keep in the execution context of a store.
 //!
 //! The stubs and the handlers of traps read and write these words by offset; nothing here calls guests. The
-//! functions among them are set together, by the tier that compiles, and are never null.
+//! functions among them are set by the tier that compiles; those that a store may do without are optional.
 
 use std::{fmt, ptr};
 

@@ -1,7 +1,7 @@
 //! Hostile function bodies: deep nesting, wide branches, deep stacks, and code that never ends.
 
 use super::cases::{repeat, returning, seven};
-use super::module::{END, FUNCREF, I32, Module, body, func_type, i32_const, indexed, leb, vector};
+use super::module::{END, FUNCREF, I32, I64, Module, body, func_type, i32_const, indexed, leb, vector};
 use super::opcode::*;
 
 fn nested(open: &[u8], close: &[u8]) -> Vec<u8> {
@@ -15,6 +15,28 @@ pub fn nested_blocks() -> Vec<u8> {
 
 pub fn nested_loops() -> Vec<u8> {
     nested(&[LOOP, VOID], &[END])
+}
+
+/// Each has something of its own before the next.
+pub fn infinite_loop_in_50_000_loops() -> Vec<u8> {
+    let depth = 50_000;
+    let count = [GET, 0, 0x41, 1, ADD, SET, 0];
+    let nest =
+        [repeat(&[[LOOP, VOID].as_slice(), &count].concat(), depth), [BR, 0].into(), repeat(&[END], depth)];
+    Module::of_one(&[], &[I32], &[(1, I32)], &[nest.concat(), seven()].concat())
+}
+
+fn chain_of_64_bits(opcode: u8) -> Vec<u8> {
+    let chain = repeat(&[GET, 0, opcode], 80_000);
+    Module::of_one(&[], &[I32], &[(1, I64)], &[vec![GET, 0], chain, vec![DROP], seven()].concat())
+}
+
+pub fn sum_of_80_000_terms() -> Vec<u8> {
+    chain_of_64_bits(ADD_64)
+}
+
+pub fn union_of_80_000_terms() -> Vec<u8> {
+    chain_of_64_bits(OR_64)
 }
 
 pub fn nested_ifs() -> Vec<u8> {

@@ -117,12 +117,15 @@ cases! {
     local_tees_under_pending_locals => ["returned: 7"];
     million_drops => ["returned: 7"];
     million_instructions_of_dead_code => ["returned: 7"];
+    sum_of_80_000_terms => ["returned: 7"];
+    union_of_80_000_terms => ["returned: 7"];
     long_function_of_folded_constants => ["returned: 500000"];
     // Running on and on.
     infinite_recursion => ["trap: StackOverflow"];
     infinite_recursion_with_thousand_params => ["trap: StackOverflow"];
     infinite_mutual_recursion_by_call_indirect => ["trap: StackOverflow"];
     infinite_loop => ["trap: Deadline"];
+    infinite_loop_in_50_000_loops => ["trap: Deadline"];
     infinite_loop_in_start => ["trap: Deadline"];
     infinite_recursion_in_start => ["trap: StackOverflow"];
     infinite_return_call => ["trap: Deadline"];

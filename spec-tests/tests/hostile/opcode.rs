@@ -19,4 +19,6 @@ pub const DROP: u8 = 0x1a;
 pub const GET: u8 = 0x20;
 pub const SET: u8 = 0x21;
 pub const ADD: u8 = 0x6a;
+pub const ADD_64: u8 = 0x7c;
+pub const OR_64: u8 = 0x84;
 pub const VOID: u8 = 0x40;
