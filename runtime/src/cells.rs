@@ -14,7 +14,7 @@
 use std::any::Any;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::ops::{Index, IndexMut, Range};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,6 +27,36 @@ pub enum MemoryPlan {
     Guarded,
     /// Nothing: every access is compared with the length.
     Checked,
+}
+
+impl MemoryPlan {
+    /// All there are.
+    pub const ALL: [MemoryPlan; 2] = [MemoryPlan::Guarded, MemoryPlan::Checked];
+}
+
+/// One of something for each plan.
+#[derive(Debug, Default)]
+pub struct PerPlan<T>([T; MemoryPlan::ALL.len()]);
+
+impl<T> PerPlan<T> {
+    /// All of them, in the order of the plans.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+impl<T> Index<MemoryPlan> for PerPlan<T> {
+    type Output = T;
+
+    fn index(&self, plan: MemoryPlan) -> &T {
+        &self.0[plan as usize]
+    }
+}
+
+impl<T> IndexMut<MemoryPlan> for PerPlan<T> {
+    fn index_mut(&mut self, plan: MemoryPlan) -> &mut T {
+        &mut self.0[plan as usize]
+    }
 }
 
 /// Where callers find the code of a function: one word per tier.

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use wasmparser::{BinaryReader, FunctionBody};
 
-pub use crate::cells::{Bytecode, Cells, CodeBlob, CodeCell, MemoryPlan};
+pub use crate::cells::{Bytecode, Cells, CodeBlob, CodeCell, MemoryPlan, PerPlan};
 use crate::const_expr::ConstExpr;
 use crate::declarations::Declarations;
 pub use crate::declarations::{

@@ -3,6 +3,7 @@
 //! The same seed makes the same changes, as long as one thread runs guest code.
 
 use std::collections::HashMap;
+use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -12,9 +13,9 @@ use wasmrun_jit::compile::Start;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
+use super::compiler::{Compiler, guarded};
 use super::module_tiers::ModuleTiers;
 use super::staying::Loop;
-use super::{CompiledTier, guarded};
 use crate::lock::lock;
 
 /// How many times the code of a function is published: what has been published is kept.
@@ -23,8 +24,9 @@ const MAX_PUBLICATIONS: u32 = 20;
 /// Frames of a module that leave compiled code often; from then on they do so rarely, as there are programs to be finished.
 const OFTEN: u32 = 500;
 
-/// The state of the random choices.
+/// The policy.
 pub(super) struct Chaos {
+    compiler: Arc<Compiler>,
     state: AtomicU64,
 }
 
@@ -45,32 +47,39 @@ struct Entry {
 }
 
 impl Chaos {
-    pub(super) fn new(seed: u64) -> Chaos {
-        Chaos { state: AtomicU64::new(seed) }
+    pub(super) fn new(compiler: Arc<Compiler>, seed: u64) -> Chaos {
+        Chaos { compiler, state: AtomicU64::new(seed) }
     }
 
-    /// A number below `bound`.
-    pub(super) fn draw(&self, bound: u64) -> u64 {
+    /// Lets the code of a store change its tier. This stays where it is as long as the store does.
+    pub(super) fn attach(&self, exec: &mut ExecContext) {
+        exec.native.policy = ptr::from_ref(self).cast();
+        exec.native.entries.counted = Some(counted);
+        exec.native.entries.leaves = Some(leaves);
+        exec.set_interval(1);
+        exec.polls_often = true;
+    }
+
+    /// A number below `bound`, which is not 0.
+    fn draw(&self, bound: u64) -> u64 {
         // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
         let state = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
     }
-}
 
-impl CompiledTier {
     /// Changes the tier of the function at `place`, or leaves it.
-    pub(super) fn disturb(&self, chaos: &Chaos, module: &Arc<Module>, plan: MemoryPlan, place: Place) {
+    fn disturb(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place) {
         let Place { function, at, frame } = place;
         let loops = Loops::of(module, plan, function);
-        match (chaos.draw(8), at) {
+        match (self.draw(8), at) {
             (0, _) => self.publish_known(module, plan, place),
             (1, _) => module.withdraw_compiled(plan, function),
             (2..=4, 1..) => {
                 let around = loops.around(at);
-                let at = around[chaos.draw(around.len() as u64) as usize];
-                let start = [Start::Loop, Start::EntryOrLoop][chaos.draw(2) as usize];
+                let at = around[self.draw(around.len() as u64) as usize];
+                let start = [Start::Loop, Start::EntryOrLoop][self.draw(2) as usize];
                 if let Some(code) = self.known_loop(module, Loop { plan, function, at }, start(at)) {
                     // SAFETY: this is the loop's code, compiled for these instances, and the module keeps it.
                     unsafe { loops.lead_out(at, code as *const ()) };
@@ -111,21 +120,27 @@ impl CompiledTier {
     }
 }
 
+/// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
+unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
+    // SAFETY: the context and its module are alive, and so is the policy of the store's engine, which has named itself.
+    unsafe {
+        let chaos = &*(*exec).native.policy.cast::<Chaos>();
+        let module = VmContext::module(vmctx);
+        let plan = module.cells().plan_of(VmContext::cells(vmctx));
+        chaos.disturb(module, plan, *place);
+    }
+}
+
 /// Whether a frame of compiled code leaves for tier 0: see [`NativeEntries::leaves`](wasmrun_runtime::vm::NativeEntries).
 ///
 /// # Safety
 /// Called by code of the store, at a poll.
-pub(super) unsafe extern "C" fn leaves(
-    exec: *mut ExecContext,
-    vmctx: *mut VmContext,
-    function: u32,
-    at: u32,
-) -> bool {
-    // SAFETY: the context and its module are alive, and so is the tier of the store's engine, which has named itself.
+unsafe extern "C" fn leaves(exec: *mut ExecContext, vmctx: *mut VmContext, function: u32, at: u32) -> bool {
+    // SAFETY: the context and its module are alive, and so is the policy of the store's engine, which has named itself.
     unsafe {
-        let tier = &*(*exec).native.tiers.cast::<CompiledTier>();
+        let chaos = &*(*exec).native.policy.cast::<Chaos>();
         let (module, cells) = (VmContext::module(vmctx), VmContext::cells(vmctx));
-        let (Some(chaos), left) = (&tier.chaos, &ModuleTiers::of(module).known.left) else { return false };
+        let left = &ModuleTiers::of(module).known.left;
         let once_in = if left.load(Ordering::Relaxed) < OFTEN { 4 } else { 1000 };
         if chaos.draw(once_in) != 0 {
             return false;

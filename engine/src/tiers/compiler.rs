@@ -271,7 +271,7 @@ impl Compiler {
     /// See [`CompiledTier::save`].
     pub(super) fn save(&self, module: &Arc<Module>, plan: MemoryPlan) {
         let tiers = ModuleTiers::of(module);
-        if let Some(stored) = tiers.stored[plan as usize].get()
+        if let Some(stored) = tiers.stored[plan].get()
             && tiers.take_news(plan)
         {
             let lasting = tiers.lasting(plan);

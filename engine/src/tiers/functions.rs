@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmrun_runtime::Work;
-use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::module::{MemoryPlan, Module, PerPlan};
 
 use super::FunctionTier;
 
@@ -35,11 +35,11 @@ struct Counts {
     /// What a call and a turn of each loop execute.
     work: OnceLock<Work>,
     /// For each plan, bytes that have been executed.
-    done: [AtomicU64; 2],
+    done: PerPlan<AtomicU64>,
     /// Those of them that were not executed by frames that stay in a loop.
-    by_calls: [AtomicU64; 2],
+    by_calls: PerPlan<AtomicU64>,
     /// For each plan, how often the compiler was asked in vain, for a reason that may pass.
-    in_vain: [AtomicU8; 2],
+    in_vain: PerPlan<AtomicU8>,
     /// Microseconds that all of its code has taken, and bytes of that.
     time: AtomicU32,
     size: AtomicU32,
@@ -85,9 +85,9 @@ impl Functions {
         let add = |count: &AtomicU64| {
             count.store(count.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
         };
-        add(&counts.done[plan as usize]);
+        add(&counts.done[plan]);
         if !stays {
-            add(&counts.by_calls[plan as usize]);
+            add(&counts.by_calls[plan]);
         }
     }
 
@@ -96,7 +96,7 @@ impl Functions {
     pub(super) fn worth(&self, module: &Module, plan: MemoryPlan, function: u32) -> u64 {
         let counts = self.one(module, function).counts();
         let [done, by_calls] =
-            [&counts.done, &counts.by_calls].map(|count| count[plan as usize].load(Ordering::Relaxed));
+            [&counts.done, &counts.by_calls].map(|count| count[plan].load(Ordering::Relaxed));
         done / 2 + by_calls / 2
     }
 
@@ -106,7 +106,7 @@ impl Functions {
         let left =
             functions.iter().zip(module.imported_function_count()..).filter_map(|(function, index)| {
                 let counts = function.counts.get().filter(|_| !function.is_compiled(plan))?;
-                Some((index, counts.done[plan as usize].load(Ordering::Relaxed)))
+                Some((index, counts.done[plan].load(Ordering::Relaxed)))
             });
         left.filter(|(_, done)| *done > 0).collect()
     }
@@ -121,13 +121,13 @@ impl Functions {
     /// Notes that there is no code of a function for now: the compiler is to be asked again.
     pub(super) fn put_off(&self, module: &Module, plan: MemoryPlan, function: u32) {
         let one = self.one(module, function);
-        one.counts().in_vain[plan as usize].fetch_add(1, Ordering::Relaxed);
+        one.counts().in_vain[plan].fetch_add(1, Ordering::Relaxed);
         one.asked.fetch_and(!bit(plan), Ordering::Relaxed);
     }
 
     /// How often that has happened.
     pub(super) fn in_vain(&self, module: &Module, plan: MemoryPlan, function: u32) -> u8 {
-        self.one(module, function).counts().in_vain[plan as usize].load(Ordering::Relaxed)
+        self.one(module, function).counts().in_vain[plan].load(Ordering::Relaxed)
     }
 
     /// Notes that the calling thread begins to compile a function, unless another one is at it.

@@ -13,7 +13,7 @@ mod staying;
 mod tier_up;
 mod turns;
 
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +32,11 @@ use crate::headroom::Headroom;
 use crate::strategy::Strategy;
 use chaos::Chaos;
 use compiler::Compiler;
-pub(crate) use compiler::guarded;
 #[cfg(feature = "explore")]
-pub(crate) use compiler::job;
+pub(crate) use compiler::{guarded, job};
 use module_tiers::ModuleTiers;
 use queue::Queue;
+use tier_up::Warm;
 
 /// Executions of a function, or of as much code as it has, after which it is compiled, unless said. The compiler takes 1
 /// to 2 µs for a byte, and tier 0 a nanosecond or two to execute one: after a thousand, waiting has cost as much as compiling.
@@ -46,12 +46,17 @@ const DEFAULT_THRESHOLD: u32 = 150;
 /// The compiled code of an engine, and what it takes to get it.
 pub(crate) struct CompiledTier {
     compiler: Arc<Compiler>,
-    /// Executions after which a function is compiled.
-    threshold: u32,
-    /// Whether that is waited for; all are compiled ahead otherwise.
-    tiered: bool,
-    queue: Queue,
-    chaos: Option<Chaos>,
+    policy: Policy,
+}
+
+/// When functions are compiled.
+enum Policy {
+    /// When their module is made.
+    Ahead,
+    /// When they are warm.
+    Warm(Warm),
+    /// At random.
+    Chaos(Chaos),
 }
 
 /// A function that runs in tier 0 for want of compiled code.
@@ -95,35 +100,30 @@ impl CompiledTier {
     pub(crate) fn new(config: &Config) -> Result<Option<CompiledTier>, String> {
         let chosen = config.to_be_compiled();
         let mode = config.opt_level().mode();
-        let tiered = match config.execution() {
+        let chaos_seed = match config.execution() {
             Strategy::Interpreter => return Ok(None),
-            Strategy::Jit => false,
-            Strategy::Tiered => true,
+            Strategy::Jit => None,
+            Strategy::Tiered => config.chaos_seed(),
         };
         let mut space = CodeSpace::new(config.code_size()).map_err(|error| error.to_string())?;
         if let Some(profiler) = config.wanted_profiler() {
             space.profile_with(profiler).map_err(|error| error.to_string())?;
         }
-        let chaos = config.chaos_seed().filter(|_| tiered).map(Chaos::new);
-        // Its code is for nobody else, and that of others has no exits.
-        let cache = config.code_cache().filter(|_| chaos.is_none()).cloned();
-        let leaves = chaos.is_some();
-        let settings = settings(config);
-        Ok(Some(CompiledTier {
-            compiler: Arc::new(Compiler {
-                space,
-                mode,
-                settings,
-                leaves,
-                headroom: Headroom::default(),
-                cache,
-                chosen,
-            }),
-            threshold: config.threshold().unwrap_or(DEFAULT_THRESHOLD),
-            tiered,
-            queue: Queue::new(config.compile_threads_wanted()),
-            chaos,
-        }))
+        let leaves = chaos_seed.is_some();
+        // Code that frames can leave is for nobody else, and that of others has no exits.
+        let cache = config.code_cache().filter(|_| !leaves).cloned();
+        let (settings, headroom) = (settings(config), Headroom::default());
+        let compiler = Arc::new(Compiler { space, mode, settings, leaves, headroom, cache, chosen });
+        let policy = match (config.execution(), chaos_seed) {
+            (Strategy::Tiered, Some(seed)) => Policy::Chaos(Chaos::new(compiler.clone(), seed)),
+            (Strategy::Tiered, None) => {
+                let threshold = config.threshold().unwrap_or(DEFAULT_THRESHOLD);
+                let queue = Queue::new(config.compile_threads_wanted());
+                Policy::Warm(Warm::new(compiler.clone(), threshold, queue))
+            }
+            _ => Policy::Ahead,
+        };
+        Ok(Some(CompiledTier { compiler, policy }))
     }
 
     /// Prepares a module for compiled code.
@@ -139,16 +139,10 @@ impl CompiledTier {
     pub(crate) unsafe fn attach(&self, exec: &mut ExecContext) {
         // SAFETY: the caller's promise.
         unsafe { attach(exec, &self.compiler.space, run_interpreter) };
-        if self.tiered {
-            exec.native.tiers = ptr::from_ref(self).cast();
-            exec.native.entries.counted = Some(tier_up::counted);
-            // Fewer than the threshold, so that one report decides nothing.
-            exec.set_interval(self.threshold / 3 * 2);
-        }
-        if self.chaos.is_some() {
-            exec.set_interval(1);
-            exec.native.entries.leaves = Some(chaos::leaves);
-            exec.polls_often = true;
+        match &self.policy {
+            Policy::Ahead => {}
+            Policy::Warm(warm) => warm.attach(exec),
+            Policy::Chaos(chaos) => chaos.attach(exec),
         }
     }
 
@@ -175,8 +169,7 @@ impl CompiledTier {
     ) -> Result<Vec<u8>, EncodeError> {
         let plan = expected_plan(module, memories);
         let compiler = &self.compiler;
-        ModuleTiers::of(module).all_compiled[plan as usize]
-            .get_or_init(|| compiler.compile_all(module, plan));
+        ModuleTiers::of(module).all_compiled[plan].get_or_init(|| compiler.compile_all(module, plan));
         let hash = ModuleHash::of(module.bytes());
         let identity = Identity::new(compiler.space.isa(), compiler.settings, hash, compiler.mode, plan);
         encode(&compiler.space, module, identity, &[], &[], module.bytes())
@@ -191,17 +184,17 @@ impl CompiledTier {
         }
         let (tiers, compiler) = (ModuleTiers::of(module), &self.compiler);
         let mut is_new = false;
-        tiers.stored[plan as usize].get_or_init(|| {
+        tiers.stored[plan].get_or_init(|| {
             is_new = true;
             compiler.load_stored(module, plan)
         });
-        if self.tiered {
-            if is_new {
-                self.go_on_from_earlier_runs(module, plan);
+        match &self.policy {
+            Policy::Warm(warm) if is_new => warm.go_on_from_earlier_runs(module, plan),
+            Policy::Warm(_) | Policy::Chaos(_) => {}
+            Policy::Ahead => {
+                tiers.all_compiled[plan].get_or_init(|| compiler.compile_all(module, plan));
+                compiler.save(module, plan);
             }
-        } else {
-            tiers.all_compiled[plan as usize].get_or_init(|| compiler.compile_all(module, plan));
-            compiler.save(module, plan);
         }
     }
 
@@ -212,9 +205,9 @@ impl CompiledTier {
 
     /// Writes the code of a module to the cache, if there is one and there is more code than was written.
     pub(crate) fn save(&self, module: &Arc<Module>) {
-        for plan in [MemoryPlan::Guarded, MemoryPlan::Checked] {
-            if self.tiered && self.compiler.cache.is_some() {
-                self.note_work(module, plan);
+        for plan in MemoryPlan::ALL {
+            if let (Policy::Warm(warm), Some(_)) = (&self.policy, &self.compiler.cache) {
+                warm.note_work(module, plan);
             }
             self.compiler.save(module, plan);
         }

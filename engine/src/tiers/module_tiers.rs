@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use wasmrun_jit::code::CodeSpace;
-use wasmrun_runtime::module::{MemoryPlan, Module};
+use wasmrun_runtime::module::{MemoryPlan, Module, PerPlan};
 
 use super::chaos::Known;
 use super::functions::Functions;
@@ -30,11 +30,11 @@ pub(super) struct ModuleTiers {
     /// What chaos has compiled.
     pub(super) known: Known,
     /// For each plan, once all functions have been compiled.
-    pub(super) all_compiled: [OnceLock<()>; 2],
+    pub(super) all_compiled: PerPlan<OnceLock<()>>,
     /// For each plan, the code that there was at the start, once somebody has looked.
-    pub(super) stored: [OnceLock<Stored>; 2],
+    pub(super) stored: PerPlan<OnceLock<Stored>>,
     /// For each plan, whether there is more to be stored.
-    news: [AtomicBool; 2],
+    news: PerPlan<AtomicBool>,
     /// Code that came with the module and has not been asked for yet.
     given: Mutex<Given>,
     /// Why that code is not used, if it is not.
@@ -53,7 +53,7 @@ struct NoRoom {
 #[derive(Default)]
 struct Left {
     /// For each plan.
-    functions: [BTreeMap<u32, Refusal>; 2],
+    functions: PerPlan<BTreeMap<u32, Refusal>>,
     /// Of one of a function's loops.
     loops: BTreeMap<u32, String>,
 }
@@ -91,35 +91,35 @@ impl ModuleTiers {
     /// What functions have done that have no code and could have some.
     pub(super) fn work_to_keep(&self, module: &Module, plan: MemoryPlan) -> Vec<(u32, u64)> {
         let mut work = self.functions.done_without_code(module, plan);
-        let left = &lock(&self.left).functions[plan as usize];
+        let left = &lock(&self.left).functions[plan];
         work.retain(|(function, _)| left.get(function).is_none_or(|refusal| !refusal.lasting));
         work
     }
 
     /// Whether a function has code that was there at the start, or cannot have any, as was known then.
     pub(super) fn has(&self, plan: MemoryPlan, function: u32) -> bool {
-        let stored = self.stored[plan as usize].get();
+        let stored = self.stored[plan].get();
         stored.is_some_and(|stored| stored.has(function) || stored.refused(function).is_some())
     }
 
     /// What functions without code have done in earlier runs, as far as that was kept.
     pub(super) fn earlier_work(&self, plan: MemoryPlan) -> &[(u32, u64)] {
-        self.stored[plan as usize].get().and_then(Stored::earlier_work).unwrap_or_default()
+        self.stored[plan].get().and_then(Stored::earlier_work).unwrap_or_default()
     }
 
     /// Whether code of the module was in the cache: it has been run before.
     pub(super) fn has_been_run(&self, plan: MemoryPlan) -> bool {
-        self.stored[plan as usize].get().is_some_and(|stored| stored.earlier_work().is_some())
+        self.stored[plan].get().is_some_and(|stored| stored.earlier_work().is_some())
     }
 
     /// Notes that there is more to be stored.
     pub(super) fn note_news(&self, plan: MemoryPlan) {
-        self.news[plan as usize].store(true, Ordering::Release);
+        self.news[plan].store(true, Ordering::Release);
     }
 
     /// Whether there is more to be stored. The answer is given once.
     pub(super) fn take_news(&self, plan: MemoryPlan) -> bool {
-        self.news[plan as usize].swap(false, Ordering::Acquire)
+        self.news[plan].swap(false, Ordering::Acquire)
     }
 
     /// Takes code that came with the module.
@@ -158,7 +158,7 @@ impl ModuleTiers {
     /// Notes why a function has no compiled code. A reason that lasts is the last one.
     pub(super) fn leave(&self, plan: MemoryPlan, function: u32, refusal: Refusal) {
         let mut left = lock(&self.left);
-        let known = left.functions[plan as usize].entry(function).or_insert_with(|| refusal.clone());
+        let known = left.functions[plan].entry(function).or_insert_with(|| refusal.clone());
         if !known.lasting {
             *known = refusal;
         }
@@ -166,7 +166,7 @@ impl ModuleTiers {
 
     /// Notes that there is no reason any more.
     pub(super) fn forget_refusal(&self, plan: MemoryPlan, function: u32) {
-        lock(&self.left).functions[plan as usize].remove(&function);
+        lock(&self.left).functions[plan].remove(&function);
     }
 
     /// Notes why a loop of a function has no compiled code, which says nothing of the function as a whole.
@@ -187,7 +187,7 @@ impl ModuleTiers {
     /// Those of them that would be refused again for this plan, with the reasons.
     pub(super) fn lasting(&self, plan: MemoryPlan) -> Vec<(u32, String)> {
         let left = lock(&self.left);
-        let lasting = left.functions[plan as usize].iter().filter(|(_, refusal)| refusal.lasting);
+        let lasting = left.functions[plan].iter().filter(|(_, refusal)| refusal.lasting);
         lasting.map(|(function, refusal)| (*function, refusal.reason.clone())).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! that a frame stays in. What comes first is what has done the most work beside what compiling it costs, by the time when
 //! a thread is free; of functions, what is still at it.
 
+use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use wasmrun_runtime::vm::{ExecContext, Place, VmContext};
 
 use super::compiler::{Compiler, MAX_BODY};
 use super::module_tiers::ModuleTiers;
+use super::queue::{self, Queue};
 use super::staying::{Loop, Patience, Step};
-use super::{CompiledTier, queue};
 
 /// How much less is enough in a module that has been run before, which is a module that will be run again. With the usual
 /// threshold it is less than one report stands for: what is seen once is compiled.
@@ -34,16 +35,16 @@ const LOOPS_FIRST: u64 = 4;
 const HALF: Duration = Duration::from_millis(10);
 
 /// See [`NativeEntries::counted`](wasmrun_runtime::vm::NativeEntries::counted).
-pub(super) unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
-    // SAFETY: the context and its module are alive, and so is the tier of the store's engine, which has named itself.
+unsafe extern "C" fn counted(exec: *mut ExecContext, vmctx: *mut VmContext, place: *const Place) {
+    // SAFETY: the context and its module are alive, and so is the policy of the store's engine, which has named itself.
     unsafe {
-        let tier = &*(*exec).native.tiers.cast::<CompiledTier>();
+        let warm = &*(*exec).native.policy.cast::<Warm>();
         let (module, place) = (VmContext::module(vmctx), *place);
         let plan = module.cells().plan_of(VmContext::cells(vmctx));
         let stays = (*exec).reported.stay.note(place.function, place.frame);
         let interval = (*exec).interval();
         let took = (*exec).reported.turning.note(place.function, place.at);
-        tier.report(module, plan, place, Since { interval, took }, stays);
+        warm.report(module, plan, place, Since { interval, took }, stays);
     }
 }
 
@@ -60,13 +61,30 @@ fn size(module: &Module, function: u32) -> u64 {
     module.body(function).map_or(1, |body| body.len.max(1)).into()
 }
 
-impl CompiledTier {
+/// The policy.
+pub(super) struct Warm {
+    compiler: Arc<Compiler>,
+    /// Executions after which a function is compiled.
+    threshold: u32,
+    queue: Queue,
+}
+
+impl Warm {
+    pub(super) fn new(compiler: Arc<Compiler>, threshold: u32, queue: Queue) -> Warm {
+        Warm { compiler, threshold, queue }
+    }
+
+    /// Lets the code of a store tell what is warm. This stays where it is as long as the store does.
+    pub(super) fn attach(&self, exec: &mut ExecContext) {
+        exec.native.policy = ptr::from_ref(self).cast();
+        exec.native.entries.counted = Some(counted);
+        // Fewer than the threshold, so that one report decides nothing.
+        exec.set_interval(self.threshold / 3 * 2);
+    }
+
     /// Frames of `module` and others have entered functions and turned in loops, the last time at `place`, by a frame that has been
     /// found there `stays` times.
     fn report(&self, module: &Arc<Module>, plan: MemoryPlan, place: Place, since: Since, stays: u32) {
-        if let Some(chaos) = &self.chaos {
-            return self.disturb(chaos, module, plan, place);
-        }
         let Place { function, at, .. } = place;
         let tiers = ModuleTiers::of(module);
         let body = size(module, function);

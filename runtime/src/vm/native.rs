@@ -48,8 +48,8 @@ pub struct NativeWords {
     pub left: Left,
     /// The context with which compiled code was entered last.
     pub entered: *mut VmContext,
-    /// What decides when code is compiled, for [`NativeEntries::counted`].
-    pub tiers: *const (),
+    /// What decides when code is compiled, for [`NativeEntries::counted`] and [`NativeEntries::leaves`].
+    pub policy: *const (),
     /// The compiled code of functions of the host until it is known what they need.
     pub unbound: *const u8,
 }
@@ -248,7 +248,7 @@ impl NativeWords {
         callee: ptr::null(),
         left: Left { function: 0, at: 0, slots: ptr::null_mut(), by_entry: false },
         entered: ptr::null_mut(),
-        tiers: ptr::null(),
+        policy: ptr::null(),
         unbound: ptr::null(),
     };
 
