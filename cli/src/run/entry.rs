@@ -74,7 +74,12 @@ fn arguments(run: &RunArgs, name: &str, ty: &FuncType) -> Outcome<Vec<Val>> {
 
 impl Entry {
     /// Calls it.
-    pub fn call(self, run: &RunArgs, instance: &Instance, store: &mut Store<Host>) -> Result<(), Stopped> {
+    pub fn call<W: 'static>(
+        &self,
+        run: &RunArgs,
+        instance: &Instance,
+        store: &mut Store<Host<W>>,
+    ) -> Result<(), Stopped> {
         if !matches!(self, Entry::Start)
             && let Some(initialize) = instance.get_func(&mut *store, "_initialize")
         {
@@ -83,7 +88,7 @@ impl Entry {
         match self {
             Entry::Start => call(instance, store, "_start", &[], 0).map(drop),
             Entry::Invoke { name, args, results } => {
-                let results = call(instance, store, &name, &args, results)?;
+                let results = call(instance, store, name, args, *results)?;
                 let lines: String = results.iter().map(|value| values::print(value) + "\n").collect();
                 Ok(output::print(&lines)?)
             }
@@ -95,9 +100,9 @@ impl Entry {
     }
 }
 
-fn call(
+fn call<W: 'static>(
     instance: &Instance,
-    store: &mut Store<Host>,
+    store: &mut Store<Host<W>>,
     name: &str,
     args: &[Val],
     results: usize,

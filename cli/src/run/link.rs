@@ -1,11 +1,10 @@
 //! Giving a module its imports: WASI, preloaded modules, and for what is still missing the option that
 //! would provide it.
 
-use wasmrun::{Engine, Instance, Linker, Module, Store};
+use wasmrun::{Engine, Instance, InstancePre, Linker, Module, Store};
 
 use super::Host;
 use super::end::{Stopped, is_from_guest};
-use super::threads::Threads;
 use crate::args::{Preload, RunArgs};
 use crate::errors::{Failure, Outcome};
 use crate::time_limit::TimeLimit;
@@ -29,13 +28,15 @@ pub fn libraries(run: &RunArgs, engine: &Engine, limit: &TimeLimit) -> Outcome<V
 }
 
 /// Instantiates the [libraries], then the module.
-pub fn instantiate(
+///
+/// `note_linked` gets the module with its imports, before its start function runs.
+pub fn instantiate<W: 'static>(
     run: &RunArgs,
     module: &Module,
     libraries: &[Module],
-    threads: Option<&Threads>,
-    linker: &mut Linker<Host>,
-    store: &mut Store<Host>,
+    note_linked: impl FnOnce(InstancePre<Host<W>>),
+    linker: &mut Linker<Host<W>>,
+    store: &mut Store<Host<W>>,
 ) -> Result<Instance, Stopped> {
     if !libraries.is_empty() {
         // A preloaded module stands in front of WASI.
@@ -54,10 +55,7 @@ pub fn instantiate(
         })?;
     }
     let linked = linker.instantiate_pre(module).and_then(|linked| {
-        if let Some(threads) = threads {
-            // Its start function may start threads.
-            threads.set_linked(linked.clone());
-        }
+        note_linked(linked.clone());
         linked.instantiate(&mut *store)
     });
     linked.map_err(|error| {
@@ -68,13 +66,13 @@ pub fn instantiate(
 
 /// Puts an error of instantiation into words. `preloads` are those that were loaded before the module, and those
 /// that were not.
-fn explain(
+fn explain<W: 'static>(
     (loaded, later): (&[Preload], &[Preload]),
     error: wasmrun::Error,
     file: String,
     module: &Module,
-    linker: &Linker<Host>,
-    store: &mut Store<Host>,
+    linker: &Linker<Host<W>>,
+    store: &mut Store<Host<W>>,
 ) -> Stopped {
     if is_from_guest(&error) {
         return Stopped::Guest(error);

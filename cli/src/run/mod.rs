@@ -9,9 +9,9 @@ mod link;
 mod threads;
 
 use std::path::Path;
-use std::{fs, io, thread};
+use std::{fs, io, mem, thread};
 
-use wasmrun::{Engine, Linker, Store};
+use wasmrun::{Engine, Linker, Module, Store};
 use wasmrun_wasi::{SharedWasiCtx, WasiCtx};
 
 use crate::args::{Options, RunArgs};
@@ -19,45 +19,15 @@ use crate::errors::{Failure, Outcome};
 use crate::file_arg::is_stdin;
 use crate::time_limit::TimeLimit;
 use crate::{guest, load};
+use end::Stopped;
+use entry::Entry;
 use limits::Limits;
 use threads::Threads;
 
-/// What belongs to the guest on the host's side.
-struct Host {
-    wasi: Wasi,
+/// What belongs to the guest on the host's side: what WASI gives, to one thread or to all of them, and the limits of a thread.
+struct Host<W> {
+    wasi: W,
     limits: Limits,
-}
-
-/// What WASI gives, to one thread or to all of a guest.
-enum Wasi {
-    Alone(Box<WasiCtx>),
-    Shared(SharedWasiCtx),
-}
-
-impl Wasi {
-    fn alone(&mut self) -> &mut WasiCtx {
-        match self {
-            Wasi::Alone(wasi) => wasi,
-            Wasi::Shared(_) => unreachable!("this is linked where nothing is shared"),
-        }
-    }
-
-    fn shared(&mut self) -> &mut SharedWasiCtx {
-        match self {
-            Wasi::Shared(wasi) => wasi,
-            Wasi::Alone(_) => unreachable!("this is linked where threads are"),
-        }
-    }
-}
-
-impl Clone for Wasi {
-    /// For another thread.
-    fn clone(&self) -> Wasi {
-        match self {
-            Wasi::Shared(wasi) => Wasi::Shared(wasi.clone()),
-            Wasi::Alone(_) => unreachable!("there is one thread"),
-        }
-    }
 }
 
 /// What a guest may have of the first thread's stack without asking: most systems give that 8 MiB.
@@ -92,7 +62,12 @@ fn refuse(error: wasmrun::Error) -> Failure {
 }
 
 /// The store of a thread of the guest, with the limits that the options set.
-fn store(options: &Options, engine: &Engine, limit: TimeLimit, host: Host) -> Outcome<Store<Host>> {
+fn store<W: 'static>(
+    options: &Options,
+    engine: &Engine,
+    limit: TimeLimit,
+    host: Host<W>,
+) -> Outcome<Store<Host<W>>> {
     let mut store = Store::try_new(engine, host).map_err(refuse)?;
     store.limiter(|host| &mut host.limits);
     if let Some(fuel) = options.fuel {
@@ -100,10 +75,6 @@ fn store(options: &Options, engine: &Engine, limit: TimeLimit, host: Host) -> Ou
     }
     if let Some(ends) = limit.ends() {
         store.set_deadline(Some(ends));
-        // From now on writes to pipes look before they act, so that the deadline ends those that wait as well.
-        if let Wasi::Alone(wasi) = &mut store.data_mut().wasi {
-            wasi.interruptible_writes();
-        }
     }
     Ok(store)
 }
@@ -130,34 +101,70 @@ fn run_here(run: &RunArgs, limit: TimeLimit, engine: Engine) -> Outcome<u8> {
         .map_err(|failure| meant_as_command(&run.file, failure))?;
     let entry = entry::choose(run, &module)?;
     let libraries = link::libraries(run, &engine, &limit)?;
+    let program = Program { run, engine, limit, module, entry, libraries };
+    if run.options.threads { program.with_threads(wasi) } else { program.alone(wasi) }
+}
 
-    let limits = Limits::new(&run.options);
-    let wasi = match run.options.threads {
-        true => Wasi::Shared(SharedWasiCtx::new(wasi)),
-        false => Wasi::Alone(Box::new(wasi)),
-    };
-    let mut store = store(&run.options, &engine, limit, Host { wasi, limits: limits.of_thread() })?;
-    let mut linker: Linker<Host> = Linker::new(&engine);
-    let threads = if run.options.threads {
-        threads::check(run, &module)?;
-        wasmrun_wasi::add_shared_to_linker(&mut linker, |host: &mut Host| host.wasi.shared())
+/// A guest that is about to run.
+struct Program<'r> {
+    run: &'r RunArgs,
+    engine: Engine,
+    limit: TimeLimit,
+    module: Module,
+    entry: Entry,
+    libraries: Vec<Module>,
+}
+
+impl Program<'_> {
+    /// Runs it in one thread.
+    fn alone(self, mut wasi: WasiCtx) -> Outcome<u8> {
+        if self.limit.ends().is_some() {
+            // Writes to pipes look before they act, so that the deadline ends those that wait as well.
+            wasi.interruptible_writes();
+        }
+        let limits = Limits::new(&self.run.options);
+        let mut store = self.store(wasi, limits)?;
+        let mut linker = Linker::new(&self.engine);
+        wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host<WasiCtx>| &mut host.wasi)
             .map_err(refuse)?;
-        Some(Threads::link(run, &engine, limit, &limits, &module, &mut linker, &store)?)
-    } else {
-        wasmrun_wasi::add_to_linker(&mut linker, |host: &mut Host| host.wasi.alone()).map_err(refuse)?;
-        None
-    };
-    let started = link::instantiate(run, &module, &libraries, threads.as_deref(), &mut linker, &mut store)
-        .and_then(|instance| entry.call(run, &instance, &mut store));
-    if let Some(threads) = &threads {
-        threads.end();
+        let instance =
+            link::instantiate(self.run, &self.module, &self.libraries, |_| {}, &mut linker, &mut store);
+        let ended = instance.and_then(|instance| self.entry.call(self.run, &instance, &mut store));
+        self.end(ended, store)
     }
-    let code = match started {
-        Ok(()) => Ok(0),
-        Err(stopped) => end::code(run, stopped),
-    };
-    end::finish(run, &engine, &module, &libraries, store.gc_stats());
-    // The end of the process does not wait for what is being compiled.
-    std::mem::forget(engine);
-    code
+
+    /// Runs it in this thread and in those that it starts.
+    fn with_threads(self, wasi: WasiCtx) -> Outcome<u8> {
+        threads::check(self.run, &self.module)?;
+        let limits = Limits::new(&self.run.options);
+        let mut store = self.store(SharedWasiCtx::new(wasi), limits.of_thread())?;
+        let mut linker = Linker::new(&self.engine);
+        wasmrun_wasi::add_shared_to_linker(&mut linker, |host: &mut Host<SharedWasiCtx>| &mut host.wasi)
+            .map_err(refuse)?;
+        let threads =
+            Threads::link(self.run, &self.engine, self.limit, &limits, &self.module, &mut linker, &store)?;
+        // The start function may start some.
+        let linked = |linked| threads.set_linked(linked);
+        let instance =
+            link::instantiate(self.run, &self.module, &self.libraries, linked, &mut linker, &mut store);
+        let ended = instance.and_then(|instance| self.entry.call(self.run, &instance, &mut store));
+        threads.end();
+        self.end(ended, store)
+    }
+
+    fn store<W: 'static>(&self, wasi: W, limits: Limits) -> Outcome<Store<Host<W>>> {
+        store(&self.run.options, &self.engine, self.limit, Host { wasi, limits })
+    }
+
+    /// The exit code of the process, once the guest has ended.
+    fn end<W>(&self, ended: Result<(), Stopped>, store: Store<Host<W>>) -> Outcome<u8> {
+        let code = match ended {
+            Ok(()) => Ok(0),
+            Err(stopped) => end::code(self.run, stopped),
+        };
+        end::finish(self.run, &self.engine, &self.module, &self.libraries, store.gc_stats());
+        // The end of the process does not wait for what is being compiled.
+        mem::forget(self.engine.clone());
+        code
+    }
 }

@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use wasmrun::{Caller, Engine, ExternType, InstancePre, Linker, Module, Store};
+use wasmrun_wasi::SharedWasiCtx;
 
 use super::limits::Limits;
-use super::{Host, Wasi, end, stack_of_thread, store};
+use super::{end, stack_of_thread, store};
 use crate::args::RunArgs;
 use crate::errors::{Failure, Outcome};
 use crate::file_arg;
@@ -32,6 +33,9 @@ const NO_THREAD: i32 = -6;
 
 /// The function with which a thread starts.
 const START: &str = "wasi_thread_start";
+
+/// What belongs to a thread on the host's side.
+type Host = super::Host<SharedWasiCtx>;
 
 /// What all threads of a guest need.
 pub struct Threads {
@@ -106,7 +110,7 @@ impl Threads {
     }
 
     /// Starts a thread. Its number, or a negative one if there can be none.
-    fn spawn(self: Arc<Threads>, wasi: Wasi, argument: i32) -> i32 {
+    fn spawn(self: Arc<Threads>, wasi: SharedWasiCtx, argument: i32) -> i32 {
         let most = self.run.options.max_threads.unwrap_or(USUAL_THREADS);
         let more = |running: usize| (running < most).then(|| running + 1);
         let (order, stack) = (Ordering::SeqCst, stack_of_thread(&self.run.options));
