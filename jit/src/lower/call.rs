@@ -352,7 +352,7 @@ impl<'m> Lower<'m, '_, '_> {
     /// known.
     fn likely_callee(&self, type_index: u32) -> Option<u32> {
         let ty = self.module.type_ids()[type_index as usize];
-        let low_half = u32::from(self.profile?.callee(self.inlining.function(), self.at)?);
+        let low_half = u32::from(self.profile?.callee(self.inlining.function(), self.body.at)?);
         // Of an imported function nothing is known, and what no reference refers to is not called so.
         let mut candidates = (low_half..self.module.function_count()).step_by(1 << 16).filter(|function| {
             self.module.body(*function).is_some()

@@ -169,7 +169,7 @@ impl<'m> Lower<'m, '_, '_> {
         let height = self.stack.len() - count;
         self.begin_with(height, header, signature.params());
         self.open(
-            Kind::Loop { at: self.at, poll: self.loop_polls.len(), inside: Work::default() },
+            Kind::Loop { at: self.body.at, poll: self.loop_polls.len(), inside: Work::default() },
             signature,
             Some(header),
         );
@@ -197,7 +197,7 @@ impl<'m> Lower<'m, '_, '_> {
         let params = self.top(signature.params().len()).to_vec();
         self.budget.keep(params.len());
         self.budget.branch();
-        let hint = self.module.branch_hint(self.at);
+        let hint = self.module.branch_hint(self.body.at);
         let then = self.create_block();
         let otherwise = self.create_block();
         match hint {
@@ -251,7 +251,7 @@ impl<'m> Lower<'m, '_, '_> {
         let control = self.control.last_mut().expect("an open block");
         let (height, label) = match &mut control.kind {
             Kind::Loop { at, poll, inside } => {
-                let turn = Work::of_bytes(self.at - *at).and(*inside);
+                let turn = Work::of_bytes(self.body.at - *at).and(*inside);
                 let turns = turn.turns();
                 if let Some(poll) = self.loop_polls.get_mut(*poll) {
                     poll.turns = turns;
@@ -420,7 +420,7 @@ impl<'m> Lower<'m, '_, '_> {
     pub(super) fn br_if(&mut self, depth: u32) {
         let condition = self.pop();
         let (label, values) = self.branch_to(depth);
-        let hint = self.module.branch_hint(self.at);
+        let hint = self.module.branch_hint(self.body.at);
         let next = self.create_block();
         if hint == Some(false) {
             // Other branches may lead to the label, and often: this one has a cold block of its own on its way.
@@ -502,8 +502,8 @@ impl<'m> Lower<'m, '_, '_> {
     }
 
     pub(super) fn return_(&mut self) {
-        if self.base > 0 {
-            return self.br((self.control.len() - 1 - self.base) as u32);
+        if self.body.base > 0 {
+            return self.br((self.control.len() - 1 - self.body.base) as u32);
         }
         let types = self.ty.results();
         let values = self.top(types.len()).to_vec();

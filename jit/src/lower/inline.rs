@@ -11,14 +11,15 @@
 //! The compiler takes time in proportion to what it is given, so that bodies are small, and in loops less small.
 
 use std::collections::HashMap;
+use std::mem;
 
 use cranelift_codegen::ir::Value;
 use wasmparser::Operator;
 use wasmrun_runtime::module::Module;
 
-use super::places::{MAX_MODULE, Site};
+use super::places::MAX_MODULE;
 use super::sampling::Work;
-use super::{Lower, LowerError, product};
+use super::{Body, Lower, LowerError, product};
 use crate::compile::Job;
 
 /// Bytes of the longest body that is inlined wherever it is called, and of the longest in a loop.
@@ -62,15 +63,6 @@ pub(super) struct Inlining {
     around: Vec<u32>,
     /// [`weight`] of the functions that have been looked at.
     weights: HashMap<u32, Option<u32>>,
-}
-
-/// What [`Lower`] puts aside while it lowers another body.
-struct Caller<L> {
-    locals: L,
-    base: usize,
-    site: Option<Site>,
-    skipped: usize,
-    at: u32,
 }
 
 impl Inlining {
@@ -153,14 +145,9 @@ impl Lower<'_, '_, '_> {
         self.define_operands();
         self.open_inlined(self.module.function_type(function));
         let call = self.builder.srcloc();
-        let caller = Caller {
-            locals: std::mem::take(&mut self.locals),
-            base: self.base,
-            site: self.site.replace(self.places.add_site(call)),
-            skipped: std::mem::take(&mut self.skipped),
-            at: self.at,
-        };
-        self.base = self.control.len() - 1;
+        let site = Some(self.places.add_site(call));
+        let inlined = Body { site, base: self.control.len() - 1, ..Body::default() };
+        let caller = mem::replace(&mut self.body, inlined);
         let height = self.stack.len() - arguments.len();
         self.stack.truncate(height);
         for (ty, value) in self.module.function_type(function).params().iter().zip(arguments) {
@@ -178,10 +165,9 @@ impl Lower<'_, '_, '_> {
         self.source(body.get_operators_reader().expect("validated body").original_position());
         self.new_segment();
         let lowered = self.operators(&body);
-        let Caller { locals, base, site, skipped, at } = caller;
-        (self.locals, self.base, self.site, self.skipped) = (locals, base, site, skipped);
+        self.body = caller;
         self.budget.remove_locals(locals_here);
-        self.source(at.into());
+        self.source(self.body.at.into());
         self.inlining.around.pop();
         lowered?;
         if self.reachable {

@@ -134,6 +134,21 @@ struct Way<'m> {
     results_only: &'m FuncType,
 }
 
+/// What belongs to the body that is being lowered: to another one while that is inlined.
+#[derive(Default)]
+struct Body {
+    /// Variables, and whether they hold collected references.
+    locals: Vec<(Variable, bool)>,
+    /// Offset in the module of the operator that is being lowered.
+    at: u32,
+    /// Blocks that were opened in code that cannot be reached.
+    skipped: usize,
+    /// Where it begins in [`Lower::control`]: behind those that it is inlined in.
+    base: usize,
+    /// Where it is inlined, if it is.
+    site: Option<Site>,
+}
+
 struct Lower<'m, 'f, 'b> {
     module: &'m Module,
     function: u32,
@@ -156,14 +171,11 @@ struct Lower<'m, 'f, 'b> {
     vmctx: Value,
     /// Where results go, if not to registers.
     results: Option<Value>,
-    /// Variables, and whether they hold collected references.
-    locals: Vec<(Variable, bool)>,
+    body: Body,
     /// Operands, topmost last.
     stack: Vec<Value>,
     /// The values that are collected references.
     references: HashSet<Value>,
-    /// Offset in the module of the operator that is being lowered.
-    at: u32,
     /// Where a frame of tier 0 is taken over, in code that starts so.
     take_over: Option<TakeOver>,
     control: Vec<Control<'m>>,
@@ -175,12 +187,6 @@ struct Lower<'m, 'f, 'b> {
     cold_in: Option<usize>,
     /// Whether code can come here.
     reachable: bool,
-    /// Blocks that were opened in code that cannot be reached.
-    skipped: usize,
-    /// Where the body that is being lowered begins in `control`: behind those that it is inlined in.
-    base: usize,
-    /// Where it is inlined, if it is.
-    site: Option<Site>,
     places: Places,
     inlining: Inlining,
     /// What the code from the last charge point on costs, if it pays.
@@ -238,19 +244,15 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             builder,
             vmctx: params[abi::VMCTX],
             results,
-            locals: Vec::new(),
+            body: Body::default(),
             stack: Vec::new(),
             references: HashSet::new(),
-            at: 0,
             take_over: None,
             control: vec![Control::function(ty)],
             open_loops: Vec::new(),
             catching: Vec::new(),
             cold_in: None,
             reachable: true,
-            skipped: 0,
-            base: 0,
-            site: None,
             places: Places::default(),
             inlining: Inlining::new(module, job),
             segment: None,
@@ -313,13 +315,13 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             self.builder.declare_var_needs_stack_map(variable);
         }
         self.builder.def_var(variable, value);
-        self.locals.push((variable, ty.is_collected()));
+        self.body.locals.push((variable, ty.is_collected()));
     }
 
     /// How many locals there are here, without those of functions around an inlined one.
     fn local_counts(&self) -> Locals {
-        let references = self.locals.iter().filter(|(_, is_reference)| *is_reference).count();
-        Locals { all: self.locals.len(), references }
+        let references = self.body.locals.iter().filter(|(_, is_reference)| *is_reference).count();
+        Locals { all: self.body.locals.len(), references }
     }
 
     fn declare_locals(&mut self, body: &FunctionBody<'_>) {
@@ -379,8 +381,8 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
     /// What is emitted from here on belongs to the instruction at `offset` of the module.
     fn source(&mut self, offset: u64) {
         // Modules are smaller than 4 GiB.
-        self.at = offset as u32;
-        let place = self.places.place(self.at, self.site);
+        self.body.at = offset as u32;
+        let place = self.places.place(self.body.at, self.body.site);
         self.builder.set_srcloc(place);
     }
 
@@ -391,12 +393,12 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             | Operator::Loop { .. }
             | Operator::If { .. }
             | Operator::TryTable { .. }
-            | Operator::Try { .. } => self.skipped += 1,
-            Operator::End | Operator::Delegate { .. } if self.skipped > 0 => self.skipped -= 1,
+            | Operator::Try { .. } => self.body.skipped += 1,
+            Operator::End | Operator::Delegate { .. } if self.body.skipped > 0 => self.body.skipped -= 1,
             Operator::End => self.end(),
-            Operator::Else if self.skipped == 0 => self.else_(),
-            Operator::Catch { tag_index } if self.skipped == 0 => self.catch(Some(*tag_index)),
-            Operator::CatchAll if self.skipped == 0 => self.catch(None),
+            Operator::Else if self.body.skipped == 0 => self.else_(),
+            Operator::Catch { tag_index } if self.body.skipped == 0 => self.catch(Some(*tag_index)),
+            Operator::CatchAll if self.body.skipped == 0 => self.catch(None),
             Operator::Delegate { relative_depth } => self.end_try(Some(*relative_depth)),
             _ => {}
         }
@@ -446,17 +448,17 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
                 self.push_like(value, self.references.contains(&a));
             }
             O::LocalGet { local_index } => {
-                let (variable, is_reference) = self.locals[local_index as usize];
+                let (variable, is_reference) = self.body.locals[local_index as usize];
                 let value = self.builder.use_var(variable);
                 self.push_like(value, is_reference);
             }
             O::LocalSet { local_index } => {
                 let value = self.pop();
-                self.builder.def_var(self.locals[local_index as usize].0, value);
+                self.builder.def_var(self.body.locals[local_index as usize].0, value);
             }
             O::LocalTee { local_index } => {
                 let value = *self.stack.last().expect("validated stack");
-                self.builder.def_var(self.locals[local_index as usize].0, value);
+                self.builder.def_var(self.body.locals[local_index as usize].0, value);
             }
             O::GlobalGet { global_index } => self.global_get(global_index),
             O::GlobalSet { global_index } => self.global_set(global_index),

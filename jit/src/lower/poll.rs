@@ -144,7 +144,7 @@ impl<'m> Lower<'m, '_, '_> {
         let (test, cold, go) = self.poll_request();
         self.builder.seal_block(go);
         if self.leaves {
-            let code = self.ask(self.at);
+            let code = self.ask(self.body.at);
             let leave = self.cold_block();
             self.builder.ins().brif(code, leave, &[], header, &params);
             self.enter_sealed(leave);

@@ -109,8 +109,8 @@ impl Lower<'_, '_, '_> {
     /// Before a loop: if it is the one where the frame is taken over, lets the entry lead here.
     pub(super) fn take_over_before_loop(&mut self) {
         // Where the function is inlined in itself, it is not that frame's.
-        let is_frames = self.site.is_none();
-        let Some(take_over) = self.take_over.as_mut().filter(|of| is_frames && of.at == self.at) else {
+        let is_frames = self.body.site.is_none();
+        let Some(take_over) = self.take_over.as_mut().filter(|of| is_frames && of.at == self.body.at) else {
             return;
         };
         take_over.done = true;
@@ -129,7 +129,7 @@ impl Lower<'_, '_, '_> {
         let references = self.builder.ins().load(I64, self.flags.exec, exec, offset);
         for (index, (ty, slot)) in layout.locals().iter().enumerate() {
             let value = self.load_frame_slot(*ty, *slot, slots, references);
-            self.builder.def_var(self.locals[index].0, value);
+            self.builder.def_var(self.body.locals[index].0, value);
         }
         for (index, (ty, slot)) in types.iter().zip(layout.operands(types.iter().copied())).enumerate() {
             let value = self.load_frame_slot(*ty, slot, slots, references);
@@ -153,7 +153,7 @@ impl Lower<'_, '_, '_> {
         let references = base(self, offset_of!(ExecContext, ref_top));
         let layout = self.layout.clone();
         for (index, (_, slot)) in layout.locals().iter().enumerate() {
-            let value = self.builder.use_var(self.locals[index].0);
+            let value = self.builder.use_var(self.body.locals[index].0);
             self.store_frame_slot(value, *slot, values, references);
         }
         let types: Vec<ValType> = self.stack.iter().map(|operand| self.operand_type(*operand)).collect();
