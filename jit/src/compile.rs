@@ -6,11 +6,13 @@
 
 use std::fmt;
 
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{Function, SourceLoc, TrapCode};
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{
-    CodegenError, Context, Final, FinalizedMachCallSite, FinalizedMachExceptionHandler, MachBufferFinalized,
+    CodegenError, CodegenResult, CompiledCode, Context, Final, FinalizedMachCallSite,
+    FinalizedMachExceptionHandler, MachBufferFinalized,
 };
 use cranelift_frontend::FunctionBuilderContext;
 pub use wasmrun_runtime::module::MemoryPlan;
@@ -166,22 +168,38 @@ pub fn compile(isa: &Isa, module: &Module, job: &Job<'_>) -> Result<CompiledFunc
         Err(LowerError::TooLarge) if job.inlining => lower(&Job { inlining: false, ..*job })?,
         lowered => lowered?,
     };
-    emit(isa, &mut Context::for_function(clif), &places, job.function)
+    let mut context = Context::for_function(clif);
+    let emitted = emit(isa, &mut context)?;
+    finish(emitted, &context.func, &places, job.function)
 }
 
 /// Makes machine code of the function in `context`, which has been lowered and is optimised where it is.
-pub(crate) fn emit(
-    isa: &dyn TargetIsa,
-    context: &mut Context,
+pub(crate) fn emit(isa: &dyn TargetIsa, context: &mut Context) -> Result<CompiledCode, CompileError> {
+    emit_in_places(isa, context).map_err(|error| CompileError::Codegen(describe(error)))
+}
+
+/// What [`Context::compile`] does, and between its two halves [`merged::give_places`].
+fn emit_in_places(isa: &dyn TargetIsa, context: &mut Context) -> CodegenResult<CompiledCode> {
+    let mut control_plane = ControlPlane::default();
+    context.verify_if(isa)?;
+    context.optimize(isa, &mut control_plane)?;
+    merged::give_places(&mut context.func);
+    let (allocator, disassembly) = (&mut regalloc2::Ctx::default(), false);
+    let emitted =
+        isa.compile_function(&context.func, &context.domtree, allocator, disassembly, &mut control_plane)?;
+    Ok(emitted.apply_params(&context.func.params))
+}
+
+/// What has to be known of the machine code of a function, which was made of `clif` as it is now.
+pub(crate) fn finish(
+    emitted: CompiledCode,
+    clif: &Function,
     places: &Places,
     function: u32,
 ) -> Result<CompiledFunction, CompileError> {
-    context
-        .compile(isa, &mut Default::default())
-        .map_err(|error| CompileError::Codegen(describe(error.inner)))?;
-    let buffer = &context.compiled_code().expect("it has been compiled").buffer;
+    let buffer = &emitted.buffer;
     let mut code = buffer.data().to_vec();
-    thunks::append(&mut code, buffer.relocs(), &context.func.params)?;
+    thunks::append(&mut code, buffer.relocs(), &clif.params)?;
     let frame = buffer.frame_layout().map_or(0, |layout| layout.frame_to_fp_offset);
     if frame > MAX_FRAME {
         return Err(CompileError::FrameTooLarge(frame));
@@ -193,7 +211,7 @@ pub(crate) fn emit(
             map.entries().map(|(_, above_stack_pointer)| below_frame_pointer - above_stack_pointer),
         );
     }
-    let positions = places_in_code(&context.func, buffer).into_iter().flat_map(|(start, place)| {
+    let positions = places_in_code(clif, buffer).into_iter().flat_map(|(start, place)| {
         let outwards: Vec<u32> = places.outwards(place).collect();
         outwards.into_iter().rev().map(move |offset| (start, offset))
     });

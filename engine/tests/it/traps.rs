@@ -12,6 +12,7 @@ in_every_mode! {
     endless_recursion_is_a_trap_and_the_store_goes_on
     backtraces_have_exact_offsets_and_names
     a_load_that_is_part_of_what_uses_it_traps_where_it_is
+    each_of_several_loads_traps_where_it_is
     backtraces_are_as_long_as_configured
     backtraces_go_on_behind_host_functions_and_other_instances
     host_functions_can_look_at_their_callers
@@ -182,6 +183,56 @@ fn a_load_that_is_part_of_what_uses_it_traps_where_it_is(mode: Mode) -> Result<(
             Ok(backtrace.frames()[0].func_offset().expect("tier 0 knows it"))
         };
         assert_eq!(offset(mode)?, offset(Mode::Interp)?, "{body}");
+    }
+    Ok(())
+}
+
+fn each_of_several_loads_traps_where_it_is(mode: Mode) -> Result<()> {
+    // At 0 there is an address beyond the memory, at 8 the address 0. Each body loads by `$a` and `$b`, or by what is there.
+    let twice = |outer: &str| format!("({outer} (i32.load (local.get $a)))");
+    let in_arms = |change: &str| {
+        let arm = |at: &str| {
+            let load = format!("(i32.load (local.get {at}))");
+            format!("(if (local.get {at}) (then (global.set $g ({change} {load} (i32.const 1)))))")
+        };
+        let first = format!("(global.set $g ({change} (local.get $a) (i32.const 1)))");
+        format!("{first} {} {} (i32.const 0)", arm("$a"), arm("$b"))
+    };
+    let bodies = [
+        twice("i32.load"),
+        twice("i32.load8_u"),
+        "(i32.wrap_i64 (i64.load offset=4 align=1 (i32.load (local.get $a))))".into(),
+        "(i32.store (i32.load (local.get $a)) (local.get $b)) (i32.const 0)".into(),
+        "(i32.store (local.get $a) (i32.load (local.get $b))) (i32.const 0)".into(),
+        "(i32.store (i32.load (local.get $a)) (i32.add (i32.load (local.get $b)) (i32.const 1))) (i32.const 0)".into(),
+        "(call $load (call $same (local.get $a)))".into(),
+        "(i32.add (call $load (local.get $a)) (call $same (local.get $b)))".into(),
+        "(i32.xor (i32.xor (i32.load (local.get $a)) (i32.const -1)) (i32.xor (i32.load (local.get $b)) (i32.const -1)))"
+            .into(),
+        "(i32.sub (i32.const 0) (i32.sub (i32.load (local.get $a)) (i32.load (local.get $b))))".into(),
+        in_arms("i32.xor"),
+        in_arms("i32.add"),
+        in_arms("i32.and"),
+    ];
+    for body in bodies {
+        let wat = format!(
+            r#"(module (memory 1) (global $g (mut i32) (i32.const 0)) (data (i32.const 0) "\ff\ff\ff\7f")
+                (func $load (param i32) (result i32) (i32.load (local.get 0)))
+                (func $same (param i32) (result i32) (i32.load (local.get 0)))
+                (func (export "run") (param $a i32) (param $b i32) (result i32) {body}))"#
+        );
+        let frames = |mode: Mode, arguments: (i32, i32)| -> Result<Vec<(u32, Option<usize>)>> {
+            let mut store = Store::new(&mode.engine(), ());
+            let module = Module::new(store.engine(), &wat)?;
+            let instance = Instance::new(&mut store, &module, &[])?;
+            let run = instance.get_typed_func::<(i32, i32), i32>(&mut store, "run")?;
+            let Err(error) = run.call(&mut store, arguments) else { return Ok(Vec::new()) };
+            let backtrace = error.downcast_ref::<WasmBacktrace>().expect("a trap has one");
+            Ok(backtrace.frames().iter().map(|frame| (frame.func_index(), frame.func_offset())).collect())
+        };
+        for arguments in [(0, 8), (8, 0), (-4, 8), (8, -4), (0, -4), (-4, 0), (8, 8)] {
+            assert_eq!(frames(mode, arguments)?, frames(Mode::Interp, arguments)?, "{arguments:?} {body}");
+        }
     }
     Ok(())
 }

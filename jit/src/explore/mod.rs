@@ -56,14 +56,12 @@ impl Explored {
         let (clif, places) = lower::function(&*isa, module, job, &mut FunctionBuilderContext::new())?;
         self.lowered = clif::lines(&clif, &places);
         let mut context = Context::for_function(clif);
-        let compiled = compile::emit(&*isa, &mut context, &places, job.function);
         // An error of Cranelift itself can come before anything is optimised.
-        if !matches!(compiled, Err(CompileError::Codegen(_))) {
-            self.optimised = clif::lines(&context.func, &places);
-        }
-        let compiled = compiled?;
-        let blocks = context.compiled_code().map_or(&[][..], |code| &code.bb_starts);
-        self.machine = machine::lines(&compiled, blocks);
+        let emitted = compile::emit(&*isa, &mut context)?;
+        self.optimised = clif::lines(&context.func, &places);
+        let blocks = emitted.bb_starts.clone();
+        let compiled = compile::finish(emitted, &context.func, &places, job.function)?;
+        self.machine = machine::lines(&compiled, &blocks);
         Ok(())
     }
 }
