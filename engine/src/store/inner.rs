@@ -264,7 +264,11 @@ impl<T: 'static> StoreHooks for StoreInner<T> {
         };
         // A panic of a destructor must not unwind through guest code.
         drop_all(store.vm.take_dead()).map_err(|payload| Pending::Host(Box::new(HookPanic::new(payload))))?;
-        made
+        made.map_err(|pending| match pending {
+            // A collection takes its time. What the guest has been asked to do meanwhile is why it ends.
+            Pending::Trap(Trap::GcHeapOutOfMemory) => self.take_interrupt().map_or(pending, Pending::Trap),
+            pending => pending,
+        })
     }
 }
 

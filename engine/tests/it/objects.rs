@@ -3,8 +3,9 @@
 
 use wasmrun::{
     AnyRef, ArrayRef, ArrayRefPre, ArrayType, Engine, EqRef, Error, ExternRef, FieldType, Func, FuncType,
-    HeapType, I31, Instance, Module, Mutability, RefType, Result, Rooted, StorageType, Store, StoreLimits,
-    StoreLimitsBuilder, StructRef, StructRefPre, StructType, Trap, Val, ValType,
+    HeapType, I31, Instance, InterruptHandle, Module, Mutability, RefType, ResourceLimiter, Result, Rooted,
+    StorageType, Store, StoreLimits, StoreLimitsBuilder, StructRef, StructRefPre, StructType, Trap, Val,
+    ValType,
 };
 
 use crate::common::{Mode, in_every_mode};
@@ -12,6 +13,7 @@ use crate::common::{Mode, in_every_mode};
 in_every_mode! {
     lists_survive_collections_at_every_allocation
     garbage_is_no_burden_and_a_limit_is_one
+    an_interrupt_while_there_is_no_room_is_what_ends_the_guest
     the_longest_lists_are_collected
     arrays_of_any_length_are_made_or_trap
     operands_of_new_objects_survive_their_making
@@ -61,6 +63,35 @@ fn lists_survive_collections_at_every_allocation(mode: Mode) -> Result<()> {
     let run = instance.get_typed_func::<i32, i64>(&mut store, "run")?;
     assert_eq!(run.call(&mut store, 200)?, 200 * 201 / 2);
     assert!(store.gc_stats().unwrap().collections() >= 199);
+    Ok(())
+}
+
+/// Refuses every object, and interrupts the guest that wants one.
+struct Interrupting(Option<InterruptHandle>);
+
+impl ResourceLimiter for Interrupting {
+    fn memory_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> Result<bool> {
+        Ok(true)
+    }
+    fn gc_heap_growing(&mut self, _: usize, _: usize) -> Result<bool> {
+        self.0.take().iter().for_each(InterruptHandle::interrupt);
+        Ok(false)
+    }
+}
+
+fn an_interrupt_while_there_is_no_room_is_what_ends_the_guest(mode: Mode) -> Result<()> {
+    let engine = mode.engine();
+    let mut store = Store::new(&engine, Interrupting(None));
+    store.limiter(|limiter| limiter);
+    let instance = Instance::new(&mut store, &Module::new(&engine, LIST)?, &[])?;
+    let run = instance.get_typed_func::<i32, i64>(&mut store, "run")?;
+    let handle = store.interrupt_handle();
+    store.data_mut().0 = Some(handle);
+    assert_eq!(trap(&run.call(&mut store, 3).unwrap_err()), Some(Trap::Interrupt));
+    assert_eq!(trap(&run.call(&mut store, 3).unwrap_err()), Some(Trap::GcHeapOutOfMemory));
     Ok(())
 }
 
