@@ -59,7 +59,8 @@ impl Instance {
     ) -> Result<Instance> {
         inner.opaque.check_not_in_callback()?;
         module.check_engine(&inner.opaque.engine)?;
-        let key = bindings.instantiate(inner, module.runtime().clone())?;
+        let code = inner.opaque.watching.code_for(&inner.opaque.engine, module.runtime())?;
+        let key = bindings.instantiate(inner, code)?;
         let instance = Instance { store: inner.opaque.id, key };
         if let Some(start) = module.runtime().start() {
             let start = export(&mut inner.opaque, key, runtime::ExternIndex::Func(start))?;
@@ -95,7 +96,7 @@ impl Instance {
     pub fn module(&self, store: impl AsContext) -> Module {
         let store = store.as_context();
         let opaque = &store.inner().opaque;
-        Module::from_runtime(&opaque.engine, self.runtime_module(opaque).clone())
+        Module::from_runtime(&opaque.engine, self.runtime_module(opaque).plain().clone())
     }
 
     /// An export.

@@ -104,6 +104,7 @@ mod lock;
 mod module;
 mod objects;
 mod precompiled;
+pub mod probe;
 mod rooted;
 mod store;
 mod strategy;

@@ -70,6 +70,8 @@ pub(crate) enum Field {
     Count,
     /// An amount of fuel.
     Fuel,
+    /// The address of a counter.
+    Counter,
     /// The lower half of the index of the function that was called last; written by the instruction.
     Callee,
     /// How often that was not the one before; written by the instruction.
@@ -93,7 +95,7 @@ impl Field {
             | Field::Count
             | Field::Callee
             | Field::Changes => 2,
-            Field::F64 | Field::Bits64 => 8,
+            Field::F64 | Field::Bits64 | Field::Counter => 8,
             Field::I32
             | Field::I64
             | Field::F32

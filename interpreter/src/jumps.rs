@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use wasmrun_runtime::counts::Counter;
 use wasmrun_runtime::features::Features;
 use wasmrun_runtime::layout::GlobalPlace;
 use wasmrun_runtime::trap::Status;
@@ -130,6 +131,9 @@ struct Places {
     memory: u32,
 }
 
+/// What an instruction counts.
+static COUNTER: Counter = Counter::new(0);
+
 /// An instruction with fields under which it goes on with the landing behind it.
 fn instruction(opcode: u16, places: &Places) -> Vec<u8> {
     let (name, fields) = (table::name(opcode), table::fields(opcode));
@@ -148,6 +152,7 @@ fn instruction(opcode: u16, places: &Places) -> Vec<u8> {
             Field::Type if name.starts_with("struct") => 1,
             Field::Type if name.starts_with("array") => 2,
             Field::Offset => 64,
+            Field::Counter => (&raw const COUNTER).addr() as u64,
             _ => 0,
         };
         code.extend_from_slice(&value.to_le_bytes()[..field.width()]);

@@ -193,16 +193,17 @@ impl Disassembly {
             Field::Frame => write!(f, "frame at s{value}"),
             Field::Count => write!(f, "{value} slots"),
             Field::Fuel => write!(f, "{value}"),
+            Field::Counter => f.write_str("one more"),
             Field::Callee => write!(f, "last ..{value:04x}"),
             Field::Changes => write!(f, "{value} changes"),
         }
     }
 }
 
-/// What is caught by the code behind, in words.
 /// Clauses that a line shows: there can be any number around an instruction.
 const SHOWN: usize = 16;
 
+/// What is caught by the code behind, in words.
 fn catches(clauses: &[Clause]) -> String {
     let clause = |Clause { tag, exception, code }: &Clause| {
         let what = tag.map_or("all".to_owned(), |tag| format!("tag {tag}"));

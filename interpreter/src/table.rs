@@ -85,6 +85,7 @@ singles! {
     GLOBAL_SET_IMM = GlobalSet<Imm, true>;
     GLOBAL_SET_FAR = GlobalSet<Slot, false>;
     CHARGE = Charge;
+    COUNT_SEGMENT = Count;
     CALL = Call;
     CALL_IMPORT = CallImport;
     CALL_INDIRECT_SLOT = CallIndirect<Slot>;

@@ -168,6 +168,13 @@ impl Cells {
         }
     }
 
+    /// Empty cells for the same functions.
+    pub(crate) fn like(&self) -> Cells {
+        let mut cells = Cells::new(self.guarded.len());
+        cells.start_with(self.unbound);
+        cells
+    }
+
     /// Lets all cells start with this code instead of none.
     pub(crate) fn start_with(&mut self, unbound: *const u8) {
         self.unbound = unbound;

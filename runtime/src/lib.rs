@@ -7,6 +7,7 @@
 mod bodies;
 mod cells;
 pub mod const_expr;
+pub mod counts;
 mod declarations;
 mod error;
 pub mod features;

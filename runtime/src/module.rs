@@ -10,6 +10,7 @@ use wasmparser::{BinaryReader, FunctionBody};
 
 pub use crate::cells::{Bytecode, Cells, CodeBlob, CodeCell, MemoryPlan, PerPlan};
 use crate::const_expr::ConstExpr;
+use crate::counts::Counts;
 use crate::declarations::Declarations;
 pub use crate::declarations::{
     Body, DataSegment, ElementItems, ElementSegment, Export, ExternIndex, GlobalDef, Import, Section,
@@ -30,21 +31,34 @@ use crate::value::RawValue;
 
 /// A validated module.
 pub struct Module {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) declared: Declarations,
-    features: Features,
+    contents: Arc<Contents>,
     charges_fuel: bool,
     relaxed: Relaxed,
+    cells: Cells,
+    tiers: OnceLock<Box<dyn Any + Send + Sync>>,
+    watched: Option<Watched>,
+}
+
+/// What a module has whose code counts what it does.
+struct Watched {
+    counts: Counts,
+    /// The module whose code does not.
+    plain: Arc<Module>,
+}
+
+/// What a module says, and what follows from that alone.
+struct Contents {
+    bytes: Vec<u8>,
+    declared: Declarations,
+    features: Features,
     registry: Arc<TypeRegistry>,
     /// Indices of the exports in the order of their names.
     exports_by_name: Box<[u32]>,
     names: OnceLock<Names>,
     hints: OnceLock<BranchHints>,
     layout: Layout,
-    cells: Cells,
     images: Images,
     debug_info: OnceLock<Box<dyn Any + Send + Sync>>,
-    tiers: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Module {
@@ -58,27 +72,68 @@ impl Module {
         let exports = &declared.exports;
         let mut by_name: Box<[u32]> = (0..exports.len() as u32).collect();
         by_name.sort_unstable_by(|a, b| exports[*a as usize].name.cmp(&exports[*b as usize].name));
-        Module {
+        let cells = Cells::new(declared.bodies.len());
+        let contents = Contents {
             features,
-            charges_fuel: false,
-            relaxed: Relaxed::default(),
             registry: Arc::clone(registry),
             exports_by_name: by_name,
             names: OnceLock::new(),
             hints: OnceLock::new(),
             layout: Layout::new(&declared, &bytes),
-            cells: Cells::new(declared.bodies.len()),
             images: Images::default(),
             debug_info: OnceLock::new(),
-            tiers: OnceLock::new(),
             bytes,
             declared,
+        };
+        Module {
+            contents: Arc::new(contents),
+            charges_fuel: false,
+            relaxed: Relaxed::default(),
+            cells,
+            tiers: OnceLock::new(),
+            watched: None,
         }
+    }
+
+    /// A twin: a module with the same contents and code of its own, none of which has been made yet. That counts what it does.
+    ///
+    /// Nothing of this module changes, so that its instances pay nothing for those that are watched.
+    pub fn counting(self: &Arc<Module>) -> Module {
+        let plain = Arc::clone(self.plain());
+        let counts = Counts::new(self.declared().bodies.len());
+        Module {
+            contents: Arc::clone(&self.contents),
+            charges_fuel: self.charges_fuel,
+            relaxed: self.relaxed,
+            cells: self.cells.like(),
+            tiers: OnceLock::new(),
+            watched: Some(Watched { counts, plain }),
+        }
+    }
+
+    /// What the code of this module counts, if it does.
+    pub fn counts(&self) -> Option<&Counts> {
+        self.watched.as_ref().map(|watched| &watched.counts)
+    }
+
+    /// The module with the same contents whose code does not count: this one, or that whose twin it is.
+    pub fn plain(self: &Arc<Module>) -> &Arc<Module> {
+        self.watched.as_ref().map_or(self, |watched| &watched.plain)
+    }
+
+    /// Whether it has the contents of `other`: both are the same, or twins.
+    pub fn is_twin_of(&self, other: &Module) -> bool {
+        Arc::ptr_eq(&self.contents, &other.contents)
+    }
+
+    /// What it declares.
+    pub(crate) fn declared(&self) -> &Declarations {
+        &self.contents.declared
     }
 
     /// The module's bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.contents.bytes
     }
 
     /// Makes the code of this module pay fuel. To be decided before any of it is translated.
@@ -103,12 +158,12 @@ impl Module {
 
     /// The proposals that it was validated with.
     pub fn features(&self) -> Features {
-        self.features
+        self.contents.features
     }
 
     /// What the embedding crate has read from the debug information; the runtime only keeps it.
     pub fn debug_info(&self) -> &OnceLock<Box<dyn Any + Send + Sync>> {
-        &self.debug_info
+        &self.contents.debug_info
     }
 
     /// What the embedding crate knows of the module's compiled code; the runtime only keeps it.
@@ -118,12 +173,12 @@ impl Module {
 
     /// The types that it defines.
     pub fn types(&self) -> &[CompositeType] {
-        &self.declared.types
+        &self.declared().types
     }
 
     /// The engine-wide id of each of the types that it defines.
     pub fn type_ids(&self) -> &[TypeId] {
-        &self.declared.type_ids
+        &self.declared().type_ids
     }
 
     /// How structures of the type with this index are laid out.
@@ -131,7 +186,7 @@ impl Module {
     /// # Panics
     /// It is no type of structures.
     pub fn struct_layout(&self, index: u32) -> &StructLayout {
-        match self.registry.layout(self.declared.type_ids[index as usize]) {
+        match self.contents.registry.layout(self.declared().type_ids[index as usize]) {
             Some(ObjectLayout::Struct(layout)) => layout,
             other => panic!("validated: the type of a structure, not {other:?}"),
         }
@@ -139,7 +194,7 @@ impl Module {
 
     /// How exceptions with a tag are laid out: a field for the tag's number, and one for each value.
     pub fn exception_layout(&self, tag: u32) -> &StructLayout {
-        match self.registry.layout(self.declared.type_ids[self.tag_type_index(tag) as usize]) {
+        match self.contents.registry.layout(self.declared().type_ids[self.tag_type_index(tag) as usize]) {
             Some(ObjectLayout::Struct(layout)) => layout,
             other => panic!("validated: the type of a tag, not {other:?}"),
         }
@@ -150,7 +205,7 @@ impl Module {
     /// # Panics
     /// It is no type of arrays.
     pub fn array_layout(&self, index: u32) -> ArrayLayout {
-        match self.registry.layout(self.declared.type_ids[index as usize]) {
+        match self.contents.registry.layout(self.declared().type_ids[index as usize]) {
             Some(ObjectLayout::Array(layout)) => *layout,
             other => panic!("validated: the type of an array, not {other:?}"),
         }
@@ -161,65 +216,66 @@ impl Module {
     /// # Panics
     /// It is no function type.
     pub fn func_type(&self, index: u32) -> &FuncType {
-        self.declared.func_type(index)
+        self.declared().func_type(index)
     }
 
     /// A type of the module's bytes, in the engine's terms.
     pub fn val_type(&self, ty: wasmparser::ValType) -> ValType {
-        self.declared.parsed_types().value(ty)
+        self.declared().parsed_types().value(ty)
     }
 
     /// A type of the module's bytes, in the engine's terms.
     pub fn heap_type(&self, ty: wasmparser::HeapType) -> HeapType {
-        self.declared.parsed_types().heap(ty)
+        self.declared().parsed_types().heap(ty)
     }
 
     /// What gave out the ids of its types.
     pub fn registry(&self) -> &Arc<TypeRegistry> {
-        &self.registry
+        &self.contents.registry
     }
 
     /// Its imports, in order.
     pub fn imports(&self) -> &[Import] {
-        &self.declared.imports
+        &self.declared().imports
     }
 
     /// Its exports, in order.
     pub fn exports(&self) -> &[Export] {
-        &self.declared.exports
+        &self.declared().exports
     }
 
     /// What it exports as `name`.
     pub fn export(&self, name: &str) -> Option<ExternIndex> {
-        let export = |at: &u32| &self.declared.exports[*at as usize];
-        let at = self.exports_by_name.binary_search_by(|at| export(at).name.as_str().cmp(name)).ok()?;
-        Some(export(&self.exports_by_name[at]).index)
+        let export = |at: &u32| &self.declared().exports[*at as usize];
+        let at =
+            self.contents.exports_by_name.binary_search_by(|at| export(at).name.as_str().cmp(name)).ok()?;
+        Some(export(&self.contents.exports_by_name[at]).index)
     }
 
     /// Number of functions, imported ones included.
     pub fn function_count(&self) -> u32 {
-        self.declared.functions.len() as u32
+        self.declared().functions.len() as u32
     }
 
     /// Number of imported functions; they have the lowest indices.
     pub fn imported_function_count(&self) -> u32 {
-        self.declared.imported_functions
+        self.declared().imported_functions
     }
 
     /// The type of a function.
     pub fn function_type(&self, function: u32) -> &FuncType {
-        self.declared.func_type(self.declared.functions[function as usize])
+        self.declared().func_type(self.declared().functions[function as usize])
     }
 
     /// The engine-wide type id of a function.
     pub fn function_type_id(&self, function: u32) -> TypeId {
-        self.declared.type_ids[self.declared.functions[function as usize] as usize]
+        self.declared().type_ids[self.declared().functions[function as usize] as usize]
     }
 
     /// The body of a function, or `None` for an imported one.
     pub fn body(&self, function: u32) -> Option<Body> {
-        let defined = function.checked_sub(self.declared.imported_functions)?;
-        self.declared.bodies.get(defined as usize).copied()
+        let defined = function.checked_sub(self.declared().imported_functions)?;
+        self.declared().bodies.get(defined as usize).copied()
     }
 
     /// The body of a function, to be read; `None` for an imported one. The module is valid, so that reading cannot fail.
@@ -233,87 +289,87 @@ impl Module {
     /// The function whose body has a byte at `offset` of the module.
     pub fn function_at(&self, offset: u32) -> Option<u32> {
         // Bodies follow one another in the code section, in the order of the functions.
-        let bodies = &self.declared.bodies;
+        let bodies = &self.declared().bodies;
         let defined = bodies.partition_point(|body| body.start <= offset).checked_sub(1)?;
         let body = bodies[defined];
-        (offset - body.start < body.len).then_some(self.declared.imported_functions + defined as u32)
+        (offset - body.start < body.len).then_some(self.declared().imported_functions + defined as u32)
     }
 
     /// Number of tables, imported ones included.
     pub fn table_count(&self) -> u32 {
-        self.declared.table_count()
+        self.declared().table_count()
     }
 
     /// The type of a table.
     pub fn table_type(&self, table: u32) -> TableType {
         let table = table as usize;
-        match self.declared.imported_tables.get(table) {
+        match self.declared().imported_tables.get(table) {
             Some(ty) => *ty,
-            None => self.declared.tables[table - self.declared.imported_tables.len()].ty,
+            None => self.declared().tables[table - self.declared().imported_tables.len()].ty,
         }
     }
 
     /// Number of memories, imported ones included.
     pub fn memory_count(&self) -> u32 {
-        self.declared.memory_count()
+        self.declared().memory_count()
     }
 
     /// The types of all memories, imported ones first.
     pub fn memory_types(&self) -> impl Iterator<Item = MemoryType> {
-        self.declared.memory_types()
+        self.declared().memory_types()
     }
 
     /// The most bytes that a memory reserves where all of them are guarded that can be; 0 if none can.
     pub fn reservation(&self) -> usize {
-        self.declared.reservation()
+        self.declared().reservation()
     }
 
     /// The type of a memory.
     pub fn memory_type(&self, memory: u32) -> MemoryType {
         let memory = memory as usize;
-        match self.declared.imported_memories.get(memory) {
+        match self.declared().imported_memories.get(memory) {
             Some(ty) => *ty,
-            None => self.declared.memories[memory - self.declared.imported_memories.len()],
+            None => self.declared().memories[memory - self.declared().imported_memories.len()],
         }
     }
 
     /// Number of globals, imported ones included.
     pub fn global_count(&self) -> u32 {
-        self.declared.global_count()
+        self.declared().global_count()
     }
 
     /// Number of imported globals, which have the lowest indices.
     pub fn imported_global_count(&self) -> u32 {
-        self.declared.imported_globals.len() as u32
+        self.declared().imported_globals.len() as u32
     }
 
     /// The type of a global.
     pub fn global_type(&self, global: u32) -> GlobalType {
         let global = global as usize;
-        match self.declared.imported_globals.get(global) {
+        match self.declared().imported_globals.get(global) {
             Some(ty) => *ty,
-            None => self.declared.globals[global - self.declared.imported_globals.len()].ty,
+            None => self.declared().globals[global - self.declared().imported_globals.len()].ty,
         }
     }
 
     /// Number of tags, imported ones included.
     pub fn tag_count(&self) -> u32 {
-        self.declared.tags.len() as u32
+        self.declared().tags.len() as u32
     }
 
     /// Number of imported tags, which have the lowest indices.
     pub fn imported_tag_count(&self) -> u32 {
-        self.declared.imported_tags
+        self.declared().imported_tags
     }
 
     /// The type of a tag.
     pub fn tag_type(&self, tag: u32) -> TagType {
-        self.declared.tag_type(tag)
+        self.declared().tag_type(tag)
     }
 
     /// The index of the type of functions that a tag is declared with, which its exceptions are of.
     pub fn tag_type_index(&self, tag: u32) -> u32 {
-        self.declared.tags[tag as usize]
+        self.declared().tags[tag as usize]
     }
 
     /// The type of what an export points at.
@@ -329,22 +385,22 @@ impl Module {
 
     /// The start function.
     pub fn start(&self) -> Option<u32> {
-        self.declared.start
+        self.declared().start
     }
 
     /// Its element segments.
     pub fn elements(&self) -> &[ElementSegment] {
-        &self.declared.elements
+        &self.declared().elements
     }
 
     /// Its data segments.
     pub fn data(&self) -> &[DataSegment] {
-        &self.declared.data
+        &self.declared().data
     }
 
     /// Its sections, in order.
     pub fn sections(&self) -> &[Section] {
-        &self.declared.sections
+        &self.declared().sections
     }
 
     /// The name of a function from the name section.
@@ -358,28 +414,29 @@ impl Module {
     }
 
     fn names(&self) -> &Names {
-        self.names.get_or_init(|| {
-            let bytes = self.declared.name_section.clone().map_or(&[][..], |range| &self.bytes[range]);
+        self.contents.names.get_or_init(|| {
+            let bytes =
+                self.declared().name_section.clone().map_or(&[][..], |range| &self.contents.bytes[range]);
             Names::parse(bytes)
         })
     }
 
     /// Whether the branch at an offset in the module is taken, as a hint in it says; `None` where there is no hint.
     pub fn branch_hint(&self, at: u32) -> Option<bool> {
-        let section = self.declared.hint_section.clone()?;
+        let section = self.declared().hint_section.clone()?;
         let body = |function| self.body(function).map(|body| body.start..body.start + body.len);
-        self.hints.get_or_init(|| BranchHints::parse(&self.bytes[section], body)).at(at)
+        self.contents.hints.get_or_init(|| BranchHints::parse(&self.contents.bytes[section], body)).at(at)
     }
 
     /// The offsets of an instance's context.
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        &self.contents.layout
     }
 
     /// The images of the memories that the module defines, from the second instantiation on. `None` for a
     /// memory without one; the whole answer is `None` when segments must be applied one by one.
     pub(crate) fn memory_images(&self) -> Option<&[Option<MemoryImage>]> {
-        self.images.of_next_instance(&self.declared, &self.bytes)
+        self.contents.images.of_next_instance(self.declared(), &self.contents.bytes)
     }
 
     /// The code cells of the functions that the module defines.
@@ -445,7 +502,7 @@ impl Module {
 
     /// The number of a function among those that the module defines.
     fn defined(&self, function: u32) -> usize {
-        (function - self.declared.imported_functions) as usize
+        (function - self.declared().imported_functions) as usize
     }
 
     /// The blob that occupies `address`.
@@ -479,10 +536,10 @@ impl Module {
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module")
-            .field("functions", &self.declared.functions.len())
-            .field("imports", &self.declared.imports.len())
-            .field("exports", &self.declared.exports.len())
-            .field("bytes", &self.bytes.len())
+            .field("functions", &self.declared().functions.len())
+            .field("imports", &self.declared().imports.len())
+            .field("exports", &self.declared().exports.len())
+            .field("bytes", &self.contents.bytes.len())
             .finish_non_exhaustive()
     }
 }

@@ -1,16 +1,26 @@
 //! Fuel is the same in every mode: what remains after each call, and where a guest that has one unit too few
-//! is stopped. `WASMRUN_SEEDS=1000..9000` compares generated modules of other seeds.
+//! is stopped; and so is what a monitor counts, which changes nothing of it. `WASMRUN_SEEDS=1000..9000` compares generated modules of other seeds.
 
 use std::ops::Range;
 use std::thread;
 
 use wasmrun_spec_tests::differential::calls::{self, Flavour, Form};
-use wasmrun_spec_tests::differential::fuel::{Accounts, accounts};
+use wasmrun_spec_tests::differential::fuel::{Accounts, Watched, accounts};
 use wasmrun_spec_tests::differential::{Chaos, Compiled, Interpreted, Mixed, Quick, Tiered, generate};
 
 /// Compares all modes and returns how many calls could be compared.
-fn same(what: &str, wasm: &[u8], seed: u64) -> usize {
-    let expected = accounts::<Interpreted>(wasm, seed);
+fn same(what: &str, wasm: &[u8], seed: u64, watched: Watched) -> usize {
+    let expected = accounts::<Interpreted>(wasm, seed, watched);
+    if watched == Watched::Yes {
+        let unwatched = accounts::<Interpreted>(wasm, seed, Watched::No);
+        let without_counts = |account: &Option<String>| {
+            account
+                .as_ref()
+                .map(|line| line.rsplit_once(", ").map_or(line.clone(), |(account, _)| account.to_owned()))
+        };
+        let of = |accounts: &Accounts| accounts.iter().map(without_counts).collect::<Vec<_>>();
+        assert_eq!(of(&expected), of(&unwatched), "{what}, watched and unwatched");
+    }
     let check = |mode: &str, got: Accounts| {
         assert_eq!(got.len(), expected.len(), "{what}, {mode}");
         for (got, expected) in got.iter().zip(&expected) {
@@ -21,11 +31,11 @@ fn same(what: &str, wasm: &[u8], seed: u64) -> usize {
         got.iter().zip(&expected).filter(|(got, expected)| got.is_some() && expected.is_some()).count()
     };
     let compared = [
-        check("jit", accounts::<Compiled>(wasm, seed)),
-        check("quick", accounts::<Quick>(wasm, seed)),
-        check("mixed", accounts::<Mixed>(wasm, seed)),
-        check("tiered", accounts::<Tiered>(wasm, seed)),
-        check("chaos", accounts::<Chaos>(wasm, seed)),
+        check("jit", accounts::<Compiled>(wasm, seed, watched)),
+        check("quick", accounts::<Quick>(wasm, seed, watched)),
+        check("mixed", accounts::<Mixed>(wasm, seed, watched)),
+        check("tiered", accounts::<Tiered>(wasm, seed, watched)),
+        check("chaos", accounts::<Chaos>(wasm, seed, watched)),
     ];
     compared.into_iter().min().unwrap()
 }
@@ -37,13 +47,18 @@ fn with_room(test: impl FnOnce() + Send + 'static) {
     }
 }
 
+fn throwing(seed: u64) -> Option<Vec<u8>> {
+    let form = if (seed / 2).is_multiple_of(2) { Form::Legacy } else { Form::Standard };
+    Some(calls::module_of_seed(seed, Flavour::Throwing(form)))
+}
+
 /// Compares all modes on the modules that `make` makes of seeds. There are so many calls at least that can be compared.
-fn same_on(make: fn(u64) -> Option<Vec<u8>>, seeds: Range<u64>, least: usize) {
+fn same_on(make: fn(u64) -> Option<Vec<u8>>, seeds: Range<u64>, least: usize, watched: Watched) {
     with_room(move || {
         let mut compared = 0;
         for seed in generate::seeds(seeds) {
             let Some(wasm) = make(seed) else { continue };
-            compared += same(&format!("seed {seed}"), &wasm, seed);
+            compared += same(&format!("seed {seed}"), &wasm, seed, watched);
         }
         println!("{compared} calls compared");
         assert!(compared > least, "only {compared} calls could be compared");
@@ -52,26 +67,37 @@ fn same_on(make: fn(u64) -> Option<Vec<u8>>, seeds: Range<u64>, least: usize) {
 
 #[test]
 fn generated_modules_pay_the_same_in_every_mode() {
-    same_on(generate::module_of_seed, 5_000..5_120, 1_000);
+    same_on(generate::module_of_seed, 5_000..5_120, 1_000, Watched::No);
+}
+
+#[test]
+fn generated_modules_count_the_same_in_every_mode() {
+    same_on(generate::module_of_seed, 5_120..5_180, 500, Watched::Yes);
 }
 
 #[test]
 fn modules_with_exceptions_pay_the_same_in_every_mode() {
-    same_on(generate::exceptions_of_seed, 5_200..5_250, 300);
+    same_on(generate::exceptions_of_seed, 5_200..5_250, 300, Watched::No);
+}
+
+#[test]
+fn modules_with_exceptions_count_the_same_in_every_mode() {
+    same_on(generate::exceptions_of_seed, 5_250..5_280, 100, Watched::Yes);
 }
 
 #[test]
 fn modules_of_calls_that_throw_pay_the_same_in_every_mode() {
-    let make = |seed| {
-        let form = if seed / 2 % 2 == 0 { Form::Legacy } else { Form::Standard };
-        Some(calls::module_of_seed(seed, Flavour::Throwing(form)))
-    };
-    same_on(make, 5_300..5_306, 100);
+    same_on(throwing, 5_300..5_306, 100, Watched::No);
+}
+
+#[test]
+fn modules_of_calls_that_throw_count_the_same_in_every_mode() {
+    same_on(throwing, 5_306..5_312, 100, Watched::Yes);
 }
 
 #[test]
 fn modules_with_atomic_instructions_pay_the_same_in_every_mode() {
-    same_on(|seed| Some(calls::module_of_seed(seed, Flavour::Atomic)), 5_400..5_402, 30);
+    same_on(|seed| Some(calls::module_of_seed(seed, Flavour::Atomic)), 5_400..5_402, 30, Watched::No);
 }
 
 /// Each function is there twice, so that in mixed tiers one of the two is compiled.
@@ -134,6 +160,8 @@ fn programs_by_hand_pay_the_same_in_every_mode() {
         );
         let wasm = wast::parser::ParseBuffer::new(&text).unwrap();
         let wasm = wast::parser::parse::<wast::Wat<'_>>(&wasm).unwrap().encode().unwrap();
-        assert_eq!(same(what, &wasm, 1), 2 + 2 * 3, "{what}");
+        for watched in [Watched::No, Watched::Yes] {
+            assert_eq!(same(what, &wasm, 1, watched), 2 + 2 * 3, "{what}");
+        }
     }
 }

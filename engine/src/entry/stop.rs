@@ -14,6 +14,7 @@ use crate::backtrace::{FrameInfo, WasmBacktrace};
 use crate::error::{Error, HookPanic};
 use crate::exception::Exception;
 use crate::module::Module;
+use crate::probe;
 use crate::store::{AsContext, StoreOpaque};
 
 /// Why guest code stopped: an error, or the payload of a panic to resume.
@@ -26,6 +27,12 @@ pub(super) enum Stopped {
 #[inline(never)]
 pub(super) fn stopped(store: &mut StoreOpaque) -> Stopped {
     let frames = store.vm.exec_mut().take_stopped();
+    if store.watching.is_watching()
+        && let (Some(innermost), Some(reason)) = (frames.first(), store.vm.exec().pending())
+        && let Some(position) = positions(store, &mut Default::default(), *innermost).first()
+    {
+        probe::note_stop(position, reason);
+    }
     let error = match store.vm.exec_mut().take_pending() {
         Some(Pending::Trap(trap)) => Error::new(trap),
         Some(Pending::Host(error)) => match error.downcast::<HookPanic>() {
@@ -74,7 +81,23 @@ impl WasmBacktrace {
 /// What frames, of instances that are alive, were executing.
 fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
     let mut interpreted = interpreter::Positions::default();
-    let positions = |frame: FoundFrame| match frame.tier {
+    let positions = |frame: FoundFrame| positions(store, &mut interpreted, frame);
+    let info = |position: Position| {
+        let module = Module::from_runtime(&store.engine, position.module.plain().clone());
+        FrameInfo::new(module, position.function, position.offset)
+    };
+    // A frame of compiled code can be several functions.
+    let most = store.engine.config().backtrace_frames();
+    frames.into_iter().flat_map(positions).take(most).map(info).collect()
+}
+
+/// What a frame was executing, of an instance that is alive. That of compiled code can be several functions, innermost first.
+fn positions(
+    store: &StoreOpaque,
+    interpreted: &mut interpreter::Positions,
+    frame: FoundFrame,
+) -> Vec<Position> {
+    match frame.tier {
         // SAFETY: instances of frames are not freed before the store is idle.
         Tier::Interpreter => unsafe { interpreted.position(frame.site) }.into_iter().collect(),
         Tier::Compiled => match store.engine.compiled() {
@@ -82,14 +105,7 @@ fn describe(store: &StoreOpaque, frames: Vec<FoundFrame>) -> Vec<FrameInfo> {
             Some(compiled) => unsafe { compiled.positions(frame.site.code.addr()) },
             None => Vec::new(),
         },
-    };
-    let info = |position: Position| {
-        let module = Module::from_runtime(&store.engine, position.module);
-        FrameInfo::new(module, position.function, position.offset)
-    };
-    // A frame of compiled code can be several functions.
-    let most = store.engine.config().backtrace_frames();
-    frames.into_iter().flat_map(positions).take(most).map(info).collect()
+    }
 }
 
 #[cfg(test)]

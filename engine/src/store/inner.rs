@@ -14,6 +14,7 @@ use super::id::StoreId;
 use super::limits::ResourceLimiter;
 use crate::engine::{Engine, StoreSignal};
 use crate::error::{Error, HookPanic, Result};
+use crate::probe::Watching;
 use crate::timer::AlarmKey;
 
 type Limiter<T> = dyn (FnMut(&mut T) -> &mut dyn ResourceLimiter) + Send + Sync;
@@ -62,6 +63,8 @@ pub struct StoreOpaque {
     attention: bool,
     /// The alarm for the deadline of the outermost entry.
     alarm: Option<AlarmKey>,
+    /// Who watches its instances.
+    pub(crate) watching: Watching,
     /// Whether a callback of the store runs in the middle of guest code, which must not be entered then.
     in_callback: bool,
 }
@@ -90,6 +93,7 @@ impl<T: 'static> StoreInner<T> {
             in_callback: false,
             attention: false,
             alarm: None,
+            watching: Watching::default(),
         };
         Ok(StoreInner { opaque, limiter: None, epoch_callback: None, data })
     }

@@ -42,7 +42,7 @@ use crate::rooted::collect;
 /// ```
 pub struct Store<T: 'static> {
     // Boxed: running code points at it.
-    inner: Box<StoreInner<T>>,
+    pub(crate) inner: Box<StoreInner<T>>,
 }
 
 impl<T: 'static> Store<T> {

@@ -249,7 +249,9 @@ impl Compiler {
     /// Installs the code of a module that there is already.
     pub(super) fn load_stored(&self, module: &Arc<Module>, plan: MemoryPlan) -> Stored {
         let tiers = ModuleTiers::of(module);
-        let (cache, made_for) = (self.cache.clone(), (self.settings, self.mode, plan));
+        // Code that counts is made for the counters that there are.
+        let cache = self.cache.clone().filter(|_| module.counts().is_none());
+        let made_for = (self.settings, self.mode, plan);
         let take = |function: u32, entry: *const u8, keep: Keep| {
             if (self.chosen)(function) {
                 // SAFETY: what there is code of was compiled as this module's function for this plan, says its identity.

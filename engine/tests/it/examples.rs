@@ -19,6 +19,7 @@ examples! {
     host_function "../../../examples/host_function.rs"
     memory "../../../examples/memory.rs"
     linking "../../../examples/linking.rs"
+    icount "../../../examples/icount.rs"
     limits_and_deadline "../../../examples/limits_and_deadline.rs"
     reentrancy "../../../examples/reentrancy.rs"
 }

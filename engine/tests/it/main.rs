@@ -5,6 +5,7 @@ mod common;
 
 mod call_paths;
 mod code_memory;
+mod counts;
 #[cfg(feature = "dwarf")]
 mod dwarf;
 mod errors;

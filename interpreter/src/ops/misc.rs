@@ -1,7 +1,9 @@
-//! Copies, constants, globals, fuel.
+//! Copies, constants, globals, fuel, counts.
 
 use std::marker::PhantomData;
+use std::sync::atomic::Ordering;
 
+use wasmrun_runtime::counts::Counter;
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::vm::{GlobalSlot, VmContext};
 
@@ -167,6 +169,25 @@ impl Op for Charge {
                 return D::cold::<Stop<{ code(Trap::OutOfFuel) }>>(m);
             }
             (*exec).fuel = left;
+            m.next::<D, Self>()
+        }
+    }
+}
+
+/// Counts a segment: the address of its counter.
+pub(crate) struct Count;
+
+impl Op for Count {
+    const NAME: &'static [&'static str] = &["count"];
+    const FIELDS: &'static [Field] = &[Field::Counter];
+
+    #[inline(always)]
+    unsafe fn exec<D: Dispatch>(m: Machine) -> D::Out {
+        // SAFETY: the instruction has this field; counters live as long as the code of their module. The code of one store
+        // alone counts there, so that nothing is lost between the two.
+        unsafe {
+            let counter = &*m.field::<Self, *const Counter, 0>();
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             m.next::<D, Self>()
         }
     }

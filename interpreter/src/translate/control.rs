@@ -168,6 +168,7 @@ impl Translator<'_> {
         self.loop_header();
         self.open(Kind::Loop(self.loops.len() - 1), signature, params);
         self.new_segment();
+        self.count();
     }
 
     pub(super) fn if_(&mut self, ty: BlockType) {
@@ -267,6 +268,7 @@ impl Translator<'_> {
         // The end of a block that catches begins a segment in any case: see `wasmrun_runtime::fuel`.
         if joined || !was_reachable || catches {
             self.segment = None;
+            self.uncounted = None;
             if self.reachable {
                 self.new_segment();
             }

@@ -27,10 +27,10 @@ mod vectors;
 
 use wasmparser::Operator;
 use wasmrun_runtime::frame::{FrameLayout, Heights, LINK_SLOTS};
-use wasmrun_runtime::fuel;
 use wasmrun_runtime::module::Module;
 use wasmrun_runtime::trap::{Pending, Trap};
 use wasmrun_runtime::types::FuncType;
+use wasmrun_runtime::{counts, fuel};
 
 use crate::code::{CallSite, Code, Header, LoopHeader};
 use crate::field::Field;
@@ -114,6 +114,8 @@ struct Translator<'m> {
     link: u16,
     /// Where the cost of the current segment is, when fuel is charged.
     segment: Option<usize>,
+    /// The name of the current segment, if it has yet to be counted.
+    uncounted: Option<u32>,
     /// Whether code can come here.
     reachable: bool,
     /// Blocks that were opened in code that cannot be reached.
@@ -143,6 +145,7 @@ impl<'m> Translator<'m> {
             settled: Vec::new(),
             layout,
             segment: None,
+            uncounted: None,
             reachable: true,
             skipped: 0,
             ref_frame,
@@ -189,15 +192,33 @@ impl<'m> Translator<'m> {
         }
         self.out.label();
         self.control.push(Control::function(&self.ty));
-        self.new_segment();
+        let start = self.module.body(self.function).map_or(0, |body| body.start);
+        self.new_segment_called(start);
     }
 
-    /// Begins a segment: fuel for all of it is charged here.
+    /// Begins a segment behind the operator that is translated.
     fn new_segment(&mut self) {
+        self.new_segment_called(self.out.source);
+    }
+
+    /// Begins a segment: fuel for all of it is charged here. It is counted before its first instruction.
+    fn new_segment_called(&mut self, name: u32) {
         if self.module.charges_fuel() {
             self.out.op(table::CHARGE);
             self.segment = Some(self.out.here());
             self.out.field(Field::Fuel, 0);
+        }
+        self.uncounted = Some(name);
+    }
+
+    /// Counts the segment, unless that has been done.
+    fn count(&mut self) {
+        if let Some(counts) = self.module.counts()
+            && let Some(segment) = self.uncounted.take()
+        {
+            let defined = self.function - self.module.imported_function_count();
+            self.out.op(table::COUNT_SEGMENT);
+            self.out.field(Field::Counter, counts.counter(defined, segment).addr() as u64);
         }
     }
 
@@ -208,6 +229,10 @@ impl<'m> Translator<'m> {
         }
         if let Some(at) = self.segment {
             self.out.add_u32(at, fuel::cost(operator, self.module));
+        }
+        // A loop counts its own segment.
+        if counts::is_counted(operator) && !matches!(operator, Operator::Loop { .. }) {
+            self.count();
         }
         self.translate(operator);
     }
@@ -234,6 +259,7 @@ impl<'m> Translator<'m> {
     fn unreachable(&mut self) {
         self.reachable = false;
         self.segment = None;
+        self.uncounted = None;
     }
 
     /// Pushes the result of an instruction: the temporary that it has to write.

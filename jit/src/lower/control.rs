@@ -178,6 +178,7 @@ impl<'m> Lower<'m, '_, '_> {
         self.budget.nest(self.open_loops.len());
         self.poll_header(header, entry, count);
         self.new_segment();
+        self.count();
     }
 
     /// Opens the block that the body of a function is in place of a call, with the arguments on the stack.

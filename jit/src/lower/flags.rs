@@ -39,6 +39,9 @@ pub(super) struct Flags {
     pub results: MemFlagsData,
 }
 
+/// The region of counters, which functions of modules have that count.
+const COUNTERS: u32 = 15;
+
 /// The regions of what belongs to objects. Functions have those that they need.
 const FIRST_OF_OBJECTS: u32 = 16;
 
@@ -85,6 +88,11 @@ impl Flags {
         }
         in_region(function, FIRST_OWN_GLOBAL + position, format!("global {position}").into())
     }
+}
+
+/// What counts the segments of code.
+pub(super) fn counters(function: &mut Function) -> MemFlagsData {
+    in_region(function, COUNTERS, "counters".into())
 }
 
 /// What accesses to objects touch.

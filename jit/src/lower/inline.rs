@@ -163,7 +163,7 @@ impl Lower<'_, '_, '_> {
         self.takes(Work::of_bytes(len));
         // What the callee is charged at its entry is charged there, and not at the call.
         self.source(body.get_operators_reader().expect("validated body").original_position());
-        self.new_segment();
+        self.first_segment(function);
         let lowered = self.operators(&body);
         self.body = caller;
         self.budget.remove_locals(locals_here);

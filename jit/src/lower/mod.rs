@@ -12,6 +12,7 @@ mod atomic;
 mod budget;
 mod call;
 mod control;
+mod count;
 mod exception;
 mod flags;
 mod global;
@@ -41,7 +42,7 @@ use wasmrun_runtime::frame::FrameLayout;
 use wasmrun_runtime::module::{MemoryPlan, Module};
 use wasmrun_runtime::trap::Trap;
 use wasmrun_runtime::types::{FuncType, ValType};
-use wasmrun_runtime::{Relaxed, fuel};
+use wasmrun_runtime::{Relaxed, counts, fuel};
 
 use crate::abi;
 use crate::builtins::Builtin;
@@ -191,6 +192,8 @@ struct Lower<'m, 'f, 'b> {
     inlining: Inlining,
     /// What the code from the last charge point on costs, if it pays.
     segment: Option<Segment>,
+    /// The name of the segment here, if it has yet to be counted.
+    uncounted: Option<u32>,
     /// The poll at the entry.
     entry_poll: Option<EntryPoll>,
     /// The polls at loop headers.
@@ -256,6 +259,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             places: Places::default(),
             inlining: Inlining::new(module, job),
             segment: None,
+            uncounted: None,
             entry_poll: None,
             loop_polls: Vec::new(),
             answers: Vec::new(),
@@ -352,7 +356,7 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
         self.source(operators.original_position());
         if is_called {
             self.poll_entry();
-            self.new_segment();
+            self.first_segment(self.function);
         }
         self.operators(body)
     }
@@ -369,6 +373,10 @@ impl<'m, 'f, 'b> Lower<'m, 'f, 'b> {
             }
             if let Some(segment) = &mut self.segment {
                 segment.cost += fuel::cost(&operator, self.module);
+            }
+            // A loop counts its own segment.
+            if counts::is_counted(&operator) && !matches!(operator, Operator::Loop { .. }) {
+                self.count();
             }
             self.operator(&operator)?;
             if self.is_too_large() {

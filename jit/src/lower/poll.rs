@@ -214,9 +214,20 @@ impl<'m> Lower<'m, '_, '_> {
         self.builder.ins().return_call_indirect(signature, code, &arguments);
     }
 
-    /// Begins a segment. What it costs is known at its end.
+    /// Begins a segment behind the operator that is lowered.
     pub(super) fn new_segment(&mut self) {
+        self.new_segment_called(self.body.at);
+    }
+
+    /// Begins the segment at the entry of a function, this one or one that is inlined.
+    pub(super) fn first_segment(&mut self, function: u32) {
+        self.new_segment_called(self.module.body(function).map_or(0, |body| body.start));
+    }
+
+    /// Begins a segment. What it costs is known at its end. It is counted before its first instruction.
+    fn new_segment_called(&mut self, name: u32) {
         self.end_segment();
+        self.uncounted = Some(name);
         if !self.module.charges_fuel() {
             return;
         }
@@ -234,6 +245,7 @@ impl<'m> Lower<'m, '_, '_> {
 
     /// Ends the segment, if there is one, and fills in what it costs.
     pub(super) fn end_segment(&mut self) {
+        self.uncounted = None;
         if let Some(Segment { charge, cost }) = self.segment.take() {
             self.charge_more(charge, cost);
         }

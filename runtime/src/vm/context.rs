@@ -174,6 +174,12 @@ impl ContextBox {
         }
     }
 
+    /// Names the code cells.
+    pub(super) fn set_cells(&mut self, cells: *const CodeCell) {
+        // SAFETY: the box owns the context.
+        unsafe { (*self.as_ptr()).cells = cells };
+    }
+
     /// Names memory 0.
     ///
     /// # Safety

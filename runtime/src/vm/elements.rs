@@ -57,7 +57,7 @@ impl Elements {
         // SAFETY: the caller's promise. Nothing is borrowed while an expression is evaluated.
         unsafe {
             let module = VmContext::module(ctx);
-            let declared = &module.declared.elements;
+            let declared = &module.declared().elements;
             (*this).segments = declared.iter().map(|_| Values::Empty).collect();
             for (i, segment) in declared.iter().enumerate() {
                 if !matches!(segment.mode, SegmentMode::Passive) {
@@ -110,7 +110,7 @@ impl Elements {
     ) -> Result<(), Trap> {
         // SAFETY: the caller's promise; the functions are named by a segment.
         unsafe {
-            let items = &VmContext::module(ctx).declared.elements[index as usize].items;
+            let items = &VmContext::module(ctx).declared().elements[index as usize].items;
             let words: &[RefWord] = match (&self.segments[index as usize], items) {
                 (Values::Functions, ElementItems::Functions(functions)) => {
                     let range = inside(from, len, functions.len()).ok_or(Trap::TableOutOfBounds)?;
@@ -133,7 +133,7 @@ impl Elements {
         let module = unsafe { VmContext::module(ctx) };
         match &self.segments[index as usize] {
             Values::Empty => 0,
-            Values::Functions => module.declared.elements[index as usize].items.len(),
+            Values::Functions => module.declared().elements[index as usize].items.len(),
             Values::References(_, words) => words.len(),
         }
     }
@@ -151,7 +151,7 @@ impl Elements {
     ) {
         // SAFETY: the caller's promise; the functions are named by a segment.
         unsafe {
-            let items = &VmContext::module(ctx).declared.elements[index as usize].items;
+            let items = &VmContext::module(ctx).declared().elements[index as usize].items;
             match (&self.segments[index as usize], items) {
                 (Values::Functions, ElementItems::Functions(functions)) => {
                     functions[range].iter().for_each(|function| visit(func_ref(ctx, *function)));

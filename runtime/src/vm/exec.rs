@@ -363,7 +363,7 @@ impl ExecContext {
     }
 
     /// What made code stop.
-    pub(super) fn pending(&self) -> Option<&Pending> {
+    pub fn pending(&self) -> Option<&Pending> {
         self.pending.as_ref()
     }
 

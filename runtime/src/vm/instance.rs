@@ -179,7 +179,7 @@ impl Instance {
             memories,
             imported_shared,
             tables,
-            dropped_data: vec![false; module.declared.data.len()],
+            dropped_data: vec![false; module.declared().data.len()],
             elements: Elements::none(budget),
             index: 0,
             module,
@@ -281,8 +281,8 @@ impl Instance {
     /// They are of the store that is collected, of which no code runs.
     pub(super) unsafe fn trace(&mut self, tracer: &mut Tracer<'_>) {
         let context = self.context();
-        let first = self.module.declared.imported_globals.len() as u32;
-        let globals = &self.module.declared.globals;
+        let first = self.module.declared().imported_globals.len() as u32;
+        let globals = &self.module.declared().globals;
         tracer.looked_at(globals.len());
         for (i, global) in (first..).zip(globals) {
             if global.ty.content.is_collected() {
@@ -304,8 +304,8 @@ impl Instance {
         // before this one.
         unsafe {
             let (module, context) = ((*this).module.clone(), (*this).context());
-            let first = module.declared.imported_globals.len() as u32;
-            for (i, global) in module.declared.globals.iter().enumerate() {
+            let first = module.declared().imported_globals.len() as u32;
+            for (i, global) in module.declared().globals.iter().enumerate() {
                 let value = evaluate(context, &global.init)?;
                 let slot = VmContext::global(context, first + i as u32);
                 GlobalSlot::set(slot, VmContext::exec(context), global.ty.content, value);
@@ -319,8 +319,8 @@ impl Instance {
     unsafe fn init_tables(this: *mut Instance) -> Result<(), Pending> {
         // SAFETY: the instance is alive.
         let (module, context) = unsafe { ((*this).module.clone(), (*this).context()) };
-        let first = module.declared.imported_tables.len() as u32;
-        for (i, def) in (first..).zip(&module.declared.tables) {
+        let first = module.declared().imported_tables.len() as u32;
+        for (i, def) in (first..).zip(&module.declared().tables) {
             if let Some(init) = &def.init {
                 // SAFETY: the module has been validated: the initialiser is of the table's type.
                 unsafe {
@@ -343,13 +343,13 @@ impl Instance {
         if lazy.is_some() {
             return Ok(());
         }
-        for segment in &module.declared.elements {
+        for segment in &module.declared().elements {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 // SAFETY: the context is alive; the module has been validated: the segment is of the table's type.
                 unsafe {
                     let table = VmContext::table(context, *target);
                     let start = offset_of(evaluate(context, offset)?, (*table).ty().is_64());
-                    elements::apply(context, &module.bytes, segment, table, start)?;
+                    elements::apply(context, module.bytes(), segment, table, start)?;
                 }
             }
         }
@@ -367,7 +367,7 @@ impl Instance {
                 (_, image) => image.is_none(),
             })
         });
-        for (i, segment) in module.declared.data.iter().enumerate() {
+        for (i, segment) in module.declared().data.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = &segment.mode {
                 if !loaded {
                     // SAFETY: the context is alive, and the indices are of its module.
@@ -410,7 +410,7 @@ impl Instance {
     pub(super) fn data(&self, segment: u32) -> &[u8] {
         match self.dropped_data[segment as usize] {
             true => &[],
-            false => &self.module.bytes[self.module.declared.data[segment as usize].data.clone()],
+            false => &self.module.bytes()[self.module.declared().data[segment as usize].data.clone()],
         }
     }
 
@@ -451,7 +451,7 @@ impl Instance {
     pub(super) fn for_each_function(&self, visit: &mut dyn FnMut(*const FuncRef)) {
         let context = self.context.as_ptr();
         let layout = self.module.layout();
-        for i in 0..self.module.declared.imported_functions {
+        for i in 0..self.module.declared().imported_functions {
             // SAFETY: offsets are from the module's own layout.
             visit(unsafe { VmContext::at::<FuncRef>(context, layout.imported_function(i)) });
         }
@@ -459,8 +459,8 @@ impl Instance {
             table.for_each_function(visit);
         }
         self.elements.for_each_function(visit);
-        let first = self.module.declared.imported_globals.len() as u32;
-        for (i, global) in self.module.declared.globals.iter().enumerate() {
+        let first = self.module.declared().imported_globals.len() as u32;
+        for (i, global) in self.module.declared().globals.iter().enumerate() {
             if matches!(global.ty.content, ValType::Ref(r) if !r.heap.is_collected()) {
                 // SAFETY: as above; a function global holds null or a FuncRef.
                 let word = unsafe { GlobalSlot::low(VmContext::global(context, first + i as u32)) };
@@ -495,7 +495,7 @@ unsafe fn make_memories(
     exec: *mut ExecContext,
     strategy: MemoryStrategy,
 ) -> Result<Vec<OwnMemory>, InstantiateError> {
-    let first = module.declared.imported_memories.len() as u32;
+    let first = module.declared().imported_memories.len() as u32;
     let make = |(i, ty): (usize, &MemoryType)| {
         let pages = ty.limits.min;
         let bytes = |pages| ty.bytes(pages).unwrap_or(usize::MAX);
@@ -514,7 +514,7 @@ unsafe fn make_memories(
         };
         made.map_err(|cause| InstantiateError::Memory { index, pages, cause })
     };
-    module.declared.memories.iter().enumerate().map(make).collect()
+    module.declared().memories.iter().enumerate().map(make).collect()
 }
 
 /// # Safety
@@ -525,9 +525,9 @@ unsafe fn make_tables(
     exec: *mut ExecContext,
     budget: &ElementBudget,
 ) -> Result<Vec<Box<Table>>, InstantiateError> {
-    let first = module.declared.imported_tables.len() as u32;
-    let mut tables = Vec::with_capacity(module.declared.tables.len());
-    for (i, def) in module.declared.tables.iter().enumerate() {
+    let first = module.declared().imported_tables.len() as u32;
+    let mut tables = Vec::with_capacity(module.declared().tables.len());
+    for (i, def) in module.declared().tables.iter().enumerate() {
         let (index, limits) = (first + i as u32, def.ty.limits);
         // SAFETY: the caller's promise.
         if let Some(hooks) = unsafe { (*exec).hooks() } {
@@ -549,13 +549,13 @@ unsafe fn make_tables(
 /// functions at constant offsets inside tables of its own. Otherwise, and when there is no memory for them,
 /// segments are applied one by one, in order, as a trap in one must leave the earlier ones visible.
 fn lazy_elements(module: &Module) -> Option<Vec<Option<Arc<Vec<u32>>>>> {
-    let imported = module.declared.imported_tables.len();
-    let mut images: Vec<Option<Vec<u32>>> = vec![None; module.declared.tables.len()];
-    for segment in &module.declared.elements {
+    let imported = module.declared().imported_tables.len();
+    let mut images: Vec<Option<Vec<u32>>> = vec![None; module.declared().tables.len()];
+    for segment in &module.declared().elements {
         let SegmentMode::Active { target, offset } = &segment.mode else { continue };
         let table = (*target as usize).checked_sub(imported)?;
         let ElementItems::Functions(functions) = &segment.items else { return None };
-        let def = &module.declared.tables[table];
+        let def = &module.declared().tables[table];
         let start = offset_of(offset.as_value()?, def.ty.is_64());
         let limit = usize::try_from(def.ty.limits.min).ok()?;
         let Range { start, end } = inside(start, functions.len() as u64, limit)?;

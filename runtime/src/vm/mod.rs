@@ -27,6 +27,7 @@ mod shared;
 mod stack;
 mod store;
 mod table;
+mod twins;
 mod type_test;
 
 pub use barrier::{RefWord, write_object_ref, write_ref, wrote_refs};

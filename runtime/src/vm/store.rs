@@ -182,6 +182,16 @@ impl Store {
         if entry.live && entry.generation == key.generation { entry.instance.as_deref() } else { None }
     }
 
+    /// All instances, dropped ones included that are still reachable.
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.entries.iter().filter_map(|entry| entry.instance.as_deref())
+    }
+
+    /// All instances, dropped ones included that are still reachable, to be changed.
+    pub(super) fn instances_mut(&mut self) -> impl Iterator<Item = &mut Instance> {
+        self.entries.iter_mut().filter_map(|entry| entry.instance.as_deref_mut())
+    }
+
     /// The instance that `key` names, also when it has been dropped but is still reachable and `key` was
     /// made since (see [`Store::key_of`]).
     #[inline]
@@ -324,7 +334,7 @@ impl Store {
             owners.extend(memories.map(|memory| (&raw const *memory as usize, i)));
             owners.extend(instance.tables.iter().map(|t| (&raw const **t as usize, i)));
             let module = instance.module();
-            for g in module.declared.imported_globals.len() as u32..module.global_count() {
+            for g in module.declared().imported_globals.len() as u32..module.global_count() {
                 // SAFETY: the instance is alive.
                 owners.insert(unsafe { VmContext::global(instance.context(), g) } as usize, i);
             }
@@ -542,11 +552,11 @@ fn imported_addresses(instance: &Instance) -> Vec<usize> {
     let (context, module) = (instance.context(), instance.module());
     // SAFETY: the instance is alive and the indices are of its module.
     unsafe {
-        let memories = (0..module.declared.imported_memories.len() as u32)
+        let memories = (0..module.declared().imported_memories.len() as u32)
             .map(|i| VmContext::memory(context, i) as usize);
-        let tables =
-            (0..module.declared.imported_tables.len() as u32).map(|i| VmContext::table(context, i) as usize);
-        let globals = (0..module.declared.imported_globals.len() as u32)
+        let tables = (0..module.declared().imported_tables.len() as u32)
+            .map(|i| VmContext::table(context, i) as usize);
+        let globals = (0..module.declared().imported_globals.len() as u32)
             .map(|i| VmContext::global(context, i) as usize);
         memories.chain(tables).chain(globals).collect()
     }

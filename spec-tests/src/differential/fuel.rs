@@ -1,9 +1,10 @@
-//! The oracle for fuel: what a guest pays is the same in every mode, to the last unit, and so is the place where
-//! it can pay no more.
+//! The oracle for fuel, and for what monitors count: what a guest pays is the same in every mode, to the last unit, and so is
+//! the place where it can pay no more, and how often each instruction has been executed when it has come there.
 
 use std::time::Duration;
 
-use ::wasmrun::Module;
+use ::wasmrun::probe::{Counts, Monitor, Plan};
+use ::wasmrun::{Error, Module};
 
 use super::wasmrun::{Wasmrun, Way, items, load};
 use super::{Item, Stop, Subject, Value, generate};
@@ -21,12 +22,30 @@ const CALLS: usize = 12;
 /// the tier's own (its stack) is `None`, as are those behind it that depend on it.
 pub type Accounts = Vec<Option<String>>;
 
+/// Whether guests are watched by a monitor that counts, whose numbers belong to the accounts then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    No,
+    Yes,
+}
+
+/// Counts the instructions of all modules.
+#[derive(Default)]
+struct Counting(Vec<Counts>);
+
+impl Monitor for Counting {
+    fn attach(&mut self, _: &Module, plan: &mut Plan<'_>) -> Result<(), Error> {
+        self.0.push(plan.count());
+        Ok(())
+    }
+}
+
 /// Calls the exports of `wasm` with arguments that follow from `seed`: one after the other on one instance, and
 /// each on instances of its own that have as much fuel as it needs, one unit less, and half of it.
 ///
 /// # Panics
 /// What sufficed once does not suffice again, or less than that does.
-pub fn accounts<W: Way>(wasm: &[u8], seed: u64) -> Accounts {
+pub fn accounts<W: Way>(wasm: &[u8], seed: u64, watched: Watched) -> Accounts {
     let mut accounts = Vec::new();
     let module = load::<W>(wasm, true).expect("the module is valid");
     let items = items(wasm);
@@ -39,19 +58,19 @@ pub fn accounts<W: Way>(wasm: &[u8], seed: u64) -> Accounts {
         })
         .take(CALLS)
         .collect();
-    let Some(mut instance) = instance::<W>(&module, PLENTY) else { return accounts };
+    let Some(mut instance) = Watching::<W>::new(&module, PLENTY, watched) else { return accounts };
     let mut comparable = true;
     for (name, args) in &calls {
-        let outcome = instance.call(name, args);
+        let outcome = instance.guest.call(name, args);
         comparable &= !own_limit(&outcome);
-        accounts.push(comparable.then(|| account(&mut instance, &items, name, &outcome)));
+        accounts.push(comparable.then(|| instance.account(&items, name, &outcome)));
     }
     for (name, args) in &calls {
         let run = |fuel: u64| {
-            let mut instance = self::instance::<W>(&module, fuel)?;
-            let outcome = instance.call(name, args);
-            let line = account(&mut instance, &items, name, &outcome);
-            Some((outcome, instance.fuel(), line))
+            let mut instance = Watching::<W>::new(&module, fuel, watched)?;
+            let outcome = instance.guest.call(name, args);
+            let line = instance.account(&items, name, &outcome);
+            Some((outcome, instance.guest.fuel(), line))
         };
         let (outcome, left, line) = run(PLENTY).expect("it could be instantiated before");
         if own_limit(&outcome) {
@@ -74,10 +93,6 @@ pub fn accounts<W: Way>(wasm: &[u8], seed: u64) -> Accounts {
     accounts
 }
 
-fn instance<W: Way>(module: &Module, fuel: u64) -> Option<Wasmrun<W>> {
-    Wasmrun::of(module, MEMORY, Duration::from_secs(60), Some(fuel)).ok()
-}
-
 type Outcome = Result<Vec<Value>, Stop>;
 
 fn out_of_fuel(outcome: &Outcome) -> bool {
@@ -88,21 +103,46 @@ fn own_limit(outcome: &Outcome) -> bool {
     matches!(outcome, Err(Stop::Limit(_))) && !out_of_fuel(outcome)
 }
 
-fn account<W: Way>(
-    instance: &mut Wasmrun<W>,
-    items: &[(String, Item)],
-    name: &str,
-    outcome: &Outcome,
-) -> String {
-    let mut state = 0;
-    let mut mix = |part: u64| state = super::mixed(state ^ part);
-    for (name, item) in items {
-        match item {
-            Item::Func(_) | Item::Uncallable | Item::Tag => {}
-            Item::Global => format!("{:?}", instance.global(name)).bytes().for_each(|b| mix(b.into())),
-            Item::Memory => instance.memory(name).iter().for_each(|byte| mix((*byte).into())),
-            Item::Table => format!("{:?}", instance.table(name)).bytes().for_each(|b| mix(b.into())),
+/// An instance, and what is counted of it.
+struct Watching<W> {
+    guest: Wasmrun<W>,
+    counts: Vec<Counts>,
+}
+
+impl<W: Way> Watching<W> {
+    fn new(module: &Module, fuel: u64, watched: Watched) -> Option<Watching<W>> {
+        let mut counts = Vec::new();
+        let guest = Wasmrun::of(module, MEMORY, Duration::from_secs(60), Some(fuel), |store| {
+            if watched == Watched::Yes {
+                let attached = store.attach(Counting::default())?;
+                return Ok(Some(attached));
+            }
+            Ok(None)
+        });
+        let (guest, attached) = guest.ok()?;
+        if let Some(attached) = attached {
+            counts = guest.store().monitor(&attached).0.clone();
         }
+        Some(Watching { guest, counts })
     }
-    format!("{name}: {outcome:?}, {} units left, state {state:x}", instance.fuel())
+
+    fn account(&mut self, items: &[(String, Item)], name: &str, outcome: &Outcome) -> String {
+        let mut state = 0;
+        let mut mix = |part: u64| state = super::mixed(state ^ part);
+        let instance = &mut self.guest;
+        for (name, item) in items {
+            match item {
+                Item::Func(_) | Item::Uncallable | Item::Tag => {}
+                Item::Global => format!("{:?}", instance.global(name)).bytes().for_each(|b| mix(b.into())),
+                Item::Memory => instance.memory(name).iter().for_each(|byte| mix((*byte).into())),
+                Item::Table => format!("{:?}", instance.table(name)).bytes().for_each(|b| mix(b.into())),
+            }
+        }
+        let (left, total) = (instance.fuel(), self.counts.iter().map(Counts::total).sum::<u64>());
+        let mut counted = 0;
+        for instruction in self.counts.iter().flat_map(Counts::instructions) {
+            counted = super::mixed(counted ^ instruction.executed);
+        }
+        format!("{name}: {outcome:?}, {left} units left, state {state:x}, {total} instructions: {counted:x}")
+    }
 }

@@ -202,16 +202,19 @@ pub(super) fn load<W: Way>(wasm: &[u8], fuel: bool) -> Result<Module, Error> {
 impl<W: Way> Wasmrun<W> {
     /// An instance of a module, with little memory, and time for each call if that can be limited.
     pub(super) fn with_limits(wasm: &[u8], memory: usize, timeout: Duration) -> Result<Wasmrun<W>, Error> {
-        Wasmrun::of(&load::<W>(wasm, false)?, memory, timeout, None)
+        let (guest, ()) = Wasmrun::of(&load::<W>(wasm, false)?, memory, timeout, None, |_| Ok(()))?;
+        Ok(guest)
     }
 
-    /// An instance of a module that has been [loaded](load), with so much fuel if it pays with fuel.
-    pub(super) fn of(
+    /// An instance of a module that has been [loaded](load), with so much fuel if it pays with fuel, in a store that has been
+    /// prepared for it, and what came of that.
+    pub(super) fn of<R>(
         module: &Module,
         memory: usize,
         timeout: Duration,
         fuel: Option<u64>,
-    ) -> Result<Wasmrun<W>, Error> {
+        prepare: impl FnOnce(&mut Store<StoreLimits>) -> Result<R, Error>,
+    ) -> Result<(Wasmrun<W>, R), Error> {
         let limits = StoreLimitsBuilder::new()
             .memory_size(memory)
             .table_elements(memory / 8)
@@ -223,9 +226,14 @@ impl<W: Way> Wasmrun<W> {
         if let Some(fuel) = fuel {
             store.set_fuel(fuel)?;
         }
+        let prepared = prepare(&mut store)?;
         let imports = provide(&mut store, module, |_, _| {})?;
         let instance = Instance::new(&mut store, module, &imports)?;
-        Ok(Wasmrun { store, instance, way: PhantomData })
+        Ok((Wasmrun { store, instance, way: PhantomData }, prepared))
+    }
+
+    pub(super) fn store(&self) -> &Store<StoreLimits> {
+        &self.store
     }
 
     /// What fuel is left.
