@@ -64,7 +64,7 @@ impl Traps {
         (self.offsets.len() > self.own).then(|| self.offsets.pop_front()).flatten()
     }
 
-    /// The next, of instructions that load, compute and store: what they load traps first.
+    /// The next, where none is another place's.
     fn take_own(&mut self) -> Option<u32> {
         self.own = self.own.saturating_sub(1);
         self.offsets.pop_front()
@@ -81,7 +81,7 @@ pub(crate) fn loads(
     for (offset, code, place) in traps {
         open.entry((place, code)).or_default().offsets.push_back(offset);
     }
-    let missing: Vec<(Inst, TrapCode)> = instructions(function)
+    let mut missing: VecDeque<(Inst, TrapCode)> = instructions(function)
         .filter_map(|inst| Some((inst, trap_of_load(function, inst)?)))
         .filter(|(inst, code)| !open.contains_key(&(function.srcloc(*inst), *code)))
         .collect();
@@ -97,16 +97,30 @@ pub(crate) fn loads(
     }
     let users = users(function);
     let mut merged = Vec::new();
-    for (load, code) in missing {
+    while let Some((load, code)) = missing.pop_front() {
         let mut inst = load;
         for _ in 0..MOST_USES {
             let [value] = *function.dfg.inst_results(inst) else { break };
             let Some(Some(user)) = users.get(&value) else { break };
             inst = *user;
-            let Some(traps) = open.get_mut(&(function.srcloc(inst), code)) else { continue };
-            let stores = function.dfg.insts[inst].opcode().can_store();
-            if let Some(offset) = traps.take().or_else(|| stores.then(|| traps.take_own()).flatten()) {
-                merged.push((offset, function.srcloc(load)));
+            let opcode = function.dfg.insts[inst].opcode();
+            let accesses = opcode.can_load() || opcode.can_store();
+            if let Some(traps) = open.get_mut(&(function.srcloc(inst), code)) {
+                if let Some(offset) = traps.take() {
+                    merged.push((offset, function.srcloc(load)));
+                    break;
+                }
+                // All that there is at the place of an access that uses what is loaded is the load: the access itself is part of
+                // something else, or the two are one instruction, which loads first.
+                if accesses && let Some(offset) = traps.take_own() {
+                    merged.push((offset, function.srcloc(load)));
+                    if trap_of_load(function, inst) == Some(code) {
+                        missing.push_back((inst, code));
+                    }
+                    break;
+                }
+            }
+            if accesses {
                 break;
             }
         }

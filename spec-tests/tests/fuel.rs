@@ -101,7 +101,7 @@ fn modules_with_atomic_instructions_pay_the_same_in_every_mode() {
 }
 
 /// Each function is there twice, so that in mixed tiers one of the two is compiled.
-const BY_HAND: [(&str, &str); 8] = [
+const BY_HAND: [(&str, &str); 9] = [
     ("loops and branches", "(local $i i32) (local.set $i (i32.const 100)) (block $out (loop $l
         (br_if $out (i32.eqz (local.get $i)))
         (local.set $i (i32.sub (local.get $i) (i32.const 1)))
@@ -135,6 +135,17 @@ const BY_HAND: [(&str, &str); 8] = [
           (local.set $caught) (drop))
         (br_if $l (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
       (throw_ref (local.get $caught))"),
+    ("calls that never return", "(local $i i32) (loop $l
+        (block $out
+          (if (i32.ne (i32.rem_u (local.get $i) (i32.const 9)) (i32.const 8)) (then (br $out)))
+          (if (i32.eqz (local.get $i)) (then (call $fail)) (else (nop)))
+          (drop (i32.add (i32.const 1) (i32.const 2)))
+          (block $b (if (i32.eqz (local.get $i)) (then (drop (call $spin)) (br $b))) (drop (i32.const 1)))
+          (try_table (if (i32.eqz (local.get $i)) (then (call $throws))))
+          (drop (i32.add (i32.const 1) (i32.const 2))))
+        (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 30))))
+      (if (local.get $i) (then (drop (i32.const 4))) (else (call $fail)))
+      (drop (i32.add (i32.const 1) (i32.const 2))) (call $throws)"),
     ("for ever", "(local $i i32) (loop $l
         (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10000)))) unreachable"),
 ];
@@ -152,6 +163,7 @@ fn programs_by_hand_pay_the_same_in_every_mode() {
                      (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1)))
                        (call $down (i32.sub (local.get 0) (i32.const 2)))))))
                  (func $down (type $t) (return_call $fib (local.get 0)))
+                 (func $fail (unreachable)) (func $throws (throw $empty)) (func $spin (result i32) (loop (br 0)) (unreachable))
                  (func $other (type $t)
                    (if (i32.eqz (local.get 0)) (then (return (i32.const 4))))
                    (return_call $again (i32.sub (local.get 0) (i32.const 1)) (i64.const 1)))

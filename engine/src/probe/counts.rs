@@ -64,7 +64,7 @@ impl Counts {
         };
         let instructions = now.instructions(module, function).zip(before.instructions(module, function));
         let since = |((offset, operator, now), (.., before)): ((_, Operator<'_>, u64), (_, _, u64))| {
-            Instruction { offset, opcode: Opcode::of(&operator), executed: now - before }
+            Instruction { offset, opcode: Opcode::of(&operator), executed: now.saturating_sub(before) }
         };
         instructions.map(since).collect()
     }
@@ -94,6 +94,6 @@ impl Span {
 
 impl fmt::Debug for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counts").field("total", &self.total()).finish_non_exhaustive()
+        f.debug_struct("Counts").field("functions", &self.functions()).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use wasmparser::Operator;
 
-/// What kind of instruction one is.
+/// What kind of instruction one is, by its name in the text format: `ref.test` is one, whatever type it is of.
 ///
 /// ```
 /// # use wasmrun::{Engine, Instance, Module, Store, probe::{Counts, Monitor, Plan}};
@@ -24,7 +24,7 @@ use wasmparser::Operator;
 /// # Ok::<(), wasmrun::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Opcode(u16);
+pub struct Opcode(&'static str);
 
 macro_rules! numbers {
     ($(@$proposal:ident $operator:ident $({ $($field:ident: $ty:ty),* })? => $visit:ident ($($annotation:tt)*))*) => {
@@ -40,7 +40,7 @@ macro_rules! numbers {
                     // The enumeration may grow; validation accepts none of those.
                     _ => unreachable!("validated: {operator:?}"),
                 };
-                Opcode(number as u16)
+                Opcode(&NAMES[number as usize])
             }
         }
     };
@@ -48,12 +48,13 @@ macro_rules! numbers {
 
 wasmparser::for_each_operator!(numbers);
 
+/// By the numbers of the operators.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| VISITS.iter().map(|visit| name(visit)).collect());
+
 impl Opcode {
     /// Its name in the text format.
     pub fn name(self) -> &'static str {
-        static NAMES: LazyLock<Vec<String>> =
-            LazyLock::new(|| VISITS.iter().map(|visit| name(visit)).collect());
-        &NAMES[usize::from(self.0)]
+        self.0
     }
 }
 

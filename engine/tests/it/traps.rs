@@ -201,6 +201,11 @@ fn each_of_several_loads_traps_where_it_is(mode: Mode) -> Result<()> {
     let bodies = [
         twice("i32.load"),
         twice("i32.load8_u"),
+        "(i32.add (local.get $b) (i32.load (i32.load (local.get $a))))".into(),
+        "(i32.xor (i32.load (i32.load (local.get $a))) (i32.load (i32.load (local.get $b))))".into(),
+        "(i32.add (local.get $b) (i32.load (i32.load (i32.load (local.get $a)))))".into(),
+        "(if (result i32) (i32.eqz (i32.load (i32.load (local.get $a)))) (then (i32.const 1)) (else (i32.const 2)))"
+            .into(),
         "(i32.wrap_i64 (i64.load offset=4 align=1 (i32.load (local.get $a))))".into(),
         "(i32.store (i32.load (local.get $a)) (local.get $b)) (i32.const 0)".into(),
         "(i32.store (local.get $a) (i32.load (local.get $b))) (i32.const 0)".into(),

@@ -16,10 +16,12 @@ use std::mem;
 use cranelift_codegen::ir::Value;
 use wasmparser::Operator;
 use wasmrun_runtime::module::Module;
+use wasmrun_runtime::types::FuncType;
 
 use super::places::MAX_MODULE;
 use super::sampling::Work;
 use super::{Body, Lower, LowerError, product};
+use crate::abi;
 use crate::compile::Job;
 
 /// Bytes of the longest body that is inlined wherever it is called, and of the longest in a loop.
@@ -170,9 +172,22 @@ impl Lower<'_, '_, '_> {
         self.source(self.body.at.into());
         self.inlining.around.pop();
         lowered?;
-        if self.reachable {
-            self.new_segment();
+        if !self.reachable {
+            self.come_back(self.module.function_type(function));
         }
+        self.new_segment();
         Ok(true)
+    }
+
+    /// Goes on behind a call that never comes back. Who does not look into the callee, as tier 0 and other code of this function,
+    /// does not know that: what is behind it leads to labels, and segments begin there. The compiler throws it away.
+    fn come_back(&mut self, ty: &FuncType) {
+        let never = self.cold_block();
+        self.enter_sealed(never);
+        for ty in ty.results() {
+            let value = self.zero(abi::value_type(*ty));
+            self.push_typed(value, *ty);
+        }
+        self.reachable = true;
     }
 }

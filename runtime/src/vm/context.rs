@@ -102,9 +102,10 @@ impl VmContext {
     /// The module of the instance.
     ///
     /// # Safety
-    /// See [`VmContext::exec`]; the reference must not outlive the instance.
+    /// See [`VmContext::exec`]; the reference must not outlive the instance, nor be kept until it [goes over](super::Store::go_over_to)
+    /// to the code of a twin, which it does while no guest code runs.
     pub unsafe fn module<'a>(this: *mut VmContext) -> &'a Arc<Module> {
-        // SAFETY: the caller's promise; the module of an instance never changes.
+        // SAFETY: the caller's promise.
         unsafe { &*(*this).module }
     }
 

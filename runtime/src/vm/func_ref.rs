@@ -40,7 +40,7 @@ pub const FRAME_ID: u64 = 2;
 
 const _: () = assert!(align_of::<FuncRef>() >= 4, "its lowest two bits say what an id is");
 
-// SAFETY: a FuncRef is immutable once made; what it points at is kept alive and synchronised by its store.
+// SAFETY: a FuncRef is immutable once made, but for its cell, which changes while the store is borrowed exclusively; what it points at is kept alive and synchronised by its store.
 unsafe impl Sync for FuncRef {}
 
 /// Stands for null in tables of functions, where the word 0 means "not yet looked up". Its type id equals

@@ -55,6 +55,20 @@ impl World {
         unsafe { self.store.instantiate(module.clone(), &imports) }.unwrap()
     }
 
+    /// An instance of a module that imports a function of `owner`.
+    fn importer_of_function(
+        &mut self,
+        module: &Arc<Module>,
+        owner: InstanceKey,
+        function: u32,
+    ) -> InstanceKey {
+        // SAFETY: the instance is alive, and the function exported.
+        let functions = vec![unsafe { VmContext::func_ref(self.context(owner), function) }];
+        let imports = Imports { functions, ..Imports::default() };
+        // SAFETY: the function is of this store and of the type that the module asks for.
+        unsafe { self.store.instantiate(module.clone(), &imports) }.unwrap()
+    }
+
     /// An instance of a module that imports a global.
     fn with_global(&mut self, module: &Arc<Module>, global: *mut GlobalSlot) -> InstanceKey {
         let imports = Imports { globals: vec![NonNull::new(global).unwrap()], ..Imports::default() };
@@ -132,6 +146,47 @@ fn instances_with_a_memory_that_is_not_guarded_have_cells_of_their_own() {
     let [guarded, checked] =
         [MemoryStrategy::Guarded, MemoryStrategy::Checked].map(|s| world.instance(&without, s));
     assert_eq!(world.cells(guarded), world.cells(checked));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "maps memory")]
+fn instances_go_over_to_the_code_of_a_twin_and_back() {
+    let mut world = World::new();
+    let owner = world.module(r#"(module (memory 1) (func (export "f")) (func (export "late")))"#);
+    let importer = world.module(r#"(module (import "" "f" (func)) (func (call 0)))"#);
+    let keys = [MemoryStrategy::Guarded, MemoryStrategy::Checked].map(|s| world.instance(&owner, s));
+    let importers = keys.map(|key| world.importer_of_function(&importer, key, 0));
+    let plans = keys.map(|key| world.store.instance(key).unwrap().memory_plan());
+    assert_eq!(plans, MemoryPlan::ALL);
+    // Of each: the table of cells, where its function is said to be, and where its importer finds that.
+    let seen = |world: &World| {
+        [0, 1].map(|i| {
+            let (context, outside) = (world.context(keys[i]), world.context(importers[i]));
+            // SAFETY: the instances are alive, and the function is exported and imported.
+            unsafe {
+                let import = VmContext::at::<FuncRef>(outside, importer.layout().imported_function(0));
+                [VmContext::cells(context), VmContext::func_ref(context, 0).as_ref().cell, (*import).cell]
+            }
+        })
+    };
+    let expected = |module: &Module| plans.map(|plan| [module.cells().table(plan).as_ptr(); 3]);
+    assert_eq!(seen(&world), expected(&owner));
+    let twin = Arc::new(owner.counting());
+    assert!(twin.counts().is_some() && twin.is_twin_of(&owner) && Arc::ptr_eq(twin.plain(), &owner));
+    world.store.go_over_to(&twin);
+    assert_eq!(seen(&world), expected(&twin));
+    let another = Arc::new(twin.counting());
+    assert!(Arc::ptr_eq(another.plain(), &owner));
+    world.store.go_over_to(&another);
+    // What has not been asked for before is there as well.
+    // SAFETY: the instance is alive, and the function exported.
+    let late = unsafe { VmContext::func_ref(world.context(keys[0]), 1).as_ref() }.cell;
+    assert_eq!(late, std::ptr::from_ref(&another.cells().table(plans[0])[1]));
+    world.store.go_over_to(&owner);
+    assert_eq!(seen(&world), expected(&owner));
+    let gone = [&twin, &another].map(Arc::downgrade);
+    drop((twin, another));
+    assert!(gone.iter().all(|gone| gone.upgrade().is_none()), "nobody keeps them");
 }
 
 #[test]
